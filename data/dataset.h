@@ -1,0 +1,39 @@
+#pragma once
+// A labelled set of images. get(i) is pure and thread-safe: loaders call it from their own threads.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hac {
+
+// One decoded image: uint8, planar (channels, height, width).
+struct Sample {
+  std::int64_t channels = 0, height = 0, width = 0;
+  std::vector<std::uint8_t> pixels;
+  std::int32_t label = 0;
+};
+
+// Per-channel statistics of pixel / 255 over the training set.
+struct Normalization {
+  std::array<float, 3> mean{0, 0, 0};
+  std::array<float, 3> std{1, 1, 1};
+};
+
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual std::int64_t size() const = 0;
+  virtual Sample get(std::int64_t i) const = 0;  // throws IoError for a file that cannot be decoded
+  virtual std::int32_t label(std::int64_t i) const = 0;  // without decoding
+  virtual std::int64_t channels() const = 0;
+  virtual std::int64_t resolution() const = 0;  // native height = width, after padding 28 to 32
+  virtual const std::vector<std::string>& classes() const = 0;
+  virtual Normalization normalization() const = 0;
+};
+
+using DatasetPtr = std::shared_ptr<const Dataset>;
+
+}  // namespace hac

@@ -1,0 +1,52 @@
+#pragma once
+// Batches in a reproducible order, decoded, augmented, resized and normalised ahead of time on the
+// loader's own threads. Order and augmentation are functions of (seed, epoch) and of the position
+// alone, so a run can resume in the middle of an epoch.
+
+#include <cstdint>
+#include <memory>
+
+#include "data/dataset.h"
+#include "engine/tensor.h"
+
+namespace hac {
+
+struct Batch {
+  Tensor images;  // (N, C, R, R) f32, normalised, plain
+  Tensor labels;  // (N) i32
+  std::int64_t size() const { return labels.numel(); }
+};
+
+struct LoaderConfig {
+  std::int64_t batch = 128;
+  std::int64_t resolution = 0;  // output size; 0 = the set's native one
+  bool shuffle = true;
+  bool augment = true;  // pad 4 + random crop, horizontal flip, at the native size; then resize
+  bool drop_last = false;
+  std::uint64_t seed = 0;
+  int threads = 1;
+  int prefetch = 3;  // batches held ready
+};
+
+class Loader {
+ public:
+  Loader(DatasetPtr dataset, LoaderConfig config);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  std::int64_t batches() const;  // an epoch
+  // Starts an epoch at batch `first`.
+  void start(std::int64_t epoch, std::int64_t first = 0);
+  // The next batch; false at the end of the epoch. Rethrows what a loader thread threw.
+  bool next(Batch& batch);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The order of an epoch: a permutation of [0, n), a function of (seed, epoch) alone.
+std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::int64_t epoch);
+
+}  // namespace hac

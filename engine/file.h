@@ -1,0 +1,17 @@
+#pragma once
+// Whole files, read with a bound and written atomically.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace hac {
+
+// Throws IoError: missing, unreadable, or larger than max_bytes.
+std::string read_file(const std::string& path, std::uint64_t max_bytes = 1ull << 32);
+// Temporary name in the same folder, fsync, rename. Throws IoError; the old file is intact then.
+void write_file_atomically(const std::string& path, std::string_view bytes);
+// Creates the folder and its parents. Throws IoError when it cannot or is not writable.
+void make_folder(const std::string& path);
+
+}  // namespace hac

@@ -1,0 +1,34 @@
+#pragma once
+// Stochastic gradient descent over a list of named parameters (kernels/sgd.h has the formula).
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/nn/module.h"
+
+namespace hac {
+
+struct SgdOptions {
+  double momentum = 0.9;
+  double weight_decay = 5e-4;
+  bool nesterov = false;
+  bool operator==(const SgdOptions&) const = default;
+};
+
+class Sgd {
+ public:
+  Sgd(std::vector<Parameter> parameters, SgdOptions options);
+  // Updates every parameter that has a gradient.
+  void step(double lr);
+  // Velocities by name, "momentum.features.0.weight".
+  std::map<std::string, Tensor> state() const;
+  void load_state(const std::map<std::string, Tensor>& state);
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::vector<Tensor> velocity_;
+  SgdOptions options_;
+};
+
+}  // namespace hac

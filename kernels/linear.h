@@ -1,0 +1,39 @@
+#pragma once
+// Fully connected layer: y = x w^T + bias.
+//   dx = dy w, dw = dy^T x, db = column sums of dy.
+// Shapes: x (n, in), w (out, in), bias (out), y (n, out). All plain.
+
+#include <string>
+
+#include "kernels/context.h"
+#include "kernels/cost.h"
+#include "kernels/table.h"
+#include "kernels/types.h"
+
+namespace hac {
+
+struct LinearSpec {
+  Dtype dtype = Dtype::f32;
+  std::int64_t n = 1, in = 1, out = 1;
+  bool bias = true;
+
+  auto operator<=>(const LinearSpec&) const = default;
+  Shape in_shape() const { return {n, in}; }
+  Shape weight_shape() const { return {out, in}; }
+  Shape out_shape() const { return {n, out}; }
+  Cost cost() const;
+  std::string str() const;
+};
+
+struct LinearKernels {
+  void (*forward)(Context&, const LinearSpec&, const void* x, const void* w, const void* bias,
+                  void* y);
+  void (*backward_data)(Context&, const LinearSpec&, const void* dy, const void* w, void* dx);
+  void (*backward_weights)(Context&, const LinearSpec&, const void* x, const void* dy, void* dw,
+                           void* db);
+};
+
+extern const LinearKernels linear_cpu;
+inline constexpr Backends<LinearKernels> linear_kernels{linear_cpu};
+
+}  // namespace hac

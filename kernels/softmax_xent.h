@@ -1,0 +1,41 @@
+#pragma once
+// Softmax cross-entropy, averaged over the batch.
+//
+//   target q = (1 - smoothing) * t + smoothing / classes, t = one-hot label or given soft label
+//   loss = -1/n sum_i sum_j q[i,j] log softmax(x[i])[j]
+//   dx[i,j] = (softmax(x[i])[j] * sum_j q[i,j] - q[i,j]) * dloss / n
+//
+// Shapes: logits (n, classes) f32 plain; labels (n) i32 or soft (n, classes) f32; loss () f32.
+
+#include <string>
+
+#include "kernels/context.h"
+#include "kernels/cost.h"
+#include "kernels/table.h"
+#include "kernels/types.h"
+
+namespace hac {
+
+struct SoftmaxXentSpec {
+  Dtype dtype = Dtype::f32;
+  std::int64_t n = 1, classes = 2;
+  bool soft = false;  // targets are f32 probabilities instead of i32 labels
+  float smoothing = 0;
+  auto operator<=>(const SoftmaxXentSpec&) const = default;
+  Cost cost() const;
+  std::string str() const;
+};
+
+struct SoftmaxXentKernels {
+  // probs (n, classes) receives the softmax, kept for backward.
+  // Throws ShapeError when a label is outside [0, classes).
+  void (*forward)(Context&, const SoftmaxXentSpec&, const void* logits, const void* target,
+                  void* probs, void* loss);
+  void (*backward)(Context&, const SoftmaxXentSpec&, const void* probs, const void* target,
+                   const void* dloss, void* dlogits);
+};
+
+extern const SoftmaxXentKernels softmax_xent_cpu;
+inline constexpr Backends<SoftmaxXentKernels> softmax_xent_kernels{softmax_xent_cpu};
+
+}  // namespace hac

@@ -1,0 +1,47 @@
+#pragma once
+// A network that can run and learn: an Architecture with parameters.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/nn/module.h"
+#include "models/graph.h"
+
+namespace hac {
+
+class Model {
+ public:
+  // Initialised as PyTorch users expect: He normal (fan out) for convolutions, gamma 1, beta 0,
+  // linear weights uniform in +-1/sqrt(fan in); biases zero. A function of the seed alone.
+  explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {});
+
+  // images (N, C, R, R) -> logits (N, classes). Records a tape unless NoGrad or eval.
+  Var forward(const Tensor& images);
+  void train(bool on = true);
+  void eval() { train(false); }
+  void set_step(std::uint64_t step);  // seeds dropout
+
+  const Architecture& arch() const { return arch_; }
+  const Graph& graph() const { return graph_; }
+  std::vector<Parameter> parameters() const;
+  std::vector<Buffer> buffers() const;
+  void zero_grad();
+  // Everything a checkpoint holds of the network, by name.
+  std::map<std::string, Tensor> state() const;
+  // Throws IoError listing missing, unexpected and mis-shaped names; nothing is changed then.
+  void load_state(const std::map<std::string, Tensor>& state);
+  // The weight of each convolution that has a width, in the order of widths(arch).
+  std::vector<Var> width_weights() const;
+  // First layer, in order of execution, with a parameter or output that is not finite; "" if none.
+  std::string first_not_finite(const Tensor& images);
+
+ private:
+  Architecture arch_;
+  Graph graph_;
+  std::vector<std::unique_ptr<Module>> modules_;  // one an op
+  bool training_ = true;
+};
+
+}  // namespace hac

@@ -1,0 +1,113 @@
+#include "engine/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+[[noreturn]] void fail(const std::string& path, std::string_view what, int error) {
+  throw IoError(fmt::format("file '{}': {}: {}", path, what, std::strerror(error)));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() { close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  // 0, or -1 with errno; network file systems report a failed write only here.
+  int close() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd < 0 ? 0 : ::close(fd);
+  }
+
+ private:
+  int fd_;
+};
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+// Writes, syncs and closes; returns 0 or the error number.
+int write_and_sync(const std::string& path, std::string_view bytes) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file.get() < 0) return errno;
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file.get(), bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (::fsync(file.get()) != 0) return errno;
+  return file.close() == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, std::uint64_t max_bytes) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) fail(path, "cannot be opened", errno);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) fail(path, "cannot be read", errno);
+  if (S_ISDIR(info.st_mode)) fail(path, "cannot be read", EISDIR);
+  constexpr std::size_t chunk = 1 << 20;
+  std::string bytes;
+  if (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) <= max_bytes)
+    bytes.reserve(static_cast<std::size_t>(info.st_size) + chunk);
+  // The bound holds for what is read, not for what stat said: the file may grow, or be a pipe.
+  for (;;) {
+    const std::size_t before = bytes.size();
+    bytes.resize(before + chunk);
+    const ssize_t n = ::read(file.get(), bytes.data() + before, chunk);
+    const int error = errno;
+    bytes.resize(before + static_cast<std::size_t>(n > 0 ? n : 0));
+    if (n < 0 && error == EINTR) continue;
+    if (n < 0) fail(path, "cannot be read", error);
+    if (bytes.size() > max_bytes)
+      throw IoError(fmt::format("file '{}': expected at most {} bytes, got more", path, max_bytes));
+    if (n == 0) return bytes;
+  }
+}
+
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+  struct stat info {};
+  // A rename over a device or folder would replace it.
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    throw IoError(fmt::format("file '{}': expected a regular file, got something else", path));
+  static std::atomic<unsigned> counter{0};
+  const std::string temporary = fmt::format("{}.tmp-{}-{}", path, ::getpid(), counter++);
+  int error = write_and_sync(temporary, bytes);
+  if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
+  if (error != 0) {
+    ::unlink(temporary.c_str());
+    fail(path, "cannot be written", error);
+  }
+  // Makes the rename itself survive a power cut; a file system that cannot is no error.
+  const Descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() >= 0) ::fsync(folder.get());
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw IoError(fmt::format("folder '{}': cannot be made: {}", path, error.message()));
+  if (::access(path.c_str(), W_OK | X_OK) != 0)
+    throw IoError(fmt::format("folder '{}': cannot be written to: {}", path, std::strerror(errno)));
+}
+
+}  // namespace hac

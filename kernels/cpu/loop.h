@@ -1,0 +1,46 @@
+#pragma once
+// What own CPU loops share: when to go parallel, and one view of every layout.
+
+#include <cstdint>
+
+#include "kernels/context.h"
+#include "kernels/table.h"
+#include "kernels/types.h"
+
+namespace hac::cpu {
+
+// Loops shorter than this many elements stay on one thread: waking the team costs more than it
+// saves (some 5 us against 0.3 ns an element).
+inline constexpr std::int64_t serial_elements = 1 << 14;
+
+// Own loops compute in f32; any other element type is "not available on the CPU".
+template <class Spec>
+void require_f32(const Context& context, const Spec& spec) {
+  if (spec.dtype != Dtype::f32) throw_unavailable(spec.str(), context.device());
+}
+
+// Any layout as (n, padded / block, hw, block). A tensor of lower rank is n = 1 with its first
+// dimension as the channels.
+struct Planes {
+  Planes(Layout layout, const Shape& shape) {
+    if (shape.numel() == 0) return;
+    if (shape.rank() == 4) {
+      n = shape[0];
+      c = shape[1];
+      block = block_of(layout, c);
+    } else {
+      c = shape.rank() > 0 ? shape[0] : 1;
+    }
+    padded = round_up(c, block);
+    hw = shape.numel() / (n * c);
+  }
+
+  // Where channel `channel` of image `image` begins; its pixels are `block` elements apart.
+  std::int64_t offset(std::int64_t image, std::int64_t channel) const {
+    return (image * padded + channel / block * block) * hw + channel % block;
+  }
+
+  std::int64_t n = 1, c = 0, padded = 0, hw = 0, block = 1;
+};
+
+}  // namespace hac::cpu

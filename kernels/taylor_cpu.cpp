@@ -1,0 +1,38 @@
+#include "kernels/cpu/loop.h"
+#include "kernels/taylor.h"
+
+namespace hac {
+namespace {
+
+// A fixed number of partial sums, added in a fixed order: fast and still repeatable.
+constexpr int lanes = 8;
+
+double kernel_score(const float* w, const float* dw, std::int64_t count) {
+  double sum[lanes] = {};
+  const auto term = [=](std::int64_t i) {
+    const double t = double{w[i]} * dw[i];
+    return t * t;
+  };
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    for (int lane = 0; lane < lanes; ++lane) sum[lane] += term(i + lane);
+  for (int lane = 0; i < count; ++i, ++lane) sum[lane] += term(i);
+  double total = 0;
+  for (const double part : sum) total += part;
+  return total;
+}
+
+void accumulate(Context& ctx, const TaylorSpec& s, const void* w, const void* dw, double* score) {
+  cpu::require_f32(ctx, s);
+  const float* weight = static_cast<const float*>(w);
+  const float* grad = static_cast<const float*>(dw);
+#pragma omp parallel for schedule(static) if (s.kernels * s.weights > cpu::serial_elements)
+  for (std::int64_t k = 0; k < s.kernels; ++k)
+    score[k] += kernel_score(weight + k * s.weights, grad + k * s.weights, s.weights);
+}
+
+}  // namespace
+
+const TaylorKernels taylor_cpu{.accumulate = accumulate};
+
+}  // namespace hac

@@ -13,8 +13,8 @@ struct DataConfig {
   std::string dir;               // empty: the set's default place
   std::int64_t limit_train = 0;  // 0 = all; else the first N, equally many of each class
   std::int64_t limit_test = 0;
-  std::int64_t resolution = 0;   // native size for imagefolder (default 224) and synthetic (32)
-  std::int64_t classes = 0;      // synthetic only (default 10)
+  std::int64_t resolution = 0;  // native size for imagefolder (default 224) and synthetic (32)
+  std::int64_t classes = 0;     // synthetic only (default 10)
   bool operator==(const DataConfig&) const = default;
 };
 

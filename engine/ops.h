@@ -1,7 +1,7 @@
 #pragma once
-// The differentiable operations. Each checks its operands (ShapeError names the weight it was called
-// with), runs the kernel of the tensors' device and records its backward. Formulas and layouts are
-// in kernels/<op>.h.
+// The differentiable operations. Each checks its operands (ShapeError names the weight it was
+// called with), runs the kernel of the tensors' device and records its backward. Formulas and
+// layouts are in kernels/<op>.h.
 
 #include "engine/var.h"
 #include "kernels/batchnorm.h"

@@ -39,7 +39,9 @@ class Tensor {
     return static_cast<T*>(data());
   }
   // The elements in storage order, host memory only.
-  std::span<float> floats() const { return {as<float>(), static_cast<std::size_t>(storage_numel())}; }
+  std::span<float> floats() const {
+    return {as<float>(), static_cast<std::size_t>(storage_numel())};
+  }
 
   Tensor clone() const;
   void zero() const;

@@ -29,6 +29,7 @@ class Context {
   // Scratch memory shared by all kernels of this context; valid until the next call.
   void* scratch(std::size_t bytes);
   std::size_t scratch_bytes() const { return scratch_bytes_; }
+  void release_scratch();
 
  private:
   struct Free {

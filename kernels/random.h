@@ -13,9 +13,9 @@ struct Philox {
   std::uint64_t stream = 0;
 
   std::array<std::uint32_t, 4> block(std::uint64_t index) const {
-    std::uint32_t c[4] = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
-                          static_cast<std::uint32_t>(stream),
-                          static_cast<std::uint32_t>(stream >> 32)};
+    std::uint32_t c[4] = {
+        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
+        static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)};
     std::uint32_t k0 = static_cast<std::uint32_t>(seed);
     std::uint32_t k1 = static_cast<std::uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round) {

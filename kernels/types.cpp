@@ -11,10 +11,13 @@ namespace hac {
 std::size_t size_of(Dtype dtype) {
   switch (dtype) {
     case Dtype::f32:
-    case Dtype::i32: return 4;
+    case Dtype::i32:
+      return 4;
     case Dtype::bf16:
-    case Dtype::f16: return 2;
-    case Dtype::u8: return 1;
+    case Dtype::f16:
+      return 2;
+    case Dtype::u8:
+      return 1;
   }
   return 0;
 }
@@ -31,9 +34,12 @@ std::string_view name_of(Layout layout) {
 
 std::string to_string(Device device) {
   switch (device.kind) {
-    case DeviceKind::cpu: return "cpu";
-    case DeviceKind::simt: return "simt";
-    case DeviceKind::cuda: return fmt::format("cuda:{}", device.index);
+    case DeviceKind::cpu:
+      return "cpu";
+    case DeviceKind::simt:
+      return "simt";
+    case DeviceKind::cuda:
+      return fmt::format("cuda:{}", device.index);
   }
   return "?";
 }
@@ -83,10 +89,14 @@ Layout layout_of(Device device, const Shape& shape) {
 
 std::int64_t block_of(Layout layout, std::int64_t channels) {
   switch (layout) {
-    case Layout::plain: return 1;
-    case Layout::blocked8: return 8;
-    case Layout::blocked16: return 16;
-    case Layout::nhwc: return channels;
+    case Layout::plain:
+      return 1;
+    case Layout::blocked8:
+      return 8;
+    case Layout::blocked16:
+      return 16;
+    case Layout::nhwc:
+      return channels;
   }
   return 1;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// An Architecture is a plain value: what a network is, before any memory is spent on it. Input widths
-// are inferred, never stored, so widening a layer is changing one integer.
+// An Architecture is a plain value: what a network is, before any memory is spent on it. Input
+// widths are inferred, never stored, so widening a layer is changing one integer.
 //
 //   Architecture -lower()-> Graph -Model-> parameters, training
 //                             |--counters, latency table, deployment
@@ -68,8 +68,8 @@ struct BasicBlock {
   bool operator==(const BasicBlock&) const = default;
 };
 
-using Layer = std::variant<Conv, BatchNorm, Relu, Pool, Flatten, Dropout, Linear, PreactBlock,
-                           BasicBlock>;
+using Layer =
+    std::variant<Conv, BatchNorm, Relu, Pool, Flatten, Dropout, Linear, PreactBlock, BasicBlock>;
 
 struct Architecture {
   std::string name;
@@ -91,7 +91,7 @@ void validate(const Architecture& arch);
 std::string to_json(const Architecture& arch);
 // Throws ConfigError (unknown keys and types are errors) after bounding every number.
 Architecture architecture_from_json(const std::string& text);
-Architecture load_architecture(const std::string& path);              // IoError, ConfigError
+Architecture load_architecture(const std::string& path);  // IoError, ConfigError
 void save_architecture(const Architecture& arch, const std::string& path);
 
 // The scalable widths in order of execution: the stem and every 3x3 convolution (8 for VGG11, 17
@@ -100,8 +100,8 @@ std::vector<std::int64_t> widths(const Architecture& arch);
 // Name of the convolution that each width belongs to ("features.0", "layer1.0.conv1").
 std::vector<std::string> width_names(const Architecture& arch);
 Architecture with_widths(const Architecture& arch, const std::vector<std::int64_t>& widths);
-// Groups of width indices that a residual stream ties together, when tied scaling is asked for; each
-// index appears once, alone where it is free.
+// Groups of width indices that a residual stream ties together, when tied scaling is asked for;
+// each index appears once, alone where it is free.
 std::vector<std::vector<int>> residual_groups(const Architecture& arch);
 
 std::vector<std::int64_t> blocks(const Architecture& arch);  // units a stage

@@ -1,6 +1,6 @@
 #pragma once
-// An Architecture lowered to primitive operations in order of execution, every shape known. Counting,
-// building, deploying and timing all walk this one list.
+// An Architecture lowered to primitive operations in order of execution, every shape known.
+// Counting, building, deploying and timing all walk this one list.
 
 #include <string>
 #include <variant>
@@ -32,7 +32,7 @@ using OpSpec = std::variant<Conv2dSpec, BatchNormSpec, ReluSpec, AddSpec, Pool2d
                             DropoutSpec, LinearSpec>;
 
 struct Op {
-  std::string name;         // parameter prefix, "layer1.0.conv1"; "" without parameters
+  std::string name;  // parameter prefix, "layer1.0.conv1"; "" without parameters
   OpSpec spec;
   std::vector<int> inputs;  // indices of earlier ops; -1 is the network's input. A BatchNormSpec
                             // with add takes (x, residual).

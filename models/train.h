@@ -47,8 +47,8 @@ struct EvalResult {
 };
 
 struct TrainResult {
-  EvalResult test;         // of the last epoch
-  double best_top1 = 0;    // over epochs
+  EvalResult test;       // of the last epoch
+  double best_top1 = 0;  // over epochs
   std::int64_t steps = 0;
   bool interrupted = false;  // Ctrl-C: saved, can resume
 };

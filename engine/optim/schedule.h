@@ -5,7 +5,8 @@
 //   exponential  lr0 * beta^(t / T)          (the paper's ImageNet schedule, beta = 0.02)
 //   cosine       lr0 * (1 + cos(pi t / T)) / 2
 // t counts epochs, T = total epochs; `step` and `exponential` change per epoch as the paper's do,
-// cosine per step. Linear warm-up: lr * (step + 1) / warm-up steps during the first `warmup` epochs.
+// cosine per step. Linear warm-up: lr * (step + 1) / warm-up steps during the first `warmup`
+// epochs.
 
 #include <cstdint>
 #include <string>

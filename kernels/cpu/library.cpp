@@ -1,0 +1,32 @@
+#include "kernels/cpu/library.h"
+
+#include <fmt/format.h>
+
+#include "kernels/error.h"
+
+namespace hac::cpu {
+
+dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype, Layout layout) {
+  using tag = dnnl::memory::format_tag;
+  const dnnl::memory::dims dims{shape[0], padded_channels(layout, shape[1]), shape[2], shape[3]};
+  const tag format = layout == Layout::plain      ? tag::nchw
+                     : layout == Layout::blocked8 ? tag::nChw8c
+                     : layout == Layout::nhwc     ? tag::nhwc
+                                                  : tag::nChw16c;
+  return {dims, data_type(dtype), format};
+}
+
+dnnl::primitive_attr user_scratchpad() {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+void rethrow(const dnnl::error& error, const std::string& spec) {
+  if (error.status == dnnl_out_of_memory) {
+    throw OutOfMemory(fmt::format("{}: oneDNN ran out of memory", spec));
+  }
+  throw DeviceError(fmt::format("{}: oneDNN: {}", spec, error.what()));
+}
+
+}  // namespace hac::cpu

@@ -1,0 +1,92 @@
+#pragma once
+// The adapter to oneDNN 2.6 (the v2 API): the only folder that sees its headers. Primitives are
+// made once per (spec, threads) and kept; their memory objects are re-pointed at each call.
+
+#include <dnnl.hpp>
+#include <map>
+#include <memory>
+#include <typeindex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kernels/context.h"
+#include "kernels/types.h"
+
+namespace hac::cpu {
+
+class Library {
+ public:
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+
+  // The plan of this spec, made by make() on first use.
+  template <class Plan, class Spec, class Make>
+  Plan& plan(const Spec& spec, Make make) {
+    using Cache = std::map<std::pair<Spec, int>, Plan>;
+    std::shared_ptr<void>& slot = caches_[std::type_index(typeid(Cache))];
+    if (!slot) slot = std::make_shared<Cache>();
+    Cache& cache = *static_cast<Cache*>(slot.get());
+    if (cache.size() > kMaxPlans) cache.clear();
+    const std::pair key(spec, num_threads());
+    const auto it = cache.find(key);
+    return it != cache.end() ? it->second : cache.emplace(key, make()).first->second;
+  }
+
+ private:
+  static constexpr std::size_t kMaxPlans = 4096;  // scaling visits many networks
+  std::unordered_map<std::type_index, std::shared_ptr<void>> caches_;
+};
+
+// A primitive with its memory objects, executed by pointing each argument at a buffer.
+class Primitive {
+ public:
+  Primitive() = default;
+  Primitive(Library& library, const dnnl::primitive& primitive) : primitive_(primitive) {
+    stream_ = &library.stream;
+  }
+  void bind(int arg, const dnnl::memory::desc& desc, const dnnl::engine& engine) {
+    args_.emplace(arg, dnnl::memory(desc, engine, nullptr));
+  }
+  void set(int arg, const void* data) {
+    args_.at(arg).set_data_handle(const_cast<void*>(data), *stream_);
+  }
+  void run() { primitive_.execute(*stream_, args_); }
+  explicit operator bool() const { return static_cast<bool>(primitive_); }
+
+ private:
+  dnnl::primitive primitive_;
+  dnnl::stream* stream_ = nullptr;
+  std::unordered_map<int, dnnl::memory> args_;
+};
+
+inline dnnl::memory::data_type data_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::bf16:
+      return dnnl::memory::data_type::bf16;
+    case Dtype::f16:
+      return dnnl::memory::data_type::f16;
+    case Dtype::u8:
+      return dnnl::memory::data_type::u8;
+    case Dtype::i32:
+      return dnnl::memory::data_type::s32;
+    case Dtype::f32:
+      break;
+  }
+  return dnnl::memory::data_type::f32;
+}
+
+// An activation of this shape in this layout. Channels that the block adds are passed as real ones:
+// they hold zero, and oneDNN keeps to its fast implementations.
+dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype, Layout layout);
+inline dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype) {
+  return activation_desc(shape, dtype, layout_of({}, shape));
+}
+
+// Attributes with scratch memory supplied by the caller.
+dnnl::primitive_attr user_scratchpad();
+
+// Turns dnnl::error into DeviceError naming the spec.
+[[noreturn]] void rethrow(const dnnl::error& error, const std::string& spec);
+
+}  // namespace hac::cpu

@@ -1,0 +1,97 @@
+// Pooling on oneDNN.
+
+#include "kernels/cpu/library.h"
+#include "kernels/pool2d.h"
+
+namespace hac {
+namespace {
+
+enum class Mode { train, inference, backward };
+
+struct Plan {
+  cpu::Primitive run;
+  std::size_t index_bytes = 0, scratchpad_bytes = 0;
+};
+
+Plan make_plan(cpu::Library& lib, const Pool2dSpec& s, Mode mode) {
+  s.validate();
+  const auto src = cpu::activation_desc(s.in_shape(), s.dtype);
+  const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
+  const bool global = s.kind == PoolKind::global_avg;
+  const auto algorithm = s.kind == PoolKind::max ? dnnl::algorithm::pooling_max
+                                                 : dnnl::algorithm::pooling_avg_include_padding;
+  const dnnl::memory::dims kernel =
+      global ? dnnl::memory::dims{s.h, s.w} : dnnl::memory::dims{s.kernel, s.kernel};
+  const dnnl::memory::dims stride =
+      global ? dnnl::memory::dims{1, 1} : dnnl::memory::dims{s.stride, s.stride};
+  const std::int64_t p = global ? 0 : s.pad;
+  const dnnl::memory::dims pad{p, p};
+  const auto kind = mode == Mode::inference ? dnnl::prop_kind::forward_inference
+                                            : dnnl::prop_kind::forward_training;
+  const dnnl::pooling_forward::primitive_desc forward(
+      {kind, algorithm, src, dst, stride, kernel, pad, pad}, cpu::user_scratchpad(), lib.engine);
+  Plan plan;
+  plan.index_bytes = forward.workspace_desc().get_size();
+  if (mode == Mode::backward) {
+    const dnnl::pooling_backward::primitive_desc pd({algorithm, src, dst, stride, kernel, pad, pad},
+                                                    cpu::user_scratchpad(), lib.engine, forward);
+    plan.run = cpu::Primitive(lib, dnnl::pooling_backward(pd));
+    plan.scratchpad_bytes = pd.scratchpad_desc().get_size();
+    plan.run.bind(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc(), lib.engine);
+    plan.run.bind(DNNL_ARG_DIFF_DST, dst, lib.engine);
+    plan.run.bind(DNNL_ARG_DIFF_SRC, src, lib.engine);
+  } else {
+    plan.run = cpu::Primitive(lib, dnnl::pooling_forward(forward));
+    plan.scratchpad_bytes = forward.scratchpad_desc().get_size();
+    plan.run.bind(DNNL_ARG_SCRATCHPAD, forward.scratchpad_desc(), lib.engine);
+    plan.run.bind(DNNL_ARG_SRC, src, lib.engine);
+    plan.run.bind(DNNL_ARG_DST, dst, lib.engine);
+  }
+  if (plan.index_bytes > 0) {
+    plan.run.bind(DNNL_ARG_WORKSPACE, forward.workspace_desc(), lib.engine);
+  }
+  return plan;
+}
+
+template <Mode mode>
+struct ModePlan : Plan {};  // a cache of its own for each mode
+
+template <Mode mode>
+Plan& plan_for(Context& ctx, const Pool2dSpec& s) {
+  cpu::Library& lib = ctx.library();
+  try {
+    return lib.plan<ModePlan<mode>>(s, [&] { return ModePlan<mode>{make_plan(lib, s, mode)}; });
+  } catch (const dnnl::error& e) {
+    cpu::rethrow(e, s.str());
+  }
+}
+
+void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* index) {
+  const bool keep = index != nullptr;
+  Plan& plan = keep ? plan_for<Mode::train>(ctx, s) : plan_for<Mode::inference>(ctx, s);
+  if (keep) plan.run.set(DNNL_ARG_WORKSPACE, index);
+  plan.run.set(DNNL_ARG_SRC, x);
+  plan.run.set(DNNL_ARG_DST, y);
+  plan.run.set(DNNL_ARG_SCRATCHPAD, ctx.scratch(plan.scratchpad_bytes + 1));
+  plan.run.run();
+}
+
+std::size_t index_bytes(Context& ctx, const Pool2dSpec& s) {
+  return plan_for<Mode::train>(ctx, s).index_bytes;
+}
+
+void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* index, void* dx) {
+  Plan& plan = plan_for<Mode::backward>(ctx, s);
+  if (plan.index_bytes > 0) plan.run.set(DNNL_ARG_WORKSPACE, index);
+  plan.run.set(DNNL_ARG_DIFF_DST, dy);
+  plan.run.set(DNNL_ARG_DIFF_SRC, dx);
+  plan.run.set(DNNL_ARG_SCRATCHPAD, ctx.scratch(plan.scratchpad_bytes + 1));
+  plan.run.run();
+}
+
+}  // namespace
+
+const Pool2dKernels pool2d_cpu{
+    .forward = forward, .index_bytes = index_bytes, .backward = backward};
+
+}  // namespace hac

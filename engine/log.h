@@ -1,0 +1,29 @@
+#pragma once
+// A log of one JSON object a line, appended and flushed at once, that survives kill -9.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace hac {
+
+class JsonLog {
+ public:
+  // Starts an empty log, or continues one: then a cut last line is dropped, and so is every line
+  // whose "step" is above resume_step (the run goes back to that step and writes them again).
+  // Throws IoError when the file cannot be written.
+  explicit JsonLog(std::string path, std::optional<std::int64_t> resume_step = {});
+  ~JsonLog();
+  JsonLog(const JsonLog&) = delete;
+  JsonLog& operator=(const JsonLog&) = delete;
+
+  // object: the text of one JSON object, without line breaks. Throws IoError (disk full).
+  void append(std::string_view object);
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
+
+}  // namespace hac

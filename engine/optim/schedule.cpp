@@ -1,0 +1,68 @@
+#include "engine/optim/schedule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+void require(bool ok, std::string_view field, std::string_view expected, double got) {
+  if (!ok)
+    throw ConfigError(fmt::format("schedule '{}': expected {}, got {}", field, expected, got));
+}
+
+[[noreturn]] void unknown_kind(const std::string& kind) {
+  throw ConfigError(fmt::format(
+      "schedule '{}': expected constant, step, exponential or cosine as its kind", kind));
+}
+
+double decay(const ScheduleConfig& config, std::int64_t step, std::int64_t steps_per_epoch,
+             std::int64_t epochs) {
+  const auto epoch = static_cast<double>(step / steps_per_epoch);
+  const auto total = static_cast<double>(epochs);
+  if (config.kind == "constant") return 1;
+  if (config.kind == "step") {
+    const auto passed = std::count_if(config.milestones.begin(), config.milestones.end(),
+                                      [=](double m) { return epoch >= m; });
+    return std::pow(config.gamma, static_cast<double>(passed));
+  }
+  if (config.kind == "exponential") return std::pow(config.beta, std::min(1., epoch / total));
+  if (config.kind == "cosine") {
+    const double t = static_cast<double>(step) / static_cast<double>(steps_per_epoch);
+    return (1 + std::cos(std::numbers::pi * std::min(1., t / total))) / 2;
+  }
+  unknown_kind(config.kind);
+}
+
+}  // namespace
+
+void validate(const ScheduleConfig& config) {
+  if (config.kind != "constant" && config.kind != "step" && config.kind != "exponential" &&
+      config.kind != "cosine")
+    unknown_kind(config.kind);
+  const auto finite = [](double v) { return std::isfinite(v); };
+  require(finite(config.lr) && config.lr >= 0, "lr", "a number >= 0", config.lr);
+  require(finite(config.warmup) && config.warmup >= 0, "warmup", "epochs >= 0", config.warmup);
+  require(finite(config.gamma) && config.gamma > 0, "gamma", "a number > 0", config.gamma);
+  require(finite(config.beta) && config.beta > 0, "beta", "a number > 0", config.beta);
+  for (const double m : config.milestones)
+    require(finite(m) && m >= 0, "milestones", "epochs >= 0", m);
+}
+
+double learning_rate(const ScheduleConfig& config, std::int64_t step, std::int64_t steps_per_epoch,
+                     std::int64_t epochs) {
+  // A run of no epochs or of empty ones still has a rate to print.
+  steps_per_epoch = std::max<std::int64_t>(1, steps_per_epoch);
+  epochs = std::max<std::int64_t>(1, epochs);
+  const double lr = config.lr * decay(config, step, steps_per_epoch, epochs);
+  const double warmup_steps = std::round(config.warmup * static_cast<double>(steps_per_epoch));
+  const auto done = static_cast<double>(step + 1);
+  return done < warmup_steps ? lr * done / warmup_steps : lr;
+}
+
+}  // namespace hac

@@ -1,0 +1,71 @@
+#include "kernels/conv2d.h"
+
+#include <fmt/format.h>
+
+#include "engine/ops.h"
+#include "engine/ops/check.h"
+
+namespace hac::ops {
+namespace {
+
+Conv2dSpec spec_of(const Var& x, const Var& weight, const Var& bias, Conv2dOptions o) {
+  check_rank("conv2d", weight.name(), x.shape(), 4);
+  check_rank("conv2d", weight.name(), weight.shape(), 4);
+  const Shape &in = x.shape(), &w = weight.shape();
+  if (in[1] != w[1] * o.groups || w[0] % o.groups != 0) {
+    throw ShapeError(
+        fmt::format("conv2d '{}': input has {} channels, weight {} with groups {} "
+                    "expects {}",
+                    weight.name(), in[1], w.str(), o.groups, w[1] * o.groups));
+  }
+  if (bias.defined() && bias.shape() != Shape{w[0]}) {
+    throw ShapeError(fmt::format("conv2d '{}': bias {}, expected ({})", weight.name(),
+                                 bias.shape().str(), w[0]));
+  }
+  const Conv2dSpec spec{.dtype = x.value().dtype(),
+                        .n = in[0],
+                        .c = in[1],
+                        .h = in[2],
+                        .w = in[3],
+                        .k = w[0],
+                        .r = w[2],
+                        .s = w[3],
+                        .stride = o.stride,
+                        .pad = o.pad,
+                        .groups = o.groups,
+                        .bias = bias.defined()};
+  spec.validate();
+  return spec;
+}
+
+}  // namespace
+
+Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions options) {
+  const Conv2dSpec spec = spec_of(x, weight, bias, options);
+  const Device device = x.device();
+  const Conv2dKernels& kernels = conv2d_kernels.on(device, spec.str());
+  Context& ctx = Context::current(device);
+  const Tensor in = in_own_layout(x.value());
+  Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device);
+  kernels.forward(ctx, spec, in.data(), weight.value().data(),
+                  bias.defined() ? bias.value().data() : nullptr, y.data());
+
+  const Layout layout = x.value().layout();  // a gradient lies as its value does
+  const bool want_dx = x.requires_grad(), want_db = bias.requires_grad();
+  return make_var("conv2d", y, {x, weight, bias},
+                  [=, &kernels, w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
+                    Context& ctx = Context::current(device);
+                    Tensor dx, db, dw = Tensor::empty(w.shape(), spec.dtype, device);
+                    if (want_db) db = Tensor::empty({spec.k}, spec.dtype, device);
+                    kernels.backward_weights(ctx, spec, in.data(), dy.data(), dw.data(),
+                                             want_db ? db.data() : nullptr);
+                    if (want_dx) {
+                      Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
+                      kernels.backward_data(ctx, spec, dy.data(), w.data(), own.data());
+                      dx = own.to(layout);
+                    }
+                    return {dx, dw, db};
+                  });
+}
+
+}  // namespace hac::ops

@@ -1,0 +1,49 @@
+#include "kernels/linear.h"
+
+#include <fmt/format.h>
+
+#include "engine/ops.h"
+#include "engine/ops/check.h"
+
+namespace hac::ops {
+
+Var linear(const Var& x, const Var& weight, const Var& bias) {
+  check_rank("linear", weight.name(), x.shape(), 2);
+  check_rank("linear", weight.name(), weight.shape(), 2);
+  if (x.shape()[1] != weight.shape()[1]) {
+    throw ShapeError(fmt::format("linear '{}': input has {} features, weight {} expects {}",
+                                 weight.name(), x.shape()[1], weight.shape().str(),
+                                 weight.shape()[1]));
+  }
+  if (bias.defined() && bias.shape() != Shape{weight.shape()[0]}) {
+    throw ShapeError(fmt::format("linear '{}': bias {}, expected ({})", weight.name(),
+                                 bias.shape().str(), weight.shape()[0]));
+  }
+  const LinearSpec spec{.dtype = x.value().dtype(),
+                        .n = x.shape()[0],
+                        .in = x.shape()[1],
+                        .out = weight.shape()[0],
+                        .bias = bias.defined()};
+  const Device device = x.device();
+  const LinearKernels& kernels = linear_kernels.on(device, spec.str());
+  Tensor y = Tensor::empty(spec.out_shape(), spec.dtype, device);
+  kernels.forward(Context::current(device), spec, x.value().data(), weight.value().data(),
+                  bias.defined() ? bias.value().data() : nullptr, y.data());
+  const bool want_dx = x.requires_grad();
+  return make_var(
+      "linear", y, {x, weight, bias},
+      [=, &kernels, in = x.value(), w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
+        Context& ctx = Context::current(device);
+        Tensor dx, db, dw = Tensor::empty(w.shape(), spec.dtype, device);
+        if (spec.bias) db = Tensor::empty({spec.out}, spec.dtype, device);
+        kernels.backward_weights(ctx, spec, in.data(), dy.data(), dw.data(),
+                                 const_cast<void*>(data_or_null(db)));
+        if (want_dx) {
+          dx = Tensor::empty(spec.in_shape(), spec.dtype, device);
+          kernels.backward_data(ctx, spec, dy.data(), w.data(), dx.data());
+        }
+        return {dx, dw, db};
+      });
+}
+
+}  // namespace hac::ops

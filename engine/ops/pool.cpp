@@ -1,0 +1,50 @@
+#include "engine/ops.h"
+#include "engine/ops/check.h"
+#include "kernels/pool2d.h"
+
+namespace hac::ops {
+namespace {
+
+Var pool(const char* op, PoolKind kind, const Var& x, PoolOptions o) {
+  check_rank(op, x.name(), x.shape(), 4);
+  const Shape& s = x.shape();
+  const Pool2dSpec spec{.dtype = x.value().dtype(),
+                        .kind = kind,
+                        .n = s[0],
+                        .c = s[1],
+                        .h = s[2],
+                        .w = s[3],
+                        .kernel = o.kernel,
+                        .stride = o.stride,
+                        .pad = o.pad};
+  spec.validate();
+  const Device device = x.device();
+  const Pool2dKernels& kernels = pool2d_kernels.on(device, spec.str());
+  Context& ctx = Context::current(device);
+  const Tensor in = in_own_layout(x.value());
+  Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device), index;
+  if (grad_enabled() && x.requires_grad()) {
+    if (const std::size_t bytes = kernels.index_bytes(ctx, spec); bytes > 0) {
+      index = Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::u8, device);
+    }
+  }
+  kernels.forward(ctx, spec, in.data(), y.data(), const_cast<void*>(data_or_null(index)));
+  const Layout layout = x.value().layout();
+  return make_var(op, y, {x}, [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
+    Tensor dx = Tensor::activation(spec.in_shape(), spec.dtype, device);
+    kernels.backward(Context::current(device), spec, dy.data(), data_or_null(index), dx.data());
+    return {dx.to(layout)};
+  });
+}
+
+}  // namespace
+
+Var max_pool(const Var& x, PoolOptions options) {
+  return pool("max_pool", PoolKind::max, x, options);
+}
+Var avg_pool(const Var& x, PoolOptions options) {
+  return pool("avg_pool", PoolKind::avg, x, options);
+}
+Var global_avg_pool(const Var& x) { return pool("global_avg_pool", PoolKind::global_avg, x, {}); }
+
+}  // namespace hac::ops

@@ -1,0 +1,39 @@
+#include <fmt/format.h>
+
+#include "engine/ops.h"
+#include "engine/ops/check.h"
+#include "kernels/softmax_xent.h"
+
+namespace hac::ops {
+
+XentResult softmax_cross_entropy(const Var& logits, const Tensor& target, float smoothing) {
+  check_rank("softmax_cross_entropy", logits.name(), logits.shape(), 2);
+  const Shape& s = logits.shape();
+  const bool soft = target.dtype() == Dtype::f32;
+  const Shape expected = soft ? s : Shape{s[0]};
+  if (target.shape() != expected || (!soft && target.dtype() != Dtype::i32)) {
+    throw ShapeError(fmt::format("softmax_cross_entropy: logits {} expect targets {}, got {} {}",
+                                 s.str(), expected.str(), target.shape().str(),
+                                 name_of(target.dtype())));
+  }
+  const SoftmaxXentSpec spec{.dtype = logits.value().dtype(),
+                             .n = s[0],
+                             .classes = s[1],
+                             .soft = soft,
+                             .smoothing = smoothing};
+  const Device device = logits.device();
+  const SoftmaxXentKernels& kernels = softmax_xent_kernels.on(device, spec.str());
+  Tensor probs = Tensor::empty(s, spec.dtype, device), loss = Tensor::empty({}, Dtype::f32, device);
+  kernels.forward(Context::current(device), spec, logits.value().data(), target.data(),
+                  probs.data(), loss.data());
+  Var out = make_var("softmax_cross_entropy", loss, {logits},
+                     [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
+                       Tensor dx = Tensor::empty(probs.shape(), spec.dtype, device);
+                       kernels.backward(Context::current(device), spec, probs.data(), target.data(),
+                                        dy.data(), dx.data());
+                       return {dx};
+                     });
+  return {out, probs};
+}
+
+}  // namespace hac::ops

@@ -1,0 +1,138 @@
+#include "engine/storage.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+constexpr std::size_t kAlign = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+// Host memory with a free list by size. A cached block serves a request of at least 7/8 of its
+// size.
+class Pool {
+ public:
+  void* allocate(std::size_t bytes, std::size_t& capacity) {
+    const std::scoped_lock lock(mutex_);
+    if (fail_in_ > 0 && --fail_in_ == 0) throw OutOfMemory("allocation failed on request");
+    const std::size_t wanted = round_up(std::max<std::size_t>(bytes, 1), kAlign);
+    if (stats_.limit > 0 && stats_.in_use + wanted > stats_.limit) refuse(wanted, "over the limit");
+    void* data = take_cached(wanted, capacity);
+    if (!data) data = take_new(wanted, capacity);
+    stats_.in_use += capacity;
+    stats_.peak = std::max(stats_.peak, stats_.in_use);
+    return data;
+  }
+
+  void release(void* data, std::size_t capacity) {
+    const std::scoped_lock lock(mutex_);
+    stats_.in_use -= capacity;
+    stats_.cached += capacity;
+    free_.emplace(capacity, data);
+  }
+
+  void trim() {
+    const std::scoped_lock lock(mutex_);
+    trim_locked();
+  }
+
+  MemoryStats stats() {
+    const std::scoped_lock lock(mutex_);
+    return stats_;
+  }
+  void reset_peak() {
+    const std::scoped_lock lock(mutex_);
+    stats_.peak = stats_.in_use;
+  }
+  void set_limit(std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    stats_.limit = bytes;
+  }
+  void fail_after(int n) {
+    const std::scoped_lock lock(mutex_);
+    fail_in_ = n;
+  }
+
+ private:
+  void* take_cached(std::size_t wanted, std::size_t& capacity) {
+    const auto it = free_.lower_bound(wanted);
+    if (it == free_.end() || it->first - wanted > wanted / 8) return nullptr;
+    void* data = it->second;
+    capacity = it->first;
+    stats_.cached -= capacity;
+    free_.erase(it);
+    return data;
+  }
+
+  void* take_new(std::size_t wanted, std::size_t& capacity) {
+    const bool huge = wanted >= 2 * kHugePage;
+    capacity = wanted;
+    const auto system = [&] {
+      return std::aligned_alloc(huge ? kHugePage : kAlign,
+                                huge ? round_up(wanted, kHugePage) : wanted);
+    };
+    void* data = system();
+    if (!data) {
+      trim_locked();
+      data = system();
+    }
+    if (!data) refuse(wanted, "the system has no more");
+    if (huge) madvise(data, wanted, MADV_HUGEPAGE);  // fewer page faults and TLB misses
+    return data;
+  }
+
+  void trim_locked() {
+    for (const auto& [size, data] : free_) std::free(data);
+    free_.clear();
+    stats_.cached = 0;
+  }
+
+  [[noreturn]] void refuse(std::size_t wanted, const char* why) {
+    throw OutOfMemory(fmt::format(
+        "memory on cpu: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, limit {}"
+        " (hint: a smaller --batch, --resolution or --width)",
+        mib(wanted), why, mib(stats_.in_use), mib(stats_.peak),
+        stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none"));
+  }
+
+  std::mutex mutex_;
+  std::multimap<std::size_t, void*> free_;
+  MemoryStats stats_;
+  int fail_in_ = 0;
+};
+
+Pool& pool(Device device) {
+  if (device.kind != DeviceKind::cpu) {
+    throw DeviceError(fmt::format("memory on {}: this build has the CPU only", to_string(device)));
+  }
+  static Pool& host = *new Pool;  // outlives every static tensor
+  return host;
+}
+
+}  // namespace
+
+MemoryStats memory_stats(Device device) { return pool(device).stats(); }
+void reset_peak_memory(Device device) { pool(device).reset_peak(); }
+void set_memory_limit(std::size_t bytes, Device device) { pool(device).set_limit(bytes); }
+void release_cached_memory(Device device) { pool(device).trim(); }
+void fail_allocation_after(int n) { pool({}).fail_after(n); }
+
+Storage::Storage(std::size_t bytes, Device device) : bytes_(bytes), device_(device) {
+  data_ = pool(device).allocate(bytes, capacity_);
+  const std::size_t tail = round_up(std::max<std::size_t>(bytes, 1), kAlign) - bytes;
+  std::memset(static_cast<char*>(data_) + bytes, 0, tail);
+}
+
+Storage::~Storage() { pool(device_).release(data_, capacity_); }
+
+}  // namespace hac

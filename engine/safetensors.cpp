@@ -199,7 +199,8 @@ TensorFile Reader::read() const {
          bytes_.size());
   TensorFile result;
   std::vector<Entry> entries;
-  for (const auto& [name, value] : header(length).items()) {
+  const json described = header(length);
+  for (const auto& [name, value] : described.items()) {
     if (name != "__metadata__") {
       entries.push_back(entry(name, value));
       continue;

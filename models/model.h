@@ -21,6 +21,7 @@ class Model {
   Var forward(const Tensor& images);
   void train(bool on = true);
   void eval() { train(false); }
+  bool training() const { return training_; }
   void set_step(std::uint64_t step);  // seeds dropout
 
   const Architecture& arch() const { return arch_; }

@@ -1,0 +1,57 @@
+#pragma once
+// The layers that hold parameters, named as PyTorch names them under `prefix`.
+
+#include "engine/nn/module.h"
+#include "engine/ops.h"
+#include "kernels/linear.h"
+
+namespace hac::nn {
+
+// Parameters are drawn from the stream of their own name, so the same layer starts the same
+// whatever else the network holds.
+
+// weight (K, C/groups, R, S): He normal, std = sqrt(2 / (K R S)) (fan out); bias (K) zero.
+class Conv2d : public Module {
+ public:
+  Conv2d(const std::string& prefix, const Conv2dSpec& spec, std::uint64_t seed, Device device = {});
+  Var forward(std::span<const Var> inputs) override;
+
+ private:
+  ops::Conv2dOptions options_;
+  Var weight_, bias_;
+};
+
+// weight = gamma 1, bias = beta 0, running_mean 0, running_var 1. Takes (x) or (x, residual).
+class BatchNorm2d : public Module {
+ public:
+  BatchNorm2d(const std::string& prefix, const BatchNormSpec& spec, Device device = {});
+  Var forward(std::span<const Var> inputs) override;
+
+ private:
+  BatchNormSpec spec_;
+  Var gamma_, beta_;
+  Tensor running_mean_, running_var_;
+};
+
+// weight (out, in) and bias (out): uniform in +-1/sqrt(in).
+class Linear : public Module {
+ public:
+  Linear(const std::string& prefix, const LinearSpec& spec, std::uint64_t seed, Device device = {});
+  Var forward(std::span<const Var> inputs) override;
+
+ private:
+  Var weight_, bias_;
+};
+
+// Masks are a function of (seed, index of the layer, step).
+class Dropout : public Module {
+ public:
+  Dropout(float p, std::uint64_t seed) : options_{.p = p, .seed = seed} {}
+  Var forward(std::span<const Var> inputs) override;
+  void set_step(std::uint64_t step) { options_.step = step; }
+
+ private:
+  ops::DropoutOptions options_;
+};
+
+}  // namespace hac::nn

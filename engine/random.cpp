@@ -1,0 +1,32 @@
+#include "engine/random.h"
+
+#include "kernels/random.h"
+
+namespace hac {
+
+std::uint64_t stream_of(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
+void fill(const Tensor& t, float value) {
+  for (std::int64_t i = 0; i < t.numel(); ++i) t.as<float>()[i] = value;
+}
+
+void fill_normal(const Tensor& t, std::uint64_t seed, std::string_view name, double std) {
+  const Philox rng{seed, stream_of(name)};
+  // normal(i) spends a whole block on element i
+  for (std::int64_t i = 0; i < t.numel(); ++i) {
+    t.as<float>()[i] = static_cast<float>(std) * rng.normal(i);
+  }
+}
+
+void fill_uniform(const Tensor& t, std::uint64_t seed, std::string_view name, double bound) {
+  const Philox rng{seed, stream_of(name)};
+  for (std::int64_t i = 0; i < t.numel(); ++i) {
+    t.as<float>()[i] = static_cast<float>(bound) * (2 * rng.uniform(i) - 1);
+  }
+}
+
+}  // namespace hac

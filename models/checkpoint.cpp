@@ -1,0 +1,145 @@
+#include "models/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/safetensors.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kMomentum = "momentum.";
+constexpr const char* kObserver = "observer.";
+
+json to_json(const TrainPosition& p) {
+  // Doubles go as text with all their digits: a resumed run logs the same numbers.
+  const auto exact = [](double x) { return fmt::format("{:.17g}", x); };
+  return {{"step", p.step},
+          {"epoch", p.epoch},
+          {"batch", p.batch},
+          {"images", p.images},
+          {"correct", p.correct},
+          {"loss_sum", exact(p.loss_sum)},
+          {"best_top1", exact(p.best_top1)},
+          {"seconds", exact(p.seconds)},
+          {"test_loss", exact(p.test.loss)},
+          {"test_top1", exact(p.test.top1)},
+          {"test_top5", exact(p.test.top5)},
+          {"test_images", p.test.images}};
+}
+
+TrainPosition position_from(const json& j) {
+  const auto exact = [&](const char* key) { return std::stod(j.at(key).get<std::string>()); };
+  TrainPosition p;
+  p.step = j.at("step");
+  p.epoch = j.at("epoch");
+  p.batch = j.at("batch");
+  p.images = j.at("images");
+  p.correct = j.at("correct");
+  p.loss_sum = exact("loss_sum");
+  p.best_top1 = exact("best_top1");
+  p.seconds = exact("seconds");
+  p.test = {.loss = exact("test_loss"),
+            .top1 = exact("test_top1"),
+            .top5 = exact("test_top5"),
+            .images = j.at("test_images")};
+  if (p.step < 0 || p.epoch < 0 || p.batch < 0) throw IoError("negative position");
+  return p;
+}
+
+// Moves the tensors whose names start with prefix out of `from`.
+std::map<std::string, Tensor> take(std::map<std::string, Tensor>& from, const std::string& prefix) {
+  std::map<std::string, Tensor> taken;
+  for (auto it = from.lower_bound(prefix); it != from.end() && it->first.starts_with(prefix);) {
+    taken.insert(*it);
+    it = from.erase(it);
+  }
+  return taken;
+}
+
+void require_same_run(const std::string& path, const std::string& was, const std::string& is) {
+  const json a = json::parse(was), b = json::parse(is);
+  for (const auto& [key, value] : b.items()) {
+    if (key == "epochs" || (a.contains(key) && a[key] == value)) continue;
+    throw ConfigError(
+        fmt::format("resume '{}': it was trained with {} = {}, this run has {} "
+                    "(hint: the same options, or another --out)",
+                    path, key, a.contains(key) ? a[key].dump() : "nothing", value.dump()));
+  }
+}
+
+const std::string& metadata(const TensorFile& file, const std::string& path, const char* key) {
+  const auto it = file.metadata.find(key);
+  if (it == file.metadata.end()) {
+    throw IoError(fmt::format("checkpoint '{}': no '{}' in its metadata", path, key));
+  }
+  return it->second;
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd,
+                     const TrainConfig& config, const TrainPosition& position,
+                     const StepObserver* observer) {
+  TensorFile file{.tensors = model.state()};
+  file.tensors.merge(sgd.state());
+  if (observer) {
+    for (const auto& [name, tensor] : observer->state()) file.tensors[kObserver + name] = tensor;
+  }
+  file.metadata["architecture"] = to_json(model.arch());
+  file.metadata["training"] = to_json(config);
+  file.metadata["position"] = to_json(position).dump();
+  save_safetensors(path, file);
+}
+
+TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
+                              const TrainConfig& config, StepObserver* observer) {
+  TensorFile file = load_safetensors(path);
+  if (metadata(file, path, "architecture") != to_json(model.arch())) {
+    throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
+                                  model.arch().name));
+  }
+  try {
+    require_same_run(path, metadata(file, path, "training"), to_json(config));
+    const TrainPosition position = position_from(json::parse(metadata(file, path, "position")));
+    const auto momentum = take(file.tensors, kMomentum);
+    std::map<std::string, Tensor> observed;
+    for (const auto& [name, tensor] : take(file.tensors, kObserver)) {
+      observed[name.substr(std::string(kObserver).size())] = tensor;
+    }
+    model.load_state(file.tensors);
+    sgd.load_state(momentum);
+    if (observer) observer->load_state(observed);
+    return position;
+  } catch (const json::exception& e) {
+    throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
+  } catch (const std::logic_error& e) {  // std::stod
+    throw IoError(fmt::format("checkpoint '{}': a number in its position is malformed", path));
+  } catch (const IoError& e) {
+    throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
+  }
+}
+
+void load_weights(const std::string& path, Model& model) {
+  TensorFile file = load_safetensors(path);
+  take(file.tensors, kMomentum);
+  take(file.tensors, kObserver);
+  std::erase_if(file.tensors,
+                [](const auto& t) { return t.first.ends_with("num_batches_tracked"); });
+  try {
+    model.load_state(file.tensors);
+  } catch (const IoError& e) {
+    throw IoError(fmt::format("'{}': {}", path, e.what()));
+  }
+}
+
+Architecture checkpoint_architecture(const std::string& path) {
+  const TensorFile file = load_safetensors(path);
+  return architecture_from_json(metadata(file, path, "architecture"));
+}
+
+}  // namespace hac

@@ -1,0 +1,213 @@
+#include "models/model.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "engine/nn/layers.h"
+#include "engine/ops.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+// An operation without parameters.
+template <class F>
+class Function : public Module {
+ public:
+  explicit Function(F f) : f_(std::move(f)) {}
+  Var forward(std::span<const Var> inputs) override { return f_(inputs); }
+
+ private:
+  F f_;
+};
+
+template <class F>
+std::unique_ptr<Module> function(F f) {
+  return std::make_unique<Function<F>>(std::move(f));
+}
+
+struct Builder {
+  const std::string& name;
+  std::uint64_t seed;
+  std::size_t index;
+  Device device;
+
+  using Made = std::unique_ptr<Module>;
+  Made operator()(const Conv2dSpec& s) {
+    return std::make_unique<nn::Conv2d>(name, s, seed, device);
+  }
+  Made operator()(const BatchNormSpec& s) {
+    return std::make_unique<nn::BatchNorm2d>(name, s, device);
+  }
+  Made operator()(const LinearSpec& s) {
+    return std::make_unique<nn::Linear>(name, s, seed, device);
+  }
+  Made operator()(const DropoutSpec& s) {
+    return std::make_unique<nn::Dropout>(s.p, seed * 1000 + index);
+  }
+  Made operator()(const ReluSpec&) {
+    return function([](std::span<const Var> in) { return ops::relu(in[0]); });
+  }
+  Made operator()(const AddSpec&) {
+    return function([](std::span<const Var> in) { return ops::add(in[0], in[1]); });
+  }
+  Made operator()(const FlattenSpec&) {
+    return function([](std::span<const Var> in) { return ops::flatten(in[0]); });
+  }
+  Made operator()(const Pool2dSpec& s) {
+    return function([s](std::span<const Var> in) {
+      const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
+      switch (s.kind) {
+        case PoolKind::max:
+          return ops::max_pool(in[0], options);
+        case PoolKind::avg:
+          return ops::avg_pool(in[0], options);
+        case PoolKind::global_avg:
+          break;
+      }
+      return ops::global_avg_pool(in[0]);
+    });
+  }
+};
+
+// How many later operations read each value, so that it is freed after the last.
+std::vector<int> readers_of(const Graph& graph) {
+  std::vector<int> readers(graph.ops.size(), 0);
+  for (const Op& op : graph.ops) {
+    for (const int i : op.inputs) {
+      if (i >= 0) ++readers[i];
+    }
+  }
+  return readers;
+}
+
+// Runs the graph, calling visit(index, output) after each operation.
+template <class Visit>
+Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules, const Var& images,
+        Visit visit) {
+  std::vector<Var> values(graph.ops.size());
+  std::vector<int> readers = readers_of(graph);
+  std::vector<Var> inputs;
+  for (std::size_t i = 0; i < graph.ops.size(); ++i) {
+    inputs.clear();
+    for (const int j : graph.ops[i].inputs) inputs.push_back(j < 0 ? images : values[j]);
+    values[i] = modules[i]->forward(inputs);
+    visit(i, values[i]);
+    for (const int j : graph.ops[i].inputs) {
+      if (j >= 0 && --readers[j] == 0) values[j] = Var();
+    }
+  }
+  return values.back();
+}
+
+}  // namespace
+
+Model::Model(Architecture arch, std::uint64_t seed, Device device)
+    : arch_(std::move(arch)), graph_(lower(arch_)) {
+  for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
+    const Op& op = graph_.ops[i];
+    modules_.push_back(std::visit(Builder{op.name, seed, i, device}, op.spec));
+  }
+}
+
+Var Model::forward(const Tensor& images) {
+  const Shape& s = images.shape();
+  const Shape expected{s.rank() == 4 ? s[0] : 0, arch_.channels, arch_.resolution,
+                       arch_.resolution};
+  if (s != expected) {
+    throw ShapeError(fmt::format("{}: expected images (N, {}, {}, {}), got {}", arch_.name,
+                                 arch_.channels, arch_.resolution, arch_.resolution, s.str()));
+  }
+  std::optional<NoGrad> no_grad;
+  if (!training_) no_grad.emplace();
+  return run(graph_, modules_, Var(images), [](std::size_t, const Var&) {});
+}
+
+void Model::train(bool on) {
+  for (auto& m : modules_) m->training = on;
+  training_ = on;
+}
+
+void Model::set_step(std::uint64_t step) {
+  for (auto& m : modules_) {
+    if (auto* dropout = dynamic_cast<nn::Dropout*>(m.get())) dropout->set_step(step);
+  }
+}
+
+std::vector<Parameter> Model::parameters() const {
+  std::vector<Parameter> all;
+  for (const auto& m : modules_) all.insert(all.end(), m->parameters.begin(), m->parameters.end());
+  return all;
+}
+
+std::vector<Buffer> Model::buffers() const {
+  std::vector<Buffer> all;
+  for (const auto& m : modules_) all.insert(all.end(), m->buffers.begin(), m->buffers.end());
+  return all;
+}
+
+void Model::zero_grad() {
+  for (Parameter& p : parameters()) p.var.zero_grad();
+}
+
+std::map<std::string, Tensor> Model::state() const {
+  std::map<std::string, Tensor> state;
+  for (const Parameter& p : parameters()) state[p.name] = p.var.value();
+  for (const Buffer& b : buffers()) state[b.name] = b.tensor;
+  return state;
+}
+
+void Model::load_state(const std::map<std::string, Tensor>& given) {
+  const std::map<std::string, Tensor> own = state();
+  std::vector<std::string> problems;
+  for (const auto& [name, tensor] : own) {
+    const auto it = given.find(name);
+    if (it == given.end()) {
+      problems.push_back(fmt::format("missing {} {}", name, tensor.shape().str()));
+    } else if (it->second.shape() != tensor.shape() || it->second.dtype() != tensor.dtype()) {
+      problems.push_back(fmt::format("{} is {} {}, expected {} {}", name, it->second.shape().str(),
+                                     name_of(it->second.dtype()), tensor.shape().str(),
+                                     name_of(tensor.dtype())));
+    }
+  }
+  for (const auto& [name, tensor] : given) {
+    if (!own.contains(name)) problems.push_back(fmt::format("unexpected {}", name));
+  }
+  if (!problems.empty()) {
+    const std::size_t shown = std::min<std::size_t>(problems.size(), 4);
+    throw IoError(fmt::format(
+        "weights of '{}': {}{}", arch_.name,
+        fmt::join(problems.begin(), problems.begin() + shown, "; "),
+        problems.size() > shown ? fmt::format("; and {} more", problems.size() - shown) : ""));
+  }
+  for (const auto& [name, tensor] : own) tensor.copy_from(given.at(name));
+}
+
+std::vector<Var> Model::width_weights() const {
+  std::vector<Var> weights(widths(arch_).size());
+  for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
+    const int index = graph_.ops[i].width_index;
+    if (index >= 0) weights[index] = modules_[i]->parameters[0].var;
+  }
+  return weights;
+}
+
+std::string Model::first_not_finite(const Tensor& images) {
+  for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
+    for (const Parameter& p : modules_[i]->parameters) {
+      if (!all_finite(p.var.value())) return p.name;
+    }
+  }
+  const NoGrad no_grad;
+  std::string found;
+  run(graph_, modules_, Var(images), [&](std::size_t i, const Var& out) {
+    const Op& op = graph_.ops[i];
+    if (found.empty() && !all_finite(out.value())) {
+      found = fmt::format("{} ({})", op.name.empty() ? kind_of(op) : op.name, describe(op));
+    }
+  });
+  return found;
+}
+
+}  // namespace hac

@@ -1,0 +1,293 @@
+#include "models/train.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "data/loader.h"
+#include "engine/file.h"
+#include "engine/log.h"
+#include "engine/ops.h"
+#include "engine/progress.h"
+#include "engine/safetensors.h"
+#include "kernels/error.h"
+#include "kernels/machine.h"
+#include "models/checkpoint.h"
+
+namespace hac {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+volatile std::sig_atomic_t interrupt_requested = 0;
+
+// Ctrl-C asks the loop to stop after the current step; a second one ends the process at once.
+class InterruptGuard {
+ public:
+  InterruptGuard() {
+    interrupt_requested = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupt_requested = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, &int_before_);
+    sigaction(SIGTERM, &action, &term_before_);
+  }
+  ~InterruptGuard() {
+    sigaction(SIGINT, &int_before_, nullptr);
+    sigaction(SIGTERM, &term_before_, nullptr);
+  }
+
+ private:
+  struct sigaction int_before_, term_before_;
+};
+
+bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k) {
+  int above = 0;
+  for (std::int64_t j = 0; j < classes; ++j) {
+    above += scores[j] > scores[label] || (scores[j] == scores[label] && j < label);
+  }
+  return above < k;
+}
+
+std::int64_t count_in_top(const Tensor& probs, const Tensor& labels, int k) {
+  const std::int64_t classes = probs.shape()[1];
+  std::int64_t hits = 0;
+  for (std::int64_t i = 0; i < probs.shape()[0]; ++i) {
+    hits += in_top(probs.as<float>() + i * classes, classes, labels.as<std::int32_t>()[i], k);
+  }
+  return hits;
+}
+
+void require_match(const Model& model, const Dataset& data, const char* which) {
+  const Architecture& a = model.arch();
+  if (data.channels() != a.channels) {
+    throw ConfigError(
+        fmt::format("{} images have {} channels, '{}' expects {} (hint: --in-channels)", which,
+                    data.channels(), a.name, a.channels));
+  }
+  if (static_cast<std::int64_t>(data.classes().size()) != a.classes) {
+    throw ConfigError(fmt::format("{} set has {} classes, '{}' has {} outputs (hint: --classes)",
+                                  which, data.classes().size(), a.name, a.classes));
+  }
+}
+
+// One training run: what the loop below needs at every step.
+class Run {
+ public:
+  Run(Model& model, const DataSplit& data, const TrainConfig& config, StepObserver* observer)
+      : model_(model),
+        data_(data),
+        config_(config),
+        observer_(observer),
+        sgd_(model.parameters(), config.sgd),
+        loader_(data.train, loader_config()) {
+    total_steps_ = config.epochs * loader_.batches();
+    if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
+    if (!config.out.empty()) open_folder();
+  }
+
+  TrainResult run() {
+    const InterruptGuard guard;
+    started_ = saved_ = Clock::now();
+    model_.train();
+    bool interrupted = false;
+    while (at_.step < total_steps_ && !interrupted) {
+      interrupted = !run_epoch();
+    }
+    if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save("last");
+    if (!config_.save_gradients.empty()) save_gradients();
+    return {.test = at_.test,
+            .best_top1 = std::max(0.0, at_.best_top1),
+            .steps = at_.step,
+            .interrupted = interrupted};
+  }
+
+ private:
+  LoaderConfig loader_config() const {
+    // A last batch of one image would leave batch norm nothing to normalise over.
+    const bool lonely = data_.train->size() % config_.batch == 1;
+    return {.batch = config_.batch,
+            .resolution = model_.arch().resolution,
+            .shuffle = config_.shuffle,
+            .augment = config_.augment,
+            .drop_last = lonely,
+            .seed = config_.seed};
+  }
+
+  std::string path(const char* name) const { return config_.out + "/" + name; }
+
+  void open_folder() {
+    make_folder(config_.out);
+    const std::string last = path("last.safetensors");
+    const bool resuming = config_.resume && std::filesystem::exists(last);
+    if (resuming) {
+      at_ = load_checkpoint(last, model_, sgd_, config_, observer_);
+    } else {
+      write_file_atomically(path("config.json"), to_json(config_) + "\n");
+      write_file_atomically(path("architecture.json"), to_json(model_.arch()) + "\n");
+    }
+    log_.emplace(path("log.jsonl"), resuming ? std::optional(at_.step) : std::nullopt);
+  }
+
+  // False when interrupted.
+  bool run_epoch() {
+    const std::int64_t steps = loader_.batches();
+    Progress progress(fmt::format("{}epoch {}/{}", config_.label, at_.epoch + 1, config_.epochs),
+                      std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet);
+    loader_.start(at_.epoch, at_.batch);
+    Batch batch;
+    while (at_.step < total_steps_ && loader_.next(batch)) {
+      step(batch);
+      progress.step(batch.size(), fields());
+      if (interrupt_requested) return false;
+      if (seconds_since(saved_) > config_.checkpoint_seconds) save("last");
+    }
+    progress.finish(fields());
+    if (at_.batch == steps) finish_epoch(progress.images_per_second());
+    return true;
+  }
+
+  void step(const Batch& batch) {
+    model_.set_step(at_.step);
+    model_.zero_grad();
+    lr_ = learning_rate(config_.schedule, at_.step, loader_.batches(), config_.epochs);
+    const Var logits = model_.forward(batch.images);
+    const auto [loss, probs] = ops::softmax_cross_entropy(
+        logits, batch.labels, static_cast<float>(config_.label_smoothing));
+    const double value = loss.value().item();
+    if (!std::isfinite(value)) not_finite(batch, value);
+    backward(loss);
+    if (observer_) observer_->observe(model_, at_.step, total_steps_);
+    sgd_.step(lr_);
+    at_.step += 1;
+    at_.batch += 1;
+    at_.images += batch.size();
+    at_.loss_sum += value * static_cast<double>(batch.size());
+    at_.correct += count_in_top(probs, batch.labels, 1);
+  }
+
+  [[noreturn]] void not_finite(const Batch& batch, double value) {
+    const std::string layer = model_.first_not_finite(batch.images);
+    throw Error(fmt::format(
+        "training '{}': the loss is {} at step {}, first in {} (hint: a lower "
+        "--lr or more --warmup)",
+        model_.arch().name, value, at_.step, layer.empty() ? "the loss itself" : layer));
+  }
+
+  ProgressFields fields() const {
+    const double n = std::max<double>(1, at_.images);
+    return {.loss = at_.loss_sum / n, .accuracy = at_.correct / n, .lr = lr_};
+  }
+
+  void finish_epoch(double images_per_second) {
+    const ProgressFields train = fields();
+    at_.test = evaluate(model_, data_.test);
+    at_.epoch += 1;
+    at_.batch = at_.images = at_.correct = 0;
+    at_.loss_sum = 0;
+    const bool best = at_.test.top1 > at_.best_top1;
+    at_.best_top1 = std::max(at_.best_top1, at_.test.top1);
+    if (!config_.quiet) {
+      fmt::print(stderr, "{}epoch {}/{}  test loss {:.4f}  top-1 {:.2f} %{}\n", config_.label,
+                 at_.epoch, config_.epochs, at_.test.loss, 100 * at_.test.top1,
+                 best ? "  best" : "");
+    }
+    save("last");
+    if (best) save("best");
+    if (log_) log_->append(epoch_line(train, images_per_second));
+  }
+
+  std::string epoch_line(const ProgressFields& train, double images_per_second) const {
+    return nlohmann::ordered_json{{"type", "epoch"},
+                                  {"epoch", at_.epoch},
+                                  {"step", at_.step},
+                                  {"lr", lr_},
+                                  {"train_loss", train.loss},
+                                  {"train_top1", train.accuracy},
+                                  {"test_loss", at_.test.loss},
+                                  {"test_top1", at_.test.top1},
+                                  {"test_top5", at_.test.top5},
+                                  {"images_per_second", images_per_second},
+                                  {"seconds", at_.seconds},
+                                  {"tensor_peak_bytes", memory_stats().peak},
+                                  {"resident_peak_bytes", peak_resident_bytes()}}
+        .dump();
+  }
+
+  void save(const char* name) {
+    at_.seconds += seconds_since(started_);
+    started_ = Clock::now();
+    if (config_.out.empty()) return;
+    save_checkpoint(path(name) + ".safetensors", model_, sgd_, config_, at_, observer_);
+    saved_ = Clock::now();
+  }
+
+  void save_gradients() const {
+    TensorFile file;
+    for (const Parameter& p : model_.parameters()) {
+      if (p.var.grad().defined()) file.tensors[p.name] = p.var.grad();
+    }
+    save_safetensors(config_.save_gradients, file);
+  }
+
+  Model& model_;
+  const DataSplit& data_;
+  const TrainConfig& config_;
+  StepObserver* observer_;
+  Sgd sgd_;
+  Loader loader_;
+  std::optional<JsonLog> log_;
+  TrainPosition at_;
+  std::int64_t total_steps_ = 0;
+  double lr_ = 0;
+  Clock::time_point started_, saved_;
+};
+
+}  // namespace
+
+TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
+                  StepObserver* observer) {
+  validate(config);
+  require_match(model, *data.train, "training");
+  require_match(model, *data.test, "test");
+  return Run(model, data, config, observer).run();
+}
+
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_size) {
+  require_match(model, *data, "test");
+  const bool was_training = model.training();
+  model.eval();
+  Loader loader(data, {.batch = batch_size,
+                       .resolution = model.arch().resolution,
+                       .shuffle = false,
+                       .augment = false});
+  loader.start(0);
+  EvalResult result;
+  std::int64_t top1 = 0, top5 = 0;
+  Batch batch;
+  while (loader.next(batch)) {
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(model.forward(batch.images), batch.labels);
+    result.loss += loss.value().item() * static_cast<double>(batch.size());
+    result.images += batch.size();
+    top1 += count_in_top(probs, batch.labels, 1);
+    top5 += count_in_top(probs, batch.labels, 5);
+  }
+  model.train(was_training);
+  const double n = std::max<double>(1, result.images);
+  result.loss /= n;
+  result.top1 = top1 / n;
+  result.top5 = top5 / n;
+  return result;
+}
+
+}  // namespace hac

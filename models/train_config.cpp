@@ -1,0 +1,48 @@
+#include "models/train_config.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+
+namespace hac {
+
+void validate(const TrainConfig& c) {
+  const auto require = [](bool ok, const char* field, const char* expected, double got) {
+    if (!ok)
+      throw ConfigError(fmt::format("training '{}': expected {}, got {}", field, expected, got));
+  };
+  require(c.epochs >= 0 && c.epochs <= 100000, "epochs", "0 to 100000", c.epochs);
+  require(c.batch >= 1 && c.batch <= 65536, "batch", "1 to 65536", c.batch);
+  require(c.max_steps >= -1, "max-steps", ">= 0", c.max_steps);
+  require(c.sgd.momentum >= 0 && c.sgd.momentum < 1, "momentum", "[0, 1)", c.sgd.momentum);
+  require(c.sgd.weight_decay >= 0, "weight-decay", ">= 0", c.sgd.weight_decay);
+  require(c.label_smoothing >= 0 && c.label_smoothing < 1, "label-smoothing", "[0, 1)",
+          c.label_smoothing);
+  validate(c.schedule);
+}
+
+std::string to_json(const TrainConfig& c) {
+  nlohmann::ordered_json j;
+  j["data"] = {{"name", c.data.name},
+               {"limit_train", c.data.limit_train},
+               {"limit_test", c.data.limit_test},
+               {"resolution", c.data.resolution},
+               {"classes", c.data.classes}};
+  j["epochs"] = c.epochs;
+  j["batch"] = c.batch;
+  j["momentum"] = c.sgd.momentum;
+  j["weight_decay"] = c.sgd.weight_decay;
+  j["nesterov"] = c.sgd.nesterov;
+  j["schedule"] = {{"kind", c.schedule.kind},     {"lr", c.schedule.lr},
+                   {"warmup", c.schedule.warmup}, {"milestones", c.schedule.milestones},
+                   {"gamma", c.schedule.gamma},   {"beta", c.schedule.beta}};
+  j["label_smoothing"] = c.label_smoothing;
+  j["augment"] = c.augment;
+  j["shuffle"] = c.shuffle;
+  j["seed"] = c.seed;
+  return j.dump(2);
+}
+
+}  // namespace hac

@@ -1,0 +1,41 @@
+#pragma once
+// Everything that decides how a network is trained. Its JSON is saved beside the run, compared when
+// a run is resumed, and part of the key under which a trained network is cached.
+
+#include <cstdint>
+#include <string>
+
+#include "data/datasets.h"
+#include "engine/optim/schedule.h"
+#include "engine/optim/sgd.h"
+
+namespace hac {
+
+struct TrainConfig {
+  DataConfig data;
+  std::int64_t epochs = 10;
+  std::int64_t batch = 128;
+  SgdOptions sgd;
+  ScheduleConfig schedule;
+  double label_smoothing = 0;
+  bool augment = true;
+  bool shuffle = true;
+  std::uint64_t seed = 0;
+  std::int64_t max_steps = -1;  // stop after this many steps; -1 = run all epochs
+
+  // How the run is kept and shown; these do not change what is learned.
+  std::string out;  // run directory; empty = nothing is written
+  bool resume = false;
+  bool quiet = false;
+  std::string label;  // shown before the progress line
+  double checkpoint_seconds = 60;
+  std::string save_gradients;  // after the last step, every parameter's gradient by name
+};
+
+// Throws ConfigError naming the field.
+void validate(const TrainConfig& config);
+
+// The fields that decide what is learned, as one JSON object.
+std::string to_json(const TrainConfig& config);
+
+}  // namespace hac

@@ -1,0 +1,146 @@
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "engine/optim/sgd.h"
+#include "kernels/error.h"
+#include "kernels/random.h"
+#include "kernels/sgd.h"
+
+namespace hac {
+namespace {
+
+// Gives a leaf this gradient, by way of a loss whose backward says so.
+void set_grad(const Var& leaf, const std::vector<float>& values) {
+  const Tensor grad = Tensor::from(values, leaf.shape());
+  backward(make_var("given", Tensor::zeros({}), {leaf},
+                    [grad](const Tensor&) { return std::vector<Tensor>{grad}; }));
+}
+
+std::vector<float> random_values(std::int64_t n, std::uint64_t seed) {
+  std::vector<float> values(n);
+  for (std::int64_t i = 0; i < n; ++i) values[i] = Philox{seed, 0}.normal(i);
+  return values;
+}
+
+struct Figures {
+  SgdOptions options;
+  std::vector<float> weights;  // after three steps
+};
+
+// torch.optim.SGD (PyTorch 1.13) from w = (1, -2, 0.5, 3) with the gradient
+// (0.5, -1, 2, 0.25) * t - 0.3 and lr = 0.1 / t, t = 1, 2, 3.
+TEST(Sgd, MatchesPyTorch) {
+  const Figures cases[] = {{{.momentum = 0, .weight_decay = 0},
+                            {0.904999971f, -1.64499998f, -0.0450000241f, 2.98000002f}},
+                           {{.momentum = 0.9, .weight_decay = 0.05},
+                            {0.85555613f, -1.45496452f, -0.284116805f, 2.93489337f}},
+                           {{.momentum = 0.9, .weight_decay = 0.05, .nesterov = true},
+                            {0.766330421f, -1.13850904f, -0.752189219f, 2.89411378f}}};
+  for (const Figures& c : cases) {
+    Var w(Tensor::from(std::vector<float>{1, -2, 0.5, 3}, {4}), true, "w");
+    Sgd sgd({{"w", w}}, c.options);
+    for (int t = 1; t <= 3; ++t) {
+      w.zero_grad();
+      std::vector<float> g{0.5, -1, 2, 0.25};
+      for (float& v : g) v = v * static_cast<float>(t) - 0.3f;
+      set_grad(w, g);
+      sgd.step(0.1 / t);
+    }
+    // Three steps of a handful of roundings each.
+    for (int i = 0; i < 4; ++i)
+      EXPECT_NEAR(w.value().as<float>()[i], c.weights[i], 8 * 1.2e-7 * std::abs(c.weights[i]))
+          << "element " << i << " momentum " << c.options.momentum << " nesterov "
+          << c.options.nesterov;
+  }
+}
+
+// Against the formula in double, over a size that is no multiple of a vector and runs in parallel.
+TEST(Sgd, MatchesTheFormulaInDouble) {
+  constexpr std::int64_t n = 40003;
+  for (const bool nesterov : {false, true}) {
+    const SgdSpec spec{
+        .elements = n, .lr = 0.05f, .momentum = 0.9f, .weight_decay = 5e-4f, .nesterov = nesterov};
+    std::vector<float> w = random_values(n, 1), v = random_values(n, 2);
+    const std::vector<float> g = random_values(n, 3), w0 = w, v0 = v;
+    sgd_cpu.step(Context::current(), spec, g.data(), w.data(), v.data());
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double grad = double{g[i]} + double{spec.weight_decay} * w0[i];
+      const double velocity = double{spec.momentum} * v0[i] + grad;
+      const double step = nesterov ? grad + double{spec.momentum} * velocity : velocity;
+      // A few roundings at the size of the terms (cancellation may leave less).
+      const double tolerance = 4 * 6e-8 * (std::abs(g[i]) + std::abs(v0[i]) + std::abs(w0[i]));
+      ASSERT_NEAR(v[i], velocity, tolerance) << "element " << i << " " << spec.str();
+      ASSERT_NEAR(w[i], w0[i] - double{spec.lr} * step, tolerance) << "element " << i;
+    }
+  }
+}
+
+TEST(Sgd, SameBitsAtAnyThreadCount) {
+  constexpr std::int64_t n = 100001;
+  const SgdSpec spec{.elements = n, .lr = 0.1f, .momentum = 0.9f, .weight_decay = 1e-3f};
+  std::vector<std::vector<float>> results;
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    std::vector<float> w = random_values(n, 1), v = random_values(n, 2);
+    const std::vector<float> g = random_values(n, 3);
+    sgd_cpu.step(Context::current(), spec, g.data(), w.data(), v.data());
+    results.push_back(w);
+  }
+  set_num_threads(0);
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+TEST(Sgd, LeavesParametersWithoutGradientAlone) {
+  Var used(Tensor::from(std::vector<float>{1}, {1}), true),
+      unused(Tensor::from(std::vector<float>{2}, {1}), true);
+  Sgd sgd({{"used", used}, {"unused", unused}}, {});
+  set_grad(used, {1});
+  sgd.step(0.1);
+  EXPECT_NE(used.value().item(), 1.f);
+  EXPECT_EQ(unused.value().item(), 2.f);
+}
+
+TEST(Sgd, StateContinuesBitForBit) {
+  const auto run = [](Sgd& sgd, Var& w, int from, int to) {
+    for (int t = from; t < to; ++t) {
+      w.zero_grad();
+      set_grad(w, random_values(w.value().numel(), t));
+      sgd.step(0.1);
+    }
+  };
+  const SgdOptions options{.nesterov = true};
+  Var w(Tensor::from(random_values(33, 99), {33}), true);
+  Sgd whole({{"a.weight", w}}, options);
+  run(whole, w, 0, 6);
+
+  Var part(Tensor::from(random_values(33, 99), {33}), true);
+  Sgd first({{"a.weight", part}}, options);
+  run(first, part, 0, 3);
+  ASSERT_EQ(first.state().count("momentum.a.weight"), 1u);
+  Sgd second({{"a.weight", part}}, options);
+  second.load_state(first.state());
+  run(second, part, 3, 6);
+  EXPECT_EQ(w.value().to_vector(), part.value().to_vector());
+}
+
+TEST(Sgd, RefusesAStateThatDoesNotFitAndStaysAsItWas) {
+  Var a(Tensor::zeros({3}), true), b(Tensor::zeros({4}), true);
+  Sgd sgd({{"a", a}, {"b", b}}, {});
+  const Tensor three = Tensor::from(std::vector<float>{1, 2, 3}, {3}), four = Tensor::zeros({4});
+  const std::map<std::string, Tensor> bad[] = {
+      {},
+      {{"momentum.a", three}},
+      {{"momentum.a", three}, {"momentum.c", four}},
+      {{"momentum.a", three}, {"momentum.b", three}},
+      {{"momentum.a", three}, {"momentum.b", four}, {"momentum.c", four}},
+      {{"momentum.a", three}, {"momentum.b", Tensor::zeros({4}, Dtype::i32)}}};
+  for (const auto& state : bad) EXPECT_THROW(sgd.load_state(state), IoError);
+  EXPECT_EQ(sgd.state().at("momentum.a").to_vector(), (std::vector<float>{0, 0, 0}));
+  sgd.load_state({{"momentum.a", three}, {"momentum.b", four}, {"weight", four}});
+  EXPECT_EQ(sgd.state().at("momentum.a").to_vector(), (std::vector<float>{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace hac

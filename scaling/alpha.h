@@ -1,0 +1,81 @@
+#pragma once
+// The search for alpha (paper Eq. 4): which networks to train, and which of them won. Training is
+// someone else's; everything here is a pure function.
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/architecture.h"
+#include "scaling/latency.h"
+
+namespace hac {
+
+// N(1, r, w) after rounding.
+struct AlphaCandidate {
+  double alpha = 0;             // what the rounded resolution amounts to: 2 ln r / ln s
+  std::int64_t resolution = 0;  // r * R0, rounded
+  double w = 1;                 // solved so that MACs come as close to s * F0 as rounding allows
+  Architecture arch;            // widened uniformly
+  std::int64_t macs = 0, params = 0;
+  double latency_ms = 0;            // predicted, of arch
+  double unwidened_latency_ms = 0;  // predicted, of N(1, r, 1): what Algorithm 1 starts from
+};
+
+struct AlphaOptions {
+  std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+  std::int64_t resolution_multiple = 0;  // 0 = 4 for inputs up to 64, else 32 (the total stride)
+  std::int64_t width_multiple = 8;
+  bool scale_stem = true;
+  double latency_ms = std::numeric_limits<double>::infinity();  // L
+};
+
+struct AlphaCandidates {
+  std::vector<AlphaCandidate> candidates;  // by growing resolution
+  std::string note;                        // "" or what had to be given up
+};
+
+// The distinct resolutions that the grid gives after rounding. Those whose unwidened network
+// already exceeds L are dropped: Algorithm 1 could not add a kernel. If none remains: the largest
+// resolution that meets L, with a note. Throws ConfigError when the baseline itself exceeds L.
+AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const LatencyModel& model,
+                                 const AlphaOptions& options = {});
+
+// The uniform network of Eq. 3, both factors rounded.
+Architecture uniform_compound(const Architecture& baseline, double s, double alpha,
+                              const AlphaOptions& options = {});
+// The largest s (to 0.1 %, at most 64) whose uniform network meets options.latency_ms; 1 if none
+// does. Needs a finite limit (ConfigError).
+double largest_growth(const Architecture& baseline, double alpha, const LatencyModel& model,
+                      const AlphaOptions& options);
+
+struct Interval {
+  double mean = 0, half_width = 0;  // 95 %
+};
+// Student's t over repeated runs; the half width of a single value is infinite. Throws ConfigError
+// for none.
+Interval interval95(std::span<const double> values);
+// A fraction of correct answers over n test images: 1.96 sqrt(p (1 - p) / n).
+Interval interval95(double fraction, std::int64_t n);
+
+struct ScoredAlpha {
+  double alpha = 0;
+  double latency_ms = 0;  // predicted
+  Interval accuracy;
+};
+
+struct AlphaChoice {
+  std::size_t index = 0;          // alpha*
+  std::vector<std::size_t> tied;  // all whose interval overlaps the best one's, the best included
+  std::optional<double> peak;     // vertex of the parabola through the three best points
+};
+
+// The most accurate; where intervals overlap the lowest latency decides. The parabola is for the
+// report and for a next grid: it exists where three points are concave and its peak lies between
+// them. Throws ConfigError for no points.
+AlphaChoice choose_alpha(std::span<const ScoredAlpha> points);
+
+}  // namespace hac

@@ -1,0 +1,239 @@
+#include "scaling/latency.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "kernels/error.h"
+#include "scaling/latency_parts.h"
+
+namespace hac {
+
+namespace {
+
+// Deployment folds or fuses what follows a convolution that feeds nothing else.
+bool follows_lone_convolution(const Graph& graph, int op) {
+  const std::vector<int>& inputs = graph.ops[op].inputs;
+  return std::any_of(inputs.begin(), inputs.end(), [&](int input) {
+    if (input < 0 || !std::holds_alternative<Conv2dSpec>(graph.ops[input].spec)) return false;
+    std::int64_t uses = 0;
+    for (const Op& other : graph.ops) {
+      uses += std::count(other.inputs.begin(), other.inputs.end(), input);
+    }
+    return uses == 1;
+  });
+}
+
+void set_size(LayerQuery& q, const Shape& in) {
+  q.key.n = in.rank() > 0 ? in[0] : 1;
+  q.c_in = in.rank() > 1 ? in[1] : 1;
+  q.key.h = in.rank() > 2 ? in[2] : 1;
+  q.key.w = in.rank() > 3 ? in[3] : 1;
+}
+
+struct DescribeOp {
+  LayerQuery& q;
+  const Graph& graph;
+  int op;
+
+  void operator()(const Conv2dSpec& s) const {
+    set_size(q, s.in_shape());
+    q.c_out = s.k;
+    const bool depthwise = s.groups > 1 && s.groups == s.c;
+    q.key.kernel = s.r;
+    q.key.stride = s.stride;
+    q.key.pad = s.pad;
+    q.key.groups = depthwise ? 0 : s.groups;
+    q.key.bias = s.bias;
+    q.key.dtype = name_of(s.dtype);
+  }
+  void operator()(const BatchNormSpec& s) const {
+    set_size(q, s.shape());
+    q.key.relu = s.relu;
+    q.key.add = s.add;
+    q.key.folded = follows_lone_convolution(graph, op);
+    q.key.dtype = name_of(s.dtype);
+  }
+  void operator()(const Pool2dSpec& s) const {
+    set_size(q, s.in_shape());
+    if (s.kind != PoolKind::global_avg) {
+      q.key.kernel = s.kernel;
+      q.key.stride = s.stride;
+      q.key.pad = s.pad;
+    }
+    q.key.dtype = name_of(s.dtype);
+  }
+  void operator()(const LinearSpec& s) const {
+    q.key.n = s.n;
+    q.c_in = s.in;
+    q.c_out = s.out;
+    q.key.bias = s.bias;
+    q.key.dtype = name_of(s.dtype);
+  }
+  void operator()(const ReluSpec& s) const { elementwise(s.shape); }
+  void operator()(const AddSpec& s) const { elementwise(s.shape); }
+  void operator()(const FlattenSpec& s) const { elementwise(s.shape); }
+  void operator()(const DropoutSpec& s) const { elementwise(s.shape); }
+
+  void elementwise(const Shape& shape) const {
+    set_size(q, shape);
+    q.key.folded = follows_lone_convolution(graph, op);
+  }
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+// The error of given predictions.
+LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured) {
+  LatencyError error{.networks = static_cast<std::int64_t>(measured.size())};
+  if (measured.empty()) return error;
+  double mean = 0;
+  for (const double ms : measured) mean += ms / static_cast<double>(measured.size());
+  std::vector<double> relative;
+  double residual_squares = 0, total_squares = 0;
+  for (std::size_t i = 0; i < measured.size(); ++i) {
+    const double residual = measured[i] - predicted[i];
+    relative.push_back(std::abs(residual) / measured[i]);
+    residual_squares += residual * residual;
+    total_squares += (measured[i] - mean) * (measured[i] - mean);
+  }
+  error.worst = *std::max_element(relative.begin(), relative.end());
+  error.median = median(relative);
+  error.r2 = total_squares > 0 ? 1 - residual_squares / total_squares : 0;
+  return error;
+}
+
+}  // namespace
+
+std::string LayerKey::str() const {
+  return fmt::format("{}:{},n{}h{}w{},k{}s{}p{}g{}{}{}{}{}", kind, dtype, n, h, w, kernel, stride,
+                     pad, groups, bias ? ",bias" : "", relu ? ",relu" : "", add ? ",add" : "",
+                     folded ? ",folded" : "");
+}
+
+LayerQuery layer_query(const Graph& graph, int op) {
+  LayerQuery q;
+  q.key.kind = kind_of(graph.ops[op]);
+  q.cost = cost_of(graph.ops[op]);
+  std::visit(DescribeOp{q, graph, op}, graph.ops[op].spec);
+  return q;
+}
+
+double LatencyModel::predict(const Graph& graph) const {
+  double ms = 0;
+  for (int op = 0; op < static_cast<int>(graph.ops.size()); ++op) {
+    ms += predict(layer_query(graph, op));
+  }
+  return ms;
+}
+
+std::vector<std::string> LatencyModel::extrapolated(const Graph& graph) const {
+  std::vector<std::string> lines;
+  for (int op = 0; op < static_cast<int>(graph.ops.size()); ++op) {
+    const LayerQuery q = layer_query(graph, op);
+    if (covers(q)) continue;
+    const std::string& layer = graph.ops[op].name;
+    lines.push_back(fmt::format("{}{}{} with {} -> {} channels lies outside what was timed", layer,
+                                layer.empty() ? "" : ": ", q.key.str(), q.c_in, q.c_out));
+  }
+  return lines;
+}
+
+std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings) {
+  if (timings.empty()) throw ConfigError("latency model: expected timed networks, got none");
+  std::vector<TimedLayer> layers;
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    const NetworkTiming& t = timings[i];
+    const int ops = static_cast<int>(t.graph.ops.size());
+    if (!(t.total_ms > 0) || !std::isfinite(t.total_ms)) {
+      throw ConfigError(fmt::format(
+          "latency model, network {}: expected a total above 0 ms, got {}", i, t.total_ms));
+    }
+    for (const auto& [op, ms] : t.op_ms) {
+      if (op < 0 || op >= ops || !(ms >= 0) || !std::isfinite(ms)) {
+        throw ConfigError(fmt::format(
+            "latency model, network {}: expected times >= 0 of ops 0 to {}, got {} ms of op {}", i,
+            ops - 1, ms, op));
+      }
+    }
+    for (int op = 0; op < ops; ++op) {
+      const auto it = t.op_ms.find(op);
+      const double ms = it == t.op_ms.end() ? 0 : it->second;
+      layers.push_back({layer_query(t.graph, op), ms, t.total_ms});
+    }
+  }
+  return layers;
+}
+
+double scale_correction(const LatencyModel& model, std::span<const NetworkTiming> timings) {
+  std::vector<double> ratios;
+  for (const NetworkTiming& t : timings) {
+    const double predicted = model.predict(t.graph);
+    if (predicted > 0) ratios.push_back(t.total_ms / predicted);
+  }
+  return ratios.empty() ? 1 : median(ratios);
+}
+
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            std::int64_t block) {
+  return kind == LatencyModelKind::table ? fit_latency_table(timings, block)
+                                         : fit_latency_regression(timings);
+}
+
+LatencyModelPtr latency_model_from_json(const std::string& text) {
+  const Json j = parse_json(text, "latency model");
+  const std::string kind = text_field(j, "model", "latency model");
+  if (kind == "table") return latency_table_from_json(j);
+  if (kind == "regression") return latency_regression_from_json(j);
+  throw ConfigError(fmt::format("latency model 'model': expected table or regression, got '{}'",
+                                kind.substr(0, 40)));
+}
+
+LatencyModelPtr load_latency_model(const std::string& path) {
+  return latency_model_from_json(read_file(path, 64 << 20));
+}
+
+void save_latency_model(const LatencyModel& model, const std::string& path) {
+  write_file_atomically(path, model.to_json());
+}
+
+LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings) {
+  std::vector<double> predicted, measured;
+  for (const NetworkTiming& t : timings) {
+    predicted.push_back(model.predict(t.graph));
+    measured.push_back(t.total_ms);
+  }
+  return error_of(predicted, measured);
+}
+
+LatencyError cross_validate(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            int folds, std::int64_t block) {
+  const auto networks = static_cast<int>(timings.size());
+  if (folds < 2 || networks < folds) {
+    throw ConfigError(fmt::format(
+        "cross validation: expected at least 2 folds and as many networks, got {} and {}", folds,
+        networks));
+  }
+  std::vector<double> predicted(networks), measured(networks);
+  for (int fold = 0; fold < folds; ++fold) {
+    std::vector<NetworkTiming> kept;
+    for (int i = 0; i < networks; ++i) {
+      if (i % folds != fold) kept.push_back(timings[i]);
+    }
+    const LatencyModelPtr model = fit_latency(kind, kept, block);
+    for (int i = fold; i < networks; i += folds) {
+      predicted[i] = model->predict(timings[i].graph);
+      measured[i] = timings[i].total_ms;
+    }
+  }
+  return error_of(predicted, measured);
+}
+
+}  // namespace hac

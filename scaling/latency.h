@@ -1,0 +1,106 @@
+#pragma once
+// Predicting the latency of a network that was never built (the "simple but effective latency
+// predictor" of paper section III-C): a sum over its operations of what each would take *inside*
+// a whole-network run, batch as in the graph. Isolated layers do not add up: caches are warmer.
+//
+// Two models, both fitted from timed networks:
+//   table       measured layer times, keyed by the operation without its widths
+//   regression  non-negative least squares on {1, MACs, weight bytes, activation bytes}
+
+#include <compare>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/graph.h"
+
+namespace hac {
+
+// One timed network. Operations that deployment fused away (a batch norm folded into its
+// convolution, ReLU, flatten) may be absent: they took no time of their own.
+struct NetworkTiming {
+  Graph graph;
+  std::map<int, double> op_ms;  // index into graph.ops -> milliseconds inside the whole run
+  double total_ms = 0;          // median of the whole run
+};
+
+// An operation without its widths: what the table is keyed by.
+struct LayerKey {
+  std::string kind;  // kind_of(op)
+  std::string dtype = "f32";
+  std::int64_t n = 1, h = 1, w = 1;  // batch and input size
+  std::int64_t kernel = 1, stride = 1, pad = 0;
+  std::int64_t groups = 1;  // 0 = depthwise (groups = channels)
+  bool bias = false, relu = false, add = false;
+  bool folded = false;  // a batch norm, add or ReLU right behind a convolution
+
+  auto operator<=>(const LayerKey&) const = default;
+  std::string str() const;
+};
+
+// An operation as a latency model sees it.
+struct LayerQuery {
+  LayerKey key;
+  std::int64_t c_in = 1, c_out = 1;  // c_out = 1 for operations that keep their channels
+  Cost cost;
+};
+
+LayerQuery layer_query(const Graph& graph, int op);
+
+class LatencyModel {
+ public:
+  virtual ~LatencyModel() = default;
+  // Milliseconds, >= 0. Throws ConfigError for a kind of operation that no timed network had.
+  virtual double predict(const LayerQuery& layer) const = 0;
+  // False where the answer is an extrapolation: outside the widths or sizes that were timed.
+  virtual bool covers(const LayerQuery& layer) const = 0;
+  virtual std::string name() const = 0;  // table | regression
+  virtual std::string to_json() const = 0;
+
+  double predict(const Graph& graph) const;
+  double predict(const Architecture& arch) const { return predict(lower(arch, 1)); }
+  // One line for every operation that is extrapolated, for reports.
+  std::vector<std::string> extrapolated(const Graph& graph) const;
+};
+
+using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
+
+// Both throw ConfigError: no timings, an op index outside its graph, a time that is negative or
+// not finite, a total that is not positive.
+//
+// Table. Per key, times at the measured (c_in, c_out), both rounded up to `block` channels because
+// cost is a staircase in the vector block (16 on AVX-512). Between them
+//   t = f(c_in, c_out) * rho,   f = p0 + p1 c_in + p2 c_out + p3 c_in c_out,  p >= 0,
+// with rho the ratio measured/f, interpolated by inverse squared distance in log widths: exact at
+// the measured widths, near f between them. Outside their range the nearest edge is scaled by MACs;
+// an unknown size or kernel takes the most similar key of its kind, scaled by its work. One scale
+// correction, the median of total / sum, carries what lies between operations.
+LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::int64_t block = 16);
+// Regression. Four coefficients for every kind of operation, each row weighed by 1 / total_ms of
+// its network so that small networks count, then the same scale correction.
+LatencyModelPtr fit_latency_regression(std::span<const NetworkTiming> timings);
+
+enum class LatencyModelKind : std::uint8_t { table, regression };
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            std::int64_t block = 16);
+
+// Throws ConfigError (malformed), load also IoError. A saved model predicts the same bits.
+LatencyModelPtr latency_model_from_json(const std::string& text);
+LatencyModelPtr load_latency_model(const std::string& path);
+void save_latency_model(const LatencyModel& model, const std::string& path);
+
+struct LatencyError {
+  std::int64_t networks = 0;
+  double median = 0, worst = 0;  // absolute relative error of the whole network
+  double r2 = 0;                 // 1 - SSres/SStot over the networks
+};
+
+LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings);
+// The error on networks that a model was not fitted on: fold i leaves out every network whose index
+// is i modulo `folds`. Throws ConfigError for fewer networks than folds, or folds < 2.
+LatencyError cross_validate(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            int folds = 5, std::int64_t block = 16);
+
+}  // namespace hac

@@ -1,0 +1,28 @@
+#pragma once
+// What the two latency models share. Private to this folder's .cpp files.
+
+#include <span>
+
+#include "scaling/json_fields.h"
+#include "scaling/latency.h"
+
+namespace hac {
+
+// One operation of one timed network.
+struct TimedLayer {
+  LayerQuery query;
+  double ms = 0;
+  double network_ms = 0;
+};
+
+// Throws ConfigError as the fits promise.
+std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings);
+// Median over networks of measured total / predicted total; 1 if nothing is predicted to take time.
+double scale_correction(const LatencyModel& model, std::span<const NetworkTiming> timings);
+
+LatencyModelPtr latency_table_from_json(const Json& json);
+LatencyModelPtr latency_regression_from_json(const Json& json);
+
+inline constexpr std::int64_t kMaxChannels = 1 << 20;
+
+}  // namespace hac

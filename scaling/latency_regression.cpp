@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "scaling/latency.h"
+#include "scaling/latency_parts.h"
+#include "scaling/nnls.h"
+
+namespace hac {
+
+namespace {
+
+// Milliseconds for an operation, a MAC, a weight byte and an activation byte; none is negative.
+using Coefficients = std::array<double, 4>;
+
+std::array<double, 4> features(const LayerQuery& layer) {
+  return {1, static_cast<double>(layer.cost.macs), static_cast<double>(layer.cost.weight_bytes),
+          static_cast<double>(layer.cost.activation_bytes)};
+}
+
+// Depthwise convolutions have other costs for a MAC, folded operations none at all.
+std::string class_of(const LayerKey& key) {
+  return key.kind + (key.kind == "conv2d" && key.groups == 0 ? " depthwise" : "") +
+         (key.folded ? " folded" : "");
+}
+
+class LatencyRegression final : public LatencyModel {
+ public:
+  LatencyRegression(std::map<std::string, Coefficients> coefficients, double scale)
+      : coefficients_(std::move(coefficients)), scale_(scale) {}
+
+  double predict(const LayerQuery& layer) const override {
+    const auto it = coefficients_.find(class_of(layer.key));
+    if (it == coefficients_.end()) {
+      if (layer.key.folded) return 0;
+      throw ConfigError(fmt::format(
+          "latency regression: expected coefficients of '{}', got none (hint: time a network that "
+          "has this operation)",
+          class_of(layer.key)));
+    }
+    const std::array<double, 4> x = features(layer);
+    double ms = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) ms += it->second[i] * x[i];
+    return scale_ * ms;
+  }
+
+  // A line has no edges: the kinds that were timed are covered.
+  bool covers(const LayerQuery& layer) const override {
+    return layer.key.folded || coefficients_.contains(class_of(layer.key));
+  }
+
+  std::string name() const override { return "regression"; }
+
+  std::string to_json() const override {
+    Json kinds = Json::object();
+    for (const auto& [kind, c] : coefficients_) kinds[kind] = c;
+    return Json{{"model", "regression"},
+                {"scale", scale_},
+                {"features", {"1", "macs", "weight_bytes", "activation_bytes"}},
+                {"kinds", kinds}}
+        .dump(1);
+  }
+
+  void set_scale(double scale) { scale_ = scale; }
+
+ private:
+  std::map<std::string, Coefficients> coefficients_;
+  double scale_;
+};
+
+}  // namespace
+
+LatencyModelPtr fit_latency_regression(std::span<const NetworkTiming> timings) {
+  struct System {
+    std::vector<std::vector<double>> rows;
+    std::vector<double> values;
+  };
+  std::map<std::string, System> systems;
+  for (const TimedLayer& layer : timed_layers(timings)) {
+    System& system = systems[class_of(layer.query.key)];
+    std::vector<double> row;
+    for (const double x : features(layer.query)) row.push_back(x / layer.network_ms);
+    system.rows.push_back(std::move(row));
+    system.values.push_back(layer.ms / layer.network_ms);
+  }
+  std::map<std::string, Coefficients> coefficients;
+  for (const auto& [kind, system] : systems) {
+    const std::vector<double> x = nnls(system.rows, system.values);
+    coefficients[kind] = {x[0], x[1], x[2], x[3]};
+  }
+  const auto model = std::make_shared<LatencyRegression>(std::move(coefficients), 1);
+  model->set_scale(scale_correction(*model, timings));
+  return model;
+}
+
+LatencyModelPtr latency_regression_from_json(const Json& json) {
+  const std::string what = "latency regression";
+  expect_keys(json, {"model", "scale", "features", "kinds"}, what);
+  const double scale = number_field(json, "scale", 0, 1e9, what);
+  const Json& kinds = json.at("kinds");
+  if (!kinds.is_object() || kinds.size() > 1000) {
+    throw ConfigError(fmt::format("{} 'kinds': expected an object of coefficients, got {}", what,
+                                  kinds.type_name()));
+  }
+  std::map<std::string, Coefficients> coefficients;
+  for (const auto& [kind, list] : kinds.items()) {
+    const std::string where = what + " '" + kind.substr(0, 40) + "'";
+    const std::vector<double> x = numbers_field(kinds, kind.c_str(), 4, where);
+    if (x.size() != 4 || x[0] < 0 || x[1] < 0 || x[2] < 0 || x[3] < 0) {
+      throw ConfigError(fmt::format("{}: expected four coefficients >= 0, got {}", where,
+                                    list.dump().substr(0, 40)));
+    }
+    coefficients[kind] = {x[0], x[1], x[2], x[3]};
+  }
+  return std::make_shared<LatencyRegression>(std::move(coefficients), scale);
+}
+
+}  // namespace hac

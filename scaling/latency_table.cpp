@@ -1,0 +1,257 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "scaling/latency.h"
+#include "scaling/latency_parts.h"
+#include "scaling/nnls.h"
+
+namespace hac {
+
+namespace {
+
+struct Node {
+  std::int64_t c_in = 1, c_out = 1;  // multiples of the block
+  double ms = 0;
+  double rho = 1;  // ms / surface
+};
+
+// All that was measured of one key.
+struct Entry {
+  std::vector<Node> nodes;  // ordered by (c_in, c_out)
+  std::vector<double> surface;
+  std::int64_t min_in = 1, max_in = 1, min_out = 1, max_out = 1;
+};
+
+std::vector<double> features(std::int64_t c_in, std::int64_t c_out) {
+  const auto i = static_cast<double>(c_in), o = static_cast<double>(c_out);
+  return {1, i, o, i * o};
+}
+
+double surface_at(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
+  const std::vector<double> x = features(c_in, c_out);
+  double ms = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) ms += entry.surface[i] * x[i];
+  return ms;
+}
+
+// Fits the surface and the ratios to it. Rows are weighed by 1/ms: rho should be near 1 everywhere.
+void prepare(Entry& entry) {
+  std::vector<std::vector<double>> rows;
+  std::vector<double> values;
+  double largest = 0;
+  for (const Node& node : entry.nodes) largest = std::max(largest, node.ms);
+  for (const Node& node : entry.nodes) {
+    const double weight = 1 / std::max(node.ms, std::max(1e-3 * largest, 1e-12));
+    rows.push_back(features(node.c_in, node.c_out));
+    for (double& x : rows.back()) x *= weight;
+    values.push_back(node.ms * weight);
+  }
+  entry.surface = nnls(rows, values);
+  const auto [narrow, wide] =
+      std::minmax_element(entry.nodes.begin(), entry.nodes.end(),
+                          [](const Node& a, const Node& b) { return a.c_in < b.c_in; });
+  entry.min_in = narrow->c_in, entry.max_in = wide->c_in;
+  entry.min_out = entry.max_out = entry.nodes[0].c_out;
+  for (Node& node : entry.nodes) {
+    entry.min_out = std::min(entry.min_out, node.c_out);
+    entry.max_out = std::max(entry.max_out, node.c_out);
+    const double ms = surface_at(entry, node.c_in, node.c_out);
+    node.rho = ms > 0 ? node.ms / ms : 1;
+  }
+}
+
+double inside(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
+  double weights = 0, rho = 0;
+  for (const Node& node : entry.nodes) {
+    if (node.c_in == c_in && node.c_out == c_out) return node.ms;
+    const double di = std::log(static_cast<double>(node.c_in) / static_cast<double>(c_in));
+    const double dn = std::log(static_cast<double>(node.c_out) / static_cast<double>(c_out));
+    const double weight = 1 / (di * di + dn * dn);
+    weights += weight;
+    rho += weight * node.rho;
+  }
+  return surface_at(entry, c_in, c_out) * rho / weights;
+}
+
+// Work for one pair of channels: what remains of MACs or elements when widths are taken out.
+double unit_work(const LayerKey& key) {
+  const double out_h = std::max<double>(1, (key.h + 2 * key.pad - key.kernel) / key.stride + 1);
+  const double out_w = std::max<double>(1, (key.w + 2 * key.pad - key.kernel) / key.stride + 1);
+  const double groups = static_cast<double>(std::max<std::int64_t>(key.groups, 1));
+  if (key.kind != "conv2d") return static_cast<double>(key.n * key.h * key.w);
+  return static_cast<double>(key.n * key.kernel * key.kernel) * out_h * out_w / groups;
+}
+
+class LatencyTable final : public LatencyModel {
+ public:
+  LatencyTable(std::map<LayerKey, Entry> entries, std::int64_t block, double scale)
+      : entries_(std::move(entries)), block_(block), scale_(scale) {
+    for (auto& [key, entry] : entries_) prepare(entry);
+  }
+
+  double predict(const LayerQuery& layer) const override {
+    const auto it = entries_.find(layer.key);
+    if (it != entries_.end()) return scale_ * at(it->second, layer);
+    if (layer.key.folded) return 0;
+    const LayerKey* similar = most_similar(layer.key);
+    if (similar == nullptr) {
+      throw ConfigError(fmt::format(
+          "latency table: expected a time of '{}', got none of its kind (hint: time a network that "
+          "has this operation)",
+          layer.key.str()));
+    }
+    const double ratio = unit_work(layer.key) / unit_work(*similar);
+    return scale_ * ratio * at(entries_.at(*similar), layer);
+  }
+
+  bool covers(const LayerQuery& layer) const override {
+    const auto it = entries_.find(layer.key);
+    if (it == entries_.end()) return layer.key.folded;
+    const Entry& e = it->second;
+    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = rounded_out(layer.c_out);
+    return c_in >= e.min_in && c_in <= e.max_in && c_out >= e.min_out && c_out <= e.max_out;
+  }
+
+  std::string name() const override { return "table"; }
+
+  std::string to_json() const override {
+    Json entries = Json::array();
+    for (const auto& [key, entry] : entries_) {
+      Json nodes = Json::array();
+      for (const Node& n : entry.nodes) nodes.push_back({n.c_in, n.c_out, n.ms});
+      entries.push_back({{"kind", key.kind},
+                         {"dtype", key.dtype},
+                         {"n", key.n},
+                         {"h", key.h},
+                         {"w", key.w},
+                         {"kernel", key.kernel},
+                         {"stride", key.stride},
+                         {"pad", key.pad},
+                         {"groups", key.groups},
+                         {"bias", key.bias},
+                         {"relu", key.relu},
+                         {"add", key.add},
+                         {"folded", key.folded},
+                         {"c_in_c_out_ms", nodes}});
+    }
+    return Json{{"model", "table"}, {"block", block_}, {"scale", scale_}, {"layers", entries}}.dump(
+        1);
+  }
+
+  void set_scale(double scale) { scale_ = scale; }
+  // 1 marks an operation without an output width of its own.
+  std::int64_t rounded_out(std::int64_t c) const { return c == 1 ? 1 : round_up(c, block_); }
+
+ private:
+  // In range by interpolation, out of range from the nearest edge by MACs.
+  double at(const Entry& e, const LayerQuery& layer) const {
+    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = rounded_out(layer.c_out);
+    const std::int64_t near_in = std::clamp(c_in, e.min_in, e.max_in);
+    const std::int64_t near_out = std::clamp(c_out, e.min_out, e.max_out);
+    const double macs = static_cast<double>(c_in) * static_cast<double>(c_out) /
+                        (static_cast<double>(near_in) * static_cast<double>(near_out));
+    return inside(e, near_in, near_out) * macs;
+  }
+
+  // Of the same kind; the same kernel and stride weigh more than a near size.
+  const LayerKey* most_similar(const LayerKey& wanted) const {
+    const LayerKey* best = nullptr;
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& [key, entry] : entries_) {
+      if (key.kind != wanted.kind || key.folded != wanted.folded || key.dtype != wanted.dtype) {
+        continue;
+      }
+      double distance = std::abs(std::log(unit_work(key) / unit_work(wanted)));
+      if ((key.groups == 0) != (wanted.groups == 0)) distance += 1000;
+      if (key.kernel != wanted.kernel) distance += 100;
+      if (key.stride != wanted.stride) distance += 10;
+      if (distance < least) least = distance, best = &key;
+    }
+    return best;
+  }
+
+  std::map<LayerKey, Entry> entries_;
+  std::int64_t block_;
+  double scale_;
+};
+
+}  // namespace
+
+LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::int64_t block) {
+  if (block < 1 || block > 1024) {
+    throw ConfigError(fmt::format("latency table 'block': expected 1 to 1024, got {}", block));
+  }
+  // Layers of several networks that round to the same widths share a node: their mean.
+  std::map<LayerKey, std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>>> times;
+  for (const TimedLayer& layer : timed_layers(timings)) {
+    const LayerQuery& q = layer.query;
+    const std::int64_t c_out = q.c_out == 1 ? 1 : round_up(q.c_out, block);
+    times[q.key][{round_up(q.c_in, block), c_out}].push_back(layer.ms);
+  }
+  std::map<LayerKey, Entry> entries;
+  for (const auto& [key, nodes] : times) {
+    for (const auto& [widths, ms] : nodes) {
+      double mean = 0;
+      for (const double t : ms) mean += t / static_cast<double>(ms.size());
+      entries[key].nodes.push_back({widths.first, widths.second, mean});
+    }
+  }
+  const auto table = std::make_shared<LatencyTable>(std::move(entries), block, 1);
+  table->set_scale(scale_correction(*table, timings));
+  return table;
+}
+
+LatencyModelPtr latency_table_from_json(const Json& json) {
+  const std::string what = "latency table";
+  expect_keys(json, {"model", "block", "scale", "layers"}, what);
+  const std::int64_t block = integer_field(json, "block", 1, 1024, what);
+  const double scale = number_field(json, "scale", 0, 1e9, what);
+  std::map<LayerKey, Entry> entries;
+  for (const Json& item : array_field(json, "layers", 100000, what)) {
+    const std::string where = fmt::format("{} layer {}", what, entries.size());
+    expect_keys(item,
+                {"kind", "dtype", "n", "h", "w", "kernel", "stride", "pad", "groups", "bias",
+                 "relu", "add", "folded", "c_in_c_out_ms"},
+                where);
+    LayerKey key{.kind = text_field(item, "kind", where),
+                 .dtype = text_field(item, "dtype", where)};
+    key.n = integer_field(item, "n", 1, 65536, where);
+    key.h = integer_field(item, "h", 1, 65536, where);
+    key.w = integer_field(item, "w", 1, 65536, where);
+    key.kernel = integer_field(item, "kernel", 1, 1024, where);
+    key.stride = integer_field(item, "stride", 1, 1024, where);
+    key.pad = integer_field(item, "pad", 0, 1024, where);
+    key.groups = integer_field(item, "groups", 0, kMaxChannels, where);
+    key.bias = bool_field(item, "bias", where);
+    key.relu = bool_field(item, "relu", where);
+    key.add = bool_field(item, "add", where);
+    key.folded = bool_field(item, "folded", where);
+    Entry entry;
+    for (const Json& node : array_field(item, "c_in_c_out_ms", 1000000, where)) {
+      const Json row{{"c_in_c_out_ms", node}};
+      const std::vector<double> x = numbers_field(row, "c_in_c_out_ms", 3, where);
+      const auto channels = [&](std::size_t i) {
+        return x.size() == 3 && x[i] >= 1 && x[i] <= kMaxChannels && x[i] == std::floor(x[i]);
+      };
+      if (!channels(0) || !channels(1) || !(x[2] >= 0 && x[2] <= 1e9)) {
+        throw ConfigError(fmt::format(
+            "{} 'c_in_c_out_ms': expected rows [channels, channels, milliseconds], got {}", where,
+            node.dump().substr(0, 40)));
+      }
+      entry.nodes.push_back(
+          {static_cast<std::int64_t>(x[0]), static_cast<std::int64_t>(x[1]), x[2]});
+    }
+    if (entry.nodes.empty() || !entries.emplace(key, std::move(entry)).second) {
+      throw ConfigError(fmt::format("{}: expected one list of times a layer, got {}", where,
+                                    entries.contains(key) ? "a second one" : "none"));
+    }
+  }
+  return std::make_shared<LatencyTable>(std::move(entries), block, scale);
+}
+
+}  // namespace hac

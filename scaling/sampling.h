@@ -1,0 +1,34 @@
+#pragma once
+// Which networks to train in order to learn the importance laws: at least five width
+// configurations around the baseline.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hac {
+
+enum class SamplingKind : std::uint8_t {
+  uniform,          // one multiplier for all layers
+  latin_hypercube,  // independent multipliers: every layer visits every stratum once
+};
+
+struct SamplingOptions {
+  SamplingKind kind = SamplingKind::uniform;
+  std::vector<double> multipliers{0.5, 0.75, 1, 1.5, 2};  // uniform
+  int samples = 5;                                        // latin_hypercube
+  double low = 0.5, high = 2;  // latin_hypercube: multipliers are log-uniform in [low, high)
+  std::int64_t round_to = 4;   // widths are multiples of this, at least one
+  std::uint64_t seed = 0;
+};
+
+SamplingKind parse_sampling(const std::string& name);  // uniform | latin-hypercube, ConfigError
+std::string to_string(SamplingKind kind);
+
+// Width vectors, one a network. A function of its arguments alone. Throws ConfigError: fewer than
+// five samples, a multiplier out of (0, 64], or rounding so coarse that two samples coincide or a
+// layer keeps one width throughout.
+std::vector<std::vector<std::int64_t>> sample_widths(const std::vector<std::int64_t>& baseline,
+                                                     const SamplingOptions& options = {});
+
+}  // namespace hac

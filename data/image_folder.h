@@ -1,0 +1,14 @@
+#pragma once
+// A folder of images: DIR/{train,val}/CLASS/*.{jpg,jpeg,png}, any case. Classes are the folders of
+// train, sorted; images are sorted by name within a class and decoded when asked for.
+
+#include "data/datasets.h"
+
+namespace hac {
+
+// DIR follows the colon of config.name, else is config.dir. Images are fit() to config.resolution
+// (default 224): shorter side resized, centre cropped. Throws ConfigError without DIR, IoError for
+// folders that are missing, empty or not the same in train and val.
+DataSplit open_image_folder(const DataConfig& config);
+
+}  // namespace hac

@@ -1,0 +1,29 @@
+#pragma once
+// Bilinear resize, antialiased when shrinking: the numbers of PyTorch's
+// interpolate(mode="bilinear", antialias=True, align_corners=False).
+//
+// Along one axis of `in` pixels, with s = in / out:
+//   y_i = sum_j w_ij x_j / sum_j w_ij,  w_ij = max(0, 1 - |j + 1/2 - s (i + 1/2)| / max(s, 1))
+
+#include <cstdint>
+#include <vector>
+
+namespace hac {
+
+// Outputs [first, first + count) of one axis; each is a weighted sum of `taps` neighbours.
+struct ResizeAxis {
+  std::int64_t in = 0, count = 0, taps = 0;
+  std::vector<std::int32_t> start;  // count
+  std::vector<float> weight;  // taps * count: weight[t * count + i] belongs to x[start[i] + t]
+};
+
+ResizeAxis resize_axis(std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t count);
+ResizeAxis resize_axis(std::int64_t in, std::int64_t out);
+
+// One plane (vertical.in, horizontal.in) -> (vertical.count, horizontal.count). `scratch` grows as
+// needed and can be reused. T is float or uint8.
+template <class T>
+void resize_plane(const T* in, const ResizeAxis& vertical, const ResizeAxis& horizontal, float* out,
+                  std::vector<float>& scratch);
+
+}  // namespace hac

@@ -1,0 +1,51 @@
+#pragma once
+// From the pixels of a Sample to what a net reads.
+
+#include <cstdint>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/resize.h"
+
+namespace hac {
+
+// Shift of the image inside a border of zero pixels, then mirror: random crop of the image padded
+// by 4 has dy and dx in [-4, 4]. Output (y, x) is input (y + dy, x + dx), x counted from the right
+// when mirrored.
+struct Augmentation {
+  int dy = 0, dx = 0;
+  bool mirror = false;
+};
+
+// The augmentation of one position of an epoch, a function of (seed, epoch, position) alone.
+Augmentation random_augmentation(std::uint64_t seed, std::int64_t epoch, std::int64_t position);
+
+// Sample -> net input (channels, resolution, resolution) f32: augment at the native size, normalise
+// by (pixel / 255 - mean) / std, then resize if the size differs. Pixels beyond the border are
+// black. Immutable, so that threads can share one; the scratch is theirs.
+class InputTransform {
+ public:
+  struct Scratch {
+    std::vector<float> native, rows;
+  };
+  // Throws ConfigError for a resolution below 1.
+  InputTransform(std::int64_t channels, std::int64_t native, std::int64_t resolution,
+                 const Normalization& normalization);
+  std::int64_t resolution() const { return resolution_; }
+  // Throws ShapeError when the sample has another size than the set declared.
+  void operator()(const Sample& sample, const Augmentation& augmentation, float* out,
+                  Scratch& scratch) const;
+
+ private:
+  std::int64_t channels_, native_, resolution_;
+  std::array<float, 3> scale_{}, shift_{};  // normalised = pixel * scale + shift
+  ResizeAxis axis_;
+};
+
+// Any image -> (channels, resolution, resolution): the shorter side resized to `resolution`, the
+// centre cropped, as torchvision's Resize + CenterCrop. Grey becomes RGB by repetition, RGB becomes
+// grey by ITU-R 601 luma. Throws ShapeError for other channel counts or an empty image, ConfigError
+// for a resolution below 1.
+Sample fit(const Sample& image, std::int64_t channels, std::int64_t resolution);
+
+}  // namespace hac

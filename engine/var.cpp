@@ -21,9 +21,9 @@ struct Node {
     std::vector<std::shared_ptr<Node>> doomed;
     const auto take = [&](std::vector<Var>& vars) {
       for (Var& v : vars) {
-        if (v.impl_ && v.impl_.use_count() == 1 && v.impl_->node) {
-          doomed.push_back(std::move(v.impl_->node));
-        }
+        // Taken out first: an op may hold the same variable twice.
+        const std::shared_ptr<Impl> impl = std::move(v.impl_);
+        if (impl && impl.use_count() == 1 && impl->node) doomed.push_back(std::move(impl->node));
       }
       vars.clear();
     };
@@ -96,6 +96,7 @@ void backward(const Var& loss) {
   done[loss.impl_.get()] = true;
   while (!stack.empty()) {
     auto& [impl, next] = stack.back();
+    if (impl->consumed) throw Error("backward: a part of the tape was consumed by another loss");
     if (impl->node && next < impl->node->inputs.size()) {
       const std::shared_ptr<Impl> input = Node::impl(impl->node->inputs[next++]);
       if (input && input->requires_grad && !done[input.get()]) {
@@ -124,7 +125,7 @@ void backward(const Var& loss) {
       continue;
     }
     const std::shared_ptr<Node> node = std::move(impl->node);
-    if (!node->backward) throw Error(fmt::format("backward: the tape of {} is consumed", node->op));
+    impl->consumed = true;
     if (impl.use_count() == 1) impl->value = Tensor();
     std::vector<Tensor> grads = node->backward(gradient);
     node->backward = nullptr;

@@ -40,7 +40,8 @@ class Var {
     Tensor value, grad;
     bool requires_grad = false;
     std::string name;
-    std::shared_ptr<Node> node;  // null for a leaf
+    std::shared_ptr<Node> node;  // null for a leaf, and once the tape is consumed
+    bool consumed = false;
   };
   std::shared_ptr<Impl> impl_;
 };

@@ -58,7 +58,7 @@ Var dropout(const Var& x, DropoutOptions options) {
   if (!(options.p >= 0 && options.p < 1)) {
     throw ConfigError(fmt::format("dropout: p is {}, expected [0, 1)", options.p));
   }
-  const Tensor in = x.value();
+  const Tensor in = in_own_layout(x.value());
   const DropoutSpec spec{.dtype = in.dtype(),
                          .shape = in.shape(),
                          .p = options.p,
@@ -68,10 +68,11 @@ Var dropout(const Var& x, DropoutOptions options) {
   const DropoutKernels& kernels = dropout_kernels.on(device, spec.str());
   Tensor y = like(in);
   kernels.apply(Context::current(device), spec, in.data(), y.data());
+  const Layout layout = x.value().layout();
   return make_var("dropout", y, {x}, [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = like(dy);
     kernels.apply(Context::current(device), spec, dy.data(), dx.data());
-    return {dx};
+    return {dx.to(layout)};
   });
 }
 

@@ -1,0 +1,95 @@
+// The direction of every #include: kernels <- engine <- data <- models <- scaling <- tools, vendor
+// headers only in their adapters, heavy libraries only in .cpp files.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <string>
+#include <vector>
+
+namespace hac {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::vector<std::string> layers = {"kernels", "engine", "data", "models", "scaling", "tools"};
+
+int rank_of(const std::string& folder) {
+  const auto it = std::find(layers.begin(), layers.end(), folder);
+  return it == layers.end() ? -1 : static_cast<int>(it - layers.begin());
+}
+
+// What is wrong with this include in this file, or "".
+std::string objection(const std::string& file, const std::string& include) {
+  const auto starts = [&](const char* prefix) { return file.rfind(prefix, 0) == 0; };
+  const int own = rank_of(file.substr(0, file.find('/')));
+  const std::string folder = include.substr(0, include.find('/'));
+  const int theirs = rank_of(folder);
+  if (theirs > own) return "a lower layer includes a higher one";
+  if (folder == "tests" || folder == "bench") return "nobody includes tests or benchmarks";
+  if (include.find("..") != std::string::npos) return "includes are written from the root";
+
+  const auto is = [&](const char* pattern) {
+    return std::regex_search(include, std::regex(pattern));
+  };
+  // The CPU adapter is kernels/cpu and the *_cpu.cpp that use its primitives.
+  const bool cpu = starts("kernels/cpu/") || file.ends_with("_cpu.cpp");
+  const bool cuda = starts("kernels/cuda/") || file.ends_with("_cuda.cpp");
+  if (is("dnnl") && !cpu) return "oneDNN outside its adapter";
+  if (is("^(cuda|cudnn|cublas|nccl|nvml)") && !cuda) return "CUDA outside its adapter";
+  const bool header = file.ends_with(".h") || file.ends_with(".cu") || file.ends_with(".cuh");
+  if (header && is("^(nlohmann/json\\.hpp|Eigen|CLI|toml)")) return "a heavy library in a header";
+  if (file.ends_with(".cu") && is("^fmt/")) return "fmt does not compile in device code";
+  if (is("^CLI/") && own != rank_of("tools")) return "the command line outside tools";
+  return "";
+}
+
+std::vector<std::string> includes_of(const fs::path& path) {
+  static const std::regex form(R"(^\s*#\s*include\s*[<"]([^>"]+)[>"])");
+  std::vector<std::string> found;
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);) {
+    std::smatch match;
+    if (std::regex_search(line, match, form)) found.push_back(match[1]);
+  }
+  return found;
+}
+
+TEST(Layering, EveryIncludePointsDown) {
+  const fs::path root = HAC_SOURCE_DIR;
+  int files = 0;
+  for (const std::string& layer : layers) {
+    for (const auto& entry : fs::recursive_directory_iterator(root / layer)) {
+      const std::string extension = entry.path().extension().string();
+      if (extension != ".h" && extension != ".cpp" && extension != ".cu" && extension != ".cuh")
+        continue;
+      ++files;
+      const std::string file = fs::relative(entry.path(), root).generic_string();
+      for (const std::string& include : includes_of(entry.path()))
+        EXPECT_EQ(objection(file, include), "") << file << " includes " << include;
+    }
+  }
+  EXPECT_GT(files, 40) << "the sources were not found";
+}
+
+TEST(Layering, TheRuleItselfObjects) {
+  EXPECT_NE(objection("kernels/a.h", "engine/tensor.h"), "");
+  EXPECT_NE(objection("engine/a.cpp", "models/model.h"), "");
+  EXPECT_NE(objection("tools/a.cpp", "tests/reference.h"), "");
+  EXPECT_NE(objection("engine/a.cpp", "dnnl.hpp"), "");
+  EXPECT_NE(objection("models/a.cpp", "oneapi/dnnl/dnnl.hpp"), "");
+  EXPECT_NE(objection("kernels/cpu/a.cpp", "cudnn.h"), "");
+  EXPECT_NE(objection("engine/a.h", "nlohmann/json.hpp"), "");
+  EXPECT_NE(objection("models/a.cpp", "CLI/CLI.hpp"), "");
+  EXPECT_NE(objection("engine/optim/a.cpp", "../tensor.h"), "");
+  EXPECT_EQ(objection("engine/a.cpp", "nlohmann/json.hpp"), "");
+  EXPECT_EQ(objection("scaling/a.cpp", "kernels/types.h"), "");
+  EXPECT_EQ(objection("kernels/cpu/library.h", "dnnl.hpp"), "");
+  EXPECT_EQ(objection("kernels/conv2d_cpu.cpp", "kernels/cpu/library.h"), "");
+}
+
+}  // namespace
+}  // namespace hac

@@ -60,6 +60,20 @@ Tensor Tensor::activation(const Shape& shape, Dtype dtype, Device device) {
   return empty(shape, dtype, device, layout_of(device, shape));
 }
 
+Tensor Tensor::over(std::shared_ptr<Storage> storage, const Shape& shape, Dtype dtype,
+                    Layout layout) {
+  Tensor t;
+  t.shape_ = shape;
+  t.dtype_ = dtype;
+  t.layout_ = layout;
+  t.storage_ = std::move(storage);
+  if (t.bytes() > t.storage_->bytes()) {
+    throw ShapeError(fmt::format("tensor {}: needs {} bytes, the storage has {}", shape.str(),
+                                 t.bytes(), t.storage_->bytes()));
+  }
+  return t;
+}
+
 Tensor Tensor::from(std::span<const float> values, const Shape& shape) {
   return from_values(values, shape, Dtype::f32);
 }

@@ -21,6 +21,9 @@ class Tensor {
                       Layout layout = Layout::plain);
   // Like empty, in layout_of(device, shape): what an op's output is made with.
   static Tensor activation(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {});
+  // Over memory that is there already and large enough, as it is. Throws ShapeError if it is not.
+  static Tensor over(std::shared_ptr<Storage> storage, const Shape& shape, Dtype dtype,
+                     Layout layout);
   static Tensor from(std::span<const float> values, const Shape& shape);  // plain f32 on the CPU
   static Tensor from(std::span<const std::int32_t> values, const Shape& shape);
 

@@ -1,0 +1,297 @@
+#include "models/deploy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "kernels/elementwise.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+std::vector<int> readers_of(const Graph& graph) {
+  std::vector<int> readers(graph.ops.size(), 0);
+  for (const Op& op : graph.ops) {
+    for (const int i : op.inputs) {
+      if (i >= 0) ++readers[i];
+    }
+  }
+  return readers;
+}
+
+Epilogue epilogue_of(bool add, bool relu) {
+  if (add) return relu ? Epilogue::add_relu : Epilogue::add;
+  return relu ? Epilogue::relu : Epilogue::none;
+}
+
+bool adds(const OpSpec& spec) {
+  const auto* conv = std::get_if<Conv2dSpec>(&spec);
+  return conv && (conv->epilogue == Epilogue::add || conv->epilogue == Epilogue::add_relu);
+}
+
+// Operations that only rename a value here: dropout is off, and a flatten of 1x1 maps moves
+// nothing.
+bool is_alias(const OpSpec& spec) {
+  if (std::holds_alternative<DropoutSpec>(spec)) return true;
+  const auto* flatten = std::get_if<FlattenSpec>(&spec);
+  if (!flatten) return false;
+  const Shape& s = flatten->shape;
+  const bool unpadded = padded_channels(layout_of({}, s), s[1]) == s[1];
+  return s[2] == 1 && s[3] == 1 && (s[0] == 1 || unpadded);
+}
+
+// Turns a graph into steps, in order of execution.
+class Planner {
+ public:
+  Planner(const Graph& graph, const Model& model, Device device)
+      : graph_(graph),
+        state_(model.state()),
+        readers_(readers_of(graph)),
+        taken_(graph.ops.size(), false),
+        device_(device) {}
+
+  std::vector<Deployment::Step> plan() {
+    std::vector<Deployment::Step> steps;
+    std::vector<int> alias(graph_.ops.size());
+    for (int i = 0; i < static_cast<int>(graph_.ops.size()); ++i) {
+      const Op& op = graph_.ops[i];
+      alias[i] = i;
+      if (is_alias(op.spec)) {
+        alias[i] = op.inputs[0] < 0 ? -1 : alias[op.inputs[0]];
+      } else if (!taken_[i]) {
+        steps.push_back(step_for(i));
+      }
+    }
+    // A fused step runs where its last operation stood: by then its residual is there.
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const auto& a, const auto& b) { return a.output < b.output; });
+    for (auto& step : steps) {
+      for (int& input : step.inputs) input = input < 0 ? input : alias[input];
+    }
+    return steps;
+  }
+
+ private:
+  Deployment::Step step_for(int i) {
+    const Op& op = graph_.ops[i];
+    Deployment::Step step{.op = i, .inputs = op.inputs, .output = i, .spec = op.spec};
+    if (std::holds_alternative<Conv2dSpec>(op.spec)) {
+      plan_conv(step, op.name);
+    } else if (std::holds_alternative<BatchNormSpec>(op.spec)) {
+      step.gamma = parameter(op.name + ".weight").clone();
+      step.beta = parameter(op.name + ".bias").clone();
+      step.mean = parameter(op.name + ".running_mean").clone();
+      step.var = parameter(op.name + ".running_var").clone();
+    } else if (const auto* linear = std::get_if<LinearSpec>(&op.spec)) {
+      step.packed = parameter(op.name + ".weight").clone();
+      if (linear->bias) step.bias = parameter(op.name + ".bias").clone();
+    }
+    return step;
+  }
+
+  void plan_conv(Deployment::Step& step, const std::string& name) {
+    Conv2dSpec& conv = std::get<Conv2dSpec>(step.spec);
+    const Tensor weight = parameter(name + ".weight").clone();
+    step.bias = Tensor::zeros({conv.k});
+    if (conv.bias) step.bias.copy_from(parameter(name + ".bias"));
+    bool add = false, relu = false;
+    // Nothing can be folded behind an add or a ReLU.
+    for (int at = next(step.output); at >= 0 && !add && !relu; at = next(step.output)) {
+      const Op& op = graph_.ops[at];
+      if (const auto* bn = std::get_if<BatchNormSpec>(&op.spec)) {
+        if (op.inputs[0] != step.output) break;  // it is the residual of that batch norm
+        fold(*bn, op.name, weight, step.bias);
+        conv.bias = true;
+        add = bn->add;
+        relu = bn->relu;
+      } else if (std::holds_alternative<AddSpec>(op.spec) && op.inputs[0] != op.inputs[1]) {
+        add = true;
+      } else if (std::holds_alternative<ReluSpec>(op.spec)) {
+        relu = true;
+      } else {
+        break;
+      }
+      if (add) step.inputs.push_back(op.inputs[op.inputs[0] == step.output ? 1 : 0]);
+      step.folded.push_back(at);
+      step.output = at;
+      taken_[at] = true;
+    }
+    conv.epilogue = epilogue_of(add, relu);
+    conv.pass = Pass::inference;
+    const Conv2dKernels& kernels = conv2d_kernels.on(device_, conv.str());
+    Context& ctx = Context::current(device_);
+    const auto bytes = static_cast<std::int64_t>(kernels.packed_bytes(ctx, conv));
+    step.packed = Tensor::empty({bytes}, Dtype::u8, device_);
+    kernels.pack(ctx, conv, weight.data(), step.packed.data());
+  }
+
+  // The one operation that reads value i and is still free; -1 if there is none.
+  int next(int i) const {
+    if (readers_[i] != 1) return -1;
+    for (int j = i + 1; j < static_cast<int>(graph_.ops.size()); ++j) {
+      for (const int input : graph_.ops[j].inputs) {
+        if (input == i) return taken_[j] ? -1 : j;
+      }
+    }
+    return -1;
+  }
+
+  void fold(const BatchNormSpec& spec, const std::string& name, const Tensor& weight,
+            const Tensor& bias) const {
+    const float* gamma = parameter(name + ".weight").as<float>();
+    const float* beta = parameter(name + ".bias").as<float>();
+    const float* mean = parameter(name + ".running_mean").as<float>();
+    const float* var = parameter(name + ".running_var").as<float>();
+    float *w = weight.as<float>(), *b = bias.as<float>();
+    const std::int64_t run = weight.numel() / spec.c;
+    for (std::int64_t k = 0; k < spec.c; ++k) {
+      const double scale = gamma[k] / std::sqrt(static_cast<double>(var[k]) + spec.eps);
+      for (std::int64_t i = k * run; i < (k + 1) * run; ++i) {
+        w[i] = static_cast<float>(w[i] * scale);
+      }
+      b[k] = static_cast<float>((static_cast<double>(b[k]) - mean[k]) * scale + beta[k]);
+    }
+  }
+
+  const Tensor& parameter(const std::string& name) const { return state_.at(name); }
+
+  const Graph& graph_;
+  const std::map<std::string, Tensor> state_;
+  const std::vector<int> readers_;
+  std::vector<bool> taken_;
+  Device device_;
+};
+
+}  // namespace
+
+Deployment::Deployment(const Model& model, std::int64_t batch)
+    : graph_(lower(model.arch(), batch)) {
+  steps_ = Planner(graph_, model, device_).plan();
+  plan_buffers();
+}
+
+// Each value gets a slot of memory from the step that makes it to the last that reads it; a free
+// slot is taken again by the next value, the one that has to grow least first.
+void Deployment::plan_buffers() {
+  struct Slot {
+    std::size_t bytes = 0;
+    int holder = -1;  // value, -1 = free
+  };
+  std::vector<Slot> slots;
+  std::vector<int> slot_of(graph_.ops.size(), -1), last_use(graph_.ops.size(), -1);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    for (const int i : steps_[s].inputs) {
+      if (i >= 0) last_use[i] = static_cast<int>(s);
+    }
+  }
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    const Shape& shape = graph_.ops[step.output].out;
+    const std::size_t bytes =
+        storage_elements(layout_of(device_, shape), shape) * size_of(Dtype::f32);
+    const auto dies = [&](int i) { return i >= 0 && last_use[i] == static_cast<int>(s); };
+    // A residual add sums in the residual's own buffer when nobody reads it afterwards.
+    const int residual = adds(step.spec) ? step.inputs[1] : -1;
+    int slot = dies(residual) && residual != step.inputs[0] ? slot_of[residual] : -1;
+    if (slot < 0) {
+      std::size_t least = SIZE_MAX;
+      for (std::size_t c = 0; c < slots.size(); ++c) {
+        const std::size_t distance =
+            slots[c].bytes > bytes ? slots[c].bytes - bytes : bytes - slots[c].bytes;
+        if (slots[c].holder == -1 && distance < least) {
+          least = distance;
+          slot = static_cast<int>(c);
+        }
+      }
+      if (slot < 0) {
+        slot = static_cast<int>(slots.size());
+        slots.emplace_back();
+      }
+    }
+    slots[slot].bytes = std::max(slots[slot].bytes, bytes);
+    slots[slot].holder = step.output;
+    slot_of[step.output] = slot;
+    for (const int i : step.inputs) {
+      if (dies(i) && slot_of[i] != slot) slots[slot_of[i]].holder = -1;
+    }
+  }
+  std::vector<std::shared_ptr<Storage>> memory;
+  for (const Slot& slot : slots) {
+    memory.push_back(std::make_shared<Storage>(slot.bytes, device_));
+    activation_bytes_ += slot.bytes;
+  }
+  values_.resize(graph_.ops.size());
+  for (const Step& step : steps_) {
+    const Shape& shape = graph_.ops[step.output].out;
+    values_[step.output] =
+        Tensor::over(memory[slot_of[step.output]], shape, Dtype::f32, layout_of(device_, shape));
+  }
+}
+
+const Tensor& Deployment::value(int index, const Tensor& images) const {
+  return index < 0 ? images : values_[index];
+}
+
+void Deployment::execute(const Step& step, const Tensor& images) {
+  Context& ctx = Context::current(device_);
+  const Tensor& x = value(step.inputs[0], images);
+  const Tensor& y = values_[step.output];
+  const void* other = step.inputs.size() > 1 ? value(step.inputs[1], images).data() : nullptr;
+  const void* bias = step.bias.defined() ? step.bias.data() : nullptr;
+  const ElementwiseSpec elements{.elements = y.storage_numel()};
+  const auto run = [&]<class Spec>(const Spec& s) {
+    if constexpr (std::is_same_v<Spec, Conv2dSpec>) {
+      conv2d_cpu.inference(ctx, s, x.data(), step.packed.data(), bias, other, y.data());
+    } else if constexpr (std::is_same_v<Spec, BatchNormSpec>) {
+      batchnorm_cpu.forward_eval(ctx, s, x.data(), other, step.gamma.data(), step.beta.data(),
+                                 step.mean.data(), step.var.data(), y.data());
+    } else if constexpr (std::is_same_v<Spec, ReluSpec>) {
+      elementwise_cpu.relu(ctx, elements, x.data(), y.data());
+    } else if constexpr (std::is_same_v<Spec, AddSpec>) {
+      elementwise_cpu.add(ctx, elements, x.data(), other, y.data());
+    } else if constexpr (std::is_same_v<Spec, Pool2dSpec>) {
+      pool2d_cpu.forward(ctx, s, x.data(), y.data(), nullptr);
+    } else if constexpr (std::is_same_v<Spec, LinearSpec>) {
+      linear_cpu.forward(ctx, s, x.data(), step.packed.data(), bias, y.data());
+    } else if constexpr (std::is_same_v<Spec, FlattenSpec>) {
+      reorder_cpu.apply(ctx, {.shape = s.shape, .from = x.layout(), .to = Layout::plain}, x.data(),
+                        y.data());
+    }
+  };
+  std::visit(run, step.spec);
+}
+
+Tensor Deployment::run(const Tensor& images) { return run(images, {}); }
+
+Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
+  using Clock = std::chrono::steady_clock;
+  if (images.shape() != graph_.input) {
+    throw ShapeError(fmt::format("deployment: expected images {}, got {}", graph_.input.str(),
+                                 images.shape().str()));
+  }
+  const Tensor own = images.to(layout_of(device_, images.shape()));
+  auto before = Clock::now();
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    execute(steps_[s], own);
+    if (step_ms.empty()) continue;
+    const auto now = Clock::now();
+    step_ms[s] = std::chrono::duration<double, std::milli>(now - before).count();
+    before = now;
+  }
+  return values_[steps_.back().output];
+}
+
+std::size_t Deployment::weight_bytes() const {
+  std::size_t bytes = 0;
+  for (const Step& s : steps_) {
+    for (const Tensor* t : {&s.packed, &s.bias, &s.gamma, &s.beta, &s.mean, &s.var}) {
+      if (t->defined()) bytes += t->bytes();
+    }
+  }
+  return bytes;
+}
+
+}  // namespace hac

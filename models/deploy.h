@@ -1,0 +1,54 @@
+#pragma once
+// A trained network compiled for inference at one batch size: batch norm folded into the
+// convolution before it, ReLU and residual adds fused behind it, weights packed once, every buffer
+// planned.
+//
+// Folding: w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta.
+// A batch norm at the input of a pre-activation block has no convolution before it and stays a
+// scale, shift and ReLU.
+
+#include <span>
+#include <vector>
+
+#include "models/model.h"
+
+namespace hac {
+
+class Deployment {
+ public:
+  // One kernel call.
+  struct Step {
+    int op = 0;               // index into graph().ops of the operation that does the work
+    std::vector<int> folded;  // operations that it does on the side
+    std::vector<int> inputs;  // values read; a value is named by the op that makes it, -1 = images
+    int output = 0;           // value written
+    OpSpec spec;              // what the kernel is called with
+    Tensor packed, bias;      // convolution and linear
+    Tensor gamma, beta, mean, var;  // batch norm left over
+  };
+
+  explicit Deployment(const Model& model, std::int64_t batch = 1);
+
+  // images (batch, C, R, R) plain f32 -> logits (batch, classes), valid until the next run.
+  Tensor run(const Tensor& images);
+  // The same with the milliseconds of each step.
+  Tensor run(const Tensor& images, std::span<double> step_ms);
+
+  const Graph& graph() const { return graph_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  std::size_t weight_bytes() const;  // packed weights, biases, statistics
+  std::size_t activation_bytes() const { return activation_bytes_; }  // all planned buffers
+
+ private:
+  void plan_buffers();
+  void execute(const Step& step, const Tensor& images);
+  const Tensor& value(int index, const Tensor& images) const;
+
+  Graph graph_;
+  Device device_;
+  std::vector<Step> steps_;
+  std::vector<Tensor> values_;  // by op index; several share a buffer in turn
+  std::size_t activation_bytes_ = 0;
+};
+
+}  // namespace hac

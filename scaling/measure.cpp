@@ -1,0 +1,116 @@
+#include "scaling/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "engine/random.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  const double at = q * static_cast<double>(values.size() - 1);
+  const auto low = static_cast<std::size_t>(at);
+  const std::size_t high = std::min(low + 1, values.size() - 1);
+  return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
+}
+
+Tensor random_images(const Graph& graph) {
+  const Tensor images = Tensor::empty(graph.input);
+  fill_normal(images, 1, "images", 1);
+  return images;
+}
+
+double time_once(Deployment& net, const Tensor& images) {
+  const auto start = std::chrono::steady_clock::now();
+  net.run(images);
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace
+
+LatencyStats summarize(std::span<const double> values) {
+  if (values.empty()) throw ConfigError("latency: expected at least one run, got none");
+  const std::vector<double> v(values.begin(), values.end());
+  LatencyStats s;
+  s.runs = static_cast<int>(v.size());
+  for (const double x : v) s.mean += x / static_cast<double>(v.size());
+  s.median = quantile(v, 0.5);
+  s.p95 = quantile(v, 0.95);
+  s.min = *std::min_element(v.begin(), v.end());
+  s.spread = (quantile(v, 0.9) - quantile(v, 0.1)) / s.median;
+  const std::size_t third = std::max<std::size_t>(1, v.size() / 3);
+  s.drift =
+      quantile({v.end() - third, v.end()}, 0.5) / quantile({v.begin(), v.begin() + third}, 0.5) - 1;
+  return s;
+}
+
+Profile profile(Deployment& net, const MeasureOptions& options) {
+  Deployment* const nets[] = {&net};
+  Profile p;
+  p.latency = measure_interleaved(nets, options)[0];
+
+  const Tensor images = random_images(net.graph());
+  const std::size_t steps = net.steps().size();
+  std::vector<std::vector<double>> times(steps);
+  std::vector<double> ms(steps);
+  for (int run = 0; run < options.runs; ++run) {
+    net.run(images, ms);
+    for (std::size_t s = 0; s < steps; ++s) times[s].push_back(ms[s]);
+  }
+  for (std::size_t s = 0; s < steps; ++s) {
+    const int index = net.steps()[s].op;
+    const Op& op = net.graph().ops[index];
+    const double median = quantile(times[s], 0.5);
+    p.ops.push_back({.op = index,
+                     .name = op.name,
+                     .kind = kind_of(op),
+                     .spec = describe(op),
+                     .ms = median,
+                     .gmacs_per_s = static_cast<double>(cost_of(op).macs) / median * 1e-6});
+    p.macs += cost_of(op).macs;
+  }
+  p.gmacs_per_s = static_cast<double>(p.macs) / p.latency.median * 1e-6;
+  p.weight_mib = static_cast<double>(net.weight_bytes()) / (1 << 20);
+  p.activation_mib = static_cast<double>(net.activation_bytes()) / (1 << 20);
+  return p;
+}
+
+std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
+                                              const MeasureOptions& options) {
+  if (options.runs < 1 || options.warmup < 0) {
+    throw ConfigError("latency: expected runs >= 1 and warmup >= 0");
+  }
+  std::vector<Tensor> images;
+  for (const Deployment* net : nets) images.push_back(random_images(net->graph()));
+  std::vector<std::vector<double>> times(nets.size());
+  // Blocks of a few runs: caches are as warm as in a stream of inferences, drift is still shared.
+  constexpr int kBlock = 5;
+  for (int done = 0; done < options.runs; done += kBlock) {
+    for (std::size_t i = 0; i < nets.size(); ++i) {
+      const int warm = done == 0 ? options.warmup : (nets.size() > 1 ? 2 : 0);
+      for (int w = 0; w < warm; ++w) nets[i]->run(images[i]);
+      for (int r = done; r < std::min(done + kBlock, options.runs); ++r) {
+        times[i].push_back(time_once(*nets[i], images[i]));
+      }
+    }
+  }
+  std::vector<LatencyStats> stats;
+  for (const auto& t : times) stats.push_back(summarize(t));
+  return stats;
+}
+
+NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options) {
+  const Model model(arch);
+  Deployment net(model);
+  const Profile p = profile(net, options);
+  NetworkTiming timing{.graph = net.graph(), .op_ms = {}, .total_ms = p.latency.median};
+  for (const OpTime& op : p.ops) timing.op_ms[op.op] = op.ms;
+  return timing;
+}
+
+}  // namespace hac

@@ -1,0 +1,57 @@
+#pragma once
+// Measuring inference latency as the paper does (mean of 50 batch-1 inferences) and better: after
+// warm-up, with median, percentiles, spread and a check that the machine did not drift meanwhile.
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/deploy.h"
+#include "scaling/latency.h"
+
+namespace hac {
+
+struct LatencyStats {
+  double mean = 0, median = 0, p95 = 0, min = 0;  // milliseconds
+  double spread = 0;                              // (p90 - p10) / median
+  double drift = 0;  // median of the last third / median of the first third - 1
+  int runs = 0;
+};
+
+// values: milliseconds in the order they were taken. Throws ConfigError when empty.
+LatencyStats summarize(std::span<const double> values);
+
+struct OpTime {
+  int op = 0;              // index into the graph
+  std::string name, kind;  // "features.0", "conv2d"
+  std::string spec;        // the kernel's one-line text form
+  double ms = 0;           // median inside the whole-network run
+  double gmacs_per_s = 0;
+};
+
+struct Profile {
+  LatencyStats latency;
+  std::vector<OpTime> ops;
+  std::int64_t macs = 0;   // of one image, times the batch
+  double gmacs_per_s = 0;  // macs / median latency: the paper's "GFLOPS"
+  double weight_mib = 0, activation_mib = 0;
+};
+
+struct MeasureOptions {
+  int runs = 50;
+  int warmup = 10;
+};
+
+// Times whole runs first, then as many with a clock between the steps.
+Profile profile(Deployment& net, const MeasureOptions& options = {});
+
+// The same of several networks with their runs interleaved, so that a drift of the machine meets
+// all of them alike. Returns the whole-run statistics.
+std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
+                                              const MeasureOptions& options = {});
+
+// Builds the architecture with random weights and times it: latency does not depend on what was
+// learned. What a LatencyModel is fitted on.
+NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options = {});
+
+}  // namespace hac

@@ -1,0 +1,274 @@
+#include "tools/report/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace hac::report {
+namespace {
+
+// Everything that the parts of a drawing share.
+struct Frame {
+  const Chart& chart;
+  Box plot;
+  Scale x, y;
+  std::vector<double> x_ticks, y_ticks;
+  std::vector<Box> taken;  // marks, error bars, lines and labels so far
+
+  bool shows(const Mark& mark) const { return x.contains(mark.x) && y.contains(mark.y); }
+};
+
+std::string colour_class(int colour) { return fmt::format("c{}", colour % 8); }
+
+std::string swatch(const Series& series, double size) {
+  std::string svg;
+  if (series.line || !series.markers)
+    svg = fmt::format("<path class=\"line{} {}\" d=\"M0 0H22\"/>", series.dashed ? " dashed" : "",
+                      colour_class(series.colour));
+  const bool hollow = !series.marks.empty() && series.marks.front().hollow;
+  if (series.markers)
+    svg += fmt::format("<path class=\"{} {}\" transform=\"translate(11,0)\" d=\"{}\"/>",
+                       hollow ? "hollow" : "fill", colour_class(series.colour),
+                       marker_path(series.colour, size));
+  return svg;
+}
+
+std::vector<LegendEntry> legend_of(const Chart& chart) {
+  std::vector<LegendEntry> entries;
+  for (const Series& series : chart.series)
+    if (!series.name.empty()) entries.push_back({series.name, swatch(series, 4.2)});
+  for (const Guide& guide : chart.guides)
+    entries.push_back({guide.name, "<path class=\"guide\" d=\"M0 0H22\"/>"});
+  return entries;
+}
+
+void fit_ranges(Frame& frame) {
+  std::vector<double> xs = frame.chart.include_x, ys = frame.chart.include_y;
+  for (const Series& series : frame.chart.series) {
+    if (!series.sets_range) continue;
+    for (const Mark& mark : series.marks) {
+      if (!known(mark.x) || !known(mark.y)) continue;
+      xs.push_back(mark.x);
+      ys.insert(ys.end(), {mark.y, mark.low, mark.high});
+    }
+  }
+  for (const Guide& guide : frame.chart.guides) {
+    xs.push_back(guide.x);
+    ys.push_back(guide.y);
+    if (guide.diagonal) {
+      xs.insert(xs.end(), ys.begin(), ys.end());
+      ys = xs;
+    }
+  }
+  frame.x = fit_scale(xs, frame.chart.x);
+  frame.y = fit_scale(ys, frame.chart.y);
+}
+
+std::vector<double> ticks_of(const Scale& scale, int target) {
+  return scale.log ? log_ticks(scale.lo, scale.hi, target) : nice_ticks(scale.lo, scale.hi, target);
+}
+
+double widest(const std::vector<std::string>& labels, double font) {
+  double width = 0;
+  for (const auto& label : labels) width = std::max(width, text_width(label, font));
+  return width;
+}
+
+// As many x ticks as keep their labels apart.
+void choose_x_ticks(Frame& frame) {
+  for (int target = 7; target >= 1; --target) {
+    frame.x_ticks = ticks_of(frame.x, target);
+    const auto labels = tick_labels(frame.x_ticks, frame.x.log);
+    bool apart = true;
+    for (std::size_t i = 1; i < labels.size(); ++i) {
+      const double room = text_width(labels[i - 1] + labels[i], frame.chart.font) / 2 + 5;
+      apart = apart && frame.x(frame.x_ticks[i]) - frame.x(frame.x_ticks[i - 1]) >= room;
+    }
+    if (apart) return;
+  }
+}
+
+void lay_out(Frame& frame, double legend_height) {
+  const double font = frame.chart.font;
+  fit_ranges(frame);
+  frame.y_ticks = ticks_of(frame.y, static_cast<int>(frame.chart.height / (3.2 * font)));
+  const double left = 1.7 * font + widest(tick_labels(frame.y_ticks, frame.y.log), font) + 7;
+  const double top = legend_height + 0.6 * font;
+  frame.plot = {left, top, frame.chart.width - left - 1.2 * font,
+                frame.chart.height + legend_height - top - 3.3 * font};
+  frame.x.from = frame.plot.x;
+  frame.x.to = frame.plot.x + frame.plot.width;
+  frame.y.from = frame.plot.y + frame.plot.height;
+  frame.y.to = frame.plot.y;
+  choose_x_ticks(frame);
+}
+
+std::string draw_axes(const Frame& frame) {
+  const Box& p = frame.plot;
+  const double font = frame.chart.font, bottom = p.y + p.height;
+  std::string svg = fmt::format(
+      "<rect class=\"plot\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n", p.x,
+      p.y, p.width, p.height);
+  const auto x_labels = tick_labels(frame.x_ticks, frame.x.log);
+  for (std::size_t i = 0; i < x_labels.size(); ++i) {
+    const double x = frame.x(frame.x_ticks[i]);
+    svg += fmt::format(
+        "<path class=\"grid\" d=\"M{0:.1f} {1:.1f}V{2:.1f}\"/>"
+        "<text class=\"tick\" x=\"{0:.1f}\" y=\"{3:.1f}\" text-anchor=\"middle\">{4}</text>\n",
+        x, p.y, bottom + 4, bottom + 4 + font, x_labels[i]);
+  }
+  const auto y_labels = tick_labels(frame.y_ticks, frame.y.log);
+  for (std::size_t i = 0; i < y_labels.size(); ++i) {
+    const double y = frame.y(frame.y_ticks[i]);
+    svg += fmt::format(
+        "<path class=\"grid\" d=\"M{0:.1f} {1:.1f}H{2:.1f}\"/>"
+        "<text class=\"tick\" x=\"{3:.1f}\" y=\"{1:.1f}\" dy=\".35em\" text-anchor=\"end\">{4}"
+        "</text>\n",
+        p.x - 4, y, p.x + p.width, p.x - 7, y_labels[i]);
+  }
+  svg += fmt::format(
+      "<text class=\"axis\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}"
+      "</text>\n",
+      p.x + p.width / 2, bottom + 2.85 * font, escape(frame.chart.x.label));
+  svg += fmt::format(
+      "<text class=\"axis\" transform=\"translate({:.1f},{:.1f}) rotate(-90)\" "
+      "text-anchor=\"middle\">{}</text>\n",
+      1.1 * font, p.y + p.height / 2, escape(frame.chart.y.label));
+  return svg;
+}
+
+std::string draw_guides(Frame& frame) {
+  std::string svg;
+  const Box& p = frame.plot;
+  for (const Guide& guide : frame.chart.guides) {
+    if (guide.diagonal) {
+      const double lo = std::max(frame.x.lo, frame.y.lo), hi = std::min(frame.x.hi, frame.y.hi);
+      if (lo < hi)
+        svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n",
+                           frame.x(lo), frame.y(lo), frame.x(hi), frame.y(hi));
+    }
+    if (frame.x.contains(guide.x)) {
+      frame.taken.push_back({frame.x(guide.x) - 1, p.y, 2, p.height});
+      svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}v{:.1f}\"/>\n", frame.x(guide.x),
+                         p.y, p.height);
+    }
+    if (frame.y.contains(guide.y)) {
+      frame.taken.push_back({p.x, frame.y(guide.y) - 1, p.width, 2});
+      svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}h{:.1f}\"/>\n", p.x,
+                         frame.y(guide.y), p.width);
+    }
+  }
+  return svg;
+}
+
+// Marks boxes along a segment as taken, so that labels stay off lines.
+void take_segment(Frame& frame, double x0, double y0, double x1, double y1) {
+  const int pieces = 1 + static_cast<int>(std::hypot(x1 - x0, y1 - y0) / 8);
+  if (frame.taken.size() > 4000) return;
+  for (int i = 0; i <= pieces; ++i) {
+    const double t = static_cast<double>(i) / pieces;
+    frame.taken.push_back({x0 + t * (x1 - x0) - 1, y0 + t * (y1 - y0) - 1, 2, 2});
+  }
+}
+
+std::string draw_line(Frame& frame, const Series& series) {
+  std::string path;
+  const Mark* before = nullptr;
+  for (const Mark& mark : series.marks) {
+    if (!frame.shows(mark)) {
+      before = nullptr;
+      continue;
+    }
+    const double x = frame.x(mark.x), y = frame.y(mark.y);
+    path += fmt::format("{}{:.1f} {:.1f}", before ? 'L' : 'M', x, y);
+    if (before) take_segment(frame, frame.x(before->x), frame.y(before->y), x, y);
+    before = &mark;
+  }
+  if (path.empty()) return "";
+  return fmt::format("<path class=\"line{} {}\" d=\"{}\"/>\n", series.dashed ? " dashed" : "",
+                     colour_class(series.colour), path);
+}
+
+std::string draw_error_bar(Frame& frame, const Series& series, const Mark& mark) {
+  if (!frame.y.contains(mark.low) || !frame.y.contains(mark.high)) return "";
+  const double x = frame.x(mark.x), low = frame.y(mark.low), high = frame.y(mark.high);
+  frame.taken.push_back({x - 4, high, 8, low - high});
+  return fmt::format("<path class=\"bar {0}\" d=\"M{1:.1f} {2:.1f}h8m-4 0V{3:.1f}m-4 0h8\"/>\n",
+                     colour_class(series.colour), x - 4, high, low);
+}
+
+std::string draw_mark(Frame& frame, const Series& series, const Mark& mark) {
+  const double x = frame.x(mark.x), y = frame.y(mark.y);
+  frame.taken.push_back({x - 6, y - 6, 12, 12});
+  return fmt::format(
+      "<path class=\"mark {}{}\" transform=\"translate({:.1f},{:.1f})\" d=\"{}\">"
+      "<title>{}</title></path>\n",
+      mark.hollow ? "hollow " : "fill ", colour_class(series.colour), x, y,
+      marker_path(series.colour, frame.chart.marker),
+      escape(mark.tip.empty() ? mark.label : mark.tip));
+}
+
+// The first place about the mark where the label meets nothing; none: no label.
+std::string draw_label(Frame& frame, const Mark& mark) {
+  const double font = frame.chart.font * 0.88, x = frame.x(mark.x), y = frame.y(mark.y);
+  const double width = text_width(mark.label, font), height = font * 1.1;
+  const Box& p = frame.plot;
+  std::vector<std::pair<double, double>> places;
+  for (const double away : {5.0, 11.0, 18.0}) {
+    const double right = x + away, left = x - away - width, up = y - away - height, down = y + away;
+    places.insert(places.end(), {{right + 3, y - height / 2},
+                                 {left - 3, y - height / 2},
+                                 {right, up},
+                                 {left, up},
+                                 {right, down},
+                                 {left, down},
+                                 {x - width / 2, up - 3},
+                                 {x - width / 2, down + 3}});
+  }
+  for (const auto& [left, top] : places) {
+    const Box box{left, top, width, height};
+    const bool inside = left >= p.x + 1 && left + width <= p.x + p.width - 1 && top >= p.y + 1 &&
+                        top + height <= p.y + p.height - 1;
+    const auto meets = [&](const Box& other) { return box.overlaps(other); };
+    if (!inside || std::any_of(frame.taken.begin(), frame.taken.end(), meets)) continue;
+    frame.taken.push_back(box);
+    return fmt::format("<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", left,
+                       top + height * 0.8, escape(mark.label));
+  }
+  return "";
+}
+
+std::string draw_series(Frame& frame) {
+  std::string lines, bars, marks, labels;
+  for (const Series& series : frame.chart.series) {
+    if (series.line || !series.markers) lines += draw_line(frame, series);
+    for (const Mark& mark : series.marks) {
+      if (!series.markers || !frame.shows(mark)) continue;
+      bars += draw_error_bar(frame, series, mark);
+      marks += draw_mark(frame, series, mark);
+    }
+  }
+  for (const Series& series : frame.chart.series)
+    for (const Mark& mark : series.marks)
+      if (!mark.label.empty() && frame.shows(mark)) labels += draw_label(frame, mark);
+  return lines + bars + marks + labels;
+}
+
+}  // namespace
+
+std::string render_chart(const Chart& chart) {
+  const auto [legend, legend_height] =
+      render_legend(legend_of(chart), 4, chart.width - 4, chart.font);
+  Frame frame{.chart = chart};
+  lay_out(frame, legend_height);
+  // The axis line is above the grid and below the marks.
+  std::string svg = fmt::format(
+      "<svg role=\"img\" viewBox=\"0 0 {0:.0f} {1:.0f}\" style=\"max-width:{2:.0f}px;"
+      "font-size:{3}px\">\n<title>{4}</title>\n",
+      chart.width, chart.height + legend_height, chart.width * 1.3, chart.font,
+      escape(chart.title));
+  svg += legend + draw_axes(frame) + draw_guides(frame) + draw_series(frame);
+  return svg + "</svg>\n";
+}
+
+}  // namespace hac::report

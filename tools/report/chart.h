@@ -1,0 +1,85 @@
+#pragma once
+// Charts as inline SVG: points with error bars, lines, guides, a legend above the plot.
+//
+// Colours come from the page's style sheet (class c0..c7), so that one drawing serves light, dark
+// and paper; every series also has its own marker shape. All sizes are in SVG units; the page lets
+// a chart shrink to its column.
+
+#include <string>
+#include <vector>
+
+#include "tools/report/scale.h"
+#include "tools/report/text.h"
+
+namespace hac::report {
+
+struct Mark {
+  double x = unknown, y = unknown;       // not drawn when either is unknown
+  double low = unknown, high = unknown;  // error bar, when both are known
+  std::string label;                     // beside the mark, left out where there is no room
+  std::string tip;                       // shown on hover
+  bool hollow = false;
+};
+
+struct Series {
+  std::string name;  // in the legend; empty: not there
+  int colour = 0;    // also picks the marker
+  bool line = false, markers = true, dashed = false;
+  bool sets_range = true;  // false: a fitted curve, drawn only where it lies within the others
+  std::vector<Mark> marks;
+};
+
+// A straight line at a given x or y (unknown: not), or the diagonal y = x; named in the legend.
+struct Guide {
+  std::string name;
+  double x = unknown, y = unknown;
+  bool diagonal = false;
+};
+
+struct Chart {
+  std::string title;
+  Axis x, y;
+  std::vector<Series> series;
+  std::vector<Guide> guides;
+  std::vector<double> include_x, include_y;  // values that the axes must reach
+  double width = 420, height = 305, font = 12.5, marker = 4.2;
+};
+
+// Axis-parallel box in the drawing, used to keep text clear of text and of marks.
+struct Box {
+  double x = 0, y = 0, width = 0, height = 0;
+  bool overlaps(const Box& other) const {
+    return x < other.x + other.width && other.x < x + width && y < other.y + other.height &&
+           other.y < y + height;
+  }
+};
+
+std::string render_chart(const Chart& chart);
+
+// Two bars a row: what was and what became of it.
+struct BarRow {
+  std::string name;
+  double before = unknown, after = unknown;
+  std::string tip;
+};
+struct BarChart {
+  std::string title, axis_label;
+  std::vector<BarRow> rows;
+  double reach = 0;  // the axis reaches at least this far, so that charts can be compared
+  double width = 420, font = 12.5;
+};
+
+std::string render_bars(const BarChart& chart);
+
+// One entry of a legend; `swatch` draws its sample into the 22 units from (x, y) to the right.
+struct LegendEntry {
+  std::string name, swatch;
+};
+// Rows of entries from (left, 0) down, wrapped at `right`. Gives the SVG and the height used.
+std::pair<std::string, double> render_legend(const std::vector<LegendEntry>& entries, double left,
+                                             double right, double font);
+
+// The outline of a marker about (0, 0): circle, square, triangle, diamond, inverted triangle, plus.
+std::string marker_path(int index, double size);
+
+}  // namespace hac::report

@@ -1,0 +1,27 @@
+#pragma once
+// What the figures share.
+
+#include "tools/report/chart.h"
+#include "tools/report/figures.h"
+
+namespace hac::report {
+
+// A unit in which the largest value has one to three digits before the point.
+struct Unit {
+  double factor = 1;
+  std::string prefix;
+};
+Unit unit_for(double largest);
+
+std::string accuracy_text(const Accuracy& top1);
+// In per cent, with the interval as the error bar.
+Mark accuracy_mark(double x, const Accuracy& top1, const std::string& tip);
+bool any_mark(const Chart& chart);  // is there anything to draw?
+// The colour of a method is the same in every figure: its row in the result table.
+int method_colour(const Results& results, const std::string& method);
+
+Figure alpha_figure(const Results& results);
+Figure widths_figure(const Results& results);
+Figure steps_figure(const Results& results);
+
+}  // namespace hac::report

@@ -1,0 +1,208 @@
+#include "tools/report/figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/report/figure_parts.h"
+#include "tools/report/findings.h"
+
+namespace hac::report {
+namespace {
+
+// Methods that no other method beats both in accuracy and in cost (by the means).
+Series pareto_front(const std::vector<Series>& methods) {
+  std::vector<Mark> marks;
+  for (const Series& series : methods)
+    for (const Mark& mark : series.marks)
+      if (known(mark.x) && known(mark.y)) marks.push_back({.x = mark.x, .y = mark.y});
+  std::stable_sort(marks.begin(), marks.end(), [](const Mark& a, const Mark& b) {
+    return a.x < b.x || (a.x == b.x && a.y > b.y);
+  });
+  Series front{.name = "Pareto front of the means", .colour = 7, .line = true, .markers = false};
+  for (const Mark& mark : marks)
+    if (front.marks.empty() || mark.y > front.marks.back().y) front.marks.push_back(mark);
+  return front;
+}
+
+double measured_median(const TableRow& row) { return row.measured_ms.median; }
+double parameters(const TableRow& row) { return row.params; }
+
+Figure accuracy_figure(const Results& r, bool latency) {
+  Figure figure{.id = latency ? "accuracy-latency" : "accuracy-parameters",
+                .title = latency ? "Accuracy against latency" : "Accuracy against parameters"};
+  const auto cost = latency ? measured_median : parameters;
+  double largest = 0;
+  for (const TableRow& row : r.table)
+    if (known(row.params)) largest = std::max(largest, row.params);
+  const Unit unit = latency ? Unit{} : unit_for(largest);
+  Chart chart{.title = figure.title + " of the scaling methods",
+              .x = {.label = latency ? "measured latency, batch 1 (ms)"
+                                     : fmt::format("parameters ({})",
+                                                   unit.prefix.empty() ? "count" : unit.prefix)},
+              .y = {.label = "top-1 accuracy (%)"}};
+  for (const TableRow& row : r.table) {
+    const auto tip = fmt::format("{}: {} ms, {} parameters, {}", row.method,
+                                 format_number(row.measured_ms.median), format_count(row.params),
+                                 accuracy_text(row.top1));
+    chart.series.push_back({.name = row.method,
+                            .colour = method_colour(r, row.method),
+                            .marks = {accuracy_mark(cost(row) * unit.factor, row.top1, tip)}});
+  }
+  if (!any_mark(chart)) {
+    figure.finding = r.table.empty() ? "This run has no result table."
+                                     : "No method has both an accuracy and this cost measured.";
+    return figure;
+  }
+  const Series front = pareto_front(chart.series);
+  if (front.marks.size() > 1) chart.series.push_back(front);
+  figure.panels = {render_chart(chart)};
+  const auto kinds = intervals_text(r);
+  figure.see =
+      fmt::format("Up and to the left is better.{}", kinds.empty() ? "" : " Bars: " + kinds + ".");
+  figure.finding = accuracy_finding(r, cost, latency ? "latency" : "parameters");
+  return figure;
+}
+
+Figure sweep_figure(const Results& r) {
+  Figure figure{.id = "utilization", .title = "Latency and utilization against operations"};
+  figure.wide = true;
+  double largest = 0;
+  for (const Sweep& sweep : r.sweeps)
+    for (const SweepPoint& p : sweep.points)
+      if (known(p.macs)) largest = std::max(largest, p.macs);
+  const Unit unit = unit_for(largest);
+  const auto panel = [&](const std::string& title, const std::string& label,
+                         double SweepPoint::*value) {
+    Chart chart{.title = title,
+                .x = {.label = fmt::format("operations ({}MAC)", unit.prefix), .from_zero = true},
+                .y = {.label = label, .from_zero = true}};
+    int colour = 1;
+    for (const Sweep& sweep : r.sweeps) {
+      Series series{.name = sweep.dimension, .colour = colour++, .line = true};
+      for (const SweepPoint& p : sweep.points)
+        series.marks.push_back(
+            {.x = p.macs * unit.factor,
+             .y = p.*value,
+             .label = p.label,
+             .tip = fmt::format("{} {}: {} ms, {} GMAC/s, {} MACs, {} parameters", sweep.dimension,
+                                p.label, format_number(p.ms), format_number(p.gmacs_per_s),
+                                format_count(p.macs), format_count(p.params))});
+      std::stable_sort(series.marks.begin(), series.marks.end(),
+                       [](auto& a, auto& b) { return known(a.x) && (!known(b.x) || a.x < b.x); });
+      chart.series.push_back(std::move(series));
+    }
+    return any_mark(chart) ? render_chart(chart) : std::string();
+  };
+  for (const auto& svg : {panel("Utilization of width, depth and resolution sweeps",
+                                "utilization (GMAC/s)", &SweepPoint::gmacs_per_s),
+                          panel("Latency of width, depth and resolution sweeps",
+                                "latency, batch 1 (ms)", &SweepPoint::ms)})
+    if (!svg.empty()) figure.panels.push_back(svg);
+  if (figure.panels.empty()) {
+    figure.finding = "This run has no sweep over width, depth and resolution.";
+    return figure;
+  }
+  figure.see =
+      "Left: higher means that the machine is used better. Right: flatter means that "
+      "operations are added more cheaply. Changes below 5 % are not counted.";
+  figure.finding = sweep_finding(r);
+  return figure;
+}
+
+std::string importance_panel(const LayerImportance& layer, const std::vector<double>& all_x,
+                             const std::vector<double>& all_y) {
+  Chart chart{.title = "Importance of " + layer.layer + " against its width",
+              .x = {.label = "width C", .log = true},
+              .y = {.label = "importance I", .log = true},
+              .include_x = all_x,
+              .include_y = all_y,
+              .width = 250,
+              .height = 210,
+              .font = 12,
+              .marker = 3.2};
+  Series fit{.colour = 2, .line = true, .markers = false, .sets_range = false};
+  const Scale range = fit_scale(all_x, chart.x);
+  for (int i = 0; i <= 40; ++i) {
+    const double c = range.lo * std::pow(range.hi / range.lo, i / 40.0);
+    fit.marks.push_back({.x = c, .y = layer.a * std::pow(c, layer.b)});
+  }
+  Series measured{.colour = 1};
+  for (const auto& [c, importance] : layer.points)
+    measured.marks.push_back({.x = c,
+                              .y = importance,
+                              .tip = fmt::format("{}: C = {}, I = {}", layer.layer, format_whole(c),
+                                                 format_number(importance))});
+  chart.series = {fit, measured};
+  const auto law =
+      fmt::format("{} · R² {}",
+                  known(layer.a) && known(layer.b)
+                      ? fmt::format("{} C^{}", format_number(layer.a), format_number(layer.b))
+                      : "no fit",
+                  format_number(layer.r2));
+  const auto warning =
+      layer.warning.empty() ? "" : "<p class=\"panel\">⚠ " + escape(layer.warning) + "</p>";
+  return fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}{}", escape(layer.layer), law,
+                     render_chart(chart), warning);
+}
+
+Figure importance_figure(const Results& r) {
+  Figure figure{.id = "importance", .title = "Importance against width, layer by layer"};
+  figure.small_panels = figure.wide = true;
+  std::vector<double> xs, ys;
+  for (const LayerImportance& layer : r.importance)
+    for (const auto& [c, importance] : layer.points) {
+      xs.push_back(c);
+      ys.push_back(importance);
+    }
+  if (r.importance.empty()) {
+    figure.finding = "This run has no importance samples.";
+    return figure;
+  }
+  for (const LayerImportance& layer : r.importance)
+    figure.panels.push_back(importance_panel(layer, xs, ys));
+  figure.see =
+      "Both axes are logarithmic and the same in every panel: a power law is a straight "
+      "line, and the heights that Algorithm 1 compares can be compared.";
+  figure.finding = importance_finding(r);
+  return figure;
+}
+
+Figure latency_model_figure(const Results& r) {
+  Figure figure{.id = "latency-models", .title = "Predicted against measured latency"};
+  Chart chart{.title = figure.title,
+              .x = {.label = "predicted (ms)"},
+              .y = {.label = "measured (ms)"},
+              .guides = {{.name = "exact", .diagonal = true}}};
+  int colour = 1;
+  for (const LatencyFit& model : r.latency_models) {
+    Series series{.name = model.name, .colour = colour++};
+    for (const auto& [predicted, measured] : model.points)
+      series.marks.push_back(
+          {.x = predicted,
+           .y = measured,
+           .tip = fmt::format("{}: predicted {} ms, measured {} ms", model.name,
+                              format_number(predicted), format_number(measured))});
+    chart.series.push_back(std::move(series));
+  }
+  if (!any_mark(chart)) {
+    figure.finding = "This run has no check of a latency model.";
+    return figure;
+  }
+  figure.panels = {render_chart(chart)};
+  figure.see =
+      "Networks that the model was not fitted on; points above the line run slower than "
+      "predicted.";
+  figure.finding = latency_model_finding(r);
+  return figure;
+}
+
+}  // namespace
+
+std::vector<Figure> make_figures(const Results& r) {
+  return {
+      accuracy_figure(r, true), accuracy_figure(r, false), sweep_figure(r),  importance_figure(r),
+      alpha_figure(r),          latency_model_figure(r),   widths_figure(r), steps_figure(r)};
+}
+
+}  // namespace hac::report

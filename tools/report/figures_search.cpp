@@ -1,0 +1,151 @@
+// The figures of the search itself: alpha, the widths, the steps of Algorithm 1.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/report/figure_parts.h"
+#include "tools/report/findings.h"
+
+namespace hac::report {
+
+Figure alpha_figure(const Results& r) {
+  Figure figure{.id = "alpha", .title = "Splitting the budget between width and resolution"};
+  const AlphaCurve& curve = r.alpha;
+  Chart chart{.title = "Proxy accuracy against alpha",
+              .x = {.label = "alpha (0: all width, 1: all resolution)"},
+              .y = {.label = "proxy top-1 accuracy (%)"}};
+  Series feasible{.name = "feasible", .colour = 1}, over{.name = "over the budget", .colour = 1};
+  double lo = unknown, hi = unknown;
+  for (const AlphaPoint& p : curve.points) {
+    const auto tip =
+        fmt::format("alpha {}: {} px, width x{}, {} MACs, {} ms, {}", format_whole(p.alpha),
+                    format_whole(p.resolution), format_number(p.width), format_count(p.macs),
+                    format_number(p.ms), accuracy_text(p.top1));
+    Mark mark = accuracy_mark(p.alpha, p.top1, tip);
+    mark.label = format_whole(p.resolution) + " px";
+    mark.hollow = !p.feasible;
+    (p.feasible ? feasible : over).marks.push_back(mark);
+    lo = known(lo) ? std::min(lo, p.alpha) : p.alpha;
+    hi = known(hi) ? std::max(hi, p.alpha) : p.alpha;
+  }
+  if (!feasible.marks.empty()) chart.series.push_back(feasible);
+  if (!over.marks.empty()) chart.series.push_back(over);
+  if (!any_mark(chart)) {
+    figure.finding = "This run has no search for alpha.";
+    if (!curve.note.empty()) figure.finding += " " + curve.note;
+    return figure;
+  }
+  if (curve.parabola && hi > lo) {
+    const auto& c = *curve.parabola;
+    Series fit{.name = "parabola",
+               .colour = 7,
+               .line = true,
+               .markers = false,
+               .dashed = true,
+               .sets_range = false};
+    for (int i = 0; i <= 60; ++i) {
+      const double a = lo + (hi - lo) * i / 60;
+      fit.marks.push_back({.x = a, .y = 100 * (c[0] + a * (c[1] + a * c[2]))});
+    }
+    chart.series.push_back(fit);
+  }
+  if (known(curve.best))
+    chart.guides.push_back({.name = "chosen alpha " + format_whole(curve.best), .x = curve.best});
+  figure.panels = {render_chart(chart)};
+  figure.see = fmt::format(
+      "Every point costs {} the baseline's operations; the label is its input "
+      "resolution.",
+      format_factor(curve.s));
+  figure.finding = alpha_finding(r) + (curve.note.empty() ? "" : " " + curve.note);
+  return figure;
+}
+
+Figure widths_figure(const Results& r) {
+  Figure figure{.id = "widths", .title = "Widths before and after"};
+  figure.wide = true;
+  double reach = 0;
+  for (const Plan& plan : r.plans)
+    for (const LayerWidths& layer : plan.layers)
+      for (const double width : {layer.before, layer.after})
+        if (known(width)) reach = std::max(reach, width);
+  for (const Plan& plan : r.plans) {
+    if (plan.layers.empty()) continue;
+    BarChart chart{.title = "Widths before and after: " + plan.name,
+                   .axis_label = "output channels",
+                   .reach = reach};
+    for (const LayerWidths& layer : plan.layers)
+      chart.rows.push_back({layer.name, layer.before, layer.after,
+                            layer.reason.empty() ? layer.name : layer.name + ": " + layer.reason});
+    const auto settings =
+        fmt::format("gain {}, policy {}, stride {}, {} px", plan.gain.empty() ? "-" : plan.gain,
+                    plan.policy.empty() ? "-" : plan.policy, format_whole(plan.stride),
+                    format_whole(plan.resolution));
+    figure.panels.push_back(fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}",
+                                        escape(plan.name), escape(settings), render_bars(chart)));
+  }
+  if (figure.panels.empty()) {
+    figure.finding = "This run has no scaling plan.";
+    return figure;
+  }
+  figure.see =
+      "What Algorithm 1 decided, on one scale for all plans; hover a layer for the reason.";
+  figure.finding = widths_finding(r);
+  return figure;
+}
+
+Figure steps_figure(const Results& r) {
+  Figure figure{.id = "steps", .title = "The steps of Algorithm 1"};
+  figure.wide = true;
+  double largest = known(r.budget.params) ? r.budget.params : 0;
+  for (const Plan& plan : r.plans)
+    for (const PlanStep& step : plan.steps)
+      if (known(step.params)) largest = std::max(largest, step.params);
+  const Unit unit = unit_for(largest);
+  const auto panel = [&](const std::string& title, const std::string& label,
+                         double PlanStep::*value, double factor, const Guide& budget) {
+    Chart chart{.title = title, .x = {.label = "step"}, .y = {.label = label}};
+    for (const Plan& plan : r.plans) {
+      Series series{.name = plan.name,
+                    .colour = method_colour(r, plan.name),
+                    .line = true,
+                    .markers = plan.steps.size() <= 40};
+      for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+        const PlanStep& s = plan.steps[i];
+        series.marks.push_back(
+            {.x = i + 1.0,
+             .y = s.*value * factor,
+             .tip = fmt::format("step {}: {} to {} channels, {} ms, {} parameters", i + 1, s.layer,
+                                format_whole(s.width), format_number(s.latency_ms),
+                                format_count(s.params))});
+      }
+      chart.series.push_back(std::move(series));
+    }
+    if (known(budget.y)) chart.guides = {budget};
+    return any_mark(chart) ? render_chart(chart) : std::string();
+  };
+  const Budget& b = r.budget;
+  const auto written = [](const std::string& text) {
+    return text.empty() ? "" : " (" + text + ")";
+  };
+  for (const auto& svg :
+       {panel("Predicted latency along the steps", "predicted latency (ms)", &PlanStep::latency_ms,
+              1,
+              {.name = fmt::format("budget {} ms{}", format_number(b.latency_ms),
+                                   written(b.latency_text)),
+              .y = b.latency_ms}),
+        panel("Parameters along the steps", fmt::format("parameters ({})", unit.prefix),
+              &PlanStep::params, unit.factor,
+              {.name = fmt::format("budget {}{}", format_count(b.params), written(b.params_text)),
+              .y = b.params * unit.factor})})
+    if (!svg.empty()) figure.panels.push_back(svg);
+  if (figure.panels.empty()) {
+    figure.finding = "No plan of this run has a step.";
+    return figure;
+  }
+  figure.see = "Each step widens one layer by the stride; the dashed line is the budget.";
+  figure.finding = steps_finding(r);
+  return figure;
+}
+
+}  // namespace hac::report

@@ -1,0 +1,221 @@
+#include "tools/report/findings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace hac::report {
+namespace {
+
+constexpr double noticeable = 0.05;
+
+// "a", "a and b", "a, b and c"
+std::string join(const std::vector<std::string>& items) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
+  return text;
+}
+
+bool has_interval(const Accuracy& a) { return known(a.mean) && known(a.low) && known(a.high); }
+
+std::string points_text(double difference) {
+  return fmt::format("{:+.2f} points", 100 * difference);
+}
+
+// Order of the two scaled methods with the highest means.
+std::string order_of_best(const Results& results, const TableRow* baseline) {
+  std::vector<const TableRow*> rows;
+  for (const TableRow& row : results.table)
+    if (&row != baseline && has_interval(row.top1)) rows.push_back(&row);
+  if (rows.size() < 2) return "";
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](auto* a, auto* b) { return a->top1.mean > b->top1.mean; });
+  std::vector<std::string> tied;
+  for (const TableRow* row : rows)
+    if (compare(rows[0]->top1, row->top1) == Verdict::overlaps) tied.push_back(row->method);
+  if (tied.size() == 1) return fmt::format(" {} is ahead of every other scaled method.", tied[0]);
+  return fmt::format(" Between {} the intervals overlap: no order can be claimed.", join(tied));
+}
+
+}  // namespace
+
+Verdict compare(const Accuracy& a, const Accuracy& b) {
+  if (!has_interval(a) || !has_interval(b)) return Verdict::unknown;
+  return a.low > b.high ? Verdict::above : a.high < b.low ? Verdict::below : Verdict::overlaps;
+}
+
+const TableRow* find_baseline(const Results& results) {
+  for (const TableRow& row : results.table)
+    if (row.method == "baseline") return &row;
+  return results.table.empty() ? nullptr : &results.table.front();
+}
+
+std::string intervals_text(const Results& results) {
+  std::set<std::string> kinds;
+  for (const TableRow& row : results.table)
+    if (!row.top1.interval.empty()) kinds.insert(row.top1.interval);
+  return join({kinds.begin(), kinds.end()});
+}
+
+std::string accuracy_finding(const Results& results, double (*cost)(const TableRow&),
+                             const std::string& cost_name) {
+  const TableRow* baseline = find_baseline(results);
+  if (!baseline || results.table.size() < 2) return "One method alone: nothing to compare.";
+  if (!has_interval(baseline->top1))
+    return "The baseline has no interval: no difference can be claimed.";
+  std::vector<std::string> above, below, unmeasured;
+  for (const TableRow& row : results.table) {
+    if (&row == baseline) continue;
+    const Verdict verdict = compare(row.top1, baseline->top1);
+    if (verdict == Verdict::unknown) unmeasured.push_back(row.method);
+    if (verdict != Verdict::above && verdict != Verdict::below) continue;
+    const double factor = cost(row) / cost(*baseline);
+    const auto text =
+        fmt::format("{} ({}{})", row.method, points_text(row.top1.mean - baseline->top1.mean),
+                    known(factor) ? " at " + format_factor(factor) + " the " + cost_name : "");
+    (verdict == Verdict::above ? above : below).push_back(text);
+  }
+  std::string text;
+  if (!above.empty()) text = "Above the baseline beyond the intervals: " + join(above) + ".";
+  if (above.empty())
+    text =
+        "No method beats the baseline beyond its interval: the differences are within the noise.";
+  if (above.empty() && !below.empty()) text = "No method beats the baseline beyond its interval.";
+  if (!below.empty()) text += " Below it: " + join(below) + ".";
+  if (!unmeasured.empty()) text += " Without an interval: " + join(unmeasured) + ".";
+  return text + order_of_best(results, baseline);
+}
+
+std::string sweep_finding(const Results& results) {
+  std::vector<std::string> raised, held, lowered;
+  std::string costs;
+  for (const Sweep& sweep : results.sweeps) {
+    std::vector<SweepPoint> points;
+    for (const SweepPoint& p : sweep.points)
+      if (known(p.macs) && p.macs > 0 && known(p.ms) && p.ms > 0) points.push_back(p);
+    const auto by_macs = [](auto& a, auto& b) { return a.macs < b.macs; };
+    std::stable_sort(points.begin(), points.end(), by_macs);
+    if (points.size() < 2 || points.back().macs <= points.front().macs) continue;
+    const double work = points.back().macs / points.front().macs;
+    const double time = points.back().ms / points.front().ms;
+    const double gain = work / time;
+    const auto text =
+        fmt::format("{} ({:+.0f} %)", sweep.dimension, std::round(100 * (gain - 1)) + 0.0);
+    (gain > 1 + noticeable ? raised : gain < 1 - noticeable ? lowered : held).push_back(text);
+    if (sweep.dimension != "width") continue;
+    costs = gain > 1 + noticeable
+                ? fmt::format(" Width is partly free: {} the operations take {} the time.",
+                              format_factor(work), format_factor(time))
+                : fmt::format(" Width costs what it adds{}: {} the operations take {} the time.",
+                              gain < 1 - noticeable ? " and more" : "", format_factor(work),
+                              format_factor(time));
+  }
+  std::vector<std::string> parts;
+  if (!raised.empty()) parts.push_back(join(raised) + " raised utilization");
+  if (!held.empty()) parts.push_back(join(held) + " left it within 5 %");
+  if (!lowered.empty()) parts.push_back(join(lowered) + " lowered it");
+  if (parts.empty()) return "Fewer than two networks a dimension: nothing to compare.";
+  std::string text = "From the smallest to the largest network on this machine, ";
+  if (raised.empty()) text += "no dimension raised utilization: ";
+  for (std::size_t i = 0; i < parts.size(); ++i) text += (i ? "; " : "") + parts[i];
+  return text + "." + costs;
+}
+
+std::string importance_finding(const Results& results) {
+  double low = unknown, high = unknown;
+  std::vector<std::string> rising, poor;
+  for (const LayerImportance& layer : results.importance) {
+    if (known(layer.r2)) {
+      low = known(low) ? std::min(low, layer.r2) : layer.r2;
+      high = known(high) ? std::max(high, layer.r2) : layer.r2;
+      if (layer.r2 < 0.5) poor.push_back(layer.layer);
+    }
+    if (layer.b >= 0) rising.push_back(layer.layer);
+  }
+  if (!known(low)) return "No law was fitted.";
+  std::string text = fmt::format("R² from {:.2f} to {:.2f}.", low, high);
+  text += rising.empty()
+              ? " Importance falls with width in every layer (b < 0), as Algorithm 1 needs."
+              : fmt::format(" Importance does not fall with width (b >= 0) in {}.", join(rising));
+  if (!poor.empty()) text += fmt::format(" The law explains less than half in {}.", join(poor));
+  return text;
+}
+
+std::string alpha_finding(const Results& results) {
+  const AlphaCurve& curve = results.alpha;
+  if (!known(curve.best)) return "No alpha was chosen.";
+  const AlphaPoint* chosen = nullptr;
+  for (const AlphaPoint& p : curve.points)
+    if (p.feasible && known(p.alpha) &&
+        (!chosen || std::fabs(p.alpha - curve.best) < std::fabs(chosen->alpha - curve.best)))
+      chosen = &p;
+  if (!chosen) return "No point was feasible.";
+  int others = 0, overlapping = 0;
+  for (const AlphaPoint& p : curve.points) {
+    if (!p.feasible || &p == chosen) continue;
+    ++others;
+    overlapping += compare(p.top1, chosen->top1) != Verdict::below;
+  }
+  std::string text =
+      fmt::format("Chosen: alpha {} ({} px, {} top-1).", format_whole(curve.best),
+                  format_whole(chosen->resolution), format_percent(chosen->top1.mean));
+  if (others == 0)
+    text += " It is the only feasible point.";
+  else if (overlapping == 0)
+    text += " It stays clear of every other feasible point.";
+  else
+    text += fmt::format(" {} of the {} other feasible points cannot be told from it.", overlapping,
+                        others);
+  return text;
+}
+
+std::string widths_finding(const Results& results) {
+  std::string text;
+  for (const Plan& plan : results.plans) {
+    const LayerWidths* most = nullptr;
+    int widened = 0;
+    const auto growth = [](const LayerWidths& l) { return l.after / l.before; };
+    for (const LayerWidths& layer : plan.layers) {
+      if (!(layer.after > layer.before) || !(layer.before > 0)) continue;
+      ++widened;
+      if (!most || growth(layer) > growth(*most)) most = &layer;
+    }
+    text += (text.empty() ? "" : " ") + plan.name +
+            fmt::format(": {} of {} layers widen", widened, plan.layers.size());
+    if (most) text += fmt::format(", {} most ({})", most->name, format_factor(growth(*most)));
+    text += ".";
+  }
+  return text;
+}
+
+std::string steps_finding(const Results& results) {
+  std::string text;
+  for (const Plan& plan : results.plans) {
+    if (plan.steps.empty()) continue;
+    const PlanStep& last = plan.steps.back();
+    text += (text.empty() ? "" : " ") + plan.name + fmt::format(": {} steps", plan.steps.size());
+    std::vector<std::string> used;
+    const double latency = last.latency_ms / results.budget.latency_ms;
+    const double params = last.params / results.budget.params;
+    if (known(latency)) used.push_back(fmt::format("{:.0f} % of the latency", 100 * latency));
+    if (known(params)) used.push_back(fmt::format("{:.0f} % of the parameters", 100 * params));
+    if (!used.empty()) text += ", ends at " + join(used);
+    if (!plan.stop.empty()) text += ", stopped by " + plan.stop;
+    text += ".";
+  }
+  return text;
+}
+
+std::string latency_model_finding(const Results& results) {
+  std::string text;
+  for (const LatencyFit& model : results.latency_models)
+    text += fmt::format("{}{}: median error {}, worst {} over {} networks, R² {}.",
+                        text.empty() ? "" : " ", model.name, format_percent(model.median_error),
+                        format_percent(model.max_error), format_whole(model.networks),
+                        format_number(model.r2));
+  return text;
+}
+
+}  // namespace hac::report

@@ -1,0 +1,32 @@
+#pragma once
+// What the figures show, in words computed from the numbers.
+//
+// House rule of honesty: two accuracies differ only when their intervals do not overlap, a latency
+// or utilization only when it moves by more than 5 % (sweep points carry no interval).
+
+#include <string>
+
+#include "tools/report/results.h"
+
+namespace hac::report {
+
+enum class Verdict { above, below, overlaps, unknown };
+Verdict compare(const Accuracy& a, const Accuracy& b);
+
+// The row named "baseline", else the first; null for an empty table.
+const TableRow* find_baseline(const Results& results);
+
+std::string intervals_text(const Results& results);  // what the error bars are
+
+// Against the baseline beyond intervals, each with its factor of `cost`, then the order of the best
+// two scaled methods.
+std::string accuracy_finding(const Results& results, double (*cost)(const TableRow&),
+                             const std::string& cost_name);
+std::string sweep_finding(const Results& results);
+std::string importance_finding(const Results& results);
+std::string alpha_finding(const Results& results);
+std::string widths_finding(const Results& results);
+std::string steps_finding(const Results& results);
+std::string latency_model_finding(const Results& results);
+
+}  // namespace hac::report

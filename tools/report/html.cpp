@@ -1,0 +1,167 @@
+#include "tools/report/html.h"
+
+#include <fmt/format.h>
+
+#include "tools/report/findings.h"
+#include "tools/report/style.h"
+
+namespace hac::report {
+namespace {
+
+// A value with its factor of the baseline below it.
+std::string with_factor(const std::string& text, double value, double base) {
+  const double factor = value / base;
+  if (!known(factor)) return text;
+  return fmt::format("{}<small>{:.2f}×</small>", text, factor);
+}
+
+std::string cell(const char* label, const std::string& html, const char* style = "") {
+  return fmt::format("<td{} data-label=\"{}\"><span>{}</span></td>", style, label, html);
+}
+
+std::string latency_cell(const Latency& ms, const Latency& base) {
+  auto html = with_factor(format_number(ms.median), ms.median, base.median);
+  if (known(ms.mean) || known(ms.p95))
+    html += fmt::format("<small>mean {}, p95 {}</small>", format_number(ms.mean),
+                        format_number(ms.p95));
+  return cell("measured (ms)", html);
+}
+
+std::string accuracy_cell(const Accuracy& top1) {
+  auto html = known(top1.mean) ? fmt::format("{:.2f}", 100 * top1.mean) : std::string("-");
+  if (known(top1.low) && known(top1.high))
+    html += fmt::format("<small>{:.2f} to {:.2f}</small>", 100 * top1.low, 100 * top1.high);
+  return cell("top-1 (%)", html);
+}
+
+std::string table_row(const TableRow& row, const TableRow& base) {
+  std::string html = fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.method));
+  html += cell("parameters", with_factor(format_count(row.params), row.params, base.params));
+  html += cell("MACs", with_factor(format_count(row.macs), row.macs, base.macs));
+  html += cell("operations (THOP 2021)", format_count(row.ops_thop2021));
+  html += cell("input (px)", format_whole(row.resolution));
+  html += cell("predicted (ms)",
+               with_factor(format_number(row.predicted_ms), row.predicted_ms, base.predicted_ms));
+  html += latency_cell(row.measured_ms, base.measured_ms);
+  html += cell("GMAC/s",
+               with_factor(format_number(row.gmacs_per_s), row.gmacs_per_s, base.gmacs_per_s));
+  html += cell("of peak (%)", format_number(100 * row.peak_fraction));
+  html += accuracy_cell(row.top1);
+  html += cell("stopped by", row.limit.empty() ? "-" : escape(row.limit), " class=\"word\"");
+  return html + "</tr>\n";
+}
+
+std::string facts_section(const std::string& title, const Facts& facts) {
+  if (facts.empty()) return "";
+  std::string html = fmt::format("<section><h3>{}</h3><dl>", title);
+  for (const auto& [name, value] : facts)
+    html += fmt::format("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+  return html + "</dl></section>\n";
+}
+
+std::string run_facts(const Results& r) {
+  Facts run{{"recipe", r.recipe}};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) run.emplace_back(name, value);
+  };
+  add("baseline", r.baseline);
+  add("seeds", r.seeds);
+  add("created", r.created);
+  const auto budget = [](const std::string& value, const std::string& written) {
+    return written.empty() ? value : value + " (" + written + ")";
+  };
+  if (known(r.budget.latency_ms))
+    add("latency budget",
+        budget(format_number(r.budget.latency_ms) + " ms", r.budget.latency_text));
+  if (known(r.budget.params))
+    add("parameter budget", budget(format_count(r.budget.params), r.budget.params_text));
+  std::string html = "<h2>How it was made</h2>\n";
+  if (!r.command.empty()) html += fmt::format("<p><code>{}</code></p>\n", escape(r.command));
+  html += "<div class=\"facts\">\n" + facts_section("Run", run) +
+          facts_section("Machine", r.machine) + facts_section("Data", r.dataset) +
+          facts_section("Training", r.training) + facts_section("Versions", r.versions);
+  return html + "</div>\n";
+}
+
+// Escaped, and a number stays with its per cent sign.
+std::string prose(const std::string& text) {
+  std::string html = escape(text);
+  for (std::size_t i = html.find(" %"); i != std::string::npos; i = html.find(" %", i))
+    html.replace(i, 1, "&nbsp;");
+  return html;
+}
+
+std::string figure_html(const Figure& figure) {
+  std::string html = fmt::format("<figure id=\"{}\"{}>\n<h3>{}</h3>\n", figure.id,
+                                 figure.wide ? " class=\"wide\"" : "", escape(figure.title));
+  if (!figure.panels.empty()) {
+    html += figure.small_panels ? "<div class=\"panels small\">\n" : "<div class=\"panels\">\n";
+    for (const std::string& panel : figure.panels) html += "<div>" + panel + "</div>\n";
+    html += "</div>\n";
+  }
+  html += "<figcaption>";
+  if (!figure.see.empty()) html += prose(figure.see) + "<br>\n";
+  return html + fmt::format("<b>{}</b></figcaption>\n</figure>\n", prose(figure.finding));
+}
+
+// The first things a reader wants to know, in the words of the figures.
+std::string headline(const std::vector<Figure>& figures) {
+  std::string html = "<h2>What this run shows</h2>\n<ul>\n";
+  for (const Figure& figure : figures)
+    for (const char* id : {"accuracy-latency", "utilization", "widths", "steps"})
+      if (figure.id == id && !figure.panels.empty())
+        html += fmt::format("<li>{}</li>\n", prose(figure.finding));
+  return html + "</ul>\n";
+}
+
+}  // namespace
+
+std::string render_html_table(const Results& results) {
+  const TableRow* base = find_baseline(results);
+  if (!base) return "<p>This run has no result table.</p>\n";
+  std::string html =
+      "<div class=\"scroll\"><table class=\"results\"><thead><tr>"
+      "<th scope=\"col\">method</th><th scope=\"col\">parameters</th><th scope=\"col\">MACs</th>"
+      "<th scope=\"col\">operations<small>THOP 2021</small></th>"
+      "<th scope=\"col\">input<small>px</small></th>"
+      "<th scope=\"col\">predicted<small>ms</small></th>"
+      "<th scope=\"col\">measured<small>ms, median</small></th><th scope=\"col\">GMAC/s</th>"
+      "<th scope=\"col\">of peak<small>%</small></th><th scope=\"col\">top-1<small>%</small></th>"
+      "<th scope=\"col\">stopped by</th></tr></thead>\n<tbody>\n";
+  for (const TableRow& row : results.table) html += table_row(row, *base);
+  html += "</tbody></table></div>\n";
+  html += fmt::format("<p class=\"soft\">× is the factor of {}. Latency at batch 1",
+                      escape(base->method));
+  if (known(base->measured_ms.runs)) html += fmt::format(", {:.0f} runs", base->measured_ms.runs);
+  const auto kinds = intervals_text(results);
+  return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";
+}
+
+std::string render_page(const Results& r, const std::vector<Figure>& figures,
+                        const std::string& raw_json) {
+  std::string html = fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>HACScale: {}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
+      escape(r.recipe), page_style);
+  html += fmt::format("<h1>HACScale: {}</h1>\n<p class=\"soft\">{}{}</p>\n", escape(r.recipe),
+                      r.baseline.empty() ? "" : "baseline " + escape(r.baseline),
+                      r.created.empty() ? "" : " · " + escape(r.created));
+  html += headline(figures) + "<h2>Results</h2>\n" + render_html_table(r);
+  html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
+  for (const Figure& figure : figures) html += figure_html(figure);
+  html += "</div>\n";
+  if (!r.notes.empty()) {
+    html += "<h2>Notes</h2>\n<ul>\n";
+    for (const auto& note : r.notes) html += fmt::format("<li>{}</li>\n", prose(note));
+    html += "</ul>\n";
+  }
+  html += run_facts(r);
+  html += fmt::format(
+      "<details class=\"raw\"><summary>results.json</summary>\n<pre>{}</pre>\n"
+      "</details>\n",
+      escape(raw_json));
+  return html + "</main>\n</body>\n</html>\n";
+}
+
+}  // namespace hac::report

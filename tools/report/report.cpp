@@ -1,0 +1,83 @@
+#include "tools/report/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/report/figures.h"
+#include "tools/report/findings.h"
+#include "tools/report/html.h"
+#include "tools/report/results.h"
+
+namespace hac {
+namespace {
+
+using namespace report;
+using Cells = std::vector<std::string>;
+
+// "1.30 M 1.05x": the value and its factor of the baseline.
+std::string with_factor(const std::string& text, double value, double base) {
+  return known(value / base) ? text + " " + format_factor(value / base) : text;
+}
+
+Cells table_cells(const TableRow& row, const TableRow& base) {
+  std::string top1 = known(row.top1.mean) ? fmt::format("{:.2f}", 100 * row.top1.mean) : "-";
+  if (known(row.top1.low) && known(row.top1.high))
+    top1 += fmt::format(" [{:.2f}, {:.2f}]", 100 * row.top1.low, 100 * row.top1.high);
+  const double median = row.measured_ms.median;
+  // A line break in a name would break the table.
+  std::string method = row.method;
+  std::replace_if(
+      method.begin(), method.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+  return {method,
+          with_factor(format_count(row.params), row.params, base.params),
+          with_factor(format_count(row.macs), row.macs, base.macs),
+          format_whole(row.resolution),
+          format_number(row.predicted_ms),
+          with_factor(format_number(median), median, base.measured_ms.median),
+          format_number(row.gmacs_per_s),
+          known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
+          top1,
+          row.limit.empty() ? "-" : row.limit};
+}
+
+std::string aligned(const std::vector<Cells>& rows) {
+  std::vector<std::size_t> widths(rows[0].size());
+  for (const Cells& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], text_columns(row[i]));
+  std::string text;
+  for (const Cells& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string space(widths[i] - text_columns(row[i]), ' ');
+      const bool last = i + 1 == row.size();
+      // Words to the left, numbers to the right.
+      text += i == 0 ? row[i] + space : last ? "  " + row[i] : "  " + space + row[i];
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string render_report(const std::string& results_json) {
+  const Results results = parse_results(results_json);
+  return render_page(results, make_figures(results), results_json);
+}
+
+std::string render_result_table(const std::string& results_json) {
+  const Results results = parse_results(results_json);
+  const TableRow* base = find_baseline(results);
+  if (!base) return "This run has no result table.\n";
+  std::vector<Cells> rows{{"method", "params", "MACs", "px", "pred ms", "meas ms", "GMAC/s",
+                           "peak %", "top-1 %", "stopped by"}};
+  for (const TableRow& row : results.table) rows.push_back(table_cells(row, *base));
+  std::string text = aligned(rows);
+  const auto kinds = intervals_text(results);
+  if (!kinds.empty()) text += "top-1: mean [" + kinds + "]\n";
+  const auto latency = [](const TableRow& row) { return row.measured_ms.median; };
+  return text + accuracy_finding(results, latency, "latency") + "\n";
+}
+
+}  // namespace hac

@@ -1,0 +1,114 @@
+#include "tools/report/text.h"
+
+#include <fmt/format.h>
+
+namespace hac::report {
+namespace {
+
+// Length of the UTF-8 sequence that starts with this byte.
+std::size_t sequence_length(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+// Widths of DejaVu Sans, the widest of the usual sans-serif fonts.
+double glyph_width(std::string_view glyph) {
+  if (glyph.size() > 1) return glyph.size() > 2 ? 1.0 : 0.7;
+  const char c = glyph[0];
+  if (std::string_view("ijl.,:;|'!()[] /-ftr").find(c) != std::string_view::npos) return 0.42;
+  if (std::string_view("mwMW@%").find(c) != std::string_view::npos) return 1.0;
+  if (c >= 'A' && c <= 'Z') return 0.74;
+  return std::string_view("=+<>~_#&").find(c) != std::string_view::npos ? 0.84 : 0.64;
+}
+
+}  // namespace
+
+std::string escape(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        const auto byte = static_cast<unsigned char>(c);
+        const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+        control ? out += "\xef\xbf\xbd" : out += c;
+    }
+  }
+  return out;
+}
+
+double text_width(std::string_view utf8, double font_size) {
+  double width = 0;
+  for (std::size_t i = 0; i < utf8.size();) {
+    const std::size_t length = sequence_length(static_cast<unsigned char>(utf8[i]));
+    width += glyph_width(utf8.substr(i, length));
+    i += length;
+  }
+  return width * font_size;
+}
+
+std::string shorten(std::string_view utf8, double max_width, double font_size) {
+  if (text_width(utf8, font_size) <= max_width) return std::string(utf8);
+  const double room = max_width - text_width("…", font_size);
+  double width = 0;
+  std::size_t end = 0;
+  while (end < utf8.size()) {
+    const std::size_t length = sequence_length(static_cast<unsigned char>(utf8[end]));
+    width += glyph_width(utf8.substr(end, length)) * font_size;
+    if (width > room) break;
+    end += length;
+  }
+  return std::string(utf8.substr(0, end)) + "…";
+}
+
+std::size_t text_columns(std::string_view utf8) {
+  std::size_t columns = 0;
+  for (const char c : utf8) columns += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  return columns;
+}
+
+std::string format_number(double value, int digits) {
+  if (!known(value)) return "-";
+  if (value == 0) return "0";
+  const double size = std::fabs(value);
+  if (size < 1e-3 || size >= 1e7) return fmt::format("{:.{}e}", value, digits - 1);
+  // Round first, so that 9.996 counts as the four characters of 10.0 and not as 10.00.
+  const double rounded = std::stod(fmt::format("{:.{}e}", size, digits - 1));
+  const int whole = static_cast<int>(std::floor(std::log10(rounded))) + 1;
+  return fmt::format("{:.{}f}", value, std::max(0, digits - whole));
+}
+
+std::string format_whole(double value) { return known(value) ? fmt::format("{:.6g}", value) : "-"; }
+
+std::string format_count(double value) {
+  if (!known(value)) return "-";
+  const double size = std::fabs(value);
+  if (size < 1e3) return fmt::format("{:.0f}", value);
+  if (size < 999.5e3) return format_number(value / 1e3) + " k";
+  if (size < 999.5e6) return format_number(value / 1e6) + " M";
+  return format_number(value / 1e9) + " G";
+}
+
+std::string format_factor(double value) {
+  return known(value) ? fmt::format("{:.2f}x", value) : "-";
+}
+
+std::string format_percent(double fraction) {
+  return known(fraction) ? fmt::format("{:.2f} %", 100 * fraction) : "-";
+}
+
+}  // namespace hac::report

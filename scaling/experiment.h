@@ -1,0 +1,26 @@
+#pragma once
+// The whole of HACScale as a resumable value: each stage is a function of the recipe and of earlier
+// results, writes its own result before the next starts, and is skipped when the result of the same
+// question is already there. A killed run goes on where it was; a changed recipe redoes only what
+// depends on the change.
+//
+//   DIR/recipe.json  DIR/stages/NAME.json  DIR/networks/KEY/  DIR/latency_model.json
+//   DIR/plan-*.json  DIR/results.json
+
+#include <string>
+
+#include "scaling/recipe.h"
+
+namespace hac {
+
+struct ExperimentOptions {
+  std::string out;      // DIR
+  std::string command;  // as the user typed it, for the report
+  bool quiet = false;
+};
+
+// Returns the text of DIR/results.json. Throws Error, also
+// when Ctrl-C stopped it (everything is saved; the same command goes on).
+std::string run_experiment(const Recipe& recipe, const ExperimentOptions& options);
+
+}  // namespace hac

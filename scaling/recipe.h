@@ -1,0 +1,67 @@
+#pragma once
+// What one run of the whole pipeline is told: the baseline, the data, how to train, what to sample,
+// the budget. A plain value; tools/ reads it from TOML.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/arch_options.h"
+#include "models/train_config.h"
+#include "scaling/latency.h"
+#include "scaling/sampling.h"
+#include "scaling/width_scaling.h"
+
+namespace hac {
+
+// A training shorter than the recipe's own: for sampling and for the alpha search.
+struct ProxyTraining {
+  std::int64_t epochs = 2;
+  std::int64_t limit_train = 0;  // 0 = the recipe's
+  std::vector<std::uint64_t> seeds{1};
+  bool operator==(const ProxyTraining&) const = default;
+};
+
+struct Recipe {
+  std::string name = "custom";
+  std::string model = "vgg11";  // zoo name or JSON file
+  ArchOptions arch;
+  TrainConfig train;  // of the networks in the result table; train.seed is not used
+  std::vector<std::uint64_t> seeds{1, 2, 3};
+
+  struct {
+    SamplingOptions sampling;
+    ProxyTraining proxy;
+    bool relative = false;  // weigh the fit by 1/importance
+    bool strict = false;    // refuse b >= 0
+  } importance;
+
+  struct {
+    LatencyModelKind kind = LatencyModelKind::table;
+    std::string file;            // a saved model to use instead of measuring
+    std::int64_t networks = 16;  // sampled networks to time
+    double low = 0.5, high = 3;  // their width multipliers
+    int runs = 50, warmup = 10;
+  } latency;
+
+  struct {
+    double growth = 2;  // s of Eq. 3
+    std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+    std::int64_t resolution_multiple = 4, width_multiple = 8;
+    ProxyTraining proxy;
+  } alpha;
+
+  struct {
+    std::string latency = "4x", params = "1.3x";  // budget.h
+    WideningOptions widening;
+    std::vector<Gain> gains{Gain::plain, Gain::per_latency};
+  } scale;
+
+  std::vector<double> sweep_growth{1, 1.5, 2, 3, 4};  // utilization figure (Fig. 2)
+};
+
+// Throws ConfigError naming the key.
+void validate(const Recipe& recipe);
+std::string to_json(const Recipe& recipe);  // every field: shown, saved, and cut into stage keys
+
+}  // namespace hac

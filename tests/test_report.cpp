@@ -98,8 +98,8 @@ std::string unescape(std::string text) {
 
 // Boxes of the horizontal texts of a drawing, from the estimate of their widths.
 std::vector<Text> texts_of(const std::string& svg) {
-  static const std::regex pattern(
-      R"re(<text class="(\w+)" x="([-\d.]+)" y="([-\d.]+)"( dy="[^"]*")?( text-anchor="(\w+)")?>([^<]*)<)re");
+  static const std::regex pattern(R"re(<text class="(\w+)(?: \w+)?" x="([-\d.]+)" y="([-\d.]+)")re"
+                                  R"re(( dy="[^"]*")?( text-anchor="(\w+)")?>([^<]*)<)re");
   const double font = std::stod(all_matches(svg, std::regex("font-size:([\\d.]+)px"))[0][1]);
   std::vector<Text> texts;
   for (const auto& m : all_matches(svg, pattern)) {
@@ -214,8 +214,8 @@ TEST(ReportAxis, LogTicksAreIncreasingAndInside) {
 TEST(ReportAxis, LabelsAreTheValues) {
   EXPECT_EQ(tick_labels({0, 0.5, 1}, false), (std::vector<std::string>{"0.0", "0.5", "1.0"}));
   EXPECT_EQ(tick_labels({10, 20}, false), (std::vector<std::string>{"10", "20"}));
-  EXPECT_EQ(tick_labels({1e-6, 1e-4, 1, 1e5}, true),
-            (std::vector<std::string>{"10⁻⁶", "10⁻⁴", "1", "10⁵"}));
+  EXPECT_EQ(tick_labels({1e-6, 1e-4, 1e-2, 1, 10, 1e5}, true),
+            (std::vector<std::string>{"10⁻⁶", "10⁻⁴", "10⁻²", "1", "10", "10⁵"}));
 }
 
 TEST(ReportAxis, ScaleHoldsItsValuesAndASingleOne) {
@@ -367,15 +367,15 @@ TEST(ReportPage, NullsAreNotMeasured) {
   EXPECT_EQ(count(svgs_of(html)[0], "class=\"mark "), 4u);
 }
 
-// Each number alone null, then each alone zero: one hundred different pages.
+// Every fourth number alone null, then alone zero; the offset differs so that all kinds get a turn.
 TEST(ReportPage, AnyNumberMayBeNullOrZero) {
   const json flat = sample().flatten();
   for (const json& instead : {json(nullptr), json(0)}) {
-    int done = 0;
+    int turn = instead.is_null() ? 0 : 2;
     for (const auto& item : flat.items()) {
       const std::string& path = item.key();
-      if (!item.value().is_number() || path == "/schema") continue;
-      if (path.find("/steps/") != std::string::npos && ++done % 40) continue;
+      const bool step = path.find("/steps/") != std::string::npos;
+      if (!item.value().is_number() || path == "/schema" || ++turn % (step ? 41 : 4)) continue;
       json results = sample();
       results[json::json_pointer(path)] = instead;
       const std::string html = render_report(results.dump());

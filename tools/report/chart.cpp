@@ -115,7 +115,7 @@ std::string draw_axes(const Frame& frame) {
     svg += fmt::format(
         "<path class=\"grid\" d=\"M{0:.1f} {1:.1f}V{2:.1f}\"/>"
         "<text class=\"tick\" x=\"{0:.1f}\" y=\"{3:.1f}\" text-anchor=\"middle\">{4}</text>\n",
-        x, p.y, bottom + 4, bottom + 4 + font, x_labels[i]);
+        x, p.y, bottom + 4, bottom + 6 + font, x_labels[i]);
   }
   const auto y_labels = tick_labels(frame.y_ticks, frame.y.log);
   for (std::size_t i = 0; i < y_labels.size(); ++i) {
@@ -208,13 +208,14 @@ std::string draw_mark(Frame& frame, const Series& series, const Mark& mark) {
       escape(mark.tip.empty() ? mark.label : mark.tip));
 }
 
-// The first place about the mark where the label meets nothing; none: no label.
-std::string draw_label(Frame& frame, const Mark& mark) {
+// The first place close to the mark where the label meets nothing; none: no label. In the colour of
+// its series, as another's mark may be as close.
+std::string draw_label(Frame& frame, const Mark& mark, int colour) {
   const double font = frame.chart.font * 0.88, x = frame.x(mark.x), y = frame.y(mark.y);
   const double width = text_width(mark.label, font), height = font * 1.1;
   const Box& p = frame.plot;
   std::vector<std::pair<double, double>> places;
-  for (const double away : {5.0, 11.0, 18.0}) {
+  for (const double away : {5.0, 11.0}) {
     const double right = x + away, left = x - away - width, up = y - away - height, down = y + away;
     places.insert(places.end(), {{right + 3, y - height / 2},
                                  {left - 3, y - height / 2},
@@ -232,8 +233,8 @@ std::string draw_label(Frame& frame, const Mark& mark) {
     const auto meets = [&](const Box& other) { return box.overlaps(other); };
     if (!inside || std::any_of(frame.taken.begin(), frame.taken.end(), meets)) continue;
     frame.taken.push_back(box);
-    return fmt::format("<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", left,
-                       top + height * 0.8, escape(mark.label));
+    return fmt::format("<text class=\"label {}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
+                       colour_class(colour), left, top + height * 0.8, escape(mark.label));
   }
   return "";
 }
@@ -250,7 +251,8 @@ std::string draw_series(Frame& frame) {
   }
   for (const Series& series : frame.chart.series)
     for (const Mark& mark : series.marks)
-      if (!mark.label.empty() && frame.shows(mark)) labels += draw_label(frame, mark);
+      if (!mark.label.empty() && frame.shows(mark))
+        labels += draw_label(frame, mark, series.colour);
   return lines + bars + marks + labels;
 }
 

@@ -12,7 +12,7 @@ namespace {
 std::string with_factor(const std::string& text, double value, double base) {
   const double factor = value / base;
   if (!known(factor)) return text;
-  return fmt::format("{}<small>{:.2f}×</small>", text, factor);
+  return fmt::format("{}<small>{}×</small>", text, format_number(factor));
 }
 
 std::string cell(const char* label, const std::string& html, const char* style = "") {

@@ -84,16 +84,19 @@ std::vector<std::string> tick_labels(const std::vector<double>& ticks, bool log)
   }
   const int decimals =
       step > 0 ? std::clamp(static_cast<int>(std::ceil(-std::log10(step) - 1e-6)), 0, 9) : 0;
+  const auto extreme = [](double tick) {
+    return tick != 0 && (std::fabs(tick) < 1e-3 || std::fabs(tick) >= 1e5);
+  };
+  const bool any_extreme = std::any_of(ticks.begin(), ticks.end(), extreme);
   for (const double tick : ticks) {
-    const double exponent = tick > 0 ? std::log10(tick) : 0;
-    const bool power = tick > 0 && std::fabs(exponent - std::round(exponent)) < 1e-6;
-    const bool extreme = tick != 0 && (std::fabs(tick) < 1e-3 || std::fabs(tick) >= 1e5);
-    if (power && extreme)
+    const double exponent = tick > 0 ? std::log10(tick) : 0.5;
+    const bool power = std::fabs(exponent - std::round(exponent)) < 1e-6;
+    if (power && (extreme(tick) || (log && any_extreme && std::fabs(exponent) > 1.5)))
       labels.push_back(power_of_ten(static_cast<int>(std::lround(exponent))));
-    else if (extreme)
+    else if (log || extreme(tick))
       labels.push_back(fmt::format("{:.6g}", tick));
     else
-      labels.push_back(log ? fmt::format("{:.6g}", tick) : fmt::format("{:.{}f}", tick, decimals));
+      labels.push_back(fmt::format("{:.{}f}", tick, decimals));
   }
   return labels;
 }

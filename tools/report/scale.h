@@ -14,8 +14,8 @@ std::vector<double> nice_ticks(double lo, double hi, int target);
 // is room, thinned when there are many decades; nice_ticks within less than a factor of three.
 std::vector<double> log_ticks(double lo, double hi, int target);
 
-// Labels for the ticks of one axis, all with the same number of decimals. Powers of ten beyond
-// 10^-3 and 10^4 are written as such.
+// Labels for the ticks of one axis, all with the same number of decimals. Numbers below 10^-3 or
+// from 10^5 on are written as powers; on a logarithmic axis then all powers of ten are.
 std::vector<std::string> tick_labels(const std::vector<double>& ticks, bool log);
 
 // What an axis shows.

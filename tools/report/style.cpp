@@ -14,7 +14,7 @@ const char* const page_style = R"css(
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:1.5rem 1rem 3rem}
+main{overflow-wrap:anywhere;max-width:1180px;margin:0 auto;padding:1.5rem 1rem 3rem}
 h1{font-size:1.7rem;line-height:1.2;margin:0 0 .3rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem}
 h3{font-size:1.02rem;margin:0 0 .5rem}
@@ -50,7 +50,7 @@ figcaption b{color:var(--ink);font-weight:500;overflow-wrap:anywhere}
 svg{display:block;width:100%;height:auto;margin:0 auto;overflow:visible;font-family:inherit}
 svg text{fill:var(--ink)}
 svg .tick{fill:var(--soft)}
-svg .label{fill:var(--soft);font-size:.88em}
+svg .label{fill:var(--c,var(--soft));font-size:.88em}
 svg .plot{fill:var(--page);stroke:var(--edge)}
 svg .grid{stroke:var(--grid);fill:none}
 svg .line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}

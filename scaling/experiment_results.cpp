@@ -1,0 +1,188 @@
+#include "scaling/experiment_results.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "scaling/alpha.h"
+
+namespace hac {
+namespace {
+
+using nlohmann::json;
+
+json finite_or_null(double x) { return std::isfinite(x) ? json(x) : json(); }
+
+json table_row(const Contender& c, const json& accuracy, const json& latency, double peak) {
+  const Counters counters = count(c.arch);
+  const double gmacs = utilization_gmacs(counters.macs, latency.at("median"));
+  return {{"method", c.method},
+          {"params", counters.params},
+          {"macs", counters.macs},
+          {"ops_thop2021", counters.ops_thop2021},
+          {"resolution", c.arch.resolution},
+          {"widths", widths(c.arch)},
+          {"predicted_ms", c.predicted_ms},
+          {"measured_ms", latency},
+          {"gmacs_per_s", gmacs},
+          {"peak_fraction", peak_fraction(gmacs, peak)},
+          {"top1", accuracy},
+          {"limit", c.limit}};
+}
+
+json plan_row(const NamedPlan& p) {
+  json layers = json::array(), steps = json::array();
+  for (const LayerPlan& l : p.plan.result.layers) {
+    layers.push_back(
+        {{"name", l.layer}, {"before", l.before}, {"after", l.after}, {"reason", l.reason}});
+  }
+  for (const ScalingStep& s : p.plan.result.steps) {
+    steps.push_back({{"layer", p.plan.result.layers[s.layer].layer},
+                     {"width", s.width},
+                     {"latency_ms", s.latency_ms},
+                     {"params", s.params}});
+  }
+  return {{"name", p.name},
+          {"gain", to_string(p.plan.options.gain)},
+          {"policy", to_string(p.plan.options.policy)},
+          {"stride", p.plan.options.stride},
+          {"resolution", p.plan.resolution},
+          {"layers", layers},
+          {"steps", steps},
+          {"stop", to_string(p.plan.result.stop)},
+          {"warnings", p.plan.warnings},
+          {"budget",
+           {{"latency_ms", finite_or_null(p.plan.budget.latency_ms)},
+            {"params", finite_or_null(p.plan.budget.params)}}}};
+}
+
+json notes(const ResultParts& parts) {
+  json all = json::array();
+  all.push_back(
+      "Accuracy is that of the last epoch: choosing the best epoch would fit the test set.");
+  if (const std::string note = parts.importance.at("note"); !note.empty()) all.push_back(note);
+  for (const NamedPlan& p : parts.plans) {
+    for (const std::string& w : p.plan.warnings) all.push_back(p.name + ": " + w);
+  }
+  for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
+    const double drift = parts.latency[i].at("drift");
+    if (std::abs(drift) < 0.05) continue;
+    all.push_back(fmt::format("{}: its latency drifted by {:+.0f} % while it was measured.",
+                              parts.contenders[i].method, 100 * drift));
+  }
+  return all;
+}
+
+}  // namespace
+
+json accuracy_json(const std::vector<double>& values, std::int64_t test_images) {
+  const bool seeds = values.size() > 1;
+  const Interval i = seeds ? interval95(values) : interval95(values.at(0), test_images);
+  return {{"mean", i.mean},
+          {"low", std::max(0.0, i.mean - i.half_width)},
+          {"high", std::min(1.0, i.mean + i.half_width)},
+          {"values", values},
+          {"interval", seeds ? fmt::format("95 % over {} seeds", values.size())
+                             : fmt::format("95 % over {} test images", test_images)}};
+}
+
+json importance_json(const std::vector<LayerSamples>& layers,
+                     const std::vector<ImportanceLaw>& laws) {
+  json rows = json::array();
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    json points = json::array();
+    for (const ImportanceSample& s : layers[l].samples) points.push_back({s.width, s.importance});
+    rows.push_back({{"layer", layers[l].layer},
+                    {"points", points},
+                    {"a", laws[l].a},
+                    {"b", laws[l].b},
+                    {"r2", laws[l].r2},
+                    {"warning", laws[l].warning}});
+  }
+  return {
+      {"layers", rows}, {"laws", json::parse(to_json(laws))}, {"note", collinearity_note(layers)}};
+}
+
+json latency_models_json(const std::vector<NetworkTiming>& timings) {
+  json rows = json::array();
+  for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
+    const LatencyModelPtr model = fit_latency(kind, timings);
+    const LatencyError error = cross_validate(kind, timings);
+    json points = json::array();
+    for (const NetworkTiming& t : timings) points.push_back({model->predict(t.graph), t.total_ms});
+    rows.push_back({{"name", model->name()},
+                    {"median_error", error.median},
+                    {"max_error", error.worst},
+                    {"r2", error.r2},
+                    {"networks", error.networks},
+                    {"points", points}});
+  }
+  return rows;
+}
+
+json sweep_json(const std::vector<SweepPoint>& points, const json& times) {
+  json sweep{{"width", json::array()}, {"depth", json::array()}, {"resolution", json::array()}};
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const SweepPoint& p = points[i];
+    const double ms = times[i].at("median");
+    const std::string label = p.dimension == "resolution"
+                                  ? fmt::format("R={}", p.arch.resolution)
+                                  : fmt::format("{}={:.2f}", p.dimension[0], p.factor);
+    sweep[p.dimension].push_back({{"label", label},
+                                  {"macs", p.macs},
+                                  {"params", count(p.arch).params},
+                                  {"ms", ms},
+                                  {"gmacs_per_s", utilization_gmacs(p.macs, ms)}});
+  }
+  return sweep;
+}
+
+std::string assemble_results(const ResultParts& parts) {
+  const double peak = parts.peak.at("peak_gmacs");
+  json table = json::array(), plans = json::array();
+  for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
+    table.push_back(table_row(parts.contenders[i], parts.accuracy[i], parts.latency[i], peak));
+  }
+  for (const NamedPlan& p : parts.plans) plans.push_back(plan_row(p));
+  json training = json::parse(to_json(parts.recipe.train));
+  training.erase("data");
+  training.erase("seed");
+  training.update(training["schedule"]);
+  training.erase("schedule");
+  const json results{
+      {"schema", 1},
+      {"recipe", parts.recipe.name},
+      {"command", parts.command},
+      {"created", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+      {"machine",
+       {{"cpu", parts.machine.cpu},
+        {"cores", parts.machine.cores},
+        {"threads", parts.machine.threads},
+        {"isa", parts.machine.isa},
+        {"peak_gmacs", peak},
+        {"bandwidth_gbs", parts.peak.at("bandwidth_gbs")}}},
+      {"versions",
+       {{"hacscale", HAC_VERSION},
+        {"onednn", parts.machine.onednn},
+        {"compiler", parts.machine.compiler}}},
+      {"dataset", parts.dataset},
+      {"baseline", parts.baseline.name},
+      {"seeds", parts.recipe.seeds},
+      {"training", training},
+      {"budget",
+       {{"latency_ms", finite_or_null(parts.budget.latency_ms)},
+        {"latency_text", parts.recipe.scale.latency},
+        {"params", finite_or_null(parts.budget.params)},
+        {"params_text", parts.recipe.scale.params}}},
+      {"table", table},
+      {"sweeps", parts.sweep},
+      {"importance", parts.importance.at("layers")},
+      {"alpha", parts.alpha},
+      {"plans", plans},
+      {"latency_models", parts.latency_models},
+      {"notes", notes(parts)}};
+  return results.dump(1) + "\n";
+}
+
+}  // namespace hac

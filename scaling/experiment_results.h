@@ -1,0 +1,60 @@
+#pragma once
+// From the values of an experiment to DIR/results.json, the input of the report.
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "kernels/machine.h"
+#include "models/counters.h"
+#include "scaling/latency.h"
+#include "scaling/law.h"
+#include "scaling/recipe.h"
+#include "scaling/utilization.h"
+#include "scaling/width_scaling.h"
+
+namespace hac {
+
+struct NamedPlan {
+  std::string name;
+  Architecture arch;
+  ScalingPlan plan;
+};
+
+// A network of the result table.
+struct Contender {
+  std::string method;
+  Architecture arch;
+  std::string limit;  // what stopped its growth
+  double predicted_ms = 0;
+};
+
+struct ResultParts {
+  const Recipe& recipe;
+  const Budget& budget;
+  const Machine& machine;
+  const std::string& command;
+  const nlohmann::json& dataset;
+  const Architecture& baseline;
+  const nlohmann::json& peak;  // {peak_gmacs, bandwidth_gbs}
+  const nlohmann::json& latency_models;
+  const nlohmann::json& alpha;
+  const nlohmann::json& importance;  // {samples, laws, note}
+  const std::vector<NamedPlan>& plans;
+  const std::vector<Contender>& contenders;
+  const nlohmann::json& accuracy;  // one a contender
+  const nlohmann::json& latency;   // one a contender
+  const nlohmann::json& sweep;
+};
+
+std::string assemble_results(const ResultParts& parts);
+
+// {mean, low, high, values, interval}: over seeds, or over the test set where there is one seed.
+nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t test_images);
+nlohmann::json importance_json(const std::vector<LayerSamples>& layers,
+                               const std::vector<ImportanceLaw>& laws);
+// Both latency models with their error on networks that they were not fitted on.
+nlohmann::json latency_models_json(const std::vector<NetworkTiming>& timings);
+nlohmann::json sweep_json(const std::vector<SweepPoint>& points, const nlohmann::json& times);
+
+}  // namespace hac

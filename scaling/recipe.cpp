@@ -1,0 +1,109 @@
+#include "scaling/recipe.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+using nlohmann::ordered_json;
+
+void require(bool ok, const char* key, const char* expected) {
+  if (!ok) throw ConfigError(fmt::format("recipe '{}': expected {}", key, expected));
+}
+
+ordered_json to_json(const ArchOptions& a) {
+  ordered_json j = ordered_json::object();
+  if (a.width) j["width"] = *a.width;
+  if (!a.widths.empty()) j["widths"] = a.widths;
+  if (!a.blocks.empty()) j["blocks"] = a.blocks;
+  if (a.depth) j["depth"] = *a.depth;
+  if (a.resolution) j["resolution"] = *a.resolution;
+  if (a.classes) j["classes"] = *a.classes;
+  if (a.in_channels) j["in_channels"] = *a.in_channels;
+  return j;
+}
+
+ordered_json to_json(const ProxyTraining& p) {
+  return {{"epochs", p.epochs}, {"limit_train", p.limit_train}, {"seeds", p.seeds}};
+}
+
+void validate(const ProxyTraining& p, const char* key) {
+  require(p.epochs >= 1, key, "epochs >= 1");
+  require(p.limit_train >= 0, key, "limit_train >= 0");
+  require(!p.seeds.empty(), key, "at least one seed");
+}
+
+}  // namespace
+
+void validate(const Recipe& r) {
+  validate(r.train);
+  require(r.train.epochs >= 1, "train.epochs", ">= 1");
+  require(!r.seeds.empty(), "seeds", "at least one");
+  validate(r.importance.proxy, "importance");
+  validate(r.alpha.proxy, "alpha");
+  require(r.latency.networks >= 4, "latency.networks", ">= 4");
+  require(r.latency.low > 0 && r.latency.high > r.latency.low, "latency.low", "0 < low < high");
+  require(r.latency.runs >= 1 && r.latency.warmup >= 0, "latency.runs", "runs >= 1, warmup >= 0");
+  require(r.alpha.growth > 1 && r.alpha.growth <= 64, "alpha.growth", "in (1, 64]");
+  require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
+  for (const double a : r.alpha.grid) require(a > 0 && a < 1, "alpha.grid", "values in (0, 1)");
+  require(!r.scale.gains.empty(), "scale.gains", "at least one");
+  parse_latency_limit(r.scale.latency);
+  parse_params_limit(r.scale.params);
+  for (const double g : r.sweep_growth) require(g >= 1, "sweep.growth", "values >= 1");
+}
+
+std::string to_json(const Recipe& r) {
+  ordered_json gains = ordered_json::array();
+  for (const Gain g : r.scale.gains) gains.push_back(to_string(g));
+  const SamplingOptions& s = r.importance.sampling;
+  ordered_json importance = to_json(r.importance.proxy);
+  importance.update({{"sampling", to_string(s.kind)},
+                     {"multipliers", s.multipliers},
+                     {"samples", s.samples},
+                     {"low", s.low},
+                     {"high", s.high},
+                     {"round_to", s.round_to},
+                     {"sampling_seed", s.seed},
+                     {"relative", r.importance.relative},
+                     {"strict", r.importance.strict}});
+  ordered_json alpha = to_json(r.alpha.proxy);
+  alpha.update({{"growth", r.alpha.growth},
+                {"grid", r.alpha.grid},
+                {"resolution_multiple", r.alpha.resolution_multiple},
+                {"width_multiple", r.alpha.width_multiple}});
+  const WideningOptions& w = r.scale.widening;
+  const bool regression = r.latency.kind == LatencyModelKind::regression;
+  return ordered_json{{"name", r.name},
+                      {"model", r.model},
+                      {"arch", to_json(r.arch)},
+                      {"seeds", r.seeds},
+                      {"train", ordered_json::parse(to_json(r.train))},
+                      {"importance", importance},
+                      {"latency",
+                       {{"model", regression ? "regression" : "table"},
+                        {"file", r.latency.file},
+                        {"networks", r.latency.networks},
+                        {"low", r.latency.low},
+                        {"high", r.latency.high},
+                        {"runs", r.latency.runs},
+                        {"warmup", r.latency.warmup}}},
+                      {"alpha", alpha},
+                      {"scale",
+                       {{"latency", r.scale.latency},
+                        {"params", r.scale.params},
+                        {"policy", to_string(w.policy)},
+                        {"stride", w.stride},
+                        {"tie_residual", w.tie_residual},
+                        {"width_cap", w.width_cap},
+                        {"step_cap", w.step_cap},
+                        {"gains", gains}}},
+                      {"sweep", {{"growth", r.sweep_growth}}}}
+      .dump(2);
+}
+
+}  // namespace hac

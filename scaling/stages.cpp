@@ -1,0 +1,45 @@
+#include "scaling/stages.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "engine/random.h"
+
+namespace hac {
+
+using nlohmann::json;
+
+std::string content_key(const std::string& text) { return fmt::format("{:016x}", stream_of(text)); }
+
+Stages::Stages(std::string folder, bool quiet) : folder_(std::move(folder)), quiet_(quiet) {
+  make_folder(folder_);
+}
+
+json Stages::run(const std::string& name, const json& inputs,
+                 const std::function<json()>& compute) {
+  const std::string path = fmt::format("{}/{}.json", folder_, name);
+  if (std::filesystem::exists(path)) {
+    const json stored = json::parse(read_file(path), nullptr, false);
+    if (stored.is_object() && stored.value("inputs", json()) == inputs &&
+        stored.contains("result")) {
+      if (!quiet_) fmt::print(stderr, "{:<12} kept from an earlier run\n", name);
+      return stored["result"];
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  if (!quiet_) fmt::print(stderr, "{:<12} ...\n", name);
+  json result = compute();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  write_file_atomically(
+      path, json{{"inputs", inputs}, {"seconds", seconds}, {"result", result}}.dump(1) + "\n");
+  if (!quiet_) fmt::print(stderr, "{:<12} done in {:.1f} s\n", name, seconds);
+  return result;
+}
+
+}  // namespace hac

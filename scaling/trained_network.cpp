@@ -1,0 +1,97 @@
+#include "scaling/trained_network.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "kernels/error.h"
+#include "scaling/stages.h"
+
+namespace hac {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const TrainedNetwork& n) {
+  json layers = json::array();
+  for (const LayerImportance& l : n.importance) {
+    layers.push_back({{"layer", l.layer}, {"width", l.width}, {"kernels", l.kernels}});
+  }
+  return {{"test",
+           {{"loss", n.test.loss},
+            {"top1", n.test.top1},
+            {"top5", n.test.top5},
+            {"images", n.test.images}}},
+          {"importance", layers}};
+}
+
+TrainedNetwork from_json(const json& j) {
+  const json& t = j.at("test");
+  TrainedNetwork n{.test = {.loss = t.at("loss"),
+                            .top1 = t.at("top1"),
+                            .top5 = t.at("top5"),
+                            .images = t.at("images")}};
+  for (const json& l : j.at("importance")) {
+    n.importance.push_back(
+        {.layer = l.at("layer"), .width = l.at("width"), .kernels = l.at("kernels")});
+  }
+  return n;
+}
+
+}  // namespace
+
+NetworkCache::NetworkCache(std::string folder, bool quiet)
+    : folder_(std::move(folder)), quiet_(quiet) {
+  make_folder(folder_);
+}
+
+const DataSplit& NetworkCache::data(const DataConfig& config) {
+  const std::string key = fmt::format("{}|{}|{}|{}|{}", config.name, config.limit_train,
+                                      config.limit_test, config.resolution, config.classes);
+  const auto it = data_.find(key);
+  return it != data_.end() ? it->second : data_.emplace(key, open_data(config)).first->second;
+}
+
+TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
+  const std::string question = fmt::format("{}\n{}\nobserve {}", hac::to_json(request.arch),
+                                           hac::to_json(request.config), request.observe);
+  const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
+  const std::string answer = folder + "/result.json", last = folder + "/last.safetensors";
+  const bool have_weights = std::filesystem::exists(last);
+  if (std::filesystem::exists(answer) && (have_weights || !request.keep_weights)) {
+    const json stored = json::parse(read_file(answer), nullptr, false);
+    if (stored.is_object() && stored.value("question", "") == question) {
+      TrainedNetwork n = from_json(stored.at("result"));
+      if (request.keep_weights) n.weights = last;
+      return n;
+    }
+  }
+
+  TrainConfig config = request.config;
+  config.out = folder;
+  config.resume = true;
+  config.quiet = quiet_;
+  config.label = request.label;
+  const DataSplit& split = data(config.data);
+  Model model(request.arch, config.seed);
+  const std::int64_t epoch_steps = (split.train->size() + config.batch - 1) / config.batch;
+  ImportanceObserver observer(epoch_steps);
+  const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
+  if (run.interrupted) {
+    throw Error("interrupted; everything is saved (hint: the same command goes on from here)");
+  }
+  TrainedNetwork n{.test = run.test};
+  if (request.observe) n.importance = observer.result(model);
+  write_file_atomically(answer, json{{"question", question}, {"result", to_json(n)}}.dump() + "\n");
+  std::filesystem::remove(folder + "/best.safetensors");
+  if (request.keep_weights) {
+    n.weights = last;
+  } else {
+    std::filesystem::remove(last);
+  }
+  return n;
+}
+
+}  // namespace hac

@@ -1,0 +1,42 @@
+#pragma once
+// Networks trained once: the result of (architecture, training, seed) is kept in a folder named by
+// its content, and a training that was cut off goes on from its checkpoint.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "scaling/importance.h"
+
+namespace hac {
+
+struct TrainedNetwork {
+  EvalResult test;  // after the last epoch: choosing the best epoch would fit the test set
+  std::vector<LayerImportance> importance;  // empty unless it was observed
+  std::string weights;                      // checkpoint, "" unless it was kept
+};
+
+struct TrainingRequest {
+  Architecture arch;
+  TrainConfig config;
+  bool observe = false;  // importance, over the last epoch
+  bool keep_weights = false;
+  std::string label;  // for the progress line
+};
+
+class NetworkCache {
+ public:
+  NetworkCache(std::string folder, bool quiet);
+
+  // Throws Error when Ctrl-C stopped the training, after it was saved.
+  TrainedNetwork train(const TrainingRequest& request);
+
+ private:
+  const DataSplit& data(const DataConfig& config);
+
+  std::string folder_;
+  bool quiet_;
+  std::map<std::string, DataSplit> data_;
+};
+
+}  // namespace hac

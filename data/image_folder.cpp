@@ -114,6 +114,10 @@ DataSplit open_image_folder(const DataConfig& config) {
   const fs::path root = colon == std::string::npos ? config.dir : config.name.substr(colon + 1);
   if (root.empty()) throw ConfigError("imagefolder: expected a folder, as in imagefolder:DIR");
   const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
+  if (resolution < 1) {
+    throw ConfigError(
+        fmt::format("imagefolder: expected a resolution of at least 1, got {}", resolution));
+  }
   const std::vector<std::string> classes = list(root / "train", is_folder);
   if (classes.empty()) {
     throw IoError(fmt::format("imagefolder '{}': expected a folder for each class, got none",

@@ -104,7 +104,7 @@ Figure sweep_figure(const Results& r) {
     return figure;
   }
   figure.see =
-      "Left: higher means that the machine is used better. Right: flatter means that "
+      "Utilization: higher means that the machine is used better. Latency: flatter means that "
       "operations are added more cheaply. Changes below 5 % are not counted.";
   figure.finding = sweep_finding(r);
   return figure;

@@ -53,10 +53,10 @@ Figure alpha_figure(const Results& r) {
   if (known(curve.best))
     chart.guides.push_back({.name = "chosen alpha " + format_whole(curve.best), .x = curve.best});
   figure.panels = {render_chart(chart)};
-  figure.see = fmt::format(
-      "Every point costs {} the baseline's operations; the label is its input "
-      "resolution.",
-      format_factor(curve.s));
+  if (known(curve.s))
+    figure.see =
+        fmt::format("Every point aims at {} the baseline's operations. ", format_factor(curve.s));
+  figure.see += "The labels are input resolutions.";
   figure.finding = alpha_finding(r) + (curve.note.empty() ? "" : " " + curve.note);
   return figure;
 }

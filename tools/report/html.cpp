@@ -12,7 +12,9 @@ namespace {
 std::string with_factor(const std::string& text, double value, double base) {
   const double factor = value / base;
   if (!known(factor)) return text;
-  return fmt::format("{}<small>{}×</small>", text, format_number(factor));
+  std::string times = format_factor(factor);
+  times.replace(times.size() - 1, 1, "×");
+  return fmt::format("{}<small>{}</small>", text, times);
 }
 
 std::string cell(const char* label, const std::string& html, const char* style = "") {

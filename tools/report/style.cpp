@@ -2,11 +2,11 @@
 
 namespace hac::report {
 
-// Series colours: Okabe and Ito's palette, distinguishable with every common colour blindness,
-// lighter on a dark page. c0 is the baseline, c7 fitted curves.
+// Series colours after Okabe and Ito's palette for colour-blind readers, darkened for text on a
+// light page and lightened on a dark one. c0 is the baseline, c7 fitted curves.
 const char* const page_style = R"css(
-:root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#57606a;--grid:#e3e6ea;--edge:#b4bac2;
---card:#f6f7f9;--c0:#4d4d4d;--c1:#0072b2;--c2:#d55e00;--c3:#00815c;--c4:#a8457f;--c5:#b07a00;
+:root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#57606a;--grid:#e3e6ea;
+--edge:#b4bac2;--card:#f6f7f9;--c0:#4d4d4d;--c1:#0072b2;--c2:#d55e00;--c3:#00815c;--c4:#a8457f;--c5:#6b4a00;
 --c6:#2b8fc4;--c7:#8a919a}
 @media (prefers-color-scheme:dark){:root{--page:#14171a;--ink:#e6e8eb;--soft:#a3abb5;--grid:#2b3036;
 --edge:#59616b;--card:#1d2125;--c0:#c9ced4;--c1:#56b4e9;--c2:#ff8f4d;--c3:#2fc79a;--c4:#e79ac6;
@@ -66,7 +66,7 @@ svg .after{fill:var(--c1)}
 details{margin-top:2rem}
 summary{cursor:pointer}
 pre{max-height:28rem;overflow:auto;background:var(--card);padding:1rem;border-radius:8px}
-@media (max-width:820px){.results thead{display:none}
+@media screen and (max-width:820px){.results thead{display:none}
 .results,.results tbody,.results tr,.results td,.results th{display:block;width:100%}
 .results tr{background:var(--card);border-radius:8px;margin-bottom:.8rem;padding:.5rem .8rem}
 .results td,.results tbody th{border:0;padding:.15rem 0}
@@ -75,12 +75,16 @@ pre{max-height:28rem;overflow:auto;background:var(--card);padding:1rem;border-ra
 .results td>span{text-align:right}
 td small{display:inline;margin-left:.5rem}figure{padding:.6rem}}
 @media print{:root{color-scheme:light;--page:#fff;--ink:#000;--soft:#444;--grid:#ddd;--edge:#999;
---card:#fff;--c0:#4d4d4d;--c1:#0072b2;--c2:#d55e00;--c3:#00815c;--c4:#a8457f;--c5:#b07a00;
+--card:#fff;--c0:#4d4d4d;--c1:#0072b2;--c2:#d55e00;--c3:#00815c;--c4:#a8457f;--c5:#6b4a00;
 --c6:#2b8fc4;--c7:#8a919a}
-body{font-size:11pt}main{max-width:none;padding:0}figure,.results tr,.facts section{break-inside:avoid}
+body{font-size:11pt}main{max-width:none;padding:0}
+figure,.results tr,.facts section{break-inside:avoid}
 figure.wide{break-inside:auto}.panels>div{break-inside:avoid}
 .figures{display:block}figure{margin-bottom:1rem;padding:0}details.raw{display:none}
-table{font-size:8.5pt}th,td{padding:.2rem .3rem}}
+table,thead th{font-size:7.5pt}th,td{padding:.2rem .25rem}
+.results th:first-child{min-width:0}td small,th small{font-size:6.5pt}
+svg{max-width:420px!important}.panels.small{grid-template-columns:repeat(3,1fr)}
+.panels{grid-template-columns:repeat(2,1fr)}figure .panels>div:only-child{grid-column:1/-1}}
 )css";
 
 }  // namespace hac::report

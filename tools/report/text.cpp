@@ -103,7 +103,9 @@ std::string format_count(double value) {
   return format_number(value / 1e9) + " G";
 }
 
-std::string format_factor(double value) { return known(value) ? format_number(value) + "x" : "-"; }
+std::string format_factor(double value) {
+  return known(value) ? fmt::format("{:.{}f}x", value, value < 100 ? 2 : 0) : "-";
+}
 
 std::string format_percent(double fraction) {
   return known(fraction) ? fmt::format("{:.2f} %", 100 * fraction) : "-";

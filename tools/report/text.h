@@ -28,7 +28,7 @@ std::size_t text_columns(std::string_view utf8);
 std::string format_number(double value, int digits = 3);  // 3 significant: 0.0123, 1.23, 123
 std::string format_whole(double value);                   // 36, 12.5: no digits for show
 std::string format_count(double value);                   // 950, 12.3 k, 1.30 M, 4.81 G
-std::string format_factor(double value);                  // 1.30x
+std::string format_factor(double value);                  // 1.30x, 201x
 std::string format_percent(double fraction);              // 0.8812 -> 88.12 %
 
 }  // namespace hac::report

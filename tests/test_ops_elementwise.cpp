@@ -1,0 +1,174 @@
+// ReLU, add, flatten, and the kernels that only other code calls: add_relu, scale, Taylor.
+
+#include <gtest/gtest.h>
+
+#include "kernels/elementwise.h"
+#include "kernels/taylor.h"
+#include "tests/op_test.h"
+
+namespace hac {
+namespace {
+
+const std::vector<Shape>& shapes() {
+  static const std::vector<Shape> all = {
+      {1}, {7, 33}, {2, 1, 3, 5}, {1, 3, 31, 33}, {5, 16, 4, 4}, {2, 17, 9, 7}, {2, 33, 31, 33}};
+  return all;
+}
+
+OpCase relu_case(const Shape& shape) {
+  OpCase c{.spec = "relu " + shape.str(), .seed = 81};
+  c.inputs = {{.name = "x", .value = random_tensor(shape, c.seed, 0)}};
+  c.op = [](const std::vector<Var>& in) { return ops::relu(in[0]); };
+  c.forward = [](const std::vector<Doubles>& in) {
+    Doubles y = in[0];
+    for (double& v : y) v = std::max(v, 0.);
+    return y;
+  };
+  c.backward = [](const std::vector<Doubles>& in, const Doubles& dy) {
+    Doubles dx = dy;
+    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] *= in[0][i] > 0;
+    return std::vector<Doubles>{dx};
+  };
+  return c;
+}
+
+OpCase add_case(const Shape& shape) {
+  OpCase c{.spec = "add " + shape.str(), .seed = 82};
+  c.inputs = {{.name = "a", .value = random_tensor(shape, c.seed, 0)},
+              {.name = "b", .value = random_tensor(shape, c.seed, 1)}};
+  c.op = [](const std::vector<Var>& in) { return ops::add(in[0], in[1]); };
+  c.forward = [](const std::vector<Doubles>& in) {
+    Doubles y = in[0];
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += in[1][i];
+    return y;
+  };
+  c.backward = [](const std::vector<Doubles>&, const Doubles& dy) {
+    return std::vector<Doubles>{dy, dy};
+  };
+  return c;
+}
+
+OpCase flatten_case(const Shape& shape) {
+  OpCase c{.spec = "flatten " + shape.str(), .seed = 83};
+  c.inputs = {{.name = "x", .value = random_tensor(shape, c.seed, 0)}};
+  c.op = [](const std::vector<Var>& in) { return ops::flatten(in[0]); };
+  c.forward = [](const std::vector<Doubles>& in) { return in[0]; };
+  c.backward = [](const std::vector<Doubles>&, const Doubles& dy) {
+    return std::vector<Doubles>{dy};
+  };
+  return c;
+}
+
+std::vector<OpCase> all_cases() {
+  std::vector<OpCase> all;
+  for (const Shape& shape : shapes()) {
+    all.push_back(relu_case(shape));
+    all.push_back(add_case(shape));
+    if (shape.rank() == 4) all.push_back(flatten_case(shape));
+  }
+  return all;
+}
+
+TEST(Elementwise, MatchesTheReference) {
+  for (const OpCase& c : all_cases()) check_against_reference(c);
+}
+
+TEST(Elementwise, ReferenceMatchesDifferences) {
+  for (const OpCase& c : all_cases()) check_reference_by_differences(c);
+}
+
+TEST(Elementwise, IsRepeatable) {
+  for (const OpCase& c : all_cases()) check_repeatable(c);
+}
+
+TEST(Elementwise, PaddingStaysZero) {
+  for (const OpCase& c : all_cases()) check_padding(c);
+}
+
+TEST(Elementwise, SurvivesFailingAllocations) {
+  for (const OpCase& c : all_cases()) check_failing_allocations(c);
+}
+
+TEST(Elementwise, AddTakesOperandsInDifferentLayouts) {
+  const Shape shape{2, 17, 3, 3};
+  const Tensor a = random_tensor(shape, 1, 0), b = random_tensor(shape, 1, 1);
+  Doubles expected = doubles(a);
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += b.floats()[i];
+  const Var left(in_own_layout(a), true), right(b, true);
+  const Var y = ops::add(left, right);
+  expect_close(y.value(), expected, 1e-7, "own + plain");
+  const Tensor dy = random_tensor(shape, 1, 2);
+  backward(make_var("probe", Tensor::zeros({}), {y},
+                    [&](const Tensor&) { return std::vector<Tensor>{in_own_layout(dy)}; }));
+  EXPECT_EQ(left.grad().to_vector(), dy.to_vector());
+  EXPECT_EQ(right.grad().to_vector(), dy.to_vector());
+  EXPECT_EQ(right.grad().layout(), Layout::plain);
+  EXPECT_THROW(ops::add(left, Var(Tensor::zeros({2, 17, 3, 1}))), ShapeError);
+}
+
+// max(x, 0) of a NaN must not turn a diverged training into a quiet one.
+TEST(Elementwise, ReluKeepsNotANumber) {
+  const Tensor x = Tensor::from(std::vector<float>{std::nanf(""), -1, 0, 2}, {4});
+  const std::vector<float> y = ops::relu(Var(x)).value().to_vector();
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_EQ(std::vector<float>(y.begin() + 1, y.end()), (std::vector<float>{0, 0, 2}));
+}
+
+TEST(Elementwise, KernelsWorkInPlaceAndInParallel) {
+  for (const std::int64_t n : {1, 33, 16384, 50001}) {
+    const ElementwiseSpec spec{.elements = n};
+    Context& context = Context::current();
+    const Tensor a = random_tensor({n}, 3, 0), b = random_tensor({n}, 3, 1);
+    Doubles sum = doubles(a), clipped, scaled = doubles(a);
+    for (std::int64_t i = 0; i < n; ++i) {
+      sum[i] += b.floats()[i];
+      clipped.push_back(std::max(sum[i], 0.));
+      scaled[i] *= -2.5;
+    }
+    const Tensor y = a.clone();
+    elementwise_cpu.add(context, spec, y.data(), b.data(), y.data());
+    expect_close(y, sum, 1e-7, "add");
+    y.copy_from(a);
+    elementwise_cpu.add_relu(context, spec, b.data(), y.data(), y.data());
+    expect_close(y, clipped, 1e-7, "add_relu");
+    y.copy_from(a);
+    elementwise_cpu.scale(context, spec, y.data(), -2.5f, y.data());
+    expect_close(y, scaled, 1e-7, "scale");
+  }
+}
+
+TEST(Elementwise, OtherElementTypesAreNotAvailable) {
+  const ElementwiseSpec spec{.dtype = Dtype::bf16, .elements = 2};
+  const Tensor t = Tensor::zeros({2}, Dtype::bf16);
+  EXPECT_THROW(elementwise_cpu.relu(Context::current(), spec, t.data(), t.data()), DeviceError);
+}
+
+// score[k] += sum (dw * w)^2 in double (Eq. 5), in the same order at any thread count.
+TEST(Taylor, AccumulatesTheScoreOfEveryKernel) {
+  for (const auto& [kernels, weights] : {std::pair<std::int64_t, std::int64_t>{1, 1},
+                                         {3, 7},
+                                         {17, 27},
+                                         {33, 16 * 9},
+                                         {64, 33 * 9}}) {
+    const TaylorSpec spec{.kernels = kernels, .weights = weights};
+    const Tensor w = random_tensor({kernels, weights}, 4, 0);
+    const Tensor dw = random_tensor({kernels, weights}, 4, 1);
+    std::vector<double> expected(kernels, 0.5), got = expected;
+    for (std::int64_t i = 0; i < kernels * weights; ++i)
+      expected[i / weights] += 2 * std::pow(double{w.floats()[i]} * dw.floats()[i], 2);
+    for (int batch = 0; batch < 2; ++batch)
+      taylor_cpu.accumulate(Context::current(), spec, w.data(), dw.data(), got.data());
+    for (std::int64_t k = 0; k < kernels; ++k)
+      EXPECT_NEAR(got[k], expected[k], 1e-13 * expected[k]) << spec.str() << " kernel " << k;
+
+    std::vector<double> serial(kernels, 0.5);
+    set_num_threads(1);
+    for (int batch = 0; batch < 2; ++batch)
+      taylor_cpu.accumulate(Context::current(), spec, w.data(), dw.data(), serial.data());
+    set_num_threads(0);
+    EXPECT_EQ(got, serial) << spec.str();
+  }
+}
+
+}  // namespace
+}  // namespace hac

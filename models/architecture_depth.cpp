@@ -12,6 +12,9 @@
 namespace hac {
 namespace {
 
+constexpr std::int64_t max_units = 1000;  // a stage
+constexpr std::int64_t max_number = 1'000'000'000;
+
 bool is_block(const Layer& layer) {
   return std::holds_alternative<PreactBlock>(layer) || std::holds_alternative<BasicBlock>(layer);
 }
@@ -27,7 +30,8 @@ bool parse_numbered(const std::string& name, Numbered& out) {
   if (dot == std::string::npos) return false;
   const char* end = name.data() + name.size();
   const auto [stop, error] = std::from_chars(name.data() + dot + 1, end, out.number);
-  if (error != std::errc() || stop != end || out.number < 0) return false;
+  if (error != std::errc() || stop != end || out.number < 0 || out.number > max_number)
+    return false;
   out.prefix = name.substr(0, dot);
   return true;
 }
@@ -143,9 +147,9 @@ Architecture with_blocks(const Architecture& arch, const std::vector<std::int64_
   }
   Architecture result = arch;
   for (int s = 0; s < static_cast<int>(counts.size()); ++s) {
-    if (counts[s] < 1 || counts[s] > max_layers) {
+    if (counts[s] < 1 || counts[s] > max_units) {
       throw ConfigError(fmt::format("blocks of '{}': expected 1 to {} units in stage {}, got {}",
-                                    arch.name, max_layers, s + 1, counts[s]));
+                                    arch.name, max_units, s + 1, counts[s]));
     }
     if (counts[s] > current[s]) add_units(result, s, counts[s] - current[s]);
     if (counts[s] < current[s]) keep_units(result, s, counts[s]);

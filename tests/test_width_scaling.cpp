@@ -1,0 +1,477 @@
+// Algorithm 1: goldens, properties over random problems, budgets and the plan as JSON.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/error.h"
+#include "kernels/random.h"
+#include "models/counters.h"
+#include "models/zoo.h"
+#include "scaling/width_scaling.h"
+
+namespace hac {
+namespace {
+
+using Widths = std::vector<std::int64_t>;
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+std::int64_t sum(const Widths& w) { return std::accumulate(w.begin(), w.end(), std::int64_t{0}); }
+
+// Parameters are the sum of the widths, latency a thousandth of it.
+WideningProblem toy(const Widths& widths, const std::vector<ImportanceLaw>& laws) {
+  WideningProblem p{.widths = widths, .laws = laws};
+  for (std::size_t l = 0; l < widths.size(); ++l) {
+    p.names.push_back("l" + std::to_string(l));
+    p.groups.push_back({static_cast<int>(l)});
+  }
+  p.latency_ms = [](const Widths& w) { return 1e-3 * static_cast<double>(sum(w)); };
+  p.params = sum;
+  return p;
+}
+
+WideningProblem golden_toy() {
+  return toy({16, 32, 64}, std::vector<ImportanceLaw>(3, {.a = 1, .b = -1}));
+}
+
+std::vector<int> choices(const WideningResult& r) {
+  std::vector<int> layers;
+  for (const ScalingStep& s : r.steps) layers.push_back(s.layer);
+  return layers;
+}
+
+// Latency by MACs alone.
+class MacsLatency final : public LatencyModel {
+ public:
+  double predict(const LayerQuery& q) const override {
+    return 1e-8 * static_cast<double>(q.cost.macs);
+  }
+  bool covers(const LayerQuery&) const override { return true; }
+  std::string name() const override { return "macs"; }
+  std::string to_json() const override { return "{}"; }
+  using LatencyModel::predict;
+};
+
+std::vector<ImportanceLaw> vgg_laws() {
+  const double a[] = {.02, .03, .02, .015, .02, .015, .012, .01};
+  std::vector<ImportanceLaw> laws;
+  for (int l = 0; l < 8; ++l) laws.push_back({.a = a[l], .b = l < 2 ? -.6 : -.5});
+  return laws;
+}
+
+ScalingPlan vgg_plan(double params, StepPolicy policy) {
+  return decide(zoo("vgg11"), vgg_laws(), MacsLatency(), {.params = params},
+                {.policy = policy, .stride = 10});
+}
+
+TEST(Algorithm1, ToyGolden) {
+  const Budget budget{.params = 150};
+  const WideningResult back = widen(golden_toy(), budget, {.stride = 10});
+  EXPECT_EQ(back.widths(), (Widths{36, 42, 64}));
+  EXPECT_EQ(choices(back), (std::vector<int>{0, 0, 1}));
+  EXPECT_EQ(back.stop, StopReason::params);
+  EXPECT_EQ(back.params, 142);
+}
+
+// The paper tests its limits at the head of the loop, before the update. So the step that breaks
+// them is taken, seen by the next test, and returned: one step more than rollback keeps.
+TEST(Algorithm1, PaperPolicyOvershootsByOneStep) {
+  const Budget budget{.params = 150};
+  const WideningResult paper =
+      widen(golden_toy(), budget, {.policy = StepPolicy::paper, .stride = 10});
+  EXPECT_EQ(paper.widths(), (Widths{46, 42, 64}));
+  EXPECT_EQ(paper.params, 152);
+  const WideningResult back = widen(golden_toy(), budget, {.stride = 10});
+  ASSERT_EQ(paper.steps.size(), back.steps.size() + 1);
+  EXPECT_TRUE(std::equal(back.steps.begin(), back.steps.end(), paper.steps.begin()));
+
+  // Line by line as printed.
+  Widths c{16, 32, 64};
+  while (sum(c) <= 150) {
+    std::size_t i = 0;
+    for (std::size_t l = 1; l < 3; ++l) {
+      if (1.0 / static_cast<double>(c[l]) > 1.0 / static_cast<double>(c[i])) i = l;
+    }
+    c[i] += 10;
+  }
+  EXPECT_EQ(paper.widths(), c);
+}
+
+TEST(Algorithm1, Vgg11Golden) {
+  const ScalingPlan back = vgg_plan(12.24e6, StepPolicy::rollback);
+  EXPECT_EQ(back.result.widths(), (Widths{184, 368, 516, 296, 522, 512, 512, 512}));
+  EXPECT_EQ(back.result.steps.size(), 67u);
+  EXPECT_EQ(back.result.params, 12227964);
+  EXPECT_EQ(vgg_plan(12.24e6, StepPolicy::paper).result.params, 12287754);
+  const ScalingPlan fill = vgg_plan(12.20e6, StepPolicy::fill);
+  EXPECT_EQ(fill.result.widths(), (Widths{194, 358, 516, 296, 522, 512, 512, 512}));
+  EXPECT_EQ(fill.result.params, 12197454);
+  EXPECT_EQ(vgg_plan(12.20e6, StepPolicy::rollback).result.params, 12164934);
+}
+
+TEST(Algorithm1, RisingLawRunsAwayWithAWarning) {
+  std::vector<ImportanceLaw> laws = vgg_laws();
+  laws[3].b = 0.2;
+  const ScalingPlan plan =
+      decide(zoo("vgg11"), laws, MacsLatency(), {.params = 12.24e6}, {.stride = 10});
+  ASSERT_FALSE(plan.result.steps.empty());
+  for (const ScalingStep& s : plan.result.steps) EXPECT_EQ(s.layer, 3);
+  ASSERT_EQ(plan.warnings.size(), 1u);
+  EXPECT_NE(plan.warnings[0].find("not below 0"), std::string::npos);
+}
+
+TEST(Algorithm1, TieGoesToTheFirst) {
+  const WideningProblem p = toy({16, 16}, std::vector<ImportanceLaw>(2, {.a = 1, .b = -1}));
+  const WideningResult r = widen(p, {.params = 52}, {.stride = 10});
+  EXPECT_EQ(choices(r), (std::vector<int>{0, 1}));
+}
+
+TEST(Algorithm1, StopReasons) {
+  const auto stop = [](const Budget& b, const WideningOptions& o) {
+    return widen(golden_toy(), b, o).stop;
+  };
+  EXPECT_EQ(stop({.latency_ms = .15}, {}), StopReason::latency);
+  EXPECT_EQ(stop({.params = 150}, {}), StopReason::params);
+  EXPECT_EQ(stop({.latency_ms = .15, .params = 150}, {}), StopReason::latency_and_params);
+  EXPECT_EQ(stop({.latency_ms = 1e9}, {.width_cap = 100}), StopReason::width_cap);
+  EXPECT_EQ(stop({.latency_ms = 1e9}, {.step_cap = 3}), StopReason::step_cap);
+  EXPECT_EQ(stop({.latency_ms = 1e9}, {.step_cap = 0}), StopReason::step_cap);
+  for (const Budget& b : {Budget{.params = 111}, Budget{.latency_ms = .111}}) {
+    for (const StepPolicy policy : {StepPolicy::paper, StepPolicy::rollback, StepPolicy::fill}) {
+      const WideningResult r = widen(golden_toy(), b, {.policy = policy});
+      EXPECT_EQ(r.stop, StopReason::infeasible);
+      EXPECT_EQ(r.widths(), (Widths{16, 32, 64}));
+      EXPECT_TRUE(r.steps.empty());
+    }
+  }
+}
+
+TEST(Algorithm1, SlackWidensTheLatencyLimit) {
+  const WideningResult tight = widen(golden_toy(), {.latency_ms = .15}, {.stride = 10});
+  const WideningResult slack =
+      widen(golden_toy(), {.latency_ms = .15, .latency_slack = .1}, {.stride = 10});
+  EXPECT_EQ(sum(tight.widths()), 142);
+  EXPECT_EQ(sum(slack.widths()), 162);
+}
+
+TEST(Algorithm1, GainCountsTheCost) {
+  WideningProblem p = toy({16, 16}, {{.a = 1, .b = -1}, {.a = .9, .b = -1}});
+  p.latency_ms = [](const Widths& w) {
+    return 10 * static_cast<double>(w[0]) + static_cast<double>(w[1]);
+  };
+  p.params = [](const Widths& w) { return w[0] + 5 * w[1]; };
+  const auto first = [&](Gain gain) {
+    return widen(p, {.latency_ms = 1e6, .params = 1e6}, {.gain = gain, .step_cap = 1}).steps[0];
+  };
+  EXPECT_EQ(first(Gain::plain).layer, 0);
+  EXPECT_EQ(first(Gain::per_latency).layer, 1);
+  EXPECT_EQ(first(Gain::per_param).layer, 0);
+  EXPECT_NEAR(first(Gain::per_latency).importance, .9 / 16, 1e-15);  // I itself, not I per cost
+}
+
+// A step that the staircase gives for nothing comes before any that costs.
+TEST(Algorithm1, FreeStepsComeFirst) {
+  WideningProblem p = toy({8, 8}, {{.a = 1, .b = -1}, {.a = 1e-3, .b = -1}});
+  p.latency_ms = [](const Widths& w) {
+    return static_cast<double>(w[0]) + 16.0 * static_cast<double>(ceil_div(w[1], 16));
+  };
+  const WideningResult r =
+      widen(p, {.latency_ms = 1000}, {.gain = Gain::per_latency, .stride = 8, .step_cap = 2});
+  EXPECT_EQ(choices(r), (std::vector<int>{1, 0}));
+}
+
+TEST(Algorithm1, TiedLayersGrowTogether) {
+  WideningProblem p = golden_toy();
+  p.groups = {{0, 2}, {1}};
+  p.laws[2].a = 7;
+  const WideningResult r = widen(p, {.params = 200}, {.stride = 10});
+  for (const ScalingStep& s : r.steps) EXPECT_NE(s.layer, 2);
+  EXPECT_EQ(r.layers[0].after - 16, r.layers[2].after - 64);
+  EXPECT_NEAR(r.steps[0].importance, 0.5 * (1.0 / 16 + 7.0 / 64), 1e-15);  // mean over members
+  EXPECT_NE(r.layers[2].reason.find("tied to l0"), std::string::npos);
+}
+
+TEST(Algorithm1, RefusesWhatItCannotRun) {
+  const Budget budget{.params = 150};
+  EXPECT_THROW(widen(golden_toy(), {}, {}), ConfigError);  // no limit at all
+  EXPECT_THROW(widen(golden_toy(), budget, {.stride = 0}), ConfigError);
+  EXPECT_THROW(widen(golden_toy(), budget, {.width_cap = 0}), ConfigError);
+  EXPECT_THROW(widen(golden_toy(), budget, {.step_cap = -1}), ConfigError);
+  EXPECT_THROW(widen(golden_toy(), {.params = 150, .latency_slack = -1}, {}), ConfigError);
+  WideningProblem p = golden_toy();
+  p.laws.pop_back();
+  EXPECT_THROW(widen(p, budget, {}), ConfigError);
+  p = golden_toy();
+  p.laws[1].a = NAN;
+  EXPECT_THROW(widen(p, budget, {}), ConfigError);
+  p = golden_toy();
+  p.groups = {{0, 1}, {1, 2}};
+  EXPECT_THROW(widen(p, budget, {}), ConfigError);
+  std::vector<ImportanceLaw> laws = vgg_laws();
+  laws[2].layer = "another";
+  EXPECT_THROW(decide(zoo("vgg11"), laws, MacsLatency(), {.params = 1e9}), ConfigError);
+}
+
+struct RandomCase {
+  WideningProblem problem;
+  Budget budget;
+  WideningOptions options;
+};
+
+// A chain of 2 to 9 layers whose parameters are 9 C_in C_out + C_out and whose latency is a
+// staircase of the same, with laws of any falling exponent.
+RandomCase random_case(std::uint64_t seed) {
+  const Philox random{seed, 1};
+  const std::size_t n = 2 + random.below(0, 8);
+  Widths widths;
+  std::vector<ImportanceLaw> laws;
+  for (std::size_t l = 0; l < n; ++l) {
+    widths.push_back(1 + random.below(10 + l, 64));
+    laws.push_back({.a = std::pow(10.0, -6 * random.uniform(100 + l)),
+                    .b = -0.05 - 2.5 * random.uniform(200 + l)});
+  }
+  RandomCase c{.problem = toy(widths, laws)};
+  c.problem.params = [](const Widths& w) {
+    std::int64_t in = 3, params = 0;
+    for (const std::int64_t out : w) {
+      params += 9 * in * out + out;
+      in = out;
+    }
+    return params;
+  };
+  c.problem.latency_ms = [](const Widths& w) {
+    double in = 16, ms = 0;
+    for (const std::int64_t out : w) {
+      const auto rounded = static_cast<double>(round_up(out, 16));
+      ms += 0.01 + 1e-6 * in * rounded;
+      in = rounded;
+    }
+    return ms;
+  };
+  if (random.below(1, 2) == 0 && n > 2) {
+    c.problem.groups.pop_back();
+    c.problem.groups.back() = {static_cast<int>(n) - 2, static_cast<int>(n) - 1};
+  }
+  const double l0 = c.problem.latency_ms(widths);
+  const auto p0 = static_cast<double>(c.problem.params(widths));
+  const std::uint32_t limits = random.below(2, 3);
+  if (limits != 1) c.budget.latency_ms = l0 * (1 + 3 * random.uniform(3));
+  if (limits != 0) c.budget.params = std::floor(p0 * (1 + 3 * random.uniform(4)));
+  c.options.stride = 1 + random.below(5, 16);
+  c.options.gain = static_cast<Gain>(random.below(6, 3));
+  c.options.width_cap = 600;
+  return c;
+}
+
+TEST(Algorithm1, PropertiesOverRandomProblems) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    RandomCase c = random_case(seed);
+    std::vector<WideningResult> results;
+    for (const StepPolicy policy : {StepPolicy::paper, StepPolicy::rollback, StepPolicy::fill}) {
+      c.options.policy = policy;
+      const WideningResult r = widen(c.problem, c.budget, c.options);
+      const Widths w = r.widths();
+      for (const LayerPlan& layer : r.layers) {
+        ASSERT_GE(layer.after, layer.before);
+        ASSERT_EQ((layer.after - layer.before) % c.options.stride, 0);
+        ASSERT_LE(layer.after, std::max<std::int64_t>(600, layer.before));
+      }
+      ASSERT_EQ(r.params, c.problem.params(w));
+      ASSERT_EQ(r.latency_ms, c.problem.latency_ms(w));
+      ASSERT_NE(r.stop, StopReason::infeasible);
+      const bool within = c.budget.allows(r.latency_ms, static_cast<double>(r.params));
+      if (policy != StepPolicy::paper) {
+        ASSERT_TRUE(within);
+      }
+      if (!r.steps.empty()) {
+        ASSERT_EQ(r.steps.back().params, r.params);
+      }
+      results.push_back(r);
+    }
+    const std::size_t paper = results[0].steps.size(), back = results[1].steps.size();
+    ASSERT_TRUE(paper == back + 1 || results[1].stop == StopReason::width_cap);
+    ASSERT_GE(results[2].steps.size(), back);  // fill only ever goes on
+    ASSERT_TRUE(
+        std::equal(results[1].steps.begin(), results[1].steps.end(), results[2].steps.begin()));
+    // fill leaves no layer that still fits.
+    if (results[2].stop != StopReason::step_cap) {
+      for (const std::vector<int>& group : c.problem.groups) {
+        Widths w = results[2].widths();
+        bool capped = false;
+        for (const int l : group) capped |= (w[l] += c.options.stride) > c.options.width_cap;
+        ASSERT_TRUE(capped || !c.budget.allows(c.problem.latency_ms(w),
+                                               static_cast<double>(c.problem.params(w))));
+      }
+    }
+  }
+}
+
+TEST(Algorithm1, OnlyRatiosOfImportanceMatter) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    RandomCase c = random_case(seed);
+    const WideningResult before = widen(c.problem, c.budget, c.options);
+    for (ImportanceLaw& law : c.problem.laws) law.a *= 1024;  // exact in binary
+    const WideningResult after = widen(c.problem, c.budget, c.options);
+    EXPECT_EQ(after.widths(), before.widths()) << "seed " << seed;
+    EXPECT_EQ(choices(after), choices(before)) << "seed " << seed;
+  }
+}
+
+// Water filling: at exit, max I / min I over the widened layers <= max (C / (C - stride))^|b|.
+TEST(Algorithm1, WidenedLayersShareALevel) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    RandomCase c = random_case(seed);
+    c.options.gain = Gain::plain;
+    c.problem.groups.clear();
+    for (int l = 0; l < static_cast<int>(c.problem.widths.size()); ++l) {
+      c.problem.groups.push_back({l});
+    }
+    c.options.width_cap = 1 << 20;
+    const WideningResult r = widen(c.problem, c.budget, c.options);
+    double most = 0, least = kInf, bound = 1;
+    for (std::size_t l = 0; l < r.layers.size(); ++l) {
+      const LayerPlan& layer = r.layers[l];
+      if (layer.after == layer.before) continue;
+      const auto width = static_cast<double>(layer.after);
+      const double importance = c.problem.laws[l](width);
+      most = std::max(most, importance);
+      least = std::min(least, importance);
+      const double before_step = width - static_cast<double>(c.options.stride);
+      bound = std::max(bound, std::pow(width / before_step, -c.problem.laws[l].b));
+    }
+    if (most > 0) {
+      EXPECT_LE(most / least, bound * (1 + 1e-12)) << "seed " << seed;
+    }
+  }
+}
+
+TEST(Plan, ResidualNetworksCanBeTied) {
+  const Architecture arch = with_resolution(zoo("preact_resnet18"), 64);
+  const std::size_t n = widths(arch).size();
+  std::vector<ImportanceLaw> laws;
+  for (std::size_t l = 0; l < n; ++l)
+    laws.push_back({.a = 1 + 0.1 * static_cast<double>(l), .b = -1});
+  const double params = 1.2 * static_cast<double>(count(arch).params);
+  const ScalingPlan plan = decide(arch, laws, MacsLatency(), {.params = params}, safe_widening());
+  ASSERT_FALSE(plan.result.steps.empty());
+  EXPECT_LE(static_cast<double>(plan.result.params), params);
+  const Widths after = plan.result.widths();
+  for (const std::vector<int>& group : residual_groups(arch)) {
+    for (const int l : group) EXPECT_EQ(after[l], after[group[0]]);
+  }
+  EXPECT_EQ(widths(apply(plan, arch)), after);
+}
+
+TEST(Plan, ApplyChecksThatItFits) {
+  const ScalingPlan plan = vgg_plan(12.24e6, StepPolicy::rollback);
+  const Architecture scaled = apply(plan, zoo("vgg11"));
+  EXPECT_EQ(count(scaled).params, 12227964);
+  EXPECT_THROW(apply(plan, scaled), ConfigError);  // other widths
+  EXPECT_THROW(apply(plan, zoo("vgg13")), ConfigError);
+}
+
+TEST(Plan, WarnsOfForeignResolution) {
+  std::vector<ImportanceLaw> laws = vgg_laws();
+  for (ImportanceLaw& law : laws) law.resolution = 32;
+  const Architecture larger = with_resolution(zoo("vgg11"), 40);
+  EXPECT_EQ(decide(larger, laws, MacsLatency(), {.params = 1e7}).warnings.size(), 8u);
+  EXPECT_TRUE(decide(zoo("vgg11"), laws, MacsLatency(), {.params = 1e7}).warnings.empty());
+}
+
+TEST(Plan, AThousandStepsAreFast) {
+  const auto start = std::chrono::steady_clock::now();
+  const ScalingPlan plan = decide(zoo("vgg11"), vgg_laws(), MacsLatency(), {.params = 1e9},
+                                  {.stride = 2, .step_cap = 1000});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_EQ(plan.result.steps.size(), 1000u);
+  RecordProperty("seconds", std::to_string(seconds.count()));
+  EXPECT_LT(seconds.count(), 10);  // well under one when nothing else runs
+}
+
+TEST(Plan, JsonRoundTrip) {
+  ScalingPlan plan = vgg_plan(12.24e6, StepPolicy::paper);
+  plan.warnings = {"a \"warning\"", "\xc3\xa9"};
+  EXPECT_EQ(plan_from_json(to_json(plan)), plan);
+  const ScalingPlan none = decide(zoo("vgg11"), vgg_laws(), MacsLatency(), {.latency_ms = 1e-3});
+  EXPECT_FALSE(none.feasible());
+  EXPECT_EQ(plan_from_json(to_json(none)), none);
+}
+
+TEST(Plan, HostileJsonIsRefused) {
+  const std::string good = to_json(vgg_plan(9.4e6, StepPolicy::rollback));
+  ASSERT_NO_THROW(plan_from_json(good));
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+  };
+  const std::vector<std::string> bad = {
+      "",
+      "null",
+      "{}",
+      good.substr(0, good.size() - 3),
+      with("\"before\": 64", "\"before\": 0"),
+      with("\"before\": 64", "\"before\": 9999999"),
+      with("\"before\": 64", "\"before\": 2000"),  // after < before: a layer never shrinks
+      with("\"stop\": \"params\"", "\"stop\": \"tired\""),
+      with("\"stop\": \"params\"", "\"stop\": \"infeasible\""),
+      with("\"feasible\": true", "\"feasible\": 1"),
+      with("\"policy\": \"rollback\"", "\"policy\": \"\""),
+      with("\"stride\": 10", "\"stride\": 0"),
+      with("\"resolution\": 32", "\"resolution\": -32"),
+      with("\"budget\": {", "\"budget\": {\"x\": 1, "),
+      with("\"latency_slack\": 0.0", "\"latency_slack\": -1"),
+      with("\"warnings\": [", "\"warnings\": [1"),
+      with("\"steps\": [", "\"steps\": [{},"),
+      with("\"layer\": \"features.0\"", "\"layer\": \"nobody\"")};
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    EXPECT_THROW(plan_from_json(bad[i]), ConfigError) << "case " << i;
+  }
+}
+
+TEST(Plan, NamesRoundTrip) {
+  for (const char* name : {"paper", "rollback", "fill"}) {
+    EXPECT_EQ(to_string(parse_step_policy(name)), name);
+  }
+  for (const char* name : {"plain", "per-latency", "per-param"}) {
+    EXPECT_EQ(to_string(parse_gain(name)), name);
+  }
+  EXPECT_THROW(parse_step_policy("Paper"), ConfigError);
+  EXPECT_THROW(parse_gain(""), ConfigError);
+}
+
+TEST(BudgetText, Parses) {
+  EXPECT_EQ(parse_latency_limit("1.05x"), (Limit{1.05, true}));
+  EXPECT_EQ(parse_latency_limit("3.2ms"), (Limit{3.2, false}));
+  EXPECT_EQ(parse_params_limit("1.3x"), (Limit{1.3, true}));
+  EXPECT_EQ(parse_params_limit("12.9M"), (Limit{12.9e6, false}));
+  EXPECT_EQ(parse_params_limit("500k"), (Limit{500e3, false}));
+  EXPECT_EQ(parse_params_limit("123456"), (Limit{123456, false}));
+  EXPECT_EQ(parse_latency_limit(""), Limit{});
+  for (const char* bad : {"x", "1.05", "3.2 ms", "ms", "-1x", "0ms", "1e400ms", "nanms", "infms",
+                          "1.05xx", " 2x", "2M", "1,5x"}) {
+    EXPECT_THROW(parse_latency_limit(bad), ConfigError) << bad;
+  }
+  for (const char* bad : {"M", "1.3X", "3ms", "-5", "0", "0x10", "12.9 M", "nan", "1e309"}) {
+    EXPECT_THROW(parse_params_limit(bad), ConfigError) << bad;
+  }
+}
+
+TEST(BudgetText, FactorsMultiplyTheBaseline) {
+  const Budget b = resolve({1.05, true}, {1.3, true}, 2.0, 1001);
+  EXPECT_DOUBLE_EQ(b.latency_ms, 2.1);
+  EXPECT_EQ(b.params, 1301);  // 1301.3 parameters are 1301
+  EXPECT_EQ(resolve({}, {}, 2.0, 1001), Budget{});
+  EXPECT_TRUE(resolve({1, true}, {1, true}, 2.0, 1001).allows(2.0, 1001));
+  EXPECT_THROW(resolve({0.9, true}, {}, 2.0, 1001), ConfigError);
+  EXPECT_THROW(resolve({1.9, false}, {}, 2.0, 1001), ConfigError);
+  EXPECT_THROW(resolve({}, {1000, false}, 2.0, 1001), ConfigError);
+}
+
+}  // namespace
+}  // namespace hac

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/safetensors.h"
@@ -25,7 +27,6 @@ json to_json(const TrainPosition& p) {
           {"correct", p.correct},
           {"loss_sum", exact(p.loss_sum)},
           {"best_top1", exact(p.best_top1)},
-          {"seconds", exact(p.seconds)},
           {"test_loss", exact(p.test.loss)},
           {"test_top1", exact(p.test.top1)},
           {"test_top5", exact(p.test.top5)},
@@ -42,12 +43,35 @@ TrainPosition position_from(const json& j) {
   p.correct = j.at("correct");
   p.loss_sum = exact("loss_sum");
   p.best_top1 = exact("best_top1");
-  p.seconds = exact("seconds");
   p.test = {.loss = exact("test_loss"),
             .top1 = exact("test_top1"),
             .top5 = exact("test_top5"),
             .images = j.at("test_images")};
   if (p.step < 0 || p.epoch < 0 || p.batch < 0) throw IoError("negative position");
+  return p;
+}
+
+json preprocess_json(const Dataset& data, const std::string& name) {
+  const Normalization n = data.normalization();
+  return {{"data", name},
+          {"channels", data.channels()},
+          {"resolution", data.resolution()},
+          {"mean", n.mean},
+          {"std", n.std}};
+}
+
+Preprocessing preprocessing_from(const json& j, const json& classes) {
+  Preprocessing p{.data = j.at("data"),
+                  .channels = j.at("channels"),
+                  .resolution = j.at("resolution"),
+                  .normalization = {.mean = j.at("mean"), .std = j.at("std")},
+                  .classes = classes};
+  const auto positive = [](float x) { return std::isfinite(x) && x > 0; };
+  const bool bounded = (p.channels == 1 || p.channels == 3) && p.resolution >= 1 &&
+                       p.resolution <= 65536 && p.classes.size() <= 1000000;
+  if (!bounded || !std::all_of(p.normalization.std.begin(), p.normalization.std.end(), positive)) {
+    throw IoError("its preprocessing is out of range");
+  }
   return p;
 }
 
@@ -84,7 +108,7 @@ const std::string& metadata(const TensorFile& file, const std::string& path, con
 
 void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd,
                      const TrainConfig& config, const TrainPosition& position,
-                     const StepObserver* observer) {
+                     const StepObserver* observer, const Dataset* data) {
   TensorFile file{.tensors = model.state()};
   file.tensors.merge(sgd.state());
   if (observer) {
@@ -93,6 +117,10 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
   file.metadata["architecture"] = to_json(model.arch());
   file.metadata["training"] = to_json(config);
   file.metadata["position"] = to_json(position).dump();
+  if (data) {
+    file.metadata["classes"] = json(data->classes()).dump();
+    file.metadata["preprocess"] = preprocess_json(*data, config.data.name).dump();
+  }
   save_safetensors(path, file);
 }
 
@@ -140,6 +168,16 @@ void load_weights(const std::string& path, Model& model) {
 Architecture checkpoint_architecture(const std::string& path) {
   const TensorFile file = load_safetensors(path);
   return architecture_from_json(metadata(file, path, "architecture"));
+}
+
+Preprocessing checkpoint_preprocessing(const std::string& path) {
+  const TensorFile file = load_safetensors(path);
+  try {
+    return preprocessing_from(json::parse(metadata(file, path, "preprocess")),
+                              json::parse(metadata(file, path, "classes")));
+  } catch (const json::exception& e) {
+    throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
+  }
 }
 
 }  // namespace hac

@@ -217,17 +217,16 @@ class Run {
                                   {"test_top1", at_.test.top1},
                                   {"test_top5", at_.test.top5},
                                   {"images_per_second", images_per_second},
-                                  {"seconds", at_.seconds},
+                                  {"seconds", seconds_since(started_)},
                                   {"tensor_peak_bytes", memory_stats().peak},
                                   {"resident_peak_bytes", peak_resident_bytes()}}
         .dump();
   }
 
   void save(const char* name) {
-    at_.seconds += seconds_since(started_);
-    started_ = Clock::now();
     if (config_.out.empty()) return;
-    save_checkpoint(path(name) + ".safetensors", model_, sgd_, config_, at_, observer_);
+    save_checkpoint(path(name) + ".safetensors", model_, sgd_, config_, at_, observer_,
+                    data_.train.get());
     saved_ = Clock::now();
   }
 

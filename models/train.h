@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/datasets.h"
+#include "kernels/error.h"
 #include "models/model.h"
 #include "models/train_config.h"
 
@@ -33,6 +34,13 @@ struct TrainResult {
   double best_top1 = 0;  // over epochs
   std::int64_t steps = 0;
   bool interrupted = false;  // Ctrl-C: everything is saved, --resume continues
+};
+
+// Ctrl-C or SIGTERM ended the work early; what was done is saved. Exit code 130, as shells have it.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+  int exit_code() const override { return 130; }
 };
 
 // Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors}: one

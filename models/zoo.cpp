@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <numeric>
-
+#include "engine/text.h"
 #include "kernels/error.h"
 #include "models/zoo/families.h"
 
@@ -54,22 +52,6 @@ constexpr Entry entries[] = {
     {"resnet56", [](const std::string& n) { return resnet_cifar(n, 9); }},
 };
 
-// Levenshtein distance, one row at a time.
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 }  // namespace
 
 std::vector<std::string> zoo_names() {
@@ -84,11 +66,8 @@ Architecture zoo(const std::string& name) {
   }
   const auto names = zoo_names();
   const std::string shown = name.substr(0, 100);
-  const auto nearest = std::min_element(names.begin(), names.end(), [&](auto& a, auto& b) {
-    return edit_distance(shown, a) < edit_distance(shown, b);
-  });
   throw ConfigError(fmt::format("model '{}': expected one of {} (hint: did you mean {}?)", shown,
-                                fmt::join(names, ", "), *nearest));
+                                fmt::join(names, ", "), nearest(shown, names)));
 }
 
 }  // namespace hac

@@ -117,7 +117,8 @@ Box plot_of(const std::string& svg) {
   const auto m = all_matches(
       svg, std::regex(
                R"re(class="plot" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)")re"));
-  EXPECT_EQ(m.size(), 1u);
+  EXPECT_EQ(m.size(), 1u) << svg;
+  if (m.empty()) return {};
   return {std::stod(m[0][1]), std::stod(m[0][2]), std::stod(m[0][3]), std::stod(m[0][4])};
 }
 

@@ -1,0 +1,36 @@
+#pragma once
+// What the benchmarks share: medians of interleaved timings, so that two figures of one ratio see
+// the same machine.
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <vector>
+
+namespace hac::bench {
+
+inline double milliseconds(const std::function<void()>& f) {
+  const auto start = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+inline double median(std::vector<double> v) {
+  std::nth_element(v.begin(), v.begin() + v.size() / 2, v.end());
+  return v[v.size() / 2];
+}
+
+// Median milliseconds of each function; they take turns, round after round, after one warm-up.
+inline std::vector<double> interleaved(int rounds, const std::vector<std::function<void()>>& fs) {
+  std::vector<std::vector<double>> times(fs.size());
+  for (const auto& f : fs) f();
+  for (int r = 0; r < rounds; ++r) {
+    for (std::size_t i = 0; i < fs.size(); ++i) times[i].push_back(milliseconds(fs[i]));
+  }
+  std::vector<double> medians;
+  for (const auto& t : times) medians.push_back(median(t));
+  return medians;
+}
+
+}  // namespace hac::bench

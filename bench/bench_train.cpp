@@ -1,0 +1,125 @@
+// Training step against its floor: VGG11 at batch 128, full width and slim. Prints, each pair taken
+// in one run:
+//   step / sum of the bare convolution primitives       (all three passes, buffers cache-warm)
+//   step with the loader / step on one resident batch   (CIFAR sizes, crop and flip)
+//   peak resident memory / its formula
+// usage: bench_train [rounds]
+
+#include <fmt/format.h>
+
+#include "bench/bench.h"
+#include "data/datasets.h"
+#include "data/loader.h"
+#include "engine/ops.h"
+#include "engine/optim/sgd.h"
+#include "engine/random.h"
+#include "kernels/cpu/bare.h"
+#include "kernels/machine.h"
+#include "models/arch_options.h"
+#include "models/counters.h"
+#include "models/model.h"
+
+using namespace hac;
+
+namespace {
+
+constexpr std::int64_t kBatch = 128;
+
+struct Trainer {
+  Model model;
+  Sgd sgd;
+  explicit Trainer(const Architecture& arch) : model(arch, 1), sgd(model.parameters(), {}) {}
+
+  void step(const Tensor& images, const Tensor& labels) {
+    model.zero_grad();
+    const auto [loss, probs] = ops::softmax_cross_entropy(model.forward(images), labels);
+    backward(loss);
+    sgd.step(0.01);
+  }
+};
+
+// All three passes of every convolution; the first has no backward-data.
+double bare_convolutions(const Graph& graph, int rounds) {
+  cpu::BareChain chain;
+  bool first = true;
+  for (const Op& op : graph.ops) {
+    const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+    if (!conv) continue;
+    Conv2dSpec s = *conv;
+    for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+      if (first && pass == Pass::backward_data) continue;
+      s.pass = pass;
+      chain.add(s);
+    }
+    first = false;
+  }
+  double total = 0;
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    total += bench::interleaved(rounds, {[&] { chain.run(i); }})[0];
+  }
+  return total;
+}
+
+// What training must hold, from the specs alone: parameters, gradients, momentum, the activations
+// that backward reads, and the two largest activation gradients.
+double formula_bytes(const Graph& graph, std::int64_t params) {
+  double activations = 0;
+  std::vector<double> outputs;
+  for (const Op& op : graph.ops) {
+    const double bytes = 4.0 * storage_elements(layout_of({}, op.out), op.out);
+    if (!std::holds_alternative<FlattenSpec>(op.spec)) activations += bytes;
+    outputs.push_back(bytes);
+  }
+  std::sort(outputs.rbegin(), outputs.rend());
+  return 3 * 4.0 * params + activations + 4.0 * graph.input.numel() + outputs[0] + outputs[1];
+}
+
+void run(double width, int rounds, bool with_memory) {
+  ArchOptions options{.classes = 10};
+  if (width != 1) options.width = width;
+  const Architecture arch = resolve("vgg11", options);
+  const Graph graph = lower(arch, kBatch);
+  const std::size_t resident_before = peak_resident_bytes();
+  Trainer trainer(arch);
+  const Tensor images = Tensor::empty(graph.input);
+  fill_normal(images, 1, "images", 1);
+  std::vector<std::int32_t> label_values(kBatch);
+  for (std::int64_t i = 0; i < kBatch; ++i) label_values[i] = static_cast<std::int32_t>(i % 10);
+  const Tensor labels = Tensor::from(label_values, {kBatch});
+
+  trainer.step(images, labels);
+  trainer.step(images, labels);
+  const double resident = static_cast<double>(peak_resident_bytes() - resident_before);
+  const double scratch = static_cast<double>(Context::current().scratch_bytes());
+  const double formula = formula_bytes(graph, count(arch).params) + scratch;
+
+  Loader loader(open_data({.name = "synthetic"}).train, {.batch = kBatch});
+  std::int64_t epoch = 0;
+  loader.start(epoch);
+  const auto with_loader = [&] {
+    Batch batch;
+    while (!loader.next(batch) || batch.size() != kBatch) loader.start(++epoch);
+    trainer.step(batch.images, batch.labels);
+  };
+  const auto t = bench::interleaved(rounds, {[&] { trainer.step(images, labels); }, with_loader});
+  const double bare = bare_convolutions(graph, rounds);
+  fmt::print("vgg11 x{:<5} b{}  step {:8.2f} ms ({:.0f} images/s)  bare convolutions {:8.2f} ms\n",
+             width, kBatch, t[0], 1e3 * kBatch / t[0], bare);
+  fmt::print("  step / bare convolutions   {:.3f}   (floor 1, wanted <= {})\n", t[0] / bare,
+             width == 1 ? 1.3 : 1.6);
+  fmt::print("  with loader / resident     {:.3f}   (floor 1, wanted <= 1.05)\n", t[1] / t[0]);
+  if (with_memory) {
+    fmt::print("  peak memory / formula      {:.3f}   ({:.0f} / {:.0f} MiB, wanted <= 1.2)\n",
+               resident / formula, resident / (1 << 20), formula / (1 << 20));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int rounds = argc > 1 ? std::stoi(argv[1]) : 10;
+  const Machine m = this_machine();
+  fmt::print("{}, {} threads, {}, oneDNN {}\n", m.cpu, m.threads, m.isa, m.onednn);
+  run(1, rounds, true);
+  run(0.25, 2 * rounds, false);
+}

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "kernels/error.h"
 #include "models/summary.h"
 #include "models/zoo.h"
 #include "tests/random_architecture.h"
@@ -216,6 +217,12 @@ TEST(Counters, BytesOfAPlainNet) {
   EXPECT_EQ(count(arch).peak_activation_bytes, 4 * (40 * 16 + 64)) << "the input counts";
 }
 
+TEST(Counters, DropoutAndFlattenPassTheirValueOn) {
+  Architecture arch{.name = "hand", .channels = 4, .resolution = 5, .classes = 3};
+  arch.layers = {Dropout{}, Flatten{}, Linear{.name = "fc"}};
+  EXPECT_EQ(count(arch).peak_activation_bytes, 4 * (4 * 25 + 3));
+}
+
 // The raw input of an identity block lives until the sum: x, bn1, conv1 | x, conv1, bn2 | ...
 TEST(Counters, PeakOfAResidualBlock) {
   Architecture arch{.name = "hand", .channels = 8, .resolution = 4, .classes = 3};
@@ -229,6 +236,57 @@ TEST(Counters, PeakOfAResidualBlock) {
   arch.layers[0] = BasicBlock{.name = "block", .mid = 2, .out = 16, .stride = 1};
   // Projected: x, downsample.0 and .1 come first; bn2 holds conv2, the shortcut and the result.
   EXPECT_EQ(count(arch).peak_activation_bytes, 4 * 16 * (16 + 16 + 16));
+}
+
+TEST(Specs, TextTellsEveryFieldApart) {
+  const Conv2dSpec conv{.n = 128, .c = 64, .h = 32, .w = 32, .k = 128};
+  EXPECT_EQ(conv.str(), "conv2d:f32,n128c64h32w32,k128r3s3,st1p1g1");
+  Conv2dSpec other = conv;
+  other.epilogue = Epilogue::add_relu;
+  other.pass = Pass::inference;
+  EXPECT_EQ(other.str(), conv.str() + ",add_relu,inference");
+  EXPECT_EQ(other.cost().activation_bytes - conv.cost().activation_bytes,
+            4 * conv.out_shape().numel())
+      << "the residual is read too";
+  BatchNormSpec norm{.n = 1, .c = 2, .h = 3, .w = 4, .relu = true};
+  EXPECT_EQ(norm.str(), "batchnorm:f32,n1c2h3w4,relu,eps1e-05");
+  Pool2dSpec pool{.n = 1, .c = 2, .h = 5, .w = 7};
+  EXPECT_EQ(pool.str(), "maxpool:f32,n1c2h5w7,k2st2p0");
+  EXPECT_EQ(pool.out_shape(), Shape({1, 2, 2, 3}));
+  pool.kind = PoolKind::global_avg;
+  EXPECT_EQ(pool.str(), "globalavgpool:f32,n1c2h5w7");
+  EXPECT_EQ(pool.cost().ops_thop, 2 * (5 * 7 + 1));
+}
+
+TEST(Specs, AreCheckedBeforeUse) {
+  const Conv2dSpec conv{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4};
+  EXPECT_NO_THROW(conv.validate());
+  for (auto [field, value] :
+       std::initializer_list<std::pair<std::int64_t Conv2dSpec::*, int>>{{&Conv2dSpec::n, 0},
+                                                                         {&Conv2dSpec::k, 0},
+                                                                         {&Conv2dSpec::stride, 0},
+                                                                         {&Conv2dSpec::pad, -1},
+                                                                         {&Conv2dSpec::groups, 3},
+                                                                         {&Conv2dSpec::groups, 0},
+                                                                         {&Conv2dSpec::r, 8},
+                                                                         {&Conv2dSpec::s, 8}}) {
+    Conv2dSpec bad = conv;
+    bad.*field = value;
+    EXPECT_THROW(bad.validate(), ShapeError) << bad.str();
+  }
+  const Pool2dSpec pool{.n = 1, .c = 4, .h = 5, .w = 5};
+  EXPECT_NO_THROW(pool.validate());
+  for (auto [field, value] :
+       std::initializer_list<std::pair<std::int64_t Pool2dSpec::*, int>>{{&Pool2dSpec::h, 0},
+                                                                         {&Pool2dSpec::kernel, 0},
+                                                                         {&Pool2dSpec::kernel, 6},
+                                                                         {&Pool2dSpec::stride, 0},
+                                                                         {&Pool2dSpec::pad, 2},
+                                                                         {&Pool2dSpec::pad, -1}}) {
+    Pool2dSpec bad = pool;
+    bad.*field = value;
+    EXPECT_THROW(bad.validate(), ShapeError) << bad.kernel << " " << bad.pad;
+  }
 }
 
 TEST(Summary, LayersAddUpToTheTotals) {

@@ -43,7 +43,7 @@ struct LayerKey {
 // An operation as a latency model sees it.
 struct LayerQuery {
   LayerKey key;
-  std::int64_t c_in = 1, c_out = 1;  // c_out = 1 for operations that keep their channels
+  std::int64_t c_in = 1, c_out = 0;  // c_out = 0 for operations that keep their channels
   Cost cost;
 };
 

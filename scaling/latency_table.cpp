@@ -15,7 +15,7 @@ namespace hac {
 namespace {
 
 struct Node {
-  std::int64_t c_in = 1, c_out = 1;  // multiples of the block
+  std::int64_t c_in = 1, c_out = 0;  // multiples of the block; c_out = 0 as in LayerQuery
   double ms = 0;
   double rho = 1;  // ms / surface
 };
@@ -24,7 +24,7 @@ struct Node {
 struct Entry {
   std::vector<Node> nodes;  // ordered by (c_in, c_out)
   std::vector<double> surface;
-  std::int64_t min_in = 1, max_in = 1, min_out = 1, max_out = 1;
+  std::int64_t min_in = 1, max_in = 1, min_out = 0, max_out = 0;
 };
 
 std::vector<double> features(std::int64_t c_in, std::int64_t c_out) {
@@ -69,9 +69,10 @@ double inside(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
   double weights = 0, rho = 0;
   for (const Node& node : entry.nodes) {
     if (node.c_in == c_in && node.c_out == c_out) return node.ms;
-    const double di = std::log(static_cast<double>(node.c_in) / static_cast<double>(c_in));
-    const double dn = std::log(static_cast<double>(node.c_out) / static_cast<double>(c_out));
-    const double weight = 1 / (di * di + dn * dn);
+    const double d_in = std::log(static_cast<double>(node.c_in) / static_cast<double>(c_in));
+    const double d_out =
+        c_out == 0 ? 0 : std::log(static_cast<double>(node.c_out) / static_cast<double>(c_out));
+    const double weight = 1 / (d_in * d_in + d_out * d_out);
     weights += weight;
     rho += weight * node.rho;
   }
@@ -113,7 +114,7 @@ class LatencyTable final : public LatencyModel {
     const auto it = entries_.find(layer.key);
     if (it == entries_.end()) return layer.key.folded;
     const Entry& e = it->second;
-    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = rounded_out(layer.c_out);
+    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = round_up(layer.c_out, block_);
     return c_in >= e.min_in && c_in <= e.max_in && c_out >= e.min_out && c_out <= e.max_out;
   }
 
@@ -144,17 +145,15 @@ class LatencyTable final : public LatencyModel {
   }
 
   void set_scale(double scale) { scale_ = scale; }
-  // 1 marks an operation without an output width of its own.
-  std::int64_t rounded_out(std::int64_t c) const { return c == 1 ? 1 : round_up(c, block_); }
 
  private:
   // In range by interpolation, out of range from the nearest edge by MACs.
   double at(const Entry& e, const LayerQuery& layer) const {
-    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = rounded_out(layer.c_out);
+    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = round_up(layer.c_out, block_);
     const std::int64_t near_in = std::clamp(c_in, e.min_in, e.max_in);
     const std::int64_t near_out = std::clamp(c_out, e.min_out, e.max_out);
-    const double macs = static_cast<double>(c_in) * static_cast<double>(c_out) /
-                        (static_cast<double>(near_in) * static_cast<double>(near_out));
+    double macs = static_cast<double>(c_in) / static_cast<double>(near_in);
+    if (near_out > 0) macs *= static_cast<double>(c_out) / static_cast<double>(near_out);
     return inside(e, near_in, near_out) * macs;
   }
 
@@ -190,8 +189,7 @@ LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::i
   std::map<LayerKey, std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>>> times;
   for (const TimedLayer& layer : timed_layers(timings)) {
     const LayerQuery& q = layer.query;
-    const std::int64_t c_out = q.c_out == 1 ? 1 : round_up(q.c_out, block);
-    times[q.key][{round_up(q.c_in, block), c_out}].push_back(layer.ms);
+    times[q.key][{round_up(q.c_in, block), round_up(q.c_out, block)}].push_back(layer.ms);
   }
   std::map<LayerKey, Entry> entries;
   for (const auto& [key, nodes] : times) {
@@ -235,10 +233,10 @@ LatencyModelPtr latency_table_from_json(const Json& json) {
     for (const Json& node : array_field(item, "c_in_c_out_ms", 1000000, where)) {
       const Json row{{"c_in_c_out_ms", node}};
       const std::vector<double> x = numbers_field(row, "c_in_c_out_ms", 3, where);
-      const auto channels = [&](std::size_t i) {
-        return x.size() == 3 && x[i] >= 1 && x[i] <= kMaxChannels && x[i] == std::floor(x[i]);
+      const auto channels = [&](std::size_t i, double least) {
+        return x.size() == 3 && x[i] >= least && x[i] <= kMaxChannels && x[i] == std::floor(x[i]);
       };
-      if (!channels(0) || !channels(1) || !(x[2] >= 0 && x[2] <= 1e9)) {
+      if (!channels(0, 1) || !channels(1, 0) || !(x[2] >= 0 && x[2] <= 1e9)) {
         throw ConfigError(fmt::format(
             "{} 'c_in_c_out_ms': expected rows [channels, channels, milliseconds], got {}", where,
             node.dump().substr(0, 40)));

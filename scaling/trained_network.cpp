@@ -80,7 +80,8 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   ImportanceObserver observer(epoch_steps);
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
-    throw Interrupted("interrupted; everything is saved (hint: the same command goes on from here)");
+    throw Interrupted(
+        "interrupted; everything is saved (hint: the same command goes on from here)");
   }
   TrainedNetwork n{.test = run.test};
   if (request.observe) n.importance = observer.result(model);

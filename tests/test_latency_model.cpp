@@ -1,0 +1,419 @@
+// Latency models: NNLS against brute force, the table and the regression on synthetic machines
+// whose truth is known, and the files.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "kernels/error.h"
+#include "kernels/random.h"
+#include "models/counters.h"
+#include "models/zoo.h"
+#include "scaling/latency.h"
+#include "scaling/nnls.h"
+#include "scaling/sampling.h"
+
+namespace hac {
+namespace {
+
+using Rows = std::vector<std::vector<double>>;
+
+double squares(const Rows& a, const std::vector<double>& y, const std::vector<double>& x) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    double r = -y[i];
+    for (std::size_t j = 0; j < x.size(); ++j) r += a[i][j] * x[j];
+    sum += r * r;
+  }
+  return sum;
+}
+
+// Solves the normal equations over a subset of columns by Gauss elimination with pivoting.
+std::vector<double> solve_subset(const Rows& a, const std::vector<double>& y, unsigned subset) {
+  const std::size_t n = a[0].size();
+  std::vector<std::size_t> columns;
+  for (std::size_t j = 0; j < n; ++j) {
+    if (subset >> j & 1) columns.push_back(j);
+  }
+  const std::size_t m = columns.size();
+  Rows g(m, std::vector<double>(m + 1, 0));
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (std::size_t p = 0; p < m; ++p) {
+      for (std::size_t q = 0; q < m; ++q) g[p][q] += a[i][columns[p]] * a[i][columns[q]];
+      g[p][m] += a[i][columns[p]] * y[i];
+    }
+  }
+  for (std::size_t p = 0; p < m; ++p) {
+    std::size_t pivot = p;
+    for (std::size_t q = p; q < m; ++q) {
+      if (std::abs(g[q][p]) > std::abs(g[pivot][p])) pivot = q;
+    }
+    std::swap(g[p], g[pivot]);
+    for (std::size_t q = 0; q < m; ++q) {
+      if (q == p) continue;
+      const double f = g[q][p] / g[p][p];
+      for (std::size_t c = p; c <= m; ++c) g[q][c] -= f * g[p][c];
+    }
+  }
+  std::vector<double> x(n, 0);
+  for (std::size_t p = 0; p < m; ++p) x[columns[p]] = g[p][m] / g[p][p];
+  return x;
+}
+
+TEST(Nnls, AgreesWithEverySubset) {
+  int bound = 0;  // how often a constraint binds
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Philox random{seed, 7};
+    const std::size_t n = 1 + random.below(0, 5), m = n + random.below(1, 6);
+    Rows a(m, std::vector<double>(n));
+    std::vector<double> y(m);
+    for (std::size_t i = 0; i < m; ++i) {
+      for (std::size_t j = 0; j < n; ++j) a[i][j] = random.normal(100 + i * n + j);
+      y[i] = random.normal(1000 + i);
+    }
+    double best = squares(a, y, std::vector<double>(n, 0));
+    for (unsigned subset = 1; subset < 1u << n; ++subset) {
+      const std::vector<double> x = solve_subset(a, y, subset);
+      if (std::all_of(x.begin(), x.end(), [](double v) { return v >= 0; })) {
+        best = std::min(best, squares(a, y, x));
+      }
+    }
+    const std::vector<double> x = nnls(a, y);
+    for (const double v : x) {
+      EXPECT_GE(v, 0);
+      bound += v == 0;
+    }
+    EXPECT_NEAR(squares(a, y, x), best, 1e-9 * (1 + best)) << "seed " << seed;
+  }
+  EXPECT_GT(bound, 50);
+}
+
+TEST(Nnls, DependentColumnsAndZeros) {
+  const Rows a = {{1, 2, 0}, {2, 4, 0}, {3, 6, 0}};
+  const std::vector<double> x = nnls(a, {1, 2, 3});
+  EXPECT_NEAR(x[0] + 2 * x[1], 1, 1e-12);
+  EXPECT_EQ(x[2], 0);
+  EXPECT_EQ(nnls(a, {0, 0, 0}), (std::vector<double>{0, 0, 0}));
+  EXPECT_EQ(nnls(a, {-1, -1, -1}), (std::vector<double>{0, 0, 0}));
+  EXPECT_THROW(nnls({}, {}), ConfigError);
+  EXPECT_THROW(nnls({{1, 2}, {1}}, {1, 2}), ConfigError);
+  EXPECT_THROW(nnls({{NAN}}, {1}), ConfigError);
+}
+
+// A machine: what an operation takes, and what a network adds.
+using Machine = double (*)(const LayerQuery&);
+
+double linear_machine(const LayerQuery& q) {
+  if (q.key.folded || q.key.kind == "relu" || q.key.kind == "flatten") return 0;
+  return 0.002 + 1.5e-8 * static_cast<double>(q.cost.macs) +
+         2e-8 * static_cast<double>(q.cost.weight_bytes) +
+         1e-8 * static_cast<double>(q.cost.activation_bytes);
+}
+
+// Channels cost by blocks of 16.
+double staircase_machine(const LayerQuery& q) {
+  if (q.key.folded || q.key.kind == "relu" || q.key.kind == "flatten") return 0;
+  const auto in = static_cast<double>(round_up(q.c_in, 16));
+  const auto out = static_cast<double>(round_up(q.c_out, 16));
+  return 0.003 +
+         static_cast<double>(q.key.h * q.key.w) * (1e-7 * in + 3e-7 * out + 2e-8 * in * out);
+}
+
+NetworkTiming time_on(Machine machine, const Architecture& arch, double between = 1,
+                      double noise = 0, std::uint64_t seed = 0) {
+  NetworkTiming t{.graph = lower(arch, 1)};
+  const Philox random{seed, 3};
+  for (int op = 0; op < static_cast<int>(t.graph.ops.size()); ++op) {
+    const double exact = machine(layer_query(t.graph, op));
+    if (exact == 0) continue;  // fused away: absent
+    const double ms = exact * (1 + noise * (2 * random.uniform(op) - 1));
+    t.op_ms[op] = ms;
+    t.total_ms += between * ms;
+  }
+  return t;
+}
+
+Architecture slim_vgg() {
+  const Architecture vgg = zoo("vgg11");
+  return scale_width(vgg, 0.25, 8);
+}
+
+std::vector<NetworkTiming> sampled(Machine machine, int n, std::uint64_t seed, double between = 1,
+                                   double noise = 0) {
+  const Architecture arch = slim_vgg();
+  std::vector<NetworkTiming> timings;
+  for (const auto& w : sample_widths(widths(arch), {.kind = SamplingKind::latin_hypercube,
+                                                   .samples = n,
+                                                   .low = 0.5,
+                                                   .high = 4,
+                                                   .round_to = 4,
+                                                   .seed = seed})) {
+    timings.push_back(time_on(machine, with_widths(arch, w), between, noise, timings.size()));
+  }
+  return timings;
+}
+
+TEST(LayerQuery, TakesWidthsOutOfTheKey) {
+  const Graph slim = lower(slim_vgg(), 1), wide = lower(zoo("vgg11"), 1);
+  ASSERT_EQ(slim.ops.size(), wide.ops.size());
+  for (int op = 0; op < static_cast<int>(slim.ops.size()); ++op) {
+    EXPECT_EQ(layer_query(slim, op).key, layer_query(wide, op).key) << op;
+  }
+  const LayerQuery stem = layer_query(wide, 0);
+  EXPECT_EQ(stem.c_in, 3);
+  EXPECT_EQ(stem.c_out, 64);
+  EXPECT_EQ(stem.key.str(), "conv2d:f32,n1h32w32,k3s1p1g1,bias");
+  EXPECT_EQ(stem.cost.macs, 27 * 64 * 32 * 32);
+  const LayerQuery norm = layer_query(wide, 1);
+  EXPECT_EQ(norm.key.kind, "batchnorm");
+  EXPECT_TRUE(norm.key.folded);  // VGG's batch norms fold into the convolution before them
+}
+
+// The batch norm at the input of a pre-activation block follows a sum and stays; the inner one
+// folds.
+TEST(LayerQuery, PreactivationNormsDoNotFold) {
+  const Graph g = lower(zoo("preact_resnet18"), 1);
+  int folded = 0, standing = 0;
+  for (int op = 0; op < static_cast<int>(g.ops.size()); ++op) {
+    const LayerKey key = layer_query(g, op).key;
+    if (key.kind == "batchnorm") (key.folded ? folded : standing) += 1;
+  }
+  EXPECT_EQ(folded, 9);  // eight bn2, and the first block's bn1 right behind the stem
+  EXPECT_EQ(standing, 8);
+}
+
+TEST(Table, ExactAtTheNodes) {
+  const std::vector<NetworkTiming> timings = sampled(staircase_machine, 8, 1, 1, 0.3);
+  const LatencyModelPtr model = fit_latency_table(timings, 16);
+  // Noise differs where two networks share a node, so check networks fitted alone.
+  for (const NetworkTiming& t : timings) {
+    const LatencyModelPtr alone = fit_latency_table({&t, 1}, 16);
+    for (const auto& [op, ms] : t.op_ms) {
+      EXPECT_NEAR(alone->predict(layer_query(t.graph, op)), ms, 1e-12);
+    }
+    EXPECT_NEAR(alone->predict(t.graph), t.total_ms, 1e-12);
+    EXPECT_TRUE(model->extrapolated(t.graph).empty());
+  }
+}
+
+TEST(Table, NodesSharedByNetworksAreAveraged) {
+  const Architecture arch = slim_vgg();
+  NetworkTiming a = time_on(linear_machine, arch), b = a;
+  for (auto& [op, ms] : b.op_ms) ms *= 3;
+  b.total_ms *= 3;
+  const std::vector<NetworkTiming> both = {a, b};
+  EXPECT_NEAR(fit_latency_table(both)->predict(layer_query(a.graph, 0)), 2 * a.op_ms[0] * 1.0,
+              1e-9);  // median of the ratios 1/2 and 3/2 is 1
+}
+
+TEST(Table, StaircaseInBlocksAndMonotone) {
+  const LatencyModelPtr model = fit_latency_table(sampled(staircase_machine, 10, 2), 16);
+  const Architecture arch = slim_vgg();
+  for (std::size_t l = 0; l < widths(arch).size(); ++l) {
+    double last = 0;
+    for (std::int64_t c = 1; c <= 4 * widths(arch)[l]; ++c) {
+      std::vector<std::int64_t> w = widths(arch);
+      w[l] = c;
+      const double ms = model->predict(with_widths(arch, w));
+      if (c > 1 && (c - 1) % 16 != 0) {
+        // The widths themselves are rounded up: all of a block costs the same (layers before the
+        // classifier, whose input is not channels alone, included).
+        EXPECT_EQ(ms, last) << "layer " << l << " width " << c;
+      }
+      EXPECT_GE(ms, last * (1 - 1e-9)) << "layer " << l << " width " << c;
+      last = ms;
+    }
+  }
+}
+
+TEST(Table, HeldOutNetworksOfAStaircaseMachine) {
+  const std::vector<NetworkTiming> fitted = sampled(staircase_machine, 12, 3, 1.2);
+  const std::vector<NetworkTiming> held = sampled(staircase_machine, 20, 4, 1.2);
+  const LatencyError e = prediction_error(*fit_latency_table(fitted, 16), held);
+  EXPECT_EQ(e.networks, 20);
+  EXPECT_LT(e.median, 0.01);
+  EXPECT_LT(e.worst, 0.05);
+  EXPECT_GT(e.r2, 0.99);
+}
+
+TEST(Table, NoiseStaysBounded) {
+  const std::vector<NetworkTiming> fitted = sampled(staircase_machine, 12, 5, 1.1, 0.1);
+  const std::vector<NetworkTiming> held = sampled(staircase_machine, 20, 6, 1.1);
+  EXPECT_LT(prediction_error(*fit_latency_table(fitted, 16), held).worst, 0.1);
+}
+
+TEST(Table, OutOfRangeScalesByMacsAndIsReported) {
+  const Architecture arch = slim_vgg();
+  const NetworkTiming t = time_on(staircase_machine, arch);
+  const LatencyModelPtr model = fit_latency_table({&t, 1}, 16);
+  std::vector<std::int64_t> w = widths(arch);
+  w[0] *= 4;  // 16 -> 64: the stem's output and the next layer's input leave the table
+  const Graph wide = lower(with_widths(arch, w), 1);
+  EXPECT_NEAR(model->predict(layer_query(wide, 0)), 4 * t.op_ms.at(0), 1e-12);
+  EXPECT_FALSE(model->covers(layer_query(wide, 0)));
+  const std::vector<std::string> lines = model->extrapolated(wide);
+  ASSERT_FALSE(lines.empty());
+  EXPECT_NE(lines[0].find("features.0"), std::string::npos) << lines[0];
+}
+
+TEST(Table, UnknownSizesBorrowTheMostSimilarKey) {
+  const LatencyModelPtr model = fit_latency_table(sampled(staircase_machine, 10, 7), 16);
+  const Graph large = lower(with_resolution(slim_vgg(), 40), 1);
+  const double predicted = model->predict(large);
+  const double truth = time_on(staircase_machine, with_resolution(slim_vgg(), 40)).total_ms;
+  EXPECT_NEAR(predicted / truth, 1, 0.2);
+  EXPECT_FALSE(model->extrapolated(large).empty());
+  // An untied residual network grows projections that no timed network had.
+  const Architecture res = with_resolution(zoo("preact_resnet18"), 64);
+  const NetworkTiming t = time_on(staircase_machine, res);
+  std::vector<std::int64_t> w = widths(res);
+  w[4] += 16;  // out of stage 1's second block: its shortcut becomes a 1x1 convolution
+  const LatencyModelPtr resnet = fit_latency_table({&t, 1}, 16);
+  EXPECT_GT(resnet->predict(with_widths(res, w)), resnet->predict(res));
+}
+
+TEST(Table, RefusesAKindThatWasNeverTimed) {
+  const LatencyModelPtr model = fit_latency_table(sampled(staircase_machine, 5, 8), 16);
+  EXPECT_THROW(model->predict(zoo("preact_resnet18")), ConfigError);  // adds
+}
+
+TEST(Regression, RecoversALinearMachine) {
+  const LatencyModelPtr model = fit_latency_regression(sampled(linear_machine, 8, 9, 1.25));
+  const LatencyError e = prediction_error(*model, sampled(linear_machine, 20, 10, 1.25));
+  EXPECT_LT(e.worst, 1e-6);
+  EXPECT_GT(e.r2, 1 - 1e-9);
+  const Graph g = lower(slim_vgg(), 1);
+  EXPECT_TRUE(model->extrapolated(g).empty());
+  EXPECT_NEAR(model->predict(layer_query(g, 0)), 1.25 * linear_machine(layer_query(g, 0)), 1e-8);
+  EXPECT_THROW(model->predict(zoo("preact_resnet18")), ConfigError);
+}
+
+TEST(Regression, NeverNegative) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const LatencyModelPtr model = fit_latency_regression(sampled(linear_machine, 6, seed, 1, 0.9));
+    for (const double w : {0.05, 1.0, 8.0}) {
+      const Graph g = lower(scale_width(slim_vgg(), w, 1), 1);
+      for (int op = 0; op < static_cast<int>(g.ops.size()); ++op) {
+        EXPECT_GE(model->predict(layer_query(g, op)), 0) << "seed " << seed;
+      }
+    }
+  }
+}
+
+TEST(LatencyModels, CrossValidationLeavesNetworksOut) {
+  const std::vector<NetworkTiming> timings = sampled(staircase_machine, 15, 11, 1, 0.02);
+  const LatencyError table = cross_validate(LatencyModelKind::table, timings, 5, 16);
+  EXPECT_EQ(table.networks, 15);
+  // A table knows its own networks nearly by heart; others it does not.
+  EXPECT_GT(table.median, prediction_error(*fit_latency_table(timings, 16), timings).median);
+  EXPECT_LT(table.worst, 0.2);
+  EXPECT_GT(cross_validate(LatencyModelKind::regression, timings).r2, 0.8);
+  EXPECT_THROW(cross_validate(LatencyModelKind::table, {timings.data(), 3}, 5), ConfigError);
+  EXPECT_THROW(cross_validate(LatencyModelKind::table, timings, 1), ConfigError);
+}
+
+TEST(LatencyModels, ErrorsAreWhatTheySay) {
+  class Fixed final : public LatencyModel {
+   public:
+    double predict(const LayerQuery&) const override { return 1; }
+    bool covers(const LayerQuery&) const override { return true; }
+    std::string name() const override { return "fixed"; }
+    std::string to_json() const override { return "{}"; }
+  };
+  const Graph g = lower(slim_vgg(), 1);
+  const auto n = static_cast<double>(g.ops.size());
+  std::vector<NetworkTiming> timings(3, {.graph = g});
+  timings[0].total_ms = n;
+  timings[1].total_ms = n / 2;     // predicted twice as long
+  timings[2].total_ms = n * 1.25;  // predicted 20 % short
+  const LatencyError e = prediction_error(Fixed(), timings);
+  EXPECT_NEAR(e.median, 0.2, 1e-12);
+  EXPECT_NEAR(e.worst, 1.0, 1e-12);
+  const double mean = n * 2.75 / 3;
+  const double total =
+      std::pow(n - mean, 2) + std::pow(n / 2 - mean, 2) + std::pow(1.25 * n - mean, 2);
+  EXPECT_NEAR(e.r2, 1 - (0.25 + 0.0625) * n * n / total, 1e-12);
+}
+
+TEST(LatencyModels, RefuseBadTimings) {
+  const NetworkTiming good = time_on(linear_machine, slim_vgg());
+  for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
+    EXPECT_THROW(fit_latency(kind, {}), ConfigError);
+    for (int broken = 0; broken < 5; ++broken) {
+      NetworkTiming t = good;
+      if (broken == 0) t.op_ms[1000] = 1;
+      if (broken == 1) t.op_ms[-1] = 1;
+      if (broken == 2) t.op_ms[0] = -1;
+      if (broken == 3) t.op_ms[0] = NAN;
+      if (broken == 4) t.total_ms = 0;
+      EXPECT_THROW(fit_latency(kind, {&t, 1}), ConfigError) << broken;
+    }
+  }
+  EXPECT_THROW(fit_latency_table({&good, 1}, 0), ConfigError);
+}
+
+TEST(LatencyModels, FilesPredictTheSameBits) {
+  const std::vector<NetworkTiming> timings = sampled(staircase_machine, 9, 12, 1.1, 0.2);
+  const std::vector<NetworkTiming> others = sampled(staircase_machine, 9, 13);
+  const auto folder = std::filesystem::temp_directory_path() / "hac_test_latency_model";
+  std::filesystem::create_directories(folder);
+  for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
+    const LatencyModelPtr model = fit_latency(kind, timings, 16);
+    const std::string path = (folder / (model->name() + ".json")).string();
+    save_latency_model(*model, path);
+    const LatencyModelPtr loaded = load_latency_model(path);
+    EXPECT_EQ(loaded->name(), model->name());
+    EXPECT_EQ(loaded->to_json(), model->to_json());
+    for (const NetworkTiming& t : others) {
+      EXPECT_EQ(loaded->predict(t.graph), model->predict(t.graph));
+      EXPECT_EQ(loaded->extrapolated(t.graph), model->extrapolated(t.graph));
+    }
+  }
+  std::filesystem::remove_all(folder);
+  EXPECT_THROW(load_latency_model((folder / "absent.json").string()), IoError);
+}
+
+TEST(LatencyModels, HostileJsonIsRefused) {
+  const NetworkTiming t = time_on(linear_machine, slim_vgg());
+  const std::string table = fit_latency_table({&t, 1})->to_json();
+  const std::string line = fit_latency_regression({&t, 1})->to_json();
+  const auto with = [](std::string text, const std::string& from, const std::string& to) {
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+  };
+  ASSERT_NO_THROW(latency_model_from_json(table));
+  ASSERT_NO_THROW(latency_model_from_json(line));
+  const std::vector<std::string> bad = {
+      "",
+      "[1]",
+      "{}",
+      "{\"model\": \"oracle\"}",
+      "{\"model\": \"table\"}",
+      "{\"model\": \"regression\"}",
+      table.substr(0, table.size() - 2),
+      with(table, "\"block\": 16", "\"block\": 0"),
+      with(table, "\"scale\": ", "\"scale\": -"),
+      with(table, "\"layers\": [", "\"layers\": [1,"),
+      with(table, "\"stride\": 1", "\"stride\": 0"),
+      with(table, "\"h\": ", "\"h\": -"),
+      with(table, "\"groups\": 1", "\"groups\": 1e9"),
+      with(table, "\"folded\": ", "\"folded\": \"no\", \"f\": "),
+      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16, 16], "),
+      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[0, 16, 1], "),
+      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16.5, 16, 1], "),
+      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16, 16, -1], "),
+      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16, 1e300, 1], "),
+      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [], \"x\": ["),
+      with(line, "\"kinds\": {", "\"kinds\": {\"x\": [1, 2, 3],"),
+      with(line, "\"kinds\": {", "\"kinds\": {\"x\": [1, 2, 3, -4],"),
+      with(line, "\"kinds\": {", "\"kinds\": [1], \"y\": {"),
+      with(line, "\"scale\"", "\"scales\"")};
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    EXPECT_THROW(latency_model_from_json(bad[i]), ConfigError) << "case " << i;
+  }
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,282 @@
+// Compound formulas, the alpha search, the methods compared with, and utilization.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "kernels/error.h"
+#include "models/counters.h"
+#include "models/zoo.h"
+#include "scaling/alpha.h"
+#include "scaling/compound.h"
+#include "scaling/methods/depth.h"
+#include "scaling/methods/resolution.h"
+#include "scaling/methods/uniform_width.h"
+#include "scaling/utilization.h"
+
+namespace hac {
+namespace {
+
+// Latency by MACs alone: 1 ms for 100 M.
+class MacsLatency final : public LatencyModel {
+ public:
+  double predict(const LayerQuery& q) const override {
+    return 1e-8 * static_cast<double>(q.cost.macs);
+  }
+  bool covers(const LayerQuery&) const override { return true; }
+  std::string name() const override { return "macs"; }
+  std::string to_json() const override { return "{}"; }
+  using LatencyModel::predict;
+};
+
+const MacsLatency kModel;
+
+TEST(Compound, Goldens) {
+  const CompoundFactors tan = tan_factors(0.7);
+  EXPECT_NEAR(tan.d, 1.1361, 5e-5);
+  EXPECT_NEAR(tan.w, 1.0690, 5e-5);
+  EXPECT_NEAR(tan.r, 1.1028, 5e-5);
+  EXPECT_NEAR(tan_factors(1.7).d, 1.363, 5e-4);
+  EXPECT_NEAR(tan_factors(1.7).w, 1.176, 5e-4);
+  EXPECT_NEAR(tan_factors(1.7).r, 1.268, 5e-4);
+  EXPECT_NEAR(tan_factors(1).d * std::pow(tan_factors(1).w * tan_factors(1).r, 2), 1.9203, 5e-5);
+  EXPECT_NEAR(dollar_factors(1.5).w, 1.18, 5e-3);
+  EXPECT_NEAR(dollar_factors(2).w, 1.32, 5e-3);
+  EXPECT_NEAR(dollar_factors(4).w, 1.74, 5e-3);
+  EXPECT_NEAR(dollar_factors(2).d, std::pow(2, 0.1), 1e-12);
+  EXPECT_NEAR(dollar_factors(2).r, std::pow(2, 0.05), 1e-12);
+}
+
+TEST(Compound, SpendsExactlyS) {
+  for (const double s : {1.0, 1.5, 2.0, 4.0, 16.62}) {
+    for (const double alpha : {0.0, 0.1, 1.0 / 3, 0.5, 0.8, 1.0}) {
+      for (const CompoundFactors& f : {hacscale_factors(s, alpha), dollar_factors(s, alpha)}) {
+        EXPECT_NEAR(f.d * f.w * f.w * f.r * f.r, s, 1e-12 * s);
+      }
+      EXPECT_EQ(hacscale_factors(s, alpha).d, 1);
+      const CompoundFactors f = dollar_factors(s, alpha);
+      EXPECT_NEAR(f.d * f.w * f.r * f.r, std::pow(s, 1 - alpha / 2), 1e-12 * s);  // activations
+    }
+  }
+  EXPECT_NEAR(hacscale_factors(4, 0.5).r, std::sqrt(2), 1e-12);
+  EXPECT_THROW(hacscale_factors(0.5, 0.5), ConfigError);
+  EXPECT_THROW(hacscale_factors(2, 1.1), ConfigError);
+  EXPECT_THROW(dollar_factors(NAN), ConfigError);
+}
+
+// Rows of Table I whose widths, depth and resolution follow from the formulas.
+TEST(Compound, RoundsToTheTable) {
+  const auto widths4 = [](double w, std::int64_t q) {
+    std::vector<std::int64_t> all;
+    for (const double c : {64, 128, 256, 512}) all.push_back(round_to(w * c, q));
+    return all;
+  };
+  using Widths = std::vector<std::int64_t>;
+  EXPECT_EQ(widths4(tan_factors(0.7).w, 2), (Widths{68, 136, 274, 548}));
+  EXPECT_EQ(static_cast<int>(224 * tan_factors(0.7).r), 247);
+  EXPECT_EQ(static_cast<int>(32 * tan_factors(1.7).r), 40);
+  EXPECT_EQ(widths4(1.18, 4), (Widths{76, 152, 304, 604}));  // Dollar, w to two decimals
+  EXPECT_EQ(widths4(1.32, 4), (Widths{84, 168, 336, 676}));
+  EXPECT_EQ(widths4(1.74, 4), (Widths{112, 224, 444, 892}));
+  EXPECT_EQ(round_to(224 * dollar_factors(1.5).r, 8), 232);
+  EXPECT_EQ(round_to(32 * dollar_factors(2).r, 8), 32);
+  EXPECT_EQ(std::lround(8 * dollar_factors(1.5).d), 8);
+  EXPECT_EQ(std::lround(8 * dollar_factors(4).d), 9);
+  EXPECT_EQ(round_to(1.18 * 64, 8), 72);  // 75.52, Zagoruyko tight
+  EXPECT_EQ(round_to(12, 8), 16);         // halves up
+  EXPECT_EQ(round_to(1, 8), 8);           // at least one multiple
+}
+
+TEST(AlphaCandidates, DistinctResolutionsWithMacsOnTarget) {
+  const Architecture vgg = zoo("vgg11");
+  const double s = 3;
+  const AlphaCandidates found = alpha_candidates(vgg, s, kModel);
+  ASSERT_GE(found.candidates.size(), 4u);
+  EXPECT_TRUE(found.note.empty());
+  std::set<std::int64_t> resolutions;
+  const double target = s * static_cast<double>(count(vgg).macs);
+  for (const AlphaCandidate& c : found.candidates) {
+    EXPECT_EQ(c.resolution % 4, 0);
+    EXPECT_TRUE(resolutions.insert(c.resolution).second);
+    EXPECT_EQ(c.arch.resolution, c.resolution);
+    EXPECT_NEAR(std::pow(s, c.alpha / 2) * 32, static_cast<double>(c.resolution), 1e-9);
+    EXPECT_EQ(c.macs, count(c.arch).macs);
+    EXPECT_EQ(c.params, count(c.arch).params);
+    EXPECT_NEAR(c.latency_ms, 1e-8 * static_cast<double>(c.macs), 1e-9);
+    // No other width is closer to the target.
+    const double off = std::abs(static_cast<double>(c.macs) - target);
+    for (double w = 1; w < 3; w += 0.003) {
+      const Architecture other = scale_width(with_resolution(vgg, c.resolution), w, 8);
+      EXPECT_GE(std::abs(static_cast<double>(count(other).macs) - target), off) << w;
+    }
+  }
+}
+
+TEST(AlphaCandidates, LargeInputsUseTheTotalStride) {
+  const Architecture resnet = zoo("preact_resnet18");
+  for (const AlphaCandidate& c : alpha_candidates(resnet, 2, kModel).candidates) {
+    EXPECT_EQ(c.resolution % 32, 0);
+  }
+}
+
+TEST(AlphaCandidates, UnwidenedNetworksAboveTheLimitAreDropped) {
+  const Architecture vgg = zoo("vgg11");
+  const AlphaCandidates all = alpha_candidates(vgg, 4, kModel);
+  AlphaOptions options{.latency_ms = all.candidates[1].unwidened_latency_ms};
+  const AlphaCandidates some = alpha_candidates(vgg, 4, kModel, options);
+  EXPECT_LT(some.candidates.size(), all.candidates.size());
+  EXPECT_NE(some.note, "");
+  for (const AlphaCandidate& c : some.candidates) {
+    EXPECT_LE(c.unwidened_latency_ms, options.latency_ms);
+  }
+  // Nothing of the grid fits: the largest resolution that does, found by hand.
+  options.grid = {0.9};
+  options.resolution_multiple = 1;
+  const AlphaCandidates one = alpha_candidates(vgg, 4, kModel, options);
+  ASSERT_EQ(one.candidates.size(), 1u);
+  std::int64_t largest = 32;
+  for (std::int64_t r = 32; r < 100; ++r) {
+    if (kModel.predict(with_resolution(vgg, r)) <= options.latency_ms) largest = r;
+  }
+  EXPECT_EQ(one.candidates[0].resolution, largest);
+  EXPECT_NE(one.note.find(std::to_string(largest)), std::string::npos) << one.note;
+  options.latency_ms = 1e-3;
+  EXPECT_THROW(alpha_candidates(vgg, 4, kModel, options), ConfigError);
+}
+
+TEST(AlphaCandidates, LargestGrowthMeetsTheLimit) {
+  const Architecture vgg = zoo("vgg11");
+  for (const double alpha : {0.0, 0.5, 1.0}) {
+    const AlphaOptions options{.latency_ms = 3 * kModel.predict(vgg)};
+    const double s = largest_growth(vgg, alpha, kModel, options);
+    EXPECT_GT(s, 2);
+    EXPECT_LE(kModel.predict(uniform_compound(vgg, s, alpha, options)), options.latency_ms);
+    EXPECT_GT(kModel.predict(uniform_compound(vgg, s * 1.002, alpha, options)), options.latency_ms);
+  }
+  EXPECT_THROW(largest_growth(vgg, 0.5, kModel, {}), ConfigError);
+  EXPECT_EQ(largest_growth(vgg, 0.5, kModel, {.latency_ms = 1e-3}), 1);
+}
+
+TEST(Interval, StudentAndBinomial) {
+  const std::vector<double> three = {1, 2, 3};
+  EXPECT_NEAR(interval95(three).mean, 2, 1e-15);
+  EXPECT_NEAR(interval95(three).half_width, 4.303 / std::sqrt(3), 1e-12);
+  const std::vector<double> one = {0.9};
+  EXPECT_TRUE(std::isinf(interval95(one).half_width));
+  EXPECT_NEAR(interval95(0.9, 10000).half_width, 0.00588, 1e-12);
+  EXPECT_THROW(interval95(std::vector<double>{}), ConfigError);
+  EXPECT_THROW(interval95(0.5, 0), ConfigError);
+}
+
+TEST(ChooseAlpha, AccuracyDecidesAndTiesGoToTheFastest) {
+  const std::vector<ScoredAlpha> clear = {
+      {.2, 1, {.80, .01}}, {.5, 3, {.90, .01}}, {.8, 2, {.85, .01}}};
+  EXPECT_EQ(choose_alpha(clear).index, 1u);
+  EXPECT_EQ(choose_alpha(clear).tied, (std::vector<std::size_t>{1}));
+  const std::vector<ScoredAlpha> tied = {
+      {.2, 1, {.80, .01}}, {.5, 3, {.90, .02}}, {.8, 2, {.87, .02}}};
+  EXPECT_EQ(choose_alpha(tied).index, 2u);
+  EXPECT_EQ(choose_alpha(tied).tied, (std::vector<std::size_t>{1, 2}));
+  EXPECT_THROW(choose_alpha({}), ConfigError);
+}
+
+TEST(ChooseAlpha, ParabolaThroughTheBestThree) {
+  const auto point = [](double alpha) {
+    return ScoredAlpha{alpha, 1, {.9 - 0.3 * (alpha - .43) * (alpha - .43), .001}};
+  };
+  const std::vector<ScoredAlpha> points = {point(.1), point(.3), point(.5), point(.7), point(.9)};
+  ASSERT_TRUE(choose_alpha(points).peak.has_value());
+  EXPECT_NEAR(*choose_alpha(points).peak, .43, 1e-9);
+  const std::vector<ScoredAlpha> rising = {
+      {.1, 1, {.1, 0}}, {.5, 1, {.3, 0}}, {.9, 1, {.9, 0}}};  // convex
+  EXPECT_FALSE(choose_alpha(rising).peak.has_value());
+  const std::vector<ScoredAlpha> two = {point(.1), point(.3)};
+  EXPECT_FALSE(choose_alpha(two).peak.has_value());
+}
+
+TEST(Methods, TakeAsMuchAsTheBudgetAllows) {
+  const Architecture vgg = zoo("vgg11");
+  const Budget budget{.latency_ms = 2.5 * kModel.predict(vgg)};
+  const ScaledNetwork width = scale_uniform_width(vgg, kModel, budget);
+  const ScaledNetwork resolution = scale_resolution_to(vgg, kModel, budget);
+  const ScaledNetwork depth = scale_depth_to(vgg, kModel, budget);
+  for (const ScaledNetwork& n : {width, resolution, depth}) {
+    EXPECT_TRUE(n.feasible);
+    EXPECT_GT(n.parameter, 1) << n.method;
+    EXPECT_EQ(n.latency_ms, kModel.predict(n.arch));
+    EXPECT_LE(n.latency_ms, budget.latency_ms) << n.method;
+    EXPECT_EQ(n.params, count(n.arch).params);
+  }
+  const Architecture wider = scale_width(vgg, width.parameter + 8.0 / 512, 8);
+  EXPECT_GT(kModel.predict(wider), budget.latency_ms);
+  EXPECT_EQ(resolution.params, count(vgg).params);
+  EXPECT_GT(kModel.predict(with_resolution(vgg, resolution.arch.resolution + 4)),
+            budget.latency_ms);
+  EXPECT_EQ(widths(resolution.arch), widths(vgg));
+  EXPECT_GT(widths(depth.arch).size(), widths(vgg).size());
+}
+
+TEST(Methods, ParametersBindTooAndInfeasibleBaselinesStay) {
+  const Architecture vgg = zoo("vgg11");
+  const double params = 1.3 * static_cast<double>(count(vgg).params);
+  const ScaledNetwork width = scale_uniform_width(vgg, kModel, {.params = params});
+  EXPECT_LE(static_cast<double>(width.params), params);
+  EXPECT_GT(static_cast<double>(width.params), 1.2 * static_cast<double>(count(vgg).params));
+  const ScaledNetwork none = scale_uniform_width(vgg, kModel, {.latency_ms = 1e-3});
+  EXPECT_FALSE(none.feasible);
+  EXPECT_EQ(none.arch, vgg);
+  EXPECT_EQ(none.parameter, 1);
+}
+
+// VGG11 at w = 2 takes 3.98 times the MACs: its stem and classifier grow as w alone.
+TEST(Methods, KnownNetworksAreHit) {
+  const Architecture vgg = zoo("vgg11");
+  const Architecture twice = scale_width(vgg, 2, 8);
+  const ScaledNetwork width =
+      scale_uniform_width(vgg, kModel, {.latency_ms = kModel.predict(twice) * (1 + 1e-12)});
+  EXPECT_EQ(width.arch, twice);
+  EXPECT_EQ(width.parameter, 2);
+  const ScaledNetwork resolution = scale_resolution_to(
+      vgg, kModel, {.latency_ms = kModel.predict(with_resolution(vgg, 48)) * (1 + 1e-12)});
+  EXPECT_EQ(resolution.arch.resolution, 48);
+  EXPECT_EQ(resolution.parameter, 1.5);
+}
+
+TEST(Utilization, IsOperationsOverTime) {
+  EXPECT_NEAR(utilization_gmacs(1735220000, 13.66), 127.03, 5e-3);  // Table I, ResNet18
+  EXPECT_NEAR(peak_fraction(50, 200), .25, 1e-15);
+  EXPECT_THROW(utilization_gmacs(1, 0), ConfigError);
+  EXPECT_THROW(peak_fraction(1, NAN), ConfigError);
+}
+
+TEST(Utilization, SweepGrowsOneDimensionAtATime) {
+  const Architecture vgg = zoo("vgg11");
+  std::set<std::string> dimensions;
+  std::string last;
+  std::int64_t macs = 0;
+  for (const SweepPoint& p : utilization_sweep(vgg)) {
+    dimensions.insert(p.dimension);
+    if (p.dimension != last) {
+      EXPECT_EQ(p.arch, vgg);
+      macs = 0;
+    }
+    last = p.dimension;
+    EXPECT_GT(p.macs, macs) << p.dimension << " " << p.factor;
+    macs = p.macs;
+    EXPECT_EQ(p.macs, count(p.arch).macs);
+    if (p.dimension != "resolution") {
+      EXPECT_EQ(p.arch.resolution, 32);
+    }
+    if (p.dimension != "width") {
+      EXPECT_EQ(widths(p.arch)[0], 64);
+    }
+    if (p.dimension != "depth") {
+      EXPECT_EQ(blocks(p.arch), blocks(vgg));
+    }
+  }
+  EXPECT_EQ(dimensions, (std::set<std::string>{"width", "depth", "resolution"}));
+}
+
+}  // namespace
+}  // namespace hac

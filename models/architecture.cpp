@@ -11,7 +11,7 @@
 namespace hac {
 namespace {
 
-// Calls f(width, index of the layer, suffix of the name) for every scalable width, in order.
+// Calls f(width, name of its convolution) for every scalable width, in order.
 template <class Arch, class F>
 void for_each_width(Arch& arch, F&& f) {
   for (auto& layer : arch.layers) {

@@ -94,8 +94,8 @@ Architecture architecture_from_json(const std::string& text);
 Architecture load_architecture(const std::string& path);  // IoError, ConfigError
 void save_architecture(const Architecture& arch, const std::string& path);
 
-// The scalable widths in order of execution: the stem and every 3x3 convolution (8 for VGG11, 17
-// for ResNet18). Projections follow their ends; the classifier is not one.
+// The scalable widths in order of execution: of every Conv layer, and mid and out of every block (8
+// for VGG11, 17 for ResNet18). Projections follow their ends; the classifier is not one.
 std::vector<std::int64_t> widths(const Architecture& arch);
 // Name of the convolution that each width belongs to ("features.0", "layer1.0.conv1").
 std::vector<std::string> width_names(const Architecture& arch);

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "kernels/error.h"
 #include "models/fields.h"
 #include "models/graph.h"

@@ -1,1 +1,118 @@
-int main() { return 0; }
+// The program: parses the command line, runs one verb, and turns every error into one line on
+// stderr and an exit code: 0 ok, 1 failed, 2 bad usage or config, 3 device or memory, 130
+// interrupted.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <new>
+
+#include "engine/text.h"
+#include "kernels/error.h"
+#include "tools/commands.h"
+
+namespace {
+
+std::string shell_quoted(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("-_./:=,+@%").find(c) != std::string_view::npos;
+  });
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string command_of(int argc, char** argv) {
+  std::string command = "hacscale";
+  for (int i = 1; i < argc; ++i) command += " " + shell_quoted(argv[i]);
+  return command;
+}
+
+// One line, whatever file names and messages hold.
+int fail(const std::string& who, std::string message, int code) {
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
+  }
+  while (!message.empty() && message.back() == ' ') message.pop_back();
+  fmt::print(stderr, "{}: {}\n", who, message);
+  return code;
+}
+
+// The word that CLI11 did not expect, with the nearest one that it would have.
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
+  const auto verbs = app.get_subcommands();
+  const CLI::App& verb = verbs.empty() ? app : *verbs[0];
+  const std::vector<std::string> extra = verbs.empty() ? app.remaining() : verb.remaining();
+  std::string hint = verbs.empty() ? "hacscale --help" : "hacscale " + verb.get_name() + " --help";
+  if (extra.empty()) return fmt::format("{} (hint: {})", error.what(), hint);
+  const std::string word = extra[0].substr(0, extra[0].find('='));
+  if (!word.starts_with("-")) {
+    return fmt::format("argument '{}': expected none (hint: {})", word, hint);
+  }
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return fmt::format("option '{}': unknown (hint: did you mean {}? see {})", word,
+                     hac::nearest(word, names), hint);
+}
+
+void require_verb(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first.starts_with("-") || std::count(names.begin(), names.end(), first)) return;
+  throw hac::ConfigError(fmt::format(
+      "command '{}': expected one of {} (hint: {})", first.substr(0, 60), fmt::join(names, ", "),
+      first.empty() ? "hacscale --help" : "did you mean " + hac::nearest(first, names) + "?"));
+}
+
+void add_verbs(CLI::App& app, const std::string& command) {
+  app.set_version_flag("--version", "hacscale " HAC_VERSION);
+  app.set_help_flag("--help,-h", "print this help");
+  app.option_defaults()->always_capture_default();
+  app.require_subcommand(1);
+  app.footer(
+      "Results go to stdout, messages to stderr. Exit codes: 0 ok, 1 failed, 2 bad usage or\n"
+      "config, 3 device or memory, 130 interrupted.\n"
+      "Start with: hacscale run quick --out quick");
+  for (auto* add :
+       {hac::add_run, hac::add_train, hac::add_eval, hac::add_infer, hac::add_summary,
+        hac::add_profile, hac::add_importance, hac::add_scale, hac::add_report, hac::add_doctor}) {
+    add(app, command);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error to report, not a death
+  const std::string command = command_of(argc, argv);
+  CLI::App app{"Train, measure and scale convolutional networks (HACScale).", "hacscale"};
+  add_verbs(app, command);
+  const auto who = [&] {
+    const auto verbs = app.get_subcommands();
+    return verbs.empty() ? std::string("hacscale") : "hacscale " + verbs[0]->get_name();
+  };
+  try {
+    require_verb(app, argc, argv);
+    app.parse(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+      return fail(who(), "stdout: the result cannot be written", 1);
+    }
+    return 0;
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    return fail(who(), usage_message(app, e), 2);
+  } catch (const hac::Error& e) {
+    return fail(who(), e.what(), e.exit_code());
+  } catch (const std::bad_alloc&) {
+    return fail(who(), "memory: none left", 3);
+  } catch (const std::exception& e) {
+    return fail(who(), e.what(), 1);
+  }
+}

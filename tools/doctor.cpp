@@ -1,0 +1,122 @@
+// hacscale doctor: what was built, what this machine can do, what is found.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "data/datasets.h"
+#include "kernels/context.h"
+#include "kernels/error.h"
+#include "kernels/machine.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  MachineOptions machine;
+  bool json = false;
+};
+
+using Json = nlohmann::ordered_json;
+
+// Sets with a default place; the others need a folder or no file at all.
+Json find_data() {
+  Json found = Json::object();
+  for (const char* name : {"fashion-mnist", "cifar10", "cifar100"}) {
+    try {
+      const DataSplit split = open_data({.name = name});
+      found[name] = {{"found", true}, {"train", split.train->size()}, {"test", split.test->size()}};
+    } catch (const Error& e) {
+      found[name] = {{"found", false}, {"why", e.what()}};
+    }
+  }
+  return found;
+}
+
+Json writable_folders() {
+  Json folders = Json::object();
+  std::error_code ignored;
+  for (const auto& path :
+       {std::filesystem::current_path(ignored), std::filesystem::temp_directory_path(ignored)}) {
+    folders[path.string()] = ::access(path.c_str(), W_OK | X_OK) == 0;
+  }
+  return folders;
+}
+
+Json examine(const Options& o) {
+  start(o.machine);
+  const Machine m = this_machine();
+  return {
+      {"version", HAC_VERSION},
+      {"devices", {"cpu"}},
+      {"cuda", "not built"},
+      {"cpu", m.cpu},
+      {"isa", m.isa},
+      {"cores", m.cores},
+      {"threads", num_threads()},
+      {"memory_bytes", m.memory_bytes},
+      {"peak_gmacs_per_s", measure_peak_gmacs()},
+      {"bandwidth_gb_per_s", measure_bandwidth_gbs()},
+      {"libraries",
+       {{"oneDNN", m.onednn},
+        {"OpenMP", fmt::format("{}", _OPENMP)},
+        {"fmt", fmt::format("{}", FMT_VERSION)},
+        {"CLI11", CLI11_VERSION},
+        {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
+                                      NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)}}},
+      {"compiler", m.compiler},
+      {"data", find_data()},
+      {"writable", writable_folders()}};
+}
+
+void print_text(const Json& j) {
+  Rows rows{
+      {"hacscale",
+       fmt::format("{}, {}", j["version"].get<std::string>(), j["compiler"].get<std::string>())},
+      {"devices", "cpu (this version has no CUDA part)"},
+      {"cpu", fmt::format("{}, {} cores, {} threads used", j["cpu"].get<std::string>(),
+                          j["cores"].get<int>(), j["threads"].get<int>())},
+      {"isa", j["isa"].get<std::string>()},
+      {"memory", fmt::format("{:.1f} GiB", j["memory_bytes"].get<double>() / (1 << 30))},
+      {"peak", fmt::format("{:.1f} GMAC/s, f32, measured", j["peak_gmacs_per_s"].get<double>())},
+      {"bandwidth",
+       fmt::format("{:.1f} GB/s read, measured", j["bandwidth_gb_per_s"].get<double>())}};
+  for (const auto& [name, version] : j["libraries"].items()) {
+    rows.push_back({name, version.get<std::string>()});
+  }
+  for (const auto& [name, set] : j["data"].items()) {
+    rows.push_back({name, set["found"].get<bool>()
+                              ? fmt::format("{} training, {} test images", set["train"].get<int>(),
+                                            set["test"].get<int>())
+                              : "not found: " + set["why"].get<std::string>()});
+  }
+  for (const auto& [path, writable] : j["writable"].items()) {
+    rows.push_back({path, writable.get<bool>() ? "writable" : "not writable"});
+  }
+  print_rows(stdout, rows);
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("doctor", "What is built, found and measured here");
+  const auto o = std::make_shared<Options>();
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer("Example: hacscale doctor");
+  verb->callback([o] {
+    const Json j = examine(*o);
+    if (o->json) {
+      fmt::print("{}\n", j.dump(2));
+    } else {
+      print_text(j);
+    }
+  });
+}
+
+}  // namespace hac

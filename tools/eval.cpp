@@ -1,0 +1,89 @@
+// hacscale eval: a checkpoint on the test set.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "models/checkpoint.h"
+#include "models/train.h"
+#include "scaling/alpha.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  std::string checkpoint;
+  ModelOptions model{.model = ""};
+  DataConfig data{.name = ""};
+  MachineOptions machine;
+  std::int64_t batch = 256;
+  bool json = false;
+};
+
+// The set that the checkpoint was trained on, unless another is named.
+DataConfig data_for(const Options& o) {
+  DataConfig data = o.data;
+  if (!data.name.empty()) return data;
+  const Preprocessing p = checkpoint_preprocessing(o.checkpoint);
+  data.name = p.data;
+  const bool sized = p.data == "synthetic" || p.data.starts_with("imagefolder");
+  if (sized && data.resolution == 0) data.resolution = p.resolution;
+  if (p.data == "synthetic") data.classes = std::ssize(p.classes);
+  return data;
+}
+
+void eval(const Options& o) {
+  const Device device = start(o.machine);
+  const DataConfig config = data_for(o);
+  const DataSplit data = open_data(config);
+  const bool named = !o.model.model.empty();
+  Model model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint), 0,
+              device);
+  load_weights(o.checkpoint, model);
+  const EvalResult r = evaluate(model, data.test, o.batch);
+  const double half = interval95(r.top1, r.images).half_width;
+  if (o.json) {
+    const nlohmann::ordered_json j{{"checkpoint", o.checkpoint},
+                                   {"model", model.arch().name},
+                                   {"data", config.name},
+                                   {"images", r.images},
+                                   {"loss", r.loss},
+                                   {"top1", r.top1},
+                                   {"top1_interval95", half},
+                                   {"top5", r.top5}};
+    fmt::print("{}\n", j.dump(2));
+    return;
+  }
+  print_rows(stdout, {{"model", model.arch().name},
+                      {"data", fmt::format("{}, {} test images", config.name, r.images)},
+                      {"loss", fmt::format("{:.4f}", r.loss)},
+                      {"top-1", percent(r.top1, half) + " (95 %)"},
+                      {"top-5", fmt::format("{:.2f} %", 100 * r.top5)}});
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("eval", "Accuracy of a checkpoint on a test set");
+  const auto o = std::make_shared<Options>();
+  verb->add_option("checkpoint,--checkpoint", o->checkpoint, "safetensors with PyTorch names")
+      ->required();
+  add_model_flags(*verb, o->model);
+  add_data_options(*verb, o->data);
+  verb->add_option("--batch", o->batch, "images a step")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536));
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer(
+      "Example: hacscale eval runs/a/best.safetensors\n"
+      "The data set and the network are those of the training unless --data or --model say "
+      "otherwise.");
+  verb->callback([o] { eval(*o); });
+}
+
+}  // namespace hac

@@ -1,0 +1,130 @@
+// hacscale infer: what a trained network sees in image files.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "data/decode.h"
+#include "data/transform.h"
+#include "kernels/error.h"
+#include "models/checkpoint.h"
+#include "models/deploy.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  std::string checkpoint;
+  std::vector<std::string> files;
+  MachineOptions machine;
+  std::size_t top = 5;
+  bool json = false;
+};
+
+struct Guess {
+  std::string name;
+  std::size_t index = 0;
+  double probability = 0;
+};
+
+// The classes of highest probability, best first.
+std::vector<Guess> best_guesses(const Tensor& logits, const std::vector<std::string>& classes,
+                                std::size_t top) {
+  const float* scores = logits.as<float>();
+  const std::size_t n = classes.size();
+  const double most = *std::max_element(scores, scores + n);
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += std::exp(scores[i] - most);
+  std::vector<std::size_t> order(n);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  std::vector<Guess> guesses;
+  for (std::size_t k = 0; k < std::min(top, n); ++k) {
+    const std::size_t i = order[k];
+    guesses.push_back({classes[i], i, std::exp(scores[i] - most) / sum});
+  }
+  return guesses;
+}
+
+// As the training saw its images: the native size of the set, then the network's.
+Tensor network_input(const std::string& path, const Preprocessing& p, std::int64_t resolution) {
+  const Sample image = fit(read_image(path), p.channels, p.resolution);
+  const Tensor input = Tensor::empty({1, p.channels, resolution, resolution});
+  InputTransform::Scratch scratch;
+  const InputTransform transform(p.channels, p.resolution, resolution, p.normalization);
+  transform(image, {}, input.as<float>(), scratch);
+  return input;
+}
+
+nlohmann::ordered_json json_of(const std::string& file, const std::vector<Guess>& guesses) {
+  nlohmann::ordered_json top = nlohmann::ordered_json::array();
+  for (const Guess& g : guesses) {
+    top.push_back({{"class", g.name}, {"index", g.index}, {"probability", g.probability}});
+  }
+  return {{"image", file}, {"top", top}};
+}
+
+std::string text_of(const std::string& file, const std::vector<Guess>& guesses) {
+  std::string text = file + "\n";
+  for (const Guess& g : guesses) {
+    text += fmt::format("  {:6.2f} %  {}\n", 100 * g.probability, g.name);
+  }
+  return text;
+}
+
+void infer(Options o) {
+  if (o.checkpoint.empty() && !o.files.empty()) {
+    o.checkpoint = o.files[0];
+    o.files.erase(o.files.begin());
+  }
+  if (o.checkpoint.empty() || o.files.empty()) {
+    throw ConfigError("arguments: expected CHECKPOINT IMAGE..., got " +
+                      std::string(o.checkpoint.empty() ? "neither" : "no image"));
+  }
+  const Device device = start(o.machine);
+  const Preprocessing p = checkpoint_preprocessing(o.checkpoint);
+  Model model(checkpoint_architecture(o.checkpoint), 0, device);
+  const Architecture& arch = model.arch();
+  if (arch.channels != p.channels || arch.classes != std::ssize(p.classes)) {
+    throw IoError(
+        fmt::format("checkpoint '{}': its network has {} channels and {} classes, its "
+                    "preprocessing {} and {}",
+                    o.checkpoint, arch.channels, arch.classes, p.channels, p.classes.size()));
+  }
+  load_weights(o.checkpoint, model);
+  Deployment net(model);
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  std::string text;
+  for (const std::string& file : o.files) {
+    const Tensor logits = net.run(network_input(file, p, arch.resolution));
+    const std::vector<Guess> guesses = best_guesses(logits, p.classes, o.top);
+    json.push_back(json_of(file, guesses));
+    text += text_of(file, guesses);
+  }
+  fmt::print("{}", o.json ? json.dump(2) + "\n" : text);
+}
+
+}  // namespace
+
+void add_infer(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("infer", "Classify image files with a checkpoint");
+  const auto o = std::make_shared<Options>();
+  verb->add_option("files", o->files, "a checkpoint of hacscale train, then JPEG or PNG files")
+      ->type_name("CHECKPOINT IMAGE");
+  verb->add_option("--checkpoint", o->checkpoint, "the checkpoint; then all arguments are images")
+      ->type_name("FILE");
+  verb->add_option("--top", o->top, "classes an image")->type_name("N")->check(CLI::Range(1, 1000));
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer("Example: hacscale infer runs/a/best.safetensors photo.jpg");
+  verb->callback([o] { infer(*o); });
+}
+
+}  // namespace hac

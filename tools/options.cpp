@@ -1,0 +1,227 @@
+#include "tools/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <filesystem>
+
+#include "kernels/context.h"
+#include "kernels/error.h"
+#include "models/zoo.h"
+
+namespace hac {
+namespace {
+
+template <class T>
+std::vector<T> parse_list(const std::string& name, const std::string& text) {
+  std::vector<T> list;
+  const char *at = text.data(), *end = at + text.size();
+  for (;;) {
+    T value{};
+    const auto [rest, error] = std::from_chars(at, end, value);
+    if (error != std::errc{} || (rest != end && *rest != ',')) break;
+    list.push_back(value);
+    if (rest == end) return list;
+    at = rest + 1;
+  }
+  throw ConfigError(fmt::format("option '{}': expected numbers separated by commas, got '{}'", name,
+                                text.substr(0, 60)));
+}
+
+template <class T>
+CLI::Option* add_numbers(CLI::App& app, const std::string& name, std::vector<T>& list,
+                         const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name, [&list, name](const std::string& text) { list = parse_list<T>(name, text); }, help)
+      ->type_name("A,B,...");
+}
+
+}  // namespace
+
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::int64_t>& list,
+                      const std::string& help) {
+  return add_numbers(app, name, list, help);
+}
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<double>& list,
+                      const std::string& help) {
+  return add_numbers(app, name, list, help);
+}
+
+namespace {
+
+void add_model(CLI::App& app, ModelOptions& o, const char* name) {
+  const std::string names = fmt::format("{}", fmt::join(zoo_names(), ", "));
+  const char* group = "Architecture";
+  app.add_option(name, o.model, "a JSON file, or one of " + names)->group(group);
+  app.add_option("--width", o.arch.width, "multiply every width, rounded to multiples of 8")
+      ->type_name("X")
+      ->group(group);
+  add_list(app, "--widths", o.arch.widths, "the width of every convolution")->group(group);
+  add_list(app, "--blocks", o.arch.blocks, "units of each stage")->group(group);
+  app.add_option("--depth", o.arch.depth, "multiply the number of units")
+      ->type_name("X")
+      ->group(group);
+  const auto count = [&](const char* name, auto& value, const char* help) {
+    app.add_option(name, value, help)->type_name("N")->group(group);
+  };
+  count("--resolution", o.arch.resolution, "height and width of the input");
+  count("--classes", o.arch.classes, "number of outputs");
+  count("--in-channels", o.arch.in_channels, "channels of the input");
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& app, ModelOptions& o) { add_model(app, o, "model,--model"); }
+void add_model_flags(CLI::App& app, ModelOptions& o) { add_model(app, o, "--model"); }
+
+Architecture resolve(const ModelOptions& o) { return resolve(o.model, o.arch); }
+
+Architecture resolve_for(const ModelOptions& o, const Dataset& data) {
+  ArchOptions arch = o.arch;
+  const std::vector<std::string> names = zoo_names();
+  if (std::find(names.begin(), names.end(), o.model) != names.end()) {
+    if (!arch.classes) arch.classes = std::ssize(data.classes());
+    if (!arch.in_channels) arch.in_channels = data.channels();
+    if (!arch.resolution) arch.resolution = data.resolution();
+  }
+  return resolve(o.model, arch);
+}
+
+void add_data_options(CLI::App& app, DataConfig& data) {
+  const char* group = "Data";
+  app.add_option("--data", data.name,
+                 "fashion-mnist, cifar10, cifar100, imagefolder:DIR or synthetic")
+      ->type_name("SET")
+      ->group(group);
+  app.add_option("--data-dir", data.dir, "folder of its files, if not the default one")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("--data-resolution", data.resolution,
+                 "size of imagefolder (224) and synthetic (32) images")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096))
+      ->group(group);
+  const auto limit = [&](const char* name, std::int64_t& value, const char* help) {
+    app.add_option(name, value, help)->type_name("N")->check(CLI::NonNegativeNumber)->group(group);
+  };
+  limit("--limit-train", data.limit_train, "the first N, equally many of each class; 0 = all");
+  limit("--limit-test", data.limit_test, "the same of the test set");
+}
+
+namespace {
+
+void add_optimizer_options(CLI::App& app, TrainConfig& c) {
+  const char* group = "Training";
+  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
+    return app.add_option(name, value, help)->type_name(type)->group(group);
+  };
+  add("--epochs", c.epochs, "passes over the training set", "N");
+  add("--batch", c.batch, "images a step", "N");
+  add("--lr", c.schedule.lr, "learning rate", "X");
+  add("--momentum", c.sgd.momentum, "of stochastic gradient descent", "X");
+  add("--weight-decay", c.sgd.weight_decay, "on every parameter", "X");
+  app.add_flag("--nesterov", c.sgd.nesterov, "Nesterov's momentum")->group(group);
+  add("--schedule", c.schedule.kind, "of the learning rate", "NAME")
+      ->check(CLI::IsMember({"constant", "step", "exponential", "cosine"}));
+  add_list(app, "--milestones", c.schedule.milestones, "epochs where step decays (100,200,250)")
+      ->group(group);
+  add("--gamma", c.schedule.gamma, "factor at each milestone of step", "X");
+  add("--beta", c.schedule.beta, "exponential ends at beta times lr", "X");
+  add("--warmup", c.schedule.warmup, "epochs of linear warm-up", "X");
+  add("--label-smoothing", c.label_smoothing, "share of the target spread over all classes", "X");
+  add("--seed", c.seed, "of weights, order and augmentation", "N");
+}
+
+}  // namespace
+
+void add_train_options(CLI::App& app, TrainOptions& o) {
+  TrainConfig& c = o.config;
+  c.schedule.kind = "cosine";
+  add_optimizer_options(app, c);
+  const char* group = "Training";
+  app.add_option("--augment", o.augment, "standard = random crop and flip")
+      ->check(CLI::IsMember({"none", "standard"}))
+      ->group(group);
+  app.add_option("--shuffle", o.shuffle, "off = images in file order")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->group(group);
+  app.add_option("--max-steps", c.max_steps, "stop after N steps; 0 writes the initial checkpoint")
+      ->type_name("N")
+      ->default_str("")
+      ->group(group);
+  app.add_option("--init", o.init, "start from these weights (safetensors, PyTorch names)")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--save-gradients", c.save_gradients, "write the last step's gradients by name")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--out", c.out, "run directory: checkpoints, log.jsonl; default: write nothing")
+      ->type_name("DIR")
+      ->group("Run");
+  app.add_flag("--resume", c.resume, "go on from OUT/last.safetensors, if it is there")
+      ->group("Run");
+  app.add_flag("--overwrite", o.overwrite, "start anew in a folder that holds a training")
+      ->group("Run");
+  app.add_flag("--quiet", c.quiet, "print the result only")->group("Run");
+}
+
+TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
+  TrainConfig c = o.config;
+  c.augment = o.augment == "standard";
+  c.shuffle = o.shuffle == "on";
+  if (c.data.name == "synthetic" && model.arch.classes) c.data.classes = *model.arch.classes;
+  if (c.max_steps < -1) {
+    throw ConfigError(fmt::format("option '--max-steps': expected >= 0, got {}", c.max_steps));
+  }
+  if (c.resume && c.out.empty()) {
+    throw ConfigError("option '--resume': expected --out DIR with it, got none");
+  }
+  const std::string last = c.out + "/last.safetensors";
+  if (!c.out.empty() && !c.resume && !o.overwrite && std::filesystem::exists(last)) {
+    throw ConfigError(
+        fmt::format("option '--out': expected a new folder, got '{}', which holds a training "
+                    "(hint: --resume goes on with it, --overwrite starts anew)",
+                    c.out));
+  }
+  validate(c);
+  return c;
+}
+
+void add_machine_options(CLI::App& app, MachineOptions& o) {
+  app.add_option("--threads", o.threads, "0 = all cores")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->group("Machine");
+  app.add_option("--device", o.device, "cpu, cuda:0")->group("Machine");
+}
+
+Device start(const MachineOptions& o) {
+  const Device device = parse_device(o.device);
+  if (o.threads > 0) set_num_threads(o.threads);
+  Context::current(device);
+  return device;
+}
+
+void add_json_option(CLI::App& app, bool& json) {
+  app.add_flag("--json", json, "print one JSON object");
+}
+
+void print_rows(std::FILE* out, const Rows& rows) {
+  std::size_t width = 0;
+  for (const auto& [name, value] : rows) width = std::max(width, name.size());
+  for (const auto& [name, value] : rows) fmt::print(out, "{:<{}}  {}\n", name, width, value);
+}
+
+std::string grouped(std::int64_t value) {
+  std::string text = fmt::format("{}", value);
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(at, 1, ',');
+  return text;
+}
+
+std::string percent(double fraction, double half_width) {
+  return fmt::format("{:.2f} % +- {:.2f}", 100 * fraction, 100 * half_width);
+}
+
+}  // namespace hac

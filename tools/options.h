@@ -1,0 +1,74 @@
+#pragma once
+// Options that several verbs share, so that they have the same names everywhere.
+
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/datasets.h"
+#include "kernels/types.h"
+#include "models/arch_options.h"
+#include "models/train_config.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace hac {
+
+// Comma-separated numbers: --widths 64,128. ConfigError for anything else.
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::int64_t>& list,
+                      const std::string& help);
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<double>& list,
+                      const std::string& help);
+
+// MODEL [--width --widths --blocks --depth --resolution --classes --in-channels].
+struct ModelOptions {
+  std::string model = "vgg11";  // zoo name or JSON file
+  ArchOptions arch;
+};
+void add_model_options(CLI::App& app, ModelOptions& options);
+// The same where the model is no positional argument: --model and the rest.
+void add_model_flags(CLI::App& app, ModelOptions& options);
+Architecture resolve(const ModelOptions& options);
+// A zoo network takes classes, channels and resolution from the data unless they are given; a JSON
+// file says itself what it is.
+Architecture resolve_for(const ModelOptions& options, const Dataset& data);
+
+// --data --data-dir --data-resolution --limit-train --limit-test.
+void add_data_options(CLI::App& app, DataConfig& data);
+
+// --epochs --batch --lr ... --out --resume --quiet. Read by finish() into `config`.
+struct TrainOptions {
+  TrainConfig config;
+  std::string augment = "standard", shuffle = "on";
+  std::string init;  // weights to start from
+  bool overwrite = false;
+};
+void add_train_options(CLI::App& app, TrainOptions& options);
+// Checks what belongs together. Throws ConfigError: --resume without --out, an --out that holds a
+// training which would be lost.
+TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
+
+// --threads --device.
+struct MachineOptions {
+  int threads = 0;  // 0 = all cores
+  std::string device = "cpu";
+};
+void add_machine_options(CLI::App& app, MachineOptions& options);
+// Sets the threads and makes sure that the device is there. Throws ConfigError, DeviceError.
+Device start(const MachineOptions& options);
+
+void add_json_option(CLI::App& app, bool& json);
+
+// Aligned "name  value" lines.
+using Rows = std::vector<std::pair<std::string, std::string>>;
+void print_rows(std::FILE* out, const Rows& rows);
+// 9231114 -> "9,231,114".
+std::string grouped(std::int64_t value);
+// 0.9123 and a half width -> "91.23 % +- 0.55".
+std::string percent(double fraction, double half_width);
+
+}  // namespace hac

@@ -1,0 +1,43 @@
+// hacscale report: the page of a run that has ended, drawn again.
+
+#include "tools/report/report.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/file.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+constexpr std::uint64_t max_results_bytes = 1 << 28;
+
+void report(const std::string& folder, bool json) {
+  const std::string results = read_file(folder + "/results.json", max_results_bytes);
+  const std::string page = folder + "/report/index.html";
+  const std::string html = render_report(results), table = render_result_table(results);
+  make_folder(folder + "/report");
+  write_file_atomically(page, html);
+  fmt::print("{}", json ? results : table);
+  if (!json) fmt::print("\nreport: {}\n", page);
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("report", "Draw DIR/report/index.html from DIR/results.json");
+  struct Options {
+    std::string folder;
+    bool json = false;
+  };
+  const auto o = std::make_shared<Options>();
+  verb->add_option("folder", o->folder, "the --out of hacscale run")->type_name("DIR")->required();
+  add_json_option(*verb, o->json);
+  verb->footer("Example: hacscale report quick");
+  verb->callback([o] { report(o->folder, o->json); });
+}
+
+}  // namespace hac

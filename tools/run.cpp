@@ -1,0 +1,74 @@
+// hacscale run: the whole pipeline, from a recipe to a report.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/file.h"
+#include "kernels/error.h"
+#include "scaling/experiment.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+#include "tools/recipe_toml.h"
+#include "tools/report/report.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  std::string recipe, out, data_dir;
+  MachineOptions machine;
+  bool list = false, print = false, quiet = false, json = false;
+};
+
+void run(const Options& o, const std::string& command) {
+  if (o.list) {
+    for (const std::string& name : recipe_names()) fmt::print("{}\n", name);
+    return;
+  }
+  if (o.recipe.empty()) {
+    throw ConfigError(fmt::format("recipe: expected a .toml file or one of {}, got none",
+                                  fmt::join(recipe_names(), ", ")));
+  }
+  Recipe recipe = load_recipe(o.recipe);
+  if (o.print) {
+    fmt::print("{}", o.json ? to_json(recipe) + "\n" : recipe_text(o.recipe));
+    return;
+  }
+  if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
+  if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
+  start(o.machine);
+  make_folder(o.out + "/report");
+  const std::string results =
+      run_experiment(recipe, {.out = o.out, .command = command, .quiet = o.quiet});
+  const std::string page = o.out + "/report/index.html";
+  write_file_atomically(page, render_report(results));
+  fmt::print("{}", o.json ? results : render_result_table(results));
+  if (!o.json) fmt::print("\nreport: {}\n", page);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, const std::string& command) {
+  CLI::App* verb =
+      app.add_subcommand("run", "The whole of HACScale: train, search, scale, measure, report");
+  const auto o = std::make_shared<Options>();
+  verb->add_option(
+      "recipe", o->recipe,
+      "a .toml file, or a built-in recipe: " + fmt::format("{}", fmt::join(recipe_names(), ", ")));
+  verb->add_option("--out", o->out, "folder of the results; a run that was cut off goes on there")
+      ->type_name("DIR");
+  verb->add_option("--data-dir", o->data_dir, "folder of the data set, over the recipe's")
+      ->type_name("DIR");
+  verb->add_flag("--list", o->list, "name the built-in recipes");
+  verb->add_flag("--print", o->print, "print the recipe instead of running it");
+  verb->add_flag("--quiet", o->quiet, "no progress");
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer(
+      "Example: hacscale run quick --out quick\n"
+      "The same command goes on after Ctrl-C (exit code 130) or kill -9.");
+  verb->callback([o, &command] { run(*o, command); });
+}
+
+}  // namespace hac

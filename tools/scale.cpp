@@ -1,0 +1,139 @@
+// hacscale scale: Algorithm 1 on one network, from laws and a latency model to wider layers.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "engine/file.h"
+#include "kernels/error.h"
+#include "models/counters.h"
+#include "scaling/measure.h"
+#include "scaling/sampling.h"
+#include "scaling/width_scaling.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+constexpr std::uint64_t max_law_bytes = 1 << 26;
+
+struct Options {
+  ModelOptions model;
+  std::string laws, latency = "1.05x", params = "1.3x";
+  std::string policy = "rollback", gain = "plain";
+  std::string latency_model = "measure";
+  SamplingOptions sampling{
+      .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
+  WideningOptions widening;
+  std::string out;
+  MachineOptions machine;
+  bool json = false;
+};
+
+std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture& arch) {
+  std::vector<ImportanceLaw> laws;
+  try {
+    laws = laws_from_json(read_file(path, max_law_bytes));
+  } catch (const ConfigError& e) {
+    throw ConfigError(fmt::format("laws '{}': {}", path, e.what()));
+  }
+  const std::vector<std::string> names = width_names(arch);
+  bool same = laws.size() == names.size();
+  for (std::size_t l = 0; same && l < laws.size(); ++l) same = laws[l].layer == names[l];
+  if (!same) {
+    throw ConfigError(fmt::format(
+        "laws '{}': expected the {} layers of '{}' ({}, ...), got {} "
+        "({}, ...)",
+        path, names.size(), arch.name, names[0], laws.size(), laws.empty() ? "" : laws[0].layer));
+  }
+  return laws;
+}
+
+// Times the network and random widths around it, and fits the table.
+LatencyModelPtr measure_model(const Architecture& arch, const SamplingOptions& sampling) {
+  fmt::print(stderr, "measuring {} networks\n", sampling.samples + 1);
+  std::vector<NetworkTiming> timings{time_network(arch)};
+  for (const auto& sampled : sample_widths(widths(arch), sampling)) {
+    timings.push_back(time_network(with_widths(arch, sampled)));
+  }
+  const LatencyError error = cross_validate(LatencyModelKind::table, timings);
+  fmt::print(stderr, "latency table: median error {:.1f} %, worst {:.1f} % on networks left out\n",
+             100 * error.median, 100 * error.worst);
+  return fit_latency_table(timings);
+}
+
+void print_plan(const ScalingPlan& plan) {
+  const WideningResult& r = plan.result;
+  fmt::print("{:<24}  {:>6}  {:>6}  {:>7}  {}\n", "Layer", "Before", "After", "Factor", "Reason");
+  for (const LayerPlan& l : r.layers) {
+    fmt::print("{:<24}  {:>6}  {:>6}  {:>6.2f}x  {}\n", l.layer, l.before, l.after, l.factor(),
+               l.reason);
+  }
+  print_rows(stdout,
+             {{"latency", fmt::format("{:.4f} -> {:.4f} ms predicted ({:.2f}x)", r.baseline_ms,
+                                      r.latency_ms, r.latency_ms / r.baseline_ms)},
+              {"parameters",
+               fmt::format("{} -> {} ({:.2f}x)", grouped(r.baseline_params), grouped(r.params),
+                           static_cast<double>(r.params) / static_cast<double>(r.baseline_params))},
+              {"stopped by", fmt::format("{} after {} steps", to_string(r.stop), r.steps.size())}});
+}
+
+void scale(Options o) {
+  const Architecture arch = resolve(o.model);
+  o.widening.policy = parse_step_policy(o.policy);
+  o.widening.gain = parse_gain(o.gain);
+  const Limit latency = parse_latency_limit(o.latency), params = parse_params_limit(o.params);
+  const std::vector<ImportanceLaw> laws = load_laws(o.laws, arch);
+  if (!o.out.empty()) make_folder(o.out);
+  start(o.machine);
+  const LatencyModelPtr model = o.latency_model == "measure" ? measure_model(arch, o.sampling)
+                                                             : load_latency_model(o.latency_model);
+  const Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
+  const ScalingPlan plan = decide(arch, laws, *model, budget, o.widening);
+  if (!o.out.empty()) {
+    write_file_atomically(o.out + "/plan.json", to_json(plan) + "\n");
+    save_architecture(apply(plan, arch), o.out + "/architecture.json");
+    save_latency_model(*model, o.out + "/latency_model.json");
+  }
+  for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  if (o.json) {
+    fmt::print("{}\n", to_json(plan));
+  } else {
+    print_plan(plan);
+  }
+  if (!o.out.empty()) fmt::print(stderr, "next: hacscale train {}/architecture.json\n", o.out);
+}
+
+}  // namespace
+
+void add_scale(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("scale", "Widen the layers that matter, within a budget");
+  const auto o = std::make_shared<Options>();
+  add_model_options(*verb, o->model);
+  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
+    return verb->add_option(name, value, help)->type_name(type);
+  };
+  add("--laws", o->laws, "from hacscale importance --fit ... --json", "FILE")->required();
+  add("--latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms", "LIMIT");
+  add("--params", o->params, "limit: 1.3x of the baseline's, or 12.9M", "LIMIT");
+  add("--policy", o->policy, "for the step that breaks a limit", "NAME")
+      ->check(CLI::IsMember({"paper", "rollback", "fill"}));
+  add("--gain", o->gain, "importance as it is, or for its cost", "NAME")
+      ->check(CLI::IsMember({"plain", "per-latency", "per-param"}));
+  add("--stride", o->widening.stride, "kernels added in a step", "N");
+  verb->add_flag("--tie", o->widening.tie_residual, "widths of a residual stream move together");
+  add("--width-cap", o->widening.width_cap, "no layer grows beyond it", "N");
+  add("--step-cap", o->widening.step_cap, "at most so many steps", "N");
+  add("--latency-model", o->latency_model, "a saved latency_model.json, or measure", "FILE");
+  add("--networks", o->sampling.samples, "networks to measure", "N")->check(CLI::Range(5, 1000));
+  add("--out", o->out, "write plan.json, architecture.json and latency_model.json", "DIR");
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer(
+      "Example: hacscale scale vgg11 --width 0.25 --laws laws.json --latency 1.5x --out s");
+  verb->callback([o] { scale(*o); });
+}
+
+}  // namespace hac

@@ -1,0 +1,45 @@
+// hacscale summary: what a network is made of and what it costs.
+
+#include "models/summary.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/file.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::int64_t batch = 1;
+  std::string save;
+  bool json = false;
+};
+
+void summary(const Options& o) {
+  const Architecture arch = resolve(o.model);
+  const Summary s = summarize(arch, o.batch);
+  if (!o.save.empty()) save_architecture(arch, o.save);
+  fmt::print("{}", o.json ? to_json(s) : to_text(s));
+}
+
+}  // namespace
+
+void add_summary(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("summary", "Layers, parameters and operations of a network");
+  const auto o = std::make_shared<Options>();
+  add_model_options(*verb, o->model);
+  verb->add_option("--batch", o->batch, "images in the shapes shown")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536));
+  verb->add_option("--save", o->save, "write the architecture as JSON")->type_name("FILE");
+  add_json_option(*verb, o->json);
+  verb->footer("Example: hacscale summary vgg11 --width 0.25 --resolution 40");
+  verb->callback([o] { summary(*o); });
+}
+
+}  // namespace hac

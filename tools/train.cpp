@@ -1,0 +1,133 @@
+// hacscale train: one network on one data set.
+
+#include "models/train.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "kernels/context.h"
+#include "kernels/error.h"
+#include "kernels/machine.h"
+#include "models/checkpoint.h"
+#include "models/counters.h"
+#include "scaling/alpha.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  TrainOptions train;
+  MachineOptions machine;
+  bool json = false;
+};
+
+std::string schedule_text(const ScheduleConfig& s) {
+  std::string text = fmt::format("{}, lr {}", s.kind, s.lr);
+  if (s.kind == "step") {
+    text += fmt::format(", times {} at epochs {}", s.gamma, fmt::join(s.milestones, ", "));
+  }
+  if (s.kind == "exponential") text += fmt::format(", down to lr * {}", s.beta);
+  if (s.warmup > 0) text += fmt::format(", {} epochs of warm-up", s.warmup);
+  return text;
+}
+
+// Everything that was decided, before the first step.
+void print_resolved(const Options& o, const TrainConfig& c, const Architecture& arch,
+                    const DataSplit& data) {
+  const Machine machine = this_machine();
+  const Counters cost = count(arch);
+  const std::string steps =
+      c.max_steps >= 0 ? fmt::format(", at most {} steps", c.max_steps) : std::string();
+  const std::string& init = o.train.init;
+  print_rows(
+      stderr,
+      {{"device", fmt::format("{}: {}, {}, oneDNN {}", o.machine.device, machine.cpu, machine.isa,
+                              machine.onednn)},
+       {"threads", fmt::format("{}", num_threads())},
+       {"model", fmt::format("{}: {} parameters, {} MACs, input {}x{}x{}, {} classes", arch.name,
+                             grouped(cost.params), grouped(cost.macs), arch.channels,
+                             arch.resolution, arch.resolution, arch.classes)},
+       {"weights", init.empty() ? fmt::format("random, seed {}", c.seed) : init},
+       {"data",
+        fmt::format("{}: {} training and {} test images of {}x{}", c.data.name, data.train->size(),
+                    data.test->size(), data.train->resolution(), data.train->resolution())},
+       {"training",
+        fmt::format("{} epochs{}, batch {}, augment {}, shuffle {}, label smoothing {}", c.epochs,
+                    steps, c.batch, o.train.augment, o.train.shuffle, c.label_smoothing)},
+       {"optimiser",
+        fmt::format("SGD, {}momentum {}, weight decay {}", c.sgd.nesterov ? "Nesterov " : "",
+                    c.sgd.momentum, c.sgd.weight_decay)},
+       {"schedule", schedule_text(c.schedule)},
+       {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
+}
+
+void print_result(const Options& o, const TrainConfig& c, const Architecture& arch,
+                  const TrainResult& r) {
+  const double half = interval95(r.test.top1, std::max<std::int64_t>(1, r.test.images)).half_width;
+  if (o.json) {
+    const nlohmann::ordered_json j{
+        {"model", arch.name},       {"data", c.data.name},     {"params", count(arch).params},
+        {"steps", r.steps},         {"epochs", c.epochs},      {"test_loss", r.test.loss},
+        {"top1", r.test.top1},      {"top1_interval95", half}, {"top5", r.test.top5},
+        {"best_top1", r.best_top1}, {"images", r.test.images}, {"out", c.out}};
+    fmt::print("{}\n", j.dump(2));
+    return;
+  }
+  Rows rows{{"steps", fmt::format("{}", r.steps)}};
+  if (r.test.images > 0) {
+    rows.push_back({"test loss", fmt::format("{:.4f}", r.test.loss)});
+    rows.push_back(
+        {"top-1", fmt::format("{} (95 %, {} images)", percent(r.test.top1, half), r.test.images)});
+    rows.push_back({"top-5", fmt::format("{:.2f} %", 100 * r.test.top5)});
+    rows.push_back({"best top-1", fmt::format("{:.2f} %", 100 * r.best_top1)});
+  }
+  if (!c.out.empty()) rows.push_back({"checkpoint", c.out + "/last.safetensors"});
+  print_rows(stdout, rows);
+}
+
+std::string resume_hint(const TrainConfig& c, const std::string& command) {
+  if (c.out.empty()) return "nothing was saved: there was no --out";
+  return "resume with: " + command + (c.resume ? "" : " --resume");
+}
+
+void train_command(const Options& o, const std::string& command) {
+  const TrainConfig c = finish(o.train, o.model);
+  const Device device = start(o.machine);
+  const DataSplit data = open_data(c.data);
+  const Architecture arch = resolve_for(o.model, *data.train);
+  if (!c.quiet) print_resolved(o, c, arch, data);
+  Model model(arch, c.seed, device);
+  if (!o.train.init.empty()) load_weights(o.train.init, model);
+  const TrainResult result = train(model, data, c);
+  if (result.interrupted) {
+    throw Interrupted(
+        fmt::format("interrupted after step {} ({})", result.steps, resume_hint(c, command)));
+  }
+  print_result(o, c, arch, result);
+  if (!c.quiet && !c.out.empty()) {
+    fmt::print(stderr, "next: hacscale eval {}/last.safetensors\n", c.out);
+  }
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, const std::string& command) {
+  CLI::App* verb = app.add_subcommand("train", "Train a network");
+  const auto o = std::make_shared<Options>();
+  add_model_options(*verb, o->model);
+  add_data_options(*verb, o->train.config.data);
+  add_train_options(*verb, o->train);
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer(
+      "Example: hacscale train vgg11 --width 0.25 --data fashion-mnist --epochs 5 --out runs/a\n"
+      "Ctrl-C finishes the step, saves, says how to resume and exits with 130.");
+  verb->callback([o, &command] { train_command(*o, command); });
+}
+
+}  // namespace hac

@@ -1,7 +1,7 @@
 #pragma once
 // From the values of an experiment to DIR/results.json, the input of the report.
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -237,6 +237,34 @@ TEST(Table, HeldOutNetworksOfAStaircaseMachine) {
   EXPECT_GT(e.r2, 0.99);
 }
 
+// A machine that the surface cannot follow: between the nodes their ratios to it count. The answer
+// is worked out here from the formula of the header.
+TEST(Table, RatiosAreInterpolatedBetweenNodes) {
+  const auto pool = [](std::int64_t c, double ms) {
+    NetworkTiming t{.graph = {.input = {1, c, 8, 8}}};
+    const Shape out{1, c, 4, 4};
+    t.graph.ops.push_back(
+        {.spec = Pool2dSpec{.n = 1, .c = c, .h = 8, .w = 8}, .inputs = {-1}, .out = out});
+    t.op_ms[0] = t.total_ms = ms;
+    return t;
+  };
+  const std::vector<NetworkTiming> timings = {pool(16, 1), pool(64, 3), pool(256, 3)};
+  const LatencyModelPtr model = fit_latency_table(timings, 16);
+  // Relative least squares of p0 + p1 c, then rho = ms / f at the three nodes.
+  const std::vector<double> p =
+      nnls({{1, 16}, {1.0 / 3, 64.0 / 3}, {1.0 / 3, 256.0 / 3}}, {1, 1, 1});
+  const auto f = [&](double c) { return p[0] + p[1] * c; };
+  double weights = 0, rho = 0;
+  for (const NetworkTiming& t : timings) {
+    const auto c = static_cast<double>(t.graph.input[1]);
+    const double weight = 1 / std::pow(std::log(c / 128), 2);
+    weights += weight;
+    rho += weight * t.total_ms / f(c);
+  }
+  EXPECT_NEAR(model->predict(pool(128, 1).graph), f(128) * rho / weights, 1e-9);
+  EXPECT_GT(std::abs(rho / weights - 1), 0.05);  // the surface alone would miss
+}
+
 TEST(Table, NoiseStaysBounded) {
   const std::vector<NetworkTiming> fitted = sampled(staircase_machine, 12, 5, 1.1, 0.1);
   const std::vector<NetworkTiming> held = sampled(staircase_machine, 20, 6, 1.1);

@@ -232,6 +232,12 @@ TEST(Sampling, HypercubeVisitsEveryStratumOnce) {
     EXPECT_GE(strata.size(), 6u) << "layer " << l;  // one may lie on an edge after rounding
   }
   EXPECT_EQ(sample_widths({10000, 20000, 30000}, options), all);
+  // The layers visit their strata in orders of their own.
+  int agree = 0;
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    agree += (all[i][0] > all[i - 1][0]) == (all[i][1] > all[i - 1][1]);
+  }
+  EXPECT_LT(agree, n - 1);
   SamplingOptions other = options;
   other.seed = 12;
   EXPECT_NE(sample_widths({10000, 20000, 30000}, other), all);

@@ -31,6 +31,7 @@ class Pool {
     if (!data) data = take_new(wanted, capacity);
     stats_.in_use += capacity;
     stats_.peak = std::max(stats_.peak, stats_.in_use);
+    highest_ = std::max(highest_, stats_.in_use);
     return data;
   }
 
@@ -75,6 +76,10 @@ class Pool {
   }
 
   void* take_new(std::size_t wanted, std::size_t& capacity) {
+    // Many networks in a row must not pile up blocks of sizes that nobody asks for again. Twice the
+    // highest use leaves room for the blocks of training beside those of evaluation.
+    const std::size_t needed = stats_.in_use + wanted;
+    if (needed + stats_.cached > 2 * std::max(highest_, needed)) trim_locked();
     const bool huge = wanted >= 2 * kHugePage;
     capacity = wanted;
     const auto system = [&] {
@@ -108,6 +113,7 @@ class Pool {
   std::mutex mutex_;
   std::multimap<std::size_t, void*> free_;
   MemoryStats stats_;
+  std::size_t highest_ = 0;  // in_use ever; unlike the peak it is never reset
   int fail_in_ = 0;
 };
 

@@ -192,6 +192,12 @@ TEST(Memory, ReusesFreedBlocks) {
   EXPECT_EQ(Tensor::zeros({12345}).data(), first);
 }
 
+TEST(Memory, BlocksOfManySizesDoNotPileUp) {
+  constexpr std::int64_t largest = 4'000'000;
+  for (std::int64_t n = 1'000'000; n <= largest; n += 100'000) Tensor::empty({n});
+  EXPECT_LE(memory_stats().cached, 2 * largest * sizeof(float));
+}
+
 TEST(Memory, ALimitIsAnOutOfMemoryThatSaysWhy) {
   set_memory_limit(memory_stats().in_use + (1 << 20));
   EXPECT_NO_THROW(Tensor::zeros({1000}));

@@ -75,7 +75,7 @@ float fma_loop(std::int64_t rounds, float seed) {
     b[i] = 0.001f * (i + 1);
   }
 #pragma GCC unroll 12
-  for (auto& x : acc) x = a;
+  for (int c = 0; c < kChains; ++c) acc[c] = a + 0.1f * c;  // equal chains would be merged into one
   for (std::int64_t r = 0; r < rounds; ++r) {
 #pragma GCC unroll 12
     for (auto& x : acc) x = x * a + b;

@@ -53,9 +53,23 @@ std::vector<Guess> best_guesses(const Tensor& logits, const std::vector<std::str
   return guesses;
 }
 
+Sample with_border(const Sample& image, std::int64_t border) {
+  Sample out{image.channels, image.height + 2 * border, image.width + 2 * border, {}, 0};
+  out.pixels.resize(out.channels * out.height * out.width, 0);
+  for (std::int64_t row = 0; row < image.channels * image.height; ++row) {
+    const std::int64_t c = row / image.height, y = row % image.height + border;
+    std::copy_n(image.pixels.begin() + row * image.width, image.width,
+                out.pixels.begin() + (c * out.height + y) * out.width + border);
+  }
+  return out;
+}
+
 // As the training saw its images: the native size of the set, then the network's.
 Tensor network_input(const std::string& path, const Preprocessing& p, std::int64_t resolution) {
-  const Sample image = fit(read_image(path), p.channels, p.resolution);
+  // The images of this set have 28x28 pixels and a black border of 2 (data/idx.h).
+  const std::int64_t border = p.data == "fashion-mnist" ? 2 : 0;
+  const Sample image =
+      with_border(fit(read_image(path), p.channels, p.resolution - 2 * border), border);
   const Tensor input = Tensor::empty({1, p.channels, resolution, resolution});
   InputTransform::Scratch scratch;
   const InputTransform transform(p.channels, p.resolution, resolution, p.normalization);

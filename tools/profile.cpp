@@ -74,7 +74,7 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
   const LatencyStats& l = p.latency;
   print_rows(
       stdout,
-      {{"network", fmt::format("{}, batch {}, {} threads", name, batch, num_threads())},
+      {{"network", fmt::format("{}, batch {}, threads {}", name, batch, num_threads())},
        {"latency", fmt::format("median {:.4f} ms, mean {:.4f}, p95 {:.4f}, min {:.4f} ({} runs)",
                                l.median, l.mean, l.p95, l.min, l.runs)},
        {"steadiness",

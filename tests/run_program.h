@@ -1,0 +1,114 @@
+#pragma once
+// Runs the built program as a user does, and keeps what it printed.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace hac::testing {
+
+using Words = std::vector<std::string>;
+
+inline std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+struct Outcome {
+  int exit = -1;    // exit status, -1 if a signal ended it
+  int signal = 0;   // that signal
+  std::string out;  // stdout
+  std::string err;  // stderr
+
+  // An error is exactly one line on stderr and nothing on stdout.
+  bool one_line_error() const {
+    return out.empty() && !err.empty() && std::count(err.begin(), err.end(), '\n') == 1 &&
+           err.back() == '\n';
+  }
+};
+
+struct RunOptions {
+  rlim_t file_limit = RLIM_INFINITY;  // bytes that one file may have: a full disk
+  std::string stdout_path;            // instead of a file of the folder
+};
+
+// A started program. Both outputs go to files in `folder`, so neither can fill a pipe.
+class Program {
+ public:
+  Program(const std::string& folder, const Words& arguments, const RunOptions& options = {})
+      : out_(options.stdout_path.empty() ? folder + "/stdout.txt" : options.stdout_path),
+        err_(folder + "/stderr.txt") {
+    Words words{HAC_BINARY};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    const int err = ::open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    ::dup2(out, STDOUT_FILENO);
+    ::dup2(err, STDERR_FILENO);
+    const rlimit limit{options.file_limit, options.file_limit};
+    if (options.file_limit != RLIM_INFINITY) ::setrlimit(RLIMIT_FSIZE, &limit);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  ~Program() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void send(int signal) const { ::kill(pid_, signal); }
+
+  // Waits until `ready` says so; false when the program ended first or a minute went by.
+  bool wait_until(const std::function<bool()>& ready) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (!ready()) {
+      siginfo_t info{};
+      ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+      if (info.si_pid != 0 || std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return true;
+  }
+
+  Outcome wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    Outcome o{.out = out_ == "/dev/full" ? "" : slurp(out_), .err = slurp(err_)};  // it never ends
+    if (WIFEXITED(status)) o.exit = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) o.signal = WTERMSIG(status);
+    return o;
+  }
+
+ private:
+  std::string out_, err_;
+  pid_t pid_ = -1;
+};
+
+inline Words operator+(Words a, const Words& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+}  // namespace hac::testing

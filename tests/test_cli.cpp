@@ -1,0 +1,431 @@
+// The program as a user calls it: help, results, bad input, interrupted and resumed runs.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/data_fixtures.h"
+#include "tests/run_program.h"
+
+namespace hac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::Outcome;
+using testing::Program;
+using testing::RunOptions;
+using testing::slurp;
+using testing::Words;
+using testing::operator+;
+
+// A few hundred images and a net of a few thousand weights: milliseconds an epoch.
+const Words tiny_model = {"vgg11", "--width", "0.125", "--threads", "1"};
+const Words tiny_data = {"--data", "synthetic", "--limit-train", "160", "--limit-test", "100"};
+const Words tiny_train = Words{"train"} + tiny_model + tiny_data + Words{"--batch", "16"};
+
+class Cli : public ::testing::Test {
+ protected:
+  Outcome run(const Words& arguments, const RunOptions& options = {}) const {
+    return Program(folder_.path(), arguments, options).wait();
+  }
+  std::string path(const std::string& name) const { return folder_.path(name); }
+  void write(const std::string& name, const std::string& text) const { folder_.write(name, text); }
+
+  // Fails, with the exit code of architecture and one line that holds every one of `parts`.
+  void expect_error(const Words& arguments, int code, const Words& parts) const {
+    const Outcome o = run(arguments);
+    std::string typed;
+    for (const std::string& word : arguments) typed += " " + word;
+    EXPECT_EQ(o.exit, code) << typed << "\n" << o.err;
+    EXPECT_TRUE(o.one_line_error()) << typed << "\nstdout: " << o.out << "\nstderr: " << o.err;
+    for (const std::string& part : parts) {
+      EXPECT_NE(o.err.find(part), std::string::npos) << typed << "\nno '" << part << "': " << o.err;
+    }
+  }
+
+  // Trains for an epoch into `name` and gives the path of its checkpoint.
+  std::string checkpoint(const std::string& name) const {
+    const Outcome o = run(tiny_train + Words{"--epochs", "1", "--quiet", "--out", path(name)});
+    EXPECT_EQ(o.exit, 0) << o.err;
+    return path(name) + "/last.safetensors";
+  }
+
+  json json_of(const Words& arguments) const {
+    const Outcome o = run(arguments + Words{"--json"});
+    EXPECT_EQ(o.exit, 0) << o.err;
+    const json j = json::parse(o.out, nullptr, false);
+    EXPECT_TRUE(j.is_object() || j.is_array()) << o.out;
+    return j;
+  }
+
+  testing::TempFolder folder_;
+};
+
+void expect_keys(const json& j, const Words& keys) {
+  for (const std::string& key : keys) EXPECT_TRUE(j.contains(key)) << key << " in " << j.dump();
+}
+
+std::size_t lines_of(const std::string& path) {
+  const std::string text = slurp(path);
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+const Words verbs = {"run",     "train",      "eval",  "infer",  "summary",
+                     "profile", "importance", "scale", "report", "doctor"};
+
+TEST_F(Cli, EveryVerbHelpsWithAnExample) {
+  for (const std::string& verb : verbs) {
+    const Outcome o = run({verb, "--help"});
+    EXPECT_EQ(o.exit, 0) << verb;
+    EXPECT_NE(o.out.find("Example: hacscale " + verb), std::string::npos) << o.out;
+    EXPECT_NE(o.out.find("--json"), std::string::npos) << verb;
+    EXPECT_EQ(o.err, "") << verb;
+  }
+  const Outcome all = run({"--help"});
+  EXPECT_EQ(all.exit, 0);
+  for (const std::string& verb : verbs) EXPECT_NE(all.out.find(verb), std::string::npos) << verb;
+  EXPECT_EQ(run({"--version"}).out.rfind("hacscale 0.", 0), 0u);
+}
+
+TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
+  expect_error({}, 2, {"expected one of", "--help"});
+  expect_error({"trian"}, 2, {"'trian'", "did you mean train?"});
+  expect_error({"train", "--epoch", "3"}, 2, {"'--epoch'", "did you mean --epochs?"});
+  expect_error({"train", "--epochs", "many"}, 2, {"--epochs", "many"});
+  expect_error({"train", "--epochs", "-1"}, 2, {"epochs", "-1"});
+  expect_error({"train", "--batch", "0"}, 2, {"batch", "0"});
+  expect_error({"train", "--lr", "nan"}, 2, {"lr"});
+  expect_error({"train", "--schedule", "poly"}, 2, {"--schedule", "poly", "cosine"});
+  expect_error({"train", "--augment", "mixup"}, 2, {"--augment", "mixup", "standard"});
+  expect_error({"train", "--max-steps", "-2"}, 2, {"--max-steps", "-2"});
+  expect_error({"train", "--resume"}, 2, {"--resume", "--out"});
+  expect_error({"train", "--data", "mnits"}, 2, {"mnits", "fashion-mnist"});
+  expect_error({"train", "--threads", "-3"}, 2, {"--threads", "-3"});
+  expect_error({"summary", "vgg12"}, 2, {"vgg12", "did you mean vgg11?"});
+  expect_error({"summary", "vgg11", "resnet18"}, 2, {"resnet18"});
+  expect_error({"summary", "--widths", "8,x"}, 2, {"--widths", "8,x"});
+  expect_error({"summary", "--widths", "8,8"}, 2, {"vgg11", "8"});
+  expect_error({"summary", "--width", "0"}, 2, {"width", "0"});
+  expect_error({"summary", "--width", "2", "--widths", "8"}, 2, {"--width", "--widths"});
+  expect_error({"summary", "--resolution", "16"}, 2, {"vgg11", "16"});
+  expect_error({"profile", "--runs", "0"}, 2, {"--runs", "0"});
+  expect_error({"eval"}, 2, {"checkpoint"});
+  expect_error({"infer"}, 2, {"CHECKPOINT IMAGE"});
+  expect_error({"infer", "only.safetensors"}, 2, {"no image"});
+  expect_error({"run"}, 2, {"quick"});
+  expect_error({"run", "quik", "--out", path("r")}, 2, {"quik", "did you mean quick?"});
+  expect_error({"run", "quick"}, 2, {"--out"});
+  EXPECT_FALSE(fs::exists(path("r")));
+}
+
+TEST_F(Cli, ADeviceThatIsNotThereIsExitThree) {
+  expect_error(tiny_train + Words{"--device", "cuda:0"}, 3, {"cuda:0", "--device cpu"});
+  expect_error({"profile", "--device", "cuda:0"}, 3, {"cuda:0"});
+  expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
+}
+
+TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
+  const json j = json_of({"summary", "vgg11"});
+  expect_keys(j, {"params", "macs", "ops_thop2021", "activations", "layers"});
+  EXPECT_EQ(j["params"], 9231114);  // spec 5, exact
+  EXPECT_EQ(j["ops_thop2021"], 153224192);
+  EXPECT_GT(j["layers"].size(), 8u);
+  EXPECT_EQ(json_of({"summary", "--model", "vgg11"}), j);
+  const json narrow = json_of({"summary", "vgg11", "--widths", "8,16,24,24,32,32,40,40",
+                               "--classes", "7", "--in-channels", "1", "--resolution", "40"});
+  EXPECT_EQ(narrow["input"], json({1, 1, 40, 40}));
+  EXPECT_EQ(narrow["layers"][0]["output"][1], 8);
+  EXPECT_EQ(narrow["layers"].back()["output"][1], 7);
+
+  ASSERT_EQ(run({"summary", "resnet20", "--blocks", "2,2,2", "--save", path("a.json")}).exit, 0);
+  EXPECT_EQ(json_of({"summary", path("a.json")})["params"],
+            json_of({"summary", "resnet20", "--blocks", "2,2,2"})["params"]);
+}
+
+TEST_F(Cli, ProfileMeasures) {
+  const json j = json_of(Words{"profile"} + tiny_model + Words{"--runs", "5", "--warmup", "1"});
+  expect_keys(j, {"latency_ms", "gmacs_per_s", "peak_fraction", "layers"});
+  expect_keys(j["latency_ms"], {"mean", "median", "p95", "runs"});
+  EXPECT_EQ(j["latency_ms"]["runs"], 5);
+  EXPECT_GT(j["latency_ms"]["median"], 0);
+  EXPECT_GT(j["peak_fraction"], 0);
+  EXPECT_GT(j["layers"].size(), 8u);
+}
+
+TEST_F(Cli, DoctorExamines) {
+  const json j = json_of({"doctor", "--threads", "1"});
+  expect_keys(j, {"isa", "threads", "peak_gmacs_per_s", "bandwidth_gb_per_s", "libraries", "data"});
+  EXPECT_EQ(j["threads"], 1);
+  EXPECT_GT(j["peak_gmacs_per_s"], 0);
+  EXPECT_EQ(run({"doctor"}).exit, 0);
+}
+
+TEST_F(Cli, TrainThenEvalThenInfer) {
+  const Outcome o = run(tiny_train + Words{"--epochs", "2", "--lr", "0.05", "--out", path("r")});
+  ASSERT_EQ(o.exit, 0) << o.err;
+  for (const char* part : {"threads", "vgg11", "synthetic", "cosine", "next: hacscale eval"}) {
+    EXPECT_NE(o.err.find(part), std::string::npos) << o.err;
+  }
+  EXPECT_NE(o.out.find("top-1"), std::string::npos) << o.out;
+  for (const char bad : {'\r', '\x1b'}) {
+    EXPECT_EQ((o.out + o.err).find(bad), std::string::npos) << "no terminal, yet redrawn";
+  }
+  for (const char* name :
+       {"config.json", "architecture.json", "log.jsonl", "last.safetensors", "best.safetensors"}) {
+    EXPECT_TRUE(fs::exists(path("r") + "/" + name)) << name;
+  }
+  EXPECT_EQ(lines_of(path("r/log.jsonl")), 2u);
+
+  const std::string last = path("r/last.safetensors");
+  const json eval = json_of({"eval", last, "--limit-test", "100"});
+  expect_keys(eval, {"loss", "top1", "top1_interval95", "top5", "images"});
+  EXPECT_EQ(eval["images"], 100);
+  EXPECT_EQ(eval["data"], "synthetic");
+  std::string log = slurp(path("r/log.jsonl"));
+  log.pop_back();
+  const json epoch = json::parse(log.substr(log.rfind('\n') + 1));
+  EXPECT_EQ(eval["top1"], epoch["test_top1"]);
+
+  write("grey.png", testing::png(std::string(41 * 40, '\x00'), 40, 40, 8, 0));
+  write("red.jpg", testing::jpeg(std::vector<std::uint8_t>(3 * 30 * 20, 90), 30, 20));
+  const json seen = json_of({"infer", last, path("grey.png"), path("red.jpg")});
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0]["top"].size(), 5u);
+  double sum = 0;
+  for (const json& guess : seen[1]["top"]) {
+    expect_keys(guess, {"class", "index", "probability"});
+    sum += guess["probability"].get<double>();
+  }
+  EXPECT_GT(sum, 0.5);
+  EXPECT_LE(sum, 1 + 1e-9);
+  const Outcome text = run({"infer", "--checkpoint", last, path("red.jpg")});
+  EXPECT_NE(text.out.find(" %  "), std::string::npos) << text.out;
+}
+
+TEST_F(Cli, TrainPrintsOneJsonObject) {
+  const json j = json_of(tiny_train + Words{"--epochs", "1"});
+  expect_keys(j, {"model", "data", "params", "steps", "test_loss", "top1", "top5", "best_top1"});
+  EXPECT_EQ(j["steps"], 10);
+  EXPECT_EQ(j["images"], 100);
+}
+
+TEST_F(Cli, InitialWeightsStepsAndGradientsForOtherPrograms) {
+  const Words plain = tiny_train + Words{"--augment", "none", "--shuffle", "off", "--quiet"};
+  ASSERT_EQ(run(plain + Words{"--max-steps", "0", "--out", path("zero")}).exit, 0);
+  const std::string start = path("zero/last.safetensors");
+  ASSERT_TRUE(fs::exists(start));
+  // Other seed, same weights given: the same training.
+  const auto steps = [&](const char* seed, const std::string& out) {
+    return plain + Words{"--max-steps",      "3",           "--seed", seed, "--init", start,
+                         "--save-gradients", out + ".grad", "--out",  out};
+  };
+  ASSERT_EQ(run(steps("0", path("a"))).exit, 0);
+  ASSERT_EQ(run(steps("7", path("b"))).exit, 0);
+  EXPECT_EQ(slurp(path("a.grad")), slurp(path("b.grad")));
+  EXPECT_NE(slurp(path("a.grad")).find("features.0.weight"), std::string::npos);
+  EXPECT_NE(slurp(path("a/last.safetensors")), slurp(start));
+  expect_error(plain + Words{"--init", path("none")}, 1, {path("none")});
+}
+
+TEST_F(Cli, EqualTrainingsWriteEqualFiles) {
+  EXPECT_EQ(slurp(checkpoint("a")), slurp(checkpoint("b")));
+}
+
+// The run that the interrupted ones below must match, byte for byte.
+class CliResume : public Cli {
+ protected:
+  Words training(const std::string& out) const {
+    return Words{"train"} + tiny_model + Words{"--data",       "synthetic", "--limit-train", "480",
+                                               "--limit-test", "100",       "--batch",       "16",
+                                               "--epochs",     "8",         "--seed",        "3",
+                                               "--out",        path(out)};
+  }
+
+  // Starts the training, sends `signal` when two epochs are logged, and gives how it ended.
+  Outcome stop_with(int signal, const std::string& out) const {
+    Program program(folder_.path(), training(out));
+    EXPECT_TRUE(program.wait_until([&] { return lines_of(path(out + "/log.jsonl")) >= 2; }));
+    program.send(signal);
+    return program.wait();
+  }
+
+  void expect_resumed_equals_whole(const std::string& out) const {
+    EXPECT_LT(lines_of(path(out + "/log.jsonl")), 8u) << "the run ended before the signal";
+    const Outcome rest = run(training(out) + Words{"--resume"});
+    EXPECT_EQ(rest.exit, 0) << rest.err;
+    ASSERT_EQ(run(training("whole")).exit, 0);
+    for (const char* name : {"/last.safetensors", "/best.safetensors"}) {
+      const std::string resumed = slurp(path(out + name));
+      EXPECT_GT(resumed.size(), 1000u);
+      EXPECT_TRUE(resumed == slurp(path("whole") + name)) << name << " differs";
+    }
+    EXPECT_EQ(lines_of(path(out + "/log.jsonl")), 8u);
+  }
+};
+
+TEST_F(CliResume, AfterKillItEndsInTheSameBytes) {
+  const Outcome killed = stop_with(SIGKILL, "killed");
+  ASSERT_EQ(killed.signal, SIGKILL) << killed.err;
+  expect_resumed_equals_whole("killed");
+}
+
+TEST_F(CliResume, AfterCtrlCItSaysHowAndEndsInTheSameBytes) {
+  const Outcome stopped = stop_with(SIGINT, "stopped");
+  EXPECT_EQ(stopped.exit, 130) << stopped.err;
+  EXPECT_EQ(stopped.out, "");
+  EXPECT_NE(stopped.err.find("resume with: hacscale train vgg11"), std::string::npos);
+  EXPECT_NE(stopped.err.find("--resume)"), std::string::npos) << stopped.err;
+  expect_resumed_equals_whole("stopped");
+}
+
+TEST_F(CliResume, ResumeRefusesAnotherTraining) {
+  checkpoint("r");
+  const Words other = tiny_train + Words{"--epochs", "2", "--out", path("r")};
+  const std::string before = slurp(path("r/last.safetensors"));
+  expect_error(other, 2, {"--out", "--resume"});
+  expect_error(other + Words{"--quiet", "--resume", "--lr", "0.3"}, 2, {"schedule"});
+  expect_error(Words{"train", "vgg13", "--batch", "16", "--quiet", "--resume", "--out", path("r")} +
+                   tiny_data,
+               2, {"last.safetensors", "another architecture"});
+  EXPECT_EQ(slurp(path("r/last.safetensors")), before);
+  EXPECT_EQ(run(other + Words{"--overwrite"}).exit, 0);
+}
+
+TEST_F(Cli, MissingAndDamagedData) {
+  expect_error({"train", "--data", "fashion-mnist", "--data-dir", path("no")}, 1,
+               {path("no"), "expected", "dataset-fashion-mnist"});
+  expect_error({"train", "--data", "cifar10", "--data-dir", path("no")}, 1, {path("no"), "cifar"});
+  expect_error({"train", "--data", "imagefolder:" + path("no")}, 1, {path("no")});
+  write("train-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\0\x02", 8));
+  write("train-labels-idx1-ubyte", "");
+  expect_error({"train", "--data-dir", path("")}, 1, {"train-images-idx3-ubyte", "cut"});
+}
+
+TEST_F(Cli, DamagedCheckpoints) {
+  const std::string bytes = slurp(checkpoint("r"));
+  write("cut.safetensors", bytes.substr(0, bytes.size() / 2));
+  write("long.safetensors", bytes + "x");
+  write("huge.safetensors", std::string(8, '\xff'));
+  write("empty.safetensors", "");
+  for (const char* name : {"cut", "long", "huge", "empty", "missing"}) {
+    const std::string file = path(name + std::string(".safetensors"));
+    expect_error({"eval", file}, 1, {file});
+    expect_error({"infer", file, "x.png"}, 1, {file});
+    expect_error(tiny_train + Words{"--quiet", "--init", file}, 1, {file});
+  }
+  write("r/last.safetensors", bytes.substr(0, bytes.size() - 9));
+  expect_error(tiny_train + Words{"--quiet", "--epochs", "2", "--out", path("r"), "--resume"}, 1,
+               {"last.safetensors"});
+  expect_error(Words{"eval", path("r/best.safetensors"), "--model", "vgg13"} + tiny_data, 1,
+               {"best.safetensors", "classifier.weight", "expected (10, 512)"});
+}
+
+TEST_F(Cli, DamagedImages) {
+  const std::string last = checkpoint("r");
+  std::string jpeg = testing::jpeg(std::vector<std::uint8_t>(3 * 32 * 32, 9), 32, 32);
+  write("cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  write("fine.jpg", jpeg);
+  write("text.png", "not an image");
+  expect_error({"infer", last, path("cut.jpg")}, 1, {"cut.jpg", "JPEG"});
+  expect_error({"infer", last, path("fine.jpg"), path("text.png")}, 1, {"text.png", "neither"});
+  expect_error({"infer", last, path("none.png")}, 1, {"none.png"});
+}
+
+TEST_F(Cli, ArchitecturesThatDoNotValidate) {
+  ASSERT_EQ(run({"summary", "vgg11", "--save", path("a.json")}).exit, 0);
+  json j = json::parse(slurp(path("a.json")));
+  j["layers"][0]["out"] = -4;
+  write("negative.json", j.dump());
+  write("cut.json", slurp(path("a.json")).substr(0, 300));
+  expect_error({"summary", path("negative.json")}, 2, {"out", "-4"});
+  expect_error({"summary", path("cut.json")}, 2, {"JSON"});
+  expect_error({"summary", path("none.json")}, 1, {"none.json"});
+}
+
+TEST_F(Cli, FoldersThatCannotBeWritten) {
+  write("file", "in the way");
+  expect_error(tiny_train + Words{"--quiet", "--out", path("file/run")}, 1, {path("file/run")});
+  expect_error({"summary", "vgg11", "--save", path("file/a.json")}, 1, {path("file/a.json")});
+  expect_error({"run", "quick", "--quiet", "--out", path("file/run")}, 1, {path("file/run")});
+  EXPECT_EQ(slurp(path("file")), "in the way");
+}
+
+TEST_F(Cli, AFullDiskLosesNothing) {
+  const std::string last = checkpoint("r");
+  const std::string before = slurp(last);
+  const Words longer =
+      tiny_train + Words{"--epochs", "2", "--quiet", "--out", path("r"), "--resume"};
+  const Outcome o = run(longer, {.file_limit = 20000});
+  EXPECT_EQ(o.exit, 1) << o.err;
+  EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
+  EXPECT_NE(o.err.find("last.safetensors"), std::string::npos) << o.err;
+  EXPECT_TRUE(slurp(last) == before) << "the checkpoint was lost";
+  for (const auto& entry : fs::directory_iterator(path("r"))) {
+    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+  }
+  EXPECT_EQ(run(longer).exit, 0) << "it cannot go on when there is room again";
+
+  const Outcome full = run({"summary"}, {.stdout_path = "/dev/full"});
+  EXPECT_EQ(full.exit, 1);
+  EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+}
+
+// Importance of five widths, their laws, a latency table and Algorithm 1, all by hand.
+TEST_F(Cli, ImportanceThenLawsThenScale) {
+  Words files;
+  for (const char* widths :
+       {"8,8,8,8,8,8,8,8", "16,8,16,12,12,16,8,12", "12,16,12,16,16,8,16,16"}) {
+    const Outcome o = run(Words{"importance", "vgg11", "--widths", widths, "--threads", "1",
+                                "--batch", "16", "--epochs", "1", "--quiet", "--json"} +
+                          tiny_data);
+    ASSERT_EQ(o.exit, 0) << o.err;
+    const json j = json::parse(o.out);
+    ASSERT_EQ(j["layers"].size(), 8u);
+    EXPECT_EQ(j["layers"][0]["kernels"].size(), j["layers"][0]["width"]);
+    files.push_back(path("w" + std::to_string(files.size()) + ".json"));
+    std::ofstream(files.back()) << o.out;
+  }
+  const Outcome fit = run(Words{"importance", "--json", "--fit"} + files);
+  ASSERT_EQ(fit.exit, 0) << fit.err;
+  write("laws.json", fit.out);
+  EXPECT_EQ(json::parse(fit.out)["laws"].size(), 8u);
+
+  const Words scale = {"scale",  "vgg11",           "--widths",  "8,8,8,8,8,8,8,8",
+                       "--laws", path("laws.json"), "--threads", "1"};
+  const Words loose = {"--latency", "3x", "--params", "1.5x", "--stride", "4"};
+  const Outcome plan = run(scale + loose + Words{"--networks", "5", "--out", path("s"), "--json"});
+  ASSERT_EQ(plan.exit, 0) << plan.err;
+  const json p = json::parse(plan.out);
+  EXPECT_LE(p["scaled"]["params"], p["budget"]["params"]);
+  EXPECT_GT(p["steps"].size(), 0u);
+  EXPECT_EQ(json_of({"summary", path("s/architecture.json")})["params"], p["scaled"]["params"]);
+
+  const Words fixed = scale + Words{"--latency-model", path("s/latency_model.json")};
+  const Outcome again = run(fixed + loose + Words{"--json"});
+  EXPECT_EQ(again.out, plan.out) << "the same latency table gives the same plan";
+  expect_error(fixed + Words{"--latency", "0.5x"}, 2, {"latency budget", "at least"});
+  expect_error(fixed + Words{"--params", "1000"}, 2, {"parameter budget", "at least"});
+  expect_error(fixed + Words{"--latency", "fast"}, 2, {"latency budget", "fast"});
+  expect_error({"scale", "vgg13", "--laws", path("laws.json")}, 2, {"laws.json", "vgg13"});
+  write("bad.json", "{\"layers\": 3}");
+  expect_error({"importance", "--fit", path("bad.json")}, 2, {"bad.json"});
+}
+
+TEST_F(Cli, ReportDrawsAgain) {
+  const std::string sample = slurp(HAC_SOURCE_DIR "/tests/golden/results_sample.json");
+  write("d/results.json", sample);
+  const Outcome o = run({"report", path("d")});
+  ASSERT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.out.find(path("d/report/index.html")), std::string::npos);
+  EXPECT_NE(slurp(path("d/report/index.html")).find("<svg"), std::string::npos);
+  expect_error({"report", path("none")}, 1, {"results.json"});
+  write("bad/results.json", sample.substr(0, 1000));
+  expect_error({"report", path("bad")}, 2, {"JSON"});
+  EXPECT_FALSE(fs::exists(path("bad/report"))) << "something half-written";
+}
+
+}  // namespace
+}  // namespace hac

@@ -75,6 +75,21 @@ json notes(const ResultParts& parts) {
   return all;
 }
 
+// One level of scalars, and of the schedule only what its kind uses.
+json training_facts(const TrainConfig& config) {
+  json facts = json::parse(to_json(config));
+  const json schedule = facts["schedule"];
+  for (const char* key : {"data", "seed"}) facts.erase(key);
+  facts["schedule"] = schedule["kind"];
+  for (const char* key : {"lr", "warmup"}) facts[key] = schedule[key];
+  if (config.schedule.kind == "step") {
+    facts["milestones"] = fmt::format("{}", fmt::join(config.schedule.milestones, ", "));
+    facts["gamma"] = config.schedule.gamma;
+  }
+  if (config.schedule.kind == "exponential") facts["beta"] = config.schedule.beta;
+  return facts;
+}
+
 }  // namespace
 
 json accuracy_json(const std::vector<double>& values, std::int64_t test_images) {
@@ -146,11 +161,7 @@ std::string assemble_results(const ResultParts& parts) {
     table.push_back(table_row(parts.contenders[i], parts.accuracy[i], parts.latency[i], peak));
   }
   for (const NamedPlan& p : parts.plans) plans.push_back(plan_row(p));
-  json training = json::parse(to_json(parts.recipe.train));
-  training.erase("data");
-  training.erase("seed");
-  training.update(training["schedule"]);
-  training.erase("schedule");
+  const json training = training_facts(parts.recipe.train);
   const json results{
       {"schema", 1},
       {"recipe", parts.recipe.name},

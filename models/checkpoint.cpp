@@ -60,7 +60,7 @@ json preprocess_json(const Dataset& data, const std::string& name) {
           {"std", n.std}};
 }
 
-Preprocessing preprocessing_from(const json& j, const json& classes) {
+Preprocessing preprocessing_from(const json& j, const json& classes, const std::string& path) {
   Preprocessing p{.data = j.at("data"),
                   .channels = j.at("channels"),
                   .resolution = j.at("resolution"),
@@ -70,7 +70,7 @@ Preprocessing preprocessing_from(const json& j, const json& classes) {
   const bool bounded = (p.channels == 1 || p.channels == 3) && p.resolution >= 1 &&
                        p.resolution <= 65536 && p.classes.size() <= 1000000;
   if (!bounded || !std::all_of(p.normalization.std.begin(), p.normalization.std.end(), positive)) {
-    throw IoError("its preprocessing is out of range");
+    throw IoError(fmt::format("checkpoint '{}': its preprocessing is out of range", path));
   }
   return p;
 }
@@ -118,8 +118,12 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
   file.metadata["training"] = to_json(config);
   file.metadata["position"] = to_json(position).dump();
   if (data) {
-    file.metadata["classes"] = json(data->classes()).dump();
-    file.metadata["preprocess"] = preprocess_json(*data, config.data.name).dump();
+    // Names come from folders, which may hold any bytes.
+    const auto text = [](const json& j) {
+      return j.dump(-1, ' ', false, json::error_handler_t::replace);
+    };
+    file.metadata["classes"] = text(data->classes());
+    file.metadata["preprocess"] = text(preprocess_json(*data, config.data.name));
   }
   save_safetensors(path, file);
 }
@@ -174,9 +178,9 @@ Preprocessing checkpoint_preprocessing(const std::string& path) {
   const TensorFile file = load_safetensors(path);
   try {
     return preprocessing_from(json::parse(metadata(file, path, "preprocess")),
-                              json::parse(metadata(file, path, "classes")));
+                              json::parse(metadata(file, path, "classes")), path);
   } catch (const json::exception& e) {
-    throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
+    throw IoError(fmt::format("checkpoint '{}': its preprocessing: {}", path, e.what()));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/safetensors.h"
 #include "tests/data_fixtures.h"
 #include "tests/run_program.h"
 
@@ -321,6 +322,28 @@ TEST_F(Cli, DamagedCheckpoints) {
                {"last.safetensors"});
   expect_error(Words{"eval", path("r/best.safetensors"), "--model", "vgg13"} + tiny_data, 1,
                {"best.safetensors", "classifier.weight", "expected (10, 512)"});
+}
+
+TEST_F(Cli, DamagedMetadata) {
+  const TensorFile good = load_safetensors(checkpoint("r"));
+  const std::string file = path("m.safetensors");
+  const auto with = [&](const char* key, const std::string& value) {
+    TensorFile bad = good;
+    bad.metadata[key] = value;
+    if (value.empty()) bad.metadata.erase(key);
+    save_safetensors(file, bad);
+  };
+  std::string zero = good.metadata.at("preprocess");
+  zero.replace(zero.find("\"std\":[") + 7, 1, "[0.0,");
+  const std::pair<const char*, std::string> cases[] = {
+      {"preprocess", ""},   {"preprocess", "{}"}, {"preprocess", "[1"},  {"preprocess", zero},
+      {"classes", "[1,2]"}, {"classes", ""},      {"classes", "[\"a\"]"}};
+  for (const auto& [key, value] : cases) {
+    with(key, value);
+    expect_error({"infer", file, "x.png"}, 1, {file});
+  }
+  with("architecture", "");
+  expect_error({"eval", file}, 1, {file, "architecture"});
 }
 
 TEST_F(Cli, DamagedImages) {

@@ -122,7 +122,9 @@ void infer(Options o) {
     json.push_back(json_of(file, guesses));
     text += text_of(file, guesses);
   }
-  fmt::print("{}", o.json ? json.dump(2) + "\n" : text);
+  fmt::print("{}", o.json
+                       ? json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                       : text);
 }
 
 }  // namespace

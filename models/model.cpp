@@ -194,14 +194,12 @@ std::vector<Var> Model::width_weights() const {
 }
 
 std::string Model::first_not_finite(const Tensor& images) {
-  for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
-    for (const Parameter& p : modules_[i]->parameters) {
-      if (!all_finite(p.var.value())) return p.name;
-    }
-  }
   const NoGrad no_grad;
   std::string found;
   run(graph_, modules_, Var(images), [&](std::size_t i, const Var& out) {
+    for (const Parameter& p : modules_[i]->parameters) {
+      if (found.empty() && !all_finite(p.var.value())) found = p.name;
+    }
     const Op& op = graph_.ops[i];
     if (found.empty() && !all_finite(out.value())) {
       found = fmt::format("{} ({})", op.name.empty() ? kind_of(op) : op.name, describe(op));

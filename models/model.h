@@ -13,8 +13,9 @@ namespace hac {
 
 class Model {
  public:
-  // Initialised as PyTorch users expect: He normal (fan out) for convolutions, gamma 1, beta 0,
-  // linear weights uniform in +-1/sqrt(fan in); biases zero. A function of the seed alone.
+  // Initialised as PyTorch users expect: He normal (fan out) for convolutions, their biases zero,
+  // gamma 1, beta 0, linear weights and biases uniform in +-1/sqrt(fan in). A function of the seed
+  // alone.
   explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {});
 
   // images (N, C, R, R) -> logits (N, classes). Records a tape unless NoGrad or eval.

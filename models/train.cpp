@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -28,15 +29,17 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-volatile std::sig_atomic_t interrupt_requested = 0;
+// Any thread may be the one that a signal is delivered to.
+std::atomic<bool> interrupt_requested = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
 
 // Ctrl-C asks the loop to stop after the current step; a second one ends the process at once.
 class InterruptGuard {
  public:
   InterruptGuard() {
-    interrupt_requested = 0;
+    interrupt_requested = false;
     struct sigaction action = {};
-    action.sa_handler = [](int) { interrupt_requested = 1; };
+    action.sa_handler = [](int) { interrupt_requested = true; };
     action.sa_flags = static_cast<int>(SA_RESETHAND);
     sigaction(SIGINT, &action, &int_before_);
     sigaction(SIGTERM, &action, &term_before_);
@@ -50,10 +53,11 @@ class InterruptGuard {
   struct sigaction int_before_, term_before_;
 };
 
+// Ties go to the lower class. A NaN is below nothing, so that it never counts as a hit.
 bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k) {
   int above = 0;
   for (std::int64_t j = 0; j < classes; ++j) {
-    above += scores[j] > scores[label] || (scores[j] == scores[label] && j < label);
+    above += !(scores[j] < scores[label] || (scores[j] == scores[label] && j >= label));
   }
   return above < k;
 }
@@ -80,6 +84,27 @@ void require_match(const Model& model, const Dataset& data, const char* which) {
   }
 }
 
+[[noreturn]] void throw_not_finite(Model& model, const Tensor& images, const std::string& when,
+                                   double loss) {
+  const std::string layer = model.first_not_finite(images);
+  throw Error(fmt::format(
+      "model '{}': the loss {} is {}, first in {} (hint: a lower --lr or more --warmup)",
+      model.arch().name, when, loss, layer.empty() ? "the loss itself" : layer));
+}
+
+// Evaluation mode while one lives.
+class EvalMode {
+ public:
+  explicit EvalMode(Model& model) : model_(model), before_(model.training()) { model.eval(); }
+  ~EvalMode() { model_.train(before_); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  Model& model_;
+  bool before_;
+};
+
 // One training run: what the loop below needs at every step.
 class Run {
  public:
@@ -99,10 +124,10 @@ class Run {
     const InterruptGuard guard;
     started_ = saved_ = Clock::now();
     model_.train();
-    bool interrupted = false;
-    while (at_.step < total_steps_ && !interrupted) {
-      interrupted = !run_epoch();
-    }
+    if (at_.step > 0) lr_ = rate(at_.step - 1);
+    // A checkpoint may lie behind the last step of an epoch and before its evaluation.
+    while (!interrupt_requested && (at_.step < total_steps_ || all_batches_done())) run_epoch();
+    const bool interrupted = interrupt_requested;
     if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save("last");
     if (!config_.save_gradients.empty()) save_gradients();
     return {.test = at_.test,
@@ -135,11 +160,19 @@ class Run {
       write_file_atomically(path("config.json"), to_json(config_) + "\n");
       write_file_atomically(path("architecture.json"), to_json(model_.arch()) + "\n");
     }
-    log_.emplace(path("log.jsonl"), resuming ? std::optional(at_.step) : std::nullopt);
+    // The line of an epoch that is not finished is written again.
+    const std::int64_t logged = at_.batch > 0 ? at_.step - 1 : at_.step;
+    log_.emplace(path("log.jsonl"), resuming ? std::optional(logged) : std::nullopt);
   }
 
-  // False when interrupted.
-  bool run_epoch() {
+  bool all_batches_done() const { return at_.batch > 0 && at_.batch == loader_.batches(); }
+
+  double rate(std::int64_t step) const {
+    return learning_rate(config_.schedule, step, loader_.batches(), config_.epochs);
+  }
+
+  // To the end of the epoch or of the run, or until it is interrupted.
+  void run_epoch() {
     const std::int64_t steps = loader_.batches();
     Progress progress(fmt::format("{}epoch {}/{}", config_.label, at_.epoch + 1, config_.epochs),
                       std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet);
@@ -148,23 +181,24 @@ class Run {
     while (at_.step < total_steps_ && loader_.next(batch)) {
       step(batch);
       progress.step(batch.size(), fields());
-      if (interrupt_requested) return false;
+      if (interrupt_requested) return;
       if (seconds_since(saved_) > config_.checkpoint_seconds) save("last");
     }
     progress.finish(fields());
-    if (at_.batch == steps) finish_epoch(progress.images_per_second());
-    return true;
+    if (all_batches_done()) finish_epoch(progress.images_per_second());
   }
 
   void step(const Batch& batch) {
     model_.set_step(at_.step);
     model_.zero_grad();
-    lr_ = learning_rate(config_.schedule, at_.step, loader_.batches(), config_.epochs);
+    lr_ = rate(at_.step);
     const Var logits = model_.forward(batch.images);
     const auto [loss, probs] = ops::softmax_cross_entropy(
         logits, batch.labels, static_cast<float>(config_.label_smoothing));
     const double value = loss.value().item();
-    if (!std::isfinite(value)) not_finite(batch, value);
+    if (!std::isfinite(value)) {
+      throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), value);
+    }
     backward(loss);
     if (observer_) observer_->observe(model_, at_.step, total_steps_);
     sgd_.step(lr_);
@@ -173,14 +207,6 @@ class Run {
     at_.images += batch.size();
     at_.loss_sum += value * static_cast<double>(batch.size());
     at_.correct += count_in_top(probs, batch.labels, 1);
-  }
-
-  [[noreturn]] void not_finite(const Batch& batch, double value) {
-    const std::string layer = model_.first_not_finite(batch.images);
-    throw Error(fmt::format(
-        "training '{}': the loss is {} at step {}, first in {} (hint: a lower "
-        "--lr or more --warmup)",
-        model_.arch().name, value, at_.step, layer.empty() ? "the loss itself" : layer));
   }
 
   ProgressFields fields() const {
@@ -201,9 +227,10 @@ class Run {
                  at_.epoch, config_.epochs, at_.test.loss, 100 * at_.test.top1,
                  best ? "  best" : "");
     }
-    save("last");
+    // The position goes last: a run killed before it repeats this epoch, and with it the others.
     if (best) save("best");
     if (log_) log_->append(epoch_line(train, images_per_second));
+    save("last");
   }
 
   std::string epoch_line(const ProgressFields& train, double images_per_second) const {
@@ -263,8 +290,7 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
 
 EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_size) {
   require_match(model, *data, "test");
-  const bool was_training = model.training();
-  model.eval();
+  const EvalMode mode(model);
   Loader loader(data, {.batch = batch_size,
                        .resolution = model.arch().resolution,
                        .shuffle = false,
@@ -276,12 +302,13 @@ EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_siz
   while (loader.next(batch)) {
     const auto [loss, probs] =
         ops::softmax_cross_entropy(model.forward(batch.images), batch.labels);
-    result.loss += loss.value().item() * static_cast<double>(batch.size());
+    const double value = loss.value().item();
+    if (!std::isfinite(value)) throw_not_finite(model, batch.images, "of an evaluation", value);
+    result.loss += value * static_cast<double>(batch.size());
     result.images += batch.size();
     top1 += count_in_top(probs, batch.labels, 1);
     top5 += count_in_top(probs, batch.labels, 5);
   }
-  model.train(was_training);
   const double n = std::max<double>(1, result.images);
   result.loss /= n;
   result.top1 = top1 / n;

@@ -52,6 +52,7 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
                   StepObserver* observer = nullptr);
 
 // Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
+// Throws Error when the loss is not finite, naming the first layer.
 EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256);
 
 }  // namespace hac

@@ -68,24 +68,41 @@ constexpr std::array<double, 30> kStudent = {
     2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
     2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
 
-std::optional<double> parabola_peak(std::span<const ScoredAlpha> points,
-                                    const std::vector<std::size_t>& by_accuracy) {
-  if (points.size() < 3) return std::nullopt;
+// Adds the parabola through the three best points where they are concave around their vertex.
+void add_parabola(AlphaChoice& choice, std::span<const ScoredAlpha> points,
+                  const std::vector<std::size_t>& by_accuracy) {
+  if (points.size() < 3) return;
   std::array<const ScoredAlpha*, 3> p{};
   for (std::size_t i = 0; i < 3; ++i) p[i] = &points[by_accuracy[i]];
   std::sort(p.begin(), p.end(), [](auto* a, auto* b) { return a->alpha < b->alpha; });
-  if (p[0]->alpha == p[1]->alpha || p[1]->alpha == p[2]->alpha) return std::nullopt;
+  if (p[0]->alpha == p[1]->alpha || p[1]->alpha == p[2]->alpha) return;
   // Newton's divided differences.
   const double first = (p[1]->accuracy.mean - p[0]->accuracy.mean) / (p[1]->alpha - p[0]->alpha);
   const double next = (p[2]->accuracy.mean - p[1]->accuracy.mean) / (p[2]->alpha - p[1]->alpha);
   const double curvature = (next - first) / (p[2]->alpha - p[0]->alpha);
-  if (!(curvature < 0)) return std::nullopt;
+  if (!(curvature < 0)) return;
   const double peak = 0.5 * (p[0]->alpha + p[1]->alpha) - first / (2 * curvature);
-  if (peak < p[0]->alpha || peak > p[2]->alpha) return std::nullopt;
-  return peak;
+  if (peak < p[0]->alpha || peak > p[2]->alpha) return;
+  choice.peak = peak;
+  choice.parabola = {
+      p[0]->accuracy.mean - first * p[0]->alpha + curvature * p[0]->alpha * p[1]->alpha,
+      first - curvature * (p[0]->alpha + p[1]->alpha), curvature};
 }
 
 }  // namespace
+
+std::vector<std::int64_t> alpha_resolutions(const Architecture& baseline, double s,
+                                            const AlphaOptions& options) {
+  const std::int64_t q = resolution_multiple(baseline, options);
+  std::set<std::int64_t> resolutions;
+  for (const double alpha : options.grid) {
+    const double r = hacscale_factors(s, alpha).r;
+    // Rounding must not shrink the input of a baseline that is itself no multiple of q.
+    resolutions.insert(
+        std::max(baseline.resolution, round_to(r * static_cast<double>(baseline.resolution), q)));
+  }
+  return {resolutions.begin(), resolutions.end()};
+}
 
 AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const LatencyModel& model,
                                  const AlphaOptions& options) {
@@ -96,25 +113,13 @@ AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const L
         "got {:.4g} ms",
         baseline_ms, options.latency_ms));
   }
-  const std::int64_t q = resolution_multiple(baseline, options);
-  std::set<std::int64_t> resolutions;
-  for (const double alpha : options.grid) {
-    const double r = hacscale_factors(s, alpha).r;
-    resolutions.insert(round_to(r * static_cast<double>(baseline.resolution), q));
-  }
+  const std::vector<std::int64_t> resolutions = alpha_resolutions(baseline, s, options);
   AlphaCandidates result;
-  std::size_t dropped = 0;
   for (const std::int64_t resolution : resolutions) {
-    // Rounding must not shrink the input of a baseline that is itself no multiple of q.
-    const std::int64_t at_least = std::max(resolution, baseline.resolution);
-    AlphaCandidate c = candidate(baseline, at_least, s, model, options);
-    const bool twice =
-        !result.candidates.empty() && result.candidates.back().resolution == at_least;
-    if (c.unwidened_latency_ms > options.latency_ms) ++dropped;
-    if (c.unwidened_latency_ms <= options.latency_ms && !twice) {
-      result.candidates.push_back(std::move(c));
-    }
+    AlphaCandidate c = candidate(baseline, resolution, s, model, options);
+    if (c.unwidened_latency_ms <= options.latency_ms) result.candidates.push_back(std::move(c));
   }
+  const std::size_t dropped = resolutions.size() - result.candidates.size();
   if (!result.candidates.empty()) {
     if (dropped > 0) {
       result.note =
@@ -123,9 +128,9 @@ AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const L
     }
     return result;
   }
+  const std::int64_t q = resolution_multiple(baseline, options);
   std::int64_t resolution = baseline.resolution;
-  for (std::int64_t larger = round_up(resolution + 1, q); larger < *resolutions.begin();
-       larger += q) {
+  for (std::int64_t larger = round_up(resolution + 1, q); larger < resolutions[0]; larger += q) {
     if (model.predict(with_resolution(baseline, larger)) <= options.latency_ms) resolution = larger;
   }
   result.candidates.push_back(candidate(baseline, resolution, s, model, options));
@@ -193,7 +198,7 @@ AlphaChoice choose_alpha(std::span<const ScoredAlpha> points) {
     choice.tied.push_back(i);
     if (points[i].latency_ms < points[choice.index].latency_ms) choice.index = i;
   }
-  choice.peak = parabola_peak(points, order);
+  add_parabola(choice, points, order);
   return choice;
 }
 

@@ -2,6 +2,7 @@
 // The search for alpha (paper Eq. 4): which networks to train, and which of them won. Training is
 // someone else's; everything here is a pure function.
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -33,14 +34,18 @@ struct AlphaOptions {
   double latency_ms = std::numeric_limits<double>::infinity();  // L
 };
 
+// The distinct resolutions that the grid gives after rounding, growing, none below the baseline's.
+std::vector<std::int64_t> alpha_resolutions(const Architecture& baseline, double s,
+                                            const AlphaOptions& options = {});
+
 struct AlphaCandidates {
   std::vector<AlphaCandidate> candidates;  // by growing resolution
   std::string note;                        // "" or what had to be given up
 };
 
-// The distinct resolutions that the grid gives after rounding. Those whose unwidened network
-// already exceeds L are dropped: Algorithm 1 could not add a kernel. If none remains: the largest
-// resolution that meets L, with a note. Throws ConfigError when the baseline itself exceeds L.
+// One candidate for each of alpha_resolutions(). Those whose unwidened network already exceeds L
+// are dropped: Algorithm 1 could not add a kernel. If none remains: the largest resolution that
+// meets L, with a note. Throws ConfigError when the baseline itself exceeds L.
 AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const LatencyModel& model,
                                  const AlphaOptions& options = {});
 
@@ -71,6 +76,7 @@ struct AlphaChoice {
   std::size_t index = 0;          // alpha*
   std::vector<std::size_t> tied;  // all whose interval overlaps the best one's, the best included
   std::optional<double> peak;     // vertex of the parabola through the three best points
+  std::optional<std::array<double, 3>> parabola;  // c0 + c1 alpha + c2 alpha^2, where peak exists
 };
 
 // The most accurate; where intervals overlap the lowest latency decides. The parabola is for the

@@ -92,7 +92,8 @@ double median(std::vector<double> values) {
 
 // The error of given predictions.
 LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured) {
-  LatencyError error{.networks = static_cast<std::int64_t>(measured.size())};
+  LatencyError error{.networks = static_cast<std::int64_t>(measured.size()),
+                     .predicted = predicted};
   if (measured.empty()) return error;
   double mean = 0;
   for (const double ms : measured) mean += ms / static_cast<double>(measured.size());

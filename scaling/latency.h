@@ -93,8 +93,9 @@ void save_latency_model(const LatencyModel& model, const std::string& path);
 
 struct LatencyError {
   std::int64_t networks = 0;
-  double median = 0, worst = 0;  // absolute relative error of the whole network
-  double r2 = 0;                 // 1 - SSres/SStot over the networks
+  double median = 0, worst = 0;   // absolute relative error of the whole network
+  double r2 = 0;                  // 1 - SSres/SStot over the networks
+  std::vector<double> predicted;  // ms, of each network, in the order of the timings
 };
 
 LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings);

@@ -6,16 +6,16 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "scaling/alpha.h"
-
 namespace hac {
 namespace {
 
 using nlohmann::json;
 
+constexpr double kNoticeable = 0.05;  // of a latency
+
 json finite_or_null(double x) { return std::isfinite(x) ? json(x) : json(); }
 
-json table_row(const Contender& c, const json& accuracy, const json& latency, double peak) {
+json table_row(const Contender& c, const json& training, const json& latency, double peak) {
   const Counters counters = count(c.arch);
   const double gmacs = utilization_gmacs(counters.macs, latency.at("median"));
   return {{"method", c.method},
@@ -28,7 +28,8 @@ json table_row(const Contender& c, const json& accuracy, const json& latency, do
           {"measured_ms", latency},
           {"gmacs_per_s", gmacs},
           {"peak_fraction", peak_fraction(gmacs, peak)},
-          {"top1", accuracy},
+          {"top1", training.at("top1")},
+          {"weights", training.at("weights")},
           {"limit", c.limit}};
 }
 
@@ -62,15 +63,32 @@ json notes(const ResultParts& parts) {
   json all = json::array();
   all.push_back(
       "Accuracy is that of the last epoch: choosing the best epoch would fit the test set.");
+  all.push_back(
+      "Latency is that of the network alone, the image already a tensor: batch norm folded into "
+      "the "
+      "convolutions, ReLU fused, weights packed once.");
   if (const std::string note = parts.importance.at("note"); !note.empty()) all.push_back(note);
   for (const NamedPlan& p : parts.plans) {
     for (const std::string& w : p.plan.warnings) all.push_back(p.name + ": " + w);
   }
   for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
-    const double drift = parts.latency[i].at("drift");
-    if (std::abs(drift) < 0.05) continue;
-    all.push_back(fmt::format("{}: its latency drifted by {:+.0f} % while it was measured.",
-                              parts.contenders[i].method, 100 * drift));
+    const Contender& c = parts.contenders[i];
+    const double drift = parts.latency[i].at("drift"), ms = parts.latency[i].at("median");
+    if (std::abs(drift) >= kNoticeable) {
+      all.push_back(fmt::format("{}: its latency drifted by {:+.0f} % while it was measured.",
+                                c.method, 100 * drift));
+    }
+    if (c.extrapolated > 0) {
+      all.push_back(fmt::format(
+          "{}: {} of its operations lie outside what was timed, their latency is extrapolated.",
+          c.method, c.extrapolated));
+    }
+    if (ms > (1 + kNoticeable) * parts.budget.latency_limit()) {
+      all.push_back(
+          fmt::format("{}: it measures {:.3g} ms, above the budget of {:.3g} ms that its "
+                      "prediction meets.",
+                      c.method, ms, parts.budget.latency_limit()));
+    }
   }
   return all;
 }
@@ -92,15 +110,18 @@ json training_facts(const TrainConfig& config) {
 
 }  // namespace
 
+Interval accuracy_interval(const std::vector<double>& values, std::int64_t test_images) {
+  return values.size() > 1 ? interval95(values) : interval95(values.at(0), test_images);
+}
+
 json accuracy_json(const std::vector<double>& values, std::int64_t test_images) {
-  const bool seeds = values.size() > 1;
-  const Interval i = seeds ? interval95(values) : interval95(values.at(0), test_images);
+  const Interval i = accuracy_interval(values, test_images);
   return {{"mean", i.mean},
           {"low", std::max(0.0, i.mean - i.half_width)},
           {"high", std::min(1.0, i.mean + i.half_width)},
           {"values", values},
-          {"interval", seeds ? fmt::format("95 % over {} seeds", values.size())
-                             : fmt::format("95 % over {} test images", test_images)}};
+          {"interval", values.size() > 1 ? fmt::format("95 % over {} seeds", values.size())
+                                         : fmt::format("95 % over {} test images", test_images)}};
 }
 
 json importance_json(const std::vector<LayerSamples>& layers,
@@ -113,6 +134,8 @@ json importance_json(const std::vector<LayerSamples>& layers,
                     {"points", points},
                     {"a", laws[l].a},
                     {"b", laws[l].b},
+                    {"fitted_b", laws[l].fitted_b},
+                    {"residuals", laws[l].residuals},
                     {"r2", laws[l].r2},
                     {"warning", laws[l].warning}});
   }
@@ -123,11 +146,12 @@ json importance_json(const std::vector<LayerSamples>& layers,
 json latency_models_json(const std::vector<NetworkTiming>& timings) {
   json rows = json::array();
   for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
-    const LatencyModelPtr model = fit_latency(kind, timings);
     const LatencyError error = cross_validate(kind, timings);
     json points = json::array();
-    for (const NetworkTiming& t : timings) points.push_back({model->predict(t.graph), t.total_ms});
-    rows.push_back({{"name", model->name()},
+    for (std::size_t i = 0; i < timings.size(); ++i) {
+      points.push_back({error.predicted[i], timings[i].total_ms});
+    }
+    rows.push_back({{"name", fit_latency(kind, timings)->name()},
                     {"median_error", error.median},
                     {"max_error", error.worst},
                     {"r2", error.r2},
@@ -158,10 +182,14 @@ std::string assemble_results(const ResultParts& parts) {
   const double peak = parts.peak.at("peak_gmacs");
   json table = json::array(), plans = json::array();
   for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
-    table.push_back(table_row(parts.contenders[i], parts.accuracy[i], parts.latency[i], peak));
+    table.push_back(table_row(parts.contenders[i], parts.training[i], parts.latency[i], peak));
   }
   for (const NamedPlan& p : parts.plans) plans.push_back(plan_row(p));
-  const json training = training_facts(parts.recipe.train);
+  const json recipe = json::parse(to_json(parts.recipe));
+  json settings;
+  for (const char* section : {"importance", "latency", "alpha", "scale", "sweep"}) {
+    settings[section] = recipe[section];
+  }
   const json results{
       {"schema", 1},
       {"recipe", parts.recipe.name},
@@ -181,7 +209,8 @@ std::string assemble_results(const ResultParts& parts) {
       {"dataset", parts.dataset},
       {"baseline", parts.baseline.name},
       {"seeds", parts.recipe.seeds},
-      {"training", training},
+      {"training", training_facts(parts.recipe.train)},
+      {"settings", settings},
       {"budget",
        {{"latency_ms", finite_or_null(parts.budget.latency_ms)},
         {"latency_text", parts.recipe.scale.latency},

@@ -7,6 +7,7 @@
 
 #include "kernels/machine.h"
 #include "models/counters.h"
+#include "scaling/alpha.h"
 #include "scaling/latency.h"
 #include "scaling/law.h"
 #include "scaling/recipe.h"
@@ -27,6 +28,7 @@ struct Contender {
   Architecture arch;
   std::string limit;  // what stopped its growth
   double predicted_ms = 0;
+  std::size_t extrapolated = 0;  // operations outside what the latency model was fitted on
 };
 
 struct ResultParts {
@@ -39,17 +41,19 @@ struct ResultParts {
   const nlohmann::json& peak;  // {peak_gmacs, bandwidth_gbs}
   const nlohmann::json& latency_models;
   const nlohmann::json& alpha;
-  const nlohmann::json& importance;  // {samples, laws, note}
+  const nlohmann::json& importance;  // {layers, laws, note}
   const std::vector<NamedPlan>& plans;
   const std::vector<Contender>& contenders;
-  const nlohmann::json& accuracy;  // one a contender
-  const nlohmann::json& latency;   // one a contender
+  const nlohmann::json& training;  // {top1, weights} of each contender
+  const nlohmann::json& latency;   // of each contender
   const nlohmann::json& sweep;
 };
 
 std::string assemble_results(const ResultParts& parts);
 
-// {mean, low, high, values, interval}: over seeds, or over the test set where there is one seed.
+// 95 %, over seeds, or over the test set where there is one seed.
+Interval accuracy_interval(const std::vector<double>& values, std::int64_t test_images);
+// {mean, low, high, values, interval}.
 nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t test_images);
 nlohmann::json importance_json(const std::vector<LayerSamples>& layers,
                                const std::vector<ImportanceLaw>& laws);

@@ -17,6 +17,10 @@ KernelReduction parse_kernel_reduction(const std::string& name) {
   throw ConfigError(fmt::format("kernel reduction '{}': expected mean, sum or min", name));
 }
 
+std::string to_string(KernelReduction how) {
+  return how == KernelReduction::mean ? "mean" : how == KernelReduction::sum ? "sum" : "min";
+}
+
 double LayerImportance::reduce(KernelReduction how) const {
   double sum = 0;
   for (const double k : kernels) sum += k;

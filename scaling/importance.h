@@ -20,6 +20,7 @@ enum class KernelReduction : std::uint8_t {
   min,  // the kernel one would really remove
 };
 KernelReduction parse_kernel_reduction(const std::string& name);  // ConfigError
+std::string to_string(KernelReduction how);                       // mean | sum | min
 
 struct LayerImportance {
   std::string layer;

@@ -37,6 +37,19 @@ void validate(const ProxyTraining& p, const char* key) {
   require(!p.seeds.empty(), key, "at least one seed");
 }
 
+// A factor below 1 is known to be below the baseline before anything is measured.
+void validate(const Limit& limit, const char* what) {
+  if (!limit.factor || limit.value >= 1) return;
+  throw ConfigError(
+      fmt::format("{} budget: expected at least the baseline's, 1x, got {}x", what, limit.value));
+}
+
+void validate(const WideningOptions& w) {
+  require(w.stride >= 1 && w.stride <= 65536, "scale.stride", "1 to 65536");
+  require(w.width_cap >= 1 && w.width_cap <= 1 << 20, "scale.width_cap", "1 to 1048576");
+  require(w.step_cap >= 0 && w.step_cap <= 1000000, "scale.step_cap", "0 to 1000000");
+}
+
 }  // namespace
 
 void validate(const Recipe& r) {
@@ -52,8 +65,12 @@ void validate(const Recipe& r) {
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
   for (const double a : r.alpha.grid) require(a > 0 && a < 1, "alpha.grid", "values in (0, 1)");
   require(!r.scale.gains.empty(), "scale.gains", "at least one");
-  parse_latency_limit(r.scale.latency);
-  parse_params_limit(r.scale.params);
+  require(r.alpha.resolution_multiple >= 1, "alpha.resolution_multiple", ">= 1");
+  require(r.alpha.width_multiple >= 1, "alpha.width_multiple", ">= 1");
+  validate(parse_latency_limit(r.scale.latency), "latency");
+  validate(parse_params_limit(r.scale.params), "parameter");
+  require(!r.scale.latency.empty() || !r.scale.params.empty(), "scale", "a limit");
+  validate(r.scale.widening);
   for (const double g : r.sweep_growth) require(g >= 1, "sweep.growth", "values >= 1");
 }
 
@@ -69,6 +86,7 @@ std::string to_json(const Recipe& r) {
                      {"high", s.high},
                      {"round_to", s.round_to},
                      {"sampling_seed", s.seed},
+                     {"reduction", to_string(r.importance.reduction)},
                      {"relative", r.importance.relative},
                      {"strict", r.importance.strict}});
   ordered_json alpha = to_json(r.alpha.proxy);

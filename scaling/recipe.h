@@ -8,6 +8,7 @@
 
 #include "models/arch_options.h"
 #include "models/train_config.h"
+#include "scaling/importance.h"
 #include "scaling/latency.h"
 #include "scaling/sampling.h"
 #include "scaling/width_scaling.h"
@@ -32,8 +33,9 @@ struct Recipe {
   struct {
     SamplingOptions sampling;
     ProxyTraining proxy;
-    bool relative = false;  // weigh the fit by 1/importance
-    bool strict = false;    // refuse b >= 0
+    KernelReduction reduction = KernelReduction::mean;  // from kernels to a layer
+    bool relative = false;                              // weigh the fit by 1/importance
+    bool strict = false;                                // refuse b >= 0
   } importance;
 
   struct {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -42,8 +43,23 @@ TrainedNetwork from_json(const json& j) {
 
 }  // namespace
 
-NetworkCache::NetworkCache(std::string folder, bool quiet)
-    : folder_(std::move(folder)), quiet_(quiet) {
+std::string data_key(const DataSplit& data) {
+  constexpr std::int64_t kImages = 64;
+  std::string content;
+  for (const DatasetPtr& set : {data.train, data.test}) {
+    content += fmt::format("{} images of {} classes\n", set->size(), set->classes().size());
+    const std::int64_t step = std::max<std::int64_t>(1, set->size() / kImages);
+    for (std::int64_t i = 0; i < set->size(); i += step) {
+      const Sample sample = set->get(i);
+      content += fmt::format("{}:", sample.label);
+      content.append(sample.pixels.begin(), sample.pixels.end());
+    }
+  }
+  return content_key(content);
+}
+
+NetworkCache::NetworkCache(std::string folder, std::string data_key, bool quiet)
+    : folder_(std::move(folder)), data_key_(std::move(data_key)), quiet_(quiet) {
   make_folder(folder_);
 }
 
@@ -55,8 +71,9 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
 }
 
 TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
-  const std::string question = fmt::format("{}\n{}\nobserve {}", hac::to_json(request.arch),
-                                           hac::to_json(request.config), request.observe);
+  const std::string question =
+      fmt::format("{}\n{}\ndata {}\nobserve {}", hac::to_json(request.arch),
+                  hac::to_json(request.config), data_key_, request.observe);
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
   const std::string answer = folder + "/result.json", last = folder + "/last.safetensors";
   const bool have_weights = std::filesystem::exists(last);

@@ -24,9 +24,14 @@ struct TrainingRequest {
   std::string label;  // for the progress line
 };
 
+// What a set holds, as a key: sizes, and the labels and pixels of images spread over it.
+std::string data_key(const DataSplit& data);
+
 class NetworkCache {
  public:
-  NetworkCache(std::string folder, bool quiet);
+  // `data_key` is part of the question that every network answers: the same name of a set may stand
+  // for other files.
+  NetworkCache(std::string folder, std::string data_key, bool quiet);
 
   // Throws Error when Ctrl-C stopped the training, after it was saved.
   TrainedNetwork train(const TrainingRequest& request);
@@ -34,7 +39,7 @@ class NetworkCache {
  private:
   const DataSplit& data(const DataConfig& config);
 
-  std::string folder_;
+  std::string folder_, data_key_;
   bool quiet_;
   std::map<std::string, DataSplit> data_;
 };

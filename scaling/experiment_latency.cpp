@@ -1,0 +1,113 @@
+#include "scaling/experiment_latency.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "scaling/alpha.h"
+#include "scaling/measure.h"
+
+namespace hac {
+namespace {
+
+using nlohmann::json;
+
+// What a measured time depends on besides the network.
+json here(const Machine& machine) {
+  return {{"cpu", machine.cpu},
+          {"threads", machine.threads},
+          {"isa", machine.isa},
+          {"onednn", machine.onednn}};
+}
+
+json inputs_of(const Machine& machine, const Recipe& recipe,
+               const std::vector<Architecture>& archs) {
+  json inputs{{"machine", here(machine)},
+              {"runs", recipe.latency.runs},
+              {"warmup", recipe.latency.warmup},
+              {"archs", json::array()}};
+  for (const Architecture& a : archs) inputs["archs"].push_back(json::parse(to_json(a)));
+  return inputs;
+}
+
+MeasureOptions measuring(const Recipe& recipe) {
+  return {.runs = recipe.latency.runs, .warmup = recipe.latency.warmup};
+}
+
+std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architecture& baseline) {
+  std::vector<std::int64_t> sizes = alpha_resolutions(
+      baseline, recipe.alpha.growth,
+      {.grid = recipe.alpha.grid, .resolution_multiple = recipe.alpha.resolution_multiple});
+  if (sizes[0] != baseline.resolution) sizes.insert(sizes.begin(), baseline.resolution);
+  const auto per_size = std::max<std::int64_t>(
+      5, ceil_div(recipe.latency.networks, static_cast<std::int64_t>(sizes.size())));
+  std::vector<Architecture> nets;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const Architecture base = with_resolution(baseline, sizes[i]);
+    nets.push_back(base);
+    const SamplingOptions sampling{.kind = SamplingKind::latin_hypercube,
+                                   .samples = static_cast<int>(per_size),
+                                   .low = recipe.latency.low,
+                                   .high = recipe.latency.high,
+                                   .seed = i};
+    for (const auto& w : sample_widths(widths(base), sampling)) {
+      nets.push_back(with_widths(base, w));
+    }
+  }
+  return nets;
+}
+
+}  // namespace
+
+json measure_peak(Stages& stages, const Machine& machine) {
+  return stages.run("peak", here(machine), [] {
+    return json{{"peak_gmacs", measure_peak_gmacs()}, {"bandwidth_gbs", measure_bandwidth_gbs()}};
+  });
+}
+
+std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const Machine& machine,
+                                                 const Recipe& recipe,
+                                                 const Architecture& baseline) {
+  const std::vector<Architecture> nets = networks_to_time(recipe, baseline);
+  const json timed = stages.run("latency", inputs_of(machine, recipe, nets), [&] {
+    json rows = json::array();
+    for (const Architecture& a : nets) {
+      const NetworkTiming t = time_network(a, measuring(recipe));
+      json ops = json::object();
+      for (const auto& [op, ms] : t.op_ms) ops[std::to_string(op)] = ms;
+      rows.push_back({{"total_ms", t.total_ms}, {"op_ms", ops}});
+    }
+    return rows;
+  });
+  std::vector<NetworkTiming> timings;
+  for (std::size_t i = 0; i < nets.size(); ++i) {
+    NetworkTiming t{.graph = lower(nets[i]), .op_ms = {}, .total_ms = timed[i].at("total_ms")};
+    for (const auto& [op, ms] : timed[i].at("op_ms").items()) t.op_ms[std::stoi(op)] = ms;
+    timings.push_back(std::move(t));
+  }
+  return timings;
+}
+
+json measure_networks(Stages& stages, const Machine& machine, const Recipe& recipe,
+                      const std::string& stage, const std::vector<Architecture>& archs) {
+  return stages.run(stage, inputs_of(machine, recipe, archs), [&] {
+    std::vector<std::unique_ptr<Deployment>> nets;
+    std::vector<Deployment*> pointers;
+    for (const Architecture& a : archs) {
+      nets.push_back(std::make_unique<Deployment>(Model(a)));
+      pointers.push_back(nets.back().get());
+    }
+    json rows = json::array();
+    for (const LatencyStats& s : measure_interleaved(pointers, measuring(recipe))) {
+      rows.push_back({{"median", s.median},
+                      {"mean", s.mean},
+                      {"p95", s.p95},
+                      {"min", s.min},
+                      {"spread", s.spread},
+                      {"drift", s.drift},
+                      {"runs", s.runs}});
+    }
+    return rows;
+  });
+}
+
+}  // namespace hac

@@ -1,0 +1,30 @@
+#pragma once
+// What an experiment measures: the networks that a latency model is fitted on, and those of its
+// tables. Every measurement is a stage, kept under the machine, the options and the networks.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "kernels/machine.h"
+#include "scaling/latency.h"
+#include "scaling/recipe.h"
+#include "scaling/stages.h"
+
+namespace hac {
+
+// {peak_gmacs, bandwidth_gbs} of this machine.
+nlohmann::json measure_peak(Stages& stages, const Machine& machine);
+
+// Layer times of the baseline and of random widths around it, at every resolution that the alpha
+// search may choose.
+std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const Machine& machine,
+                                                 const Recipe& recipe,
+                                                 const Architecture& baseline);
+
+// {median, mean, p95, min, spread, drift, runs} of each network, their runs interleaved so that a
+// drift of the machine meets all of them alike.
+nlohmann::json measure_networks(Stages& stages, const Machine& machine, const Recipe& recipe,
+                                const std::string& stage, const std::vector<Architecture>& archs);
+
+}  // namespace hac

@@ -1,5 +1,6 @@
 // Convolution on oneDNN. The library chooses algorithm (direct or Winograd) and weight format;
-// packed weights and its scratch memory live in the context's shared scratch buffer.
+// padded and packed weights and its scratch memory live in the context's shared scratch buffer, so
+// that the plans of many networks hold no memory of weights.
 
 #include <cstring>
 
@@ -57,7 +58,7 @@ struct Plan {
   cpu::Primitive conv;
   cpu::Primitive pack;  // plain padded weights <-> the primitive's format; unset if they agree
   std::size_t packed_bytes = 0, scratchpad_bytes = 0;
-  std::vector<float> padded;  // plain padded weights where padding is needed, zero outside
+  std::size_t padded_bytes = 0;  // of the plain padded weights, 0 where nothing is padded
   std::string implementation;
 };
 
@@ -88,9 +89,13 @@ dnnl::convolution_forward::primitive_desc forward_desc(cpu::Library& lib, const 
   return {desc, attributes(s.epilogue), lib.engine};
 }
 
+std::size_t plain_bytes(const Shape& shape) { return shape.numel() * sizeof(float); }
+
 template <class PrimitiveDesc>
-void finish(Plan& plan, cpu::Library& lib, const PrimitiveDesc& pd, const Desc& weights,
-            bool unpack) {
+void finish(Plan& plan, cpu::Library& lib, const Conv2dSpec& s, const PrimitiveDesc& pd,
+            const Desc& weights, bool unpack) {
+  const bool padded = plan.g.w_shape != s.weight_shape();
+  plan.padded_bytes = padded ? plain_bytes(plan.g.w_shape) : 0;
   plan.packed_bytes = weights.get_size();
   plan.scratchpad_bytes = pd.scratchpad_desc().get_size();
   plan.implementation = pd.impl_info_str();
@@ -113,7 +118,7 @@ Plan make_forward(cpu::Library& lib, const Conv2dSpec& s) {
   plan.conv.bind(DNNL_ARG_WEIGHTS, pd.weights_desc(), lib.engine);
   plan.conv.bind(DNNL_ARG_DST, pd.dst_desc(), lib.engine);
   if (s.bias) plan.conv.bind(DNNL_ARG_BIAS, plan.g.bias, lib.engine);
-  finish(plan, lib, pd, pd.weights_desc(), false);
+  finish(plan, lib, s, pd, pd.weights_desc(), false);
   return plan;
 }
 
@@ -129,7 +134,7 @@ Plan make_backward_data(cpu::Library& lib, const Conv2dSpec& s) {
   plan.conv.bind(DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), lib.engine);
   plan.conv.bind(DNNL_ARG_WEIGHTS, pd.weights_desc(), lib.engine);
   plan.conv.bind(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), lib.engine);
-  finish(plan, lib, pd, pd.weights_desc(), false);
+  finish(plan, lib, s, pd, pd.weights_desc(), false);
   return plan;
 }
 
@@ -148,7 +153,7 @@ Plan make_backward_weights(cpu::Library& lib, const Conv2dSpec& s) {
   plan.conv.bind(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc(), lib.engine);
   plan.conv.bind(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), lib.engine);
   if (s.bias) plan.conv.bind(DNNL_ARG_DIFF_BIAS, g.bias, lib.engine);
-  finish(plan, lib, pd, pd.diff_weights_desc(), true);
+  finish(plan, lib, s, pd, pd.diff_weights_desc(), true);
   return plan;
 }
 
@@ -171,54 +176,6 @@ Plan& plan_for(Context& ctx, const Conv2dSpec& s) {
   }
 }
 
-bool padded_weights(const Geometry& g, const Conv2dSpec& s) {
-  return g.w_shape != s.weight_shape();
-}
-
-// Calls copy(padded offset, offset, count) for each run of live weights.
-template <class Copy>
-void for_live_weights(const Geometry& g, const Conv2dSpec& s, Copy copy) {
-  const std::int64_t run = s.c / s.groups * s.r * s.s;
-  const std::int64_t padded_run = g.w_shape[1] * s.r * s.s;
-  for (std::int64_t k = 0; k < s.k; ++k) copy(k * padded_run, k * run, run);
-}
-
-void pack_weights(Plan& plan, const Conv2dSpec& s, const void* w, void* packed) {
-  const void* from = w;
-  if (padded_weights(plan.g, s)) {
-    plan.padded.resize(plan.g.w_shape.numel());
-    for_live_weights(plan.g, s, [&](std::int64_t to, std::int64_t at, std::int64_t n) {
-      std::memcpy(plan.padded.data() + to, static_cast<const float*>(w) + at, n * sizeof(float));
-    });
-    from = plan.padded.data();
-  }
-  if (!plan.pack) {
-    std::memcpy(packed, from, plan.packed_bytes);
-    return;
-  }
-  plan.pack.set(DNNL_ARG_FROM, from);
-  plan.pack.set(DNNL_ARG_TO, packed);
-  plan.pack.run();
-}
-
-void unpack_weights(Plan& plan, const Conv2dSpec& s, const void* packed, void* w) {
-  const bool padded = padded_weights(plan.g, s);
-  if (padded) plan.padded.resize(plan.g.w_shape.numel());
-  void* to = padded ? plan.padded.data() : w;
-  if (plan.pack) {
-    plan.pack.set(DNNL_ARG_FROM, packed);
-    plan.pack.set(DNNL_ARG_TO, to);
-    plan.pack.run();
-  } else if (packed != to) {
-    std::memcpy(to, packed, plan.packed_bytes);
-  }
-  if (padded) {
-    for_live_weights(plan.g, s, [&](std::int64_t from, std::int64_t at, std::int64_t n) {
-      std::memcpy(static_cast<float*>(w) + at, plan.padded.data() + from, n * sizeof(float));
-    });
-  }
-}
-
 // The scratch buffer of one call, cut into aligned parts.
 class Scratch {
  public:
@@ -237,7 +194,56 @@ class Scratch {
   char* next_;
 };
 
-std::size_t plain_bytes(const Shape& shape) { return shape.numel() * sizeof(float); }
+// The weights with the channels that blocks add, all of those zero.
+void pad_weights(const Plan& plan, const Conv2dSpec& s, const float* w, float* padded) {
+  const std::int64_t run = s.c / s.groups * s.r * s.s;
+  const std::int64_t padded_run = plan.g.w_shape[1] * s.r * s.s;
+  for (std::int64_t k = 0; k < s.k; ++k) {
+    float* to = padded + k * padded_run;
+    std::memcpy(to, w + k * run, run * sizeof(float));
+    std::memset(to + run, 0, (padded_run - run) * sizeof(float));
+  }
+  std::memset(padded + s.k * padded_run, 0, (plan.g.w_shape[0] - s.k) * padded_run * sizeof(float));
+}
+
+void strip_weights(const Plan& plan, const Conv2dSpec& s, const float* padded, float* w) {
+  const std::int64_t run = s.c / s.groups * s.r * s.s;
+  const std::int64_t padded_run = plan.g.w_shape[1] * s.r * s.s;
+  for (std::int64_t k = 0; k < s.k; ++k) {
+    std::memcpy(w + k * run, padded + k * padded_run, run * sizeof(float));
+  }
+}
+
+void pack_weights(Plan& plan, const Conv2dSpec& s, const void* w, void* packed, Scratch& scratch) {
+  const void* from = w;
+  if (plan.padded_bytes > 0) {
+    void* padded = scratch.take(plan.padded_bytes);
+    pad_weights(plan, s, static_cast<const float*>(w), static_cast<float*>(padded));
+    from = padded;
+  }
+  if (!plan.pack) {
+    std::memcpy(packed, from, plan.packed_bytes);
+    return;
+  }
+  plan.pack.set(DNNL_ARG_FROM, from);
+  plan.pack.set(DNNL_ARG_TO, packed);
+  plan.pack.run();
+}
+
+void unpack_weights(Plan& plan, const Conv2dSpec& s, const void* packed, void* w,
+                    Scratch& scratch) {
+  const void* plain = packed;
+  if (plan.pack) {
+    void* to = plan.padded_bytes > 0 ? scratch.take(plan.padded_bytes) : w;
+    plan.pack.set(DNNL_ARG_FROM, packed);
+    plan.pack.set(DNNL_ARG_TO, to);
+    plan.pack.run();
+    plain = to;
+  }
+  if (plan.padded_bytes > 0) {
+    strip_weights(plan, s, static_cast<const float*>(plain), static_cast<float*>(w));
+  }
+}
 
 // Only straddling groups (Geometry::plain) pay for these copies.
 const void* to_plain(Context& ctx, const Plan& plan, const Shape& shape, Layout layout,
@@ -256,6 +262,10 @@ void from_plain(Context& ctx, const Shape& shape, Layout layout, const void* pla
 std::size_t staging(const Plan& plan, const Conv2dSpec& s) {
   return plan.g.plain ? aligned(plain_bytes(s.in_shape())) + aligned(plain_bytes(s.out_shape()))
                       : 0;
+}
+
+Scratch scratch_for(Context& ctx, const Plan& plan, const Conv2dSpec& s) {
+  return {ctx, {plan.packed_bytes, plan.padded_bytes, plan.scratchpad_bytes, staging(plan, s)}};
 }
 
 void execute_forward(Context& ctx, Plan& plan, const Conv2dSpec& s, const void* x,
@@ -281,9 +291,9 @@ void forward(Context& ctx, const Conv2dSpec& spec, const void* x, const void* w,
   Conv2dSpec s = spec;
   s.pass = Pass::forward;
   Plan& plan = plan_for(ctx, s);
-  Scratch scratch(ctx, {plan.packed_bytes, plan.scratchpad_bytes, staging(plan, s)});
+  Scratch scratch = scratch_for(ctx, plan, s);
   void* packed = scratch.take(plan.packed_bytes);
-  pack_weights(plan, s, w, packed);
+  pack_weights(plan, s, w, packed, scratch);
   execute_forward(ctx, plan, s, x, packed, bias, y, scratch);
 }
 
@@ -292,9 +302,9 @@ void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const v
   s.pass = Pass::backward_data;
   s.bias = false;
   Plan& plan = plan_for(ctx, s);
-  Scratch scratch(ctx, {plan.packed_bytes, plan.scratchpad_bytes, staging(plan, s)});
+  Scratch scratch = scratch_for(ctx, plan, s);
   void* packed = scratch.take(plan.packed_bytes);
-  pack_weights(plan, s, w, packed);
+  pack_weights(plan, s, w, packed, scratch);
   const bool staged = plan.g.plain && plan.g.in != Layout::plain;
   const void* dst = to_plain(ctx, plan, s.out_shape(), plan.g.out, dy, scratch);
   void* src = staged ? scratch.take(plain_bytes(s.in_shape())) : dx;
@@ -312,8 +322,8 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
   s.pass = Pass::backward_weights;
   s.bias = db != nullptr;
   Plan& plan = plan_for(ctx, s);
-  Scratch scratch(ctx, {plan.packed_bytes, plan.scratchpad_bytes, staging(plan, s)});
-  const bool direct = !plan.pack && !padded_weights(plan.g, s);
+  Scratch scratch = scratch_for(ctx, plan, s);
+  const bool direct = !plan.pack && plan.padded_bytes == 0;
   void* packed = direct ? dw : scratch.take(plan.packed_bytes);
   plan.conv.set(DNNL_ARG_SRC, to_plain(ctx, plan, s.in_shape(), plan.g.in, x, scratch));
   plan.conv.set(DNNL_ARG_DIFF_DST, to_plain(ctx, plan, s.out_shape(), plan.g.out, dy, scratch));
@@ -321,7 +331,7 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
   if (db) plan.conv.set(DNNL_ARG_DIFF_BIAS, db);
   plan.conv.set(DNNL_ARG_SCRATCHPAD, scratch.take(plan.scratchpad_bytes));
   plan.conv.run();
-  unpack_weights(plan, s, packed, dw);
+  unpack_weights(plan, s, packed, dw, scratch);
 }
 
 Conv2dSpec inference_spec(const Conv2dSpec& spec) {
@@ -336,7 +346,9 @@ std::size_t packed_bytes(Context& ctx, const Conv2dSpec& spec) {
 
 void pack(Context& ctx, const Conv2dSpec& spec, const void* w, void* packed) {
   const Conv2dSpec s = inference_spec(spec);
-  pack_weights(plan_for(ctx, s), s, w, packed);
+  Plan& plan = plan_for(ctx, s);
+  Scratch scratch(ctx, {plan.padded_bytes});
+  pack_weights(plan, s, w, packed, scratch);
 }
 
 void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* packed,

@@ -12,16 +12,6 @@
 namespace hac {
 namespace {
 
-std::vector<int> readers_of(const Graph& graph) {
-  std::vector<int> readers(graph.ops.size(), 0);
-  for (const Op& op : graph.ops) {
-    for (const int i : op.inputs) {
-      if (i >= 0) ++readers[i];
-    }
-  }
-  return readers;
-}
-
 Epilogue epilogue_of(bool add, bool relu) {
   if (add) return relu ? Epilogue::add_relu : Epilogue::add;
   return relu ? Epilogue::relu : Epilogue::none;
@@ -43,13 +33,36 @@ bool is_alias(const OpSpec& spec) {
   return s[2] == 1 && s[3] == 1 && (s[0] == 1 || unpadded);
 }
 
+// Memory that several values hold in turn.
+struct Slot {
+  std::size_t bytes = 0;
+  int holder = -1;  // value, -1 = free
+};
+
+// The free slot that has to change least to hold `bytes`; a new one if all are held.
+int take_slot(std::vector<Slot>& slots, std::size_t bytes) {
+  int best = -1;
+  std::size_t least = SIZE_MAX;
+  for (std::size_t s = 0; s < slots.size(); ++s) {
+    const std::size_t have = slots[s].bytes;
+    const std::size_t distance = have > bytes ? have - bytes : bytes - have;
+    if (slots[s].holder == -1 && distance < least) {
+      least = distance;
+      best = static_cast<int>(s);
+    }
+  }
+  if (best >= 0) return best;
+  slots.emplace_back();
+  return static_cast<int>(slots.size()) - 1;
+}
+
 // Turns a graph into steps, in order of execution.
 class Planner {
  public:
   Planner(const Graph& graph, const Model& model, Device device)
       : graph_(graph),
         state_(model.state()),
-        readers_(readers_of(graph)),
+        readers_(reader_counts(graph)),
         taken_(graph.ops.size(), false),
         device_(device) {}
 
@@ -173,13 +186,8 @@ Deployment::Deployment(const Model& model, std::int64_t batch)
   plan_buffers();
 }
 
-// Each value gets a slot of memory from the step that makes it to the last that reads it; a free
-// slot is taken again by the next value, the one that has to grow least first.
+// Each value gets a slot of memory from the step that makes it to the last that reads it.
 void Deployment::plan_buffers() {
-  struct Slot {
-    std::size_t bytes = 0;
-    int holder = -1;  // value, -1 = free
-  };
   std::vector<Slot> slots;
   std::vector<int> slot_of(graph_.ops.size(), -1), last_use(graph_.ops.size(), -1);
   for (std::size_t s = 0; s < steps_.size(); ++s) {
@@ -196,21 +204,7 @@ void Deployment::plan_buffers() {
     // A residual add sums in the residual's own buffer when nobody reads it afterwards.
     const int residual = adds(step.spec) ? step.inputs[1] : -1;
     int slot = dies(residual) && residual != step.inputs[0] ? slot_of[residual] : -1;
-    if (slot < 0) {
-      std::size_t least = SIZE_MAX;
-      for (std::size_t c = 0; c < slots.size(); ++c) {
-        const std::size_t distance =
-            slots[c].bytes > bytes ? slots[c].bytes - bytes : bytes - slots[c].bytes;
-        if (slots[c].holder == -1 && distance < least) {
-          least = distance;
-          slot = static_cast<int>(c);
-        }
-      }
-      if (slot < 0) {
-        slot = static_cast<int>(slots.size());
-        slots.emplace_back();
-      }
-    }
+    if (slot < 0) slot = take_slot(slots, bytes);
     slots[slot].bytes = std::max(slots[slot].bytes, bytes);
     slots[slot].holder = step.output;
     slot_of[step.output] = slot;
@@ -271,6 +265,10 @@ Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
   if (images.shape() != graph_.input) {
     throw ShapeError(fmt::format("deployment: expected images {}, got {}", graph_.input.str(),
                                  images.shape().str()));
+  }
+  if (!step_ms.empty() && step_ms.size() != steps_.size()) {
+    throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
+                                 steps_.size(), step_ms.size()));
   }
   const Tensor own = images.to(layout_of(device_, images.shape()));
   auto before = Clock::now();

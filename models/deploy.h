@@ -31,7 +31,7 @@ class Deployment {
 
   // images (batch, C, R, R) plain f32 -> logits (batch, classes), valid until the next run.
   Tensor run(const Tensor& images);
-  // The same with the milliseconds of each step.
+  // The same with the milliseconds of each step; one entry a step, else ShapeError.
   Tensor run(const Tensor& images, std::span<double> step_ms);
 
   const Graph& graph() const { return graph_; }

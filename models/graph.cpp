@@ -240,6 +240,16 @@ Graph lower(const Architecture& arch, std::int64_t batch) {
   return Builder(arch, batch).build();
 }
 
+std::vector<int> reader_counts(const Graph& graph) {
+  std::vector<int> readers(graph.ops.size(), 0);
+  for (const Op& op : graph.ops) {
+    for (const int i : op.inputs) {
+      if (i >= 0) ++readers[i];
+    }
+  }
+  return readers;
+}
+
 Cost cost_of(const Op& op) {
   return std::visit(Overloaded{
                         [](const ReluSpec& s) { return activation_cost(s.shape, 2); },

@@ -50,6 +50,9 @@ struct Graph {
 // Throws ConfigError as validate() does.
 Graph lower(const Architecture& arch, std::int64_t batch = 1);
 
+// How many operations read each value, by the index of the op that makes it.
+std::vector<int> reader_counts(const Graph& graph);
+
 Cost cost_of(const Op& op);
 std::string describe(const Op& op);  // the spec's one-line text form
 // The kind of an op as users name it: conv2d, batchnorm, relu, add, maxpool, avgpool, ...

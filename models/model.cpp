@@ -71,23 +71,13 @@ struct Builder {
   }
 };
 
-// How many later operations read each value, so that it is freed after the last.
-std::vector<int> readers_of(const Graph& graph) {
-  std::vector<int> readers(graph.ops.size(), 0);
-  for (const Op& op : graph.ops) {
-    for (const int i : op.inputs) {
-      if (i >= 0) ++readers[i];
-    }
-  }
-  return readers;
-}
-
-// Runs the graph, calling visit(index, output) after each operation.
+// Runs the graph, calling visit(index, output) after each operation. A value is freed after the
+// last operation that reads it.
 template <class Visit>
 Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules, const Var& images,
         Visit visit) {
   std::vector<Var> values(graph.ops.size());
-  std::vector<int> readers = readers_of(graph);
+  std::vector<int> readers = reader_counts(graph);
   std::vector<Var> inputs;
   for (std::size_t i = 0; i < graph.ops.size(); ++i) {
     inputs.clear();

@@ -128,18 +128,24 @@ std::string importance_panel(const LayerImportance& layer, const std::vector<dou
     fit.marks.push_back({.x = c, .y = layer.a * std::pow(c, layer.b)});
   }
   Series measured{.colour = 1};
-  for (const auto& [c, importance] : layer.points)
-    measured.marks.push_back({.x = c,
-                              .y = importance,
-                              .tip = fmt::format("{}: C = {}, I = {}", layer.layer, format_whole(c),
-                                                 format_number(importance))});
+  double worst = unknown;  // largest residual, of what was measured
+  for (const auto& [c, importance] : layer.points) {
+    const double residual = importance - layer.a * std::pow(c, layer.b);
+    const double relative = std::fabs(residual / importance);
+    if (known(relative)) worst = known(worst) ? std::max(worst, relative) : relative;
+    measured.marks.push_back(
+        {.x = c,
+         .y = importance,
+         .tip = fmt::format("{}: C = {}, I = {}, residual {}", layer.layer, format_whole(c),
+                            format_number(importance), format_number(residual))});
+  }
   chart.series = {fit, measured};
   const auto law =
-      fmt::format("{} · R² {}",
+      fmt::format("{} · R² {} · residuals up to {}",
                   known(layer.a) && known(layer.b)
                       ? fmt::format("{} C^{}", format_number(layer.a), format_number(layer.b))
                       : "no fit",
-                  format_number(layer.r2));
+                  format_number(layer.r2), format_percent(worst));
   const auto warning =
       layer.warning.empty() ? "" : "<p class=\"panel\">⚠ " + escape(layer.warning) + "</p>";
   return fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}{}", escape(layer.layer), law,

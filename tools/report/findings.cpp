@@ -158,9 +158,13 @@ std::string alpha_finding(const Results& results) {
     ++others;
     overlapping += compare(p.top1, chosen->top1) != Verdict::below;
   }
+  const Accuracy& top1 = chosen->top1;
+  const auto interval = has_interval(top1) ? fmt::format(", {} to {}", format_percent(top1.low),
+                                                         format_percent(top1.high))
+                                           : "";
   std::string text =
-      fmt::format("Chosen: alpha {} ({} px, {} top-1).", format_whole(curve.best),
-                  format_whole(chosen->resolution), format_percent(chosen->top1.mean));
+      fmt::format("Chosen: alpha {} ({} px, {} top-1{}).", format_whole(curve.best),
+                  format_whole(chosen->resolution), format_percent(top1.mean), interval);
   if (others == 0)
     text += " It is the only feasible point.";
   else if (overlapping == 0)
@@ -168,6 +172,12 @@ std::string alpha_finding(const Results& results) {
   else
     text += fmt::format(" {} of the {} other feasible points cannot be told from it.", overlapping,
                         others);
+  if (curve.parabola) {
+    const double peak = -(*curve.parabola)[1] / (2 * (*curve.parabola)[2]);
+    if (known(peak))
+      text += fmt::format(" The parabola through the best three points peaks at alpha {}.",
+                          format_number(peak));
+  }
   return text;
 }
 

@@ -82,6 +82,8 @@ std::string run_facts(const Results& r) {
   html += "<div class=\"facts\">\n" + facts_section("Run", run) +
           facts_section("Machine", r.machine) + facts_section("Data", r.dataset) +
           facts_section("Training", r.training) + facts_section("Versions", r.versions);
+  for (const auto& [section, facts] : r.settings)
+    html += facts_section("Settings: " + escape(section), facts);
   return html + "</div>\n";
 }
 

@@ -76,14 +76,32 @@ std::string scalar_text(const Node& node) {
   return node.value->is_number_float() ? fmt::format("{:.6g}", node.number()) : node.value->dump();
 }
 
-Facts parse_facts(const Node& root, const std::string& section) {
+std::string setting_text(const Node& node) {
+  if (!node.value->is_array()) return scalar_text(node);
+  std::string text;
+  for (const Node& item : node.list()) text += (text.empty() ? "" : ", ") + scalar_text(item);
+  return text;
+}
+
+Facts parse_facts(const Node& root, const std::string& section,
+                  std::string (*text)(const Node&) = scalar_text) {
   Facts facts;
   const auto node = root.find(section);
   if (!node) return facts;
   if (!node->value->is_object()) node->expected("an object");
   for (const auto& item : node->value->items())
-    facts.emplace_back(item.key(), scalar_text(node->at(item.key())));
+    facts.emplace_back(item.key(), text(node->at(item.key())));
   return facts;
+}
+
+std::vector<std::pair<std::string, Facts>> parse_settings(const Node& root) {
+  std::vector<std::pair<std::string, Facts>> settings;
+  const auto node = root.find("settings");
+  if (!node) return settings;
+  if (!node->value->is_object()) node->expected("an object");
+  for (const auto& item : node->value->items())
+    settings.emplace_back(item.key(), parse_facts(*node, item.key(), setting_text));
+  return settings;
 }
 
 template <class T, class Parse>
@@ -200,7 +218,8 @@ Results parse_root(const Node& root) {
             .machine = parse_facts(root, "machine"),
             .versions = parse_facts(root, "versions"),
             .dataset = parse_facts(root, "dataset"),
-            .training = parse_facts(root, "training")};
+            .training = parse_facts(root, "training"),
+            .settings = parse_settings(root)};
   for (const auto& seed : parse_list<std::string>(root, "seeds", scalar_text))
     r.seeds += (r.seeds.empty() ? "" : ", ") + seed;
   if (const auto budget = root.find("budget"))

@@ -97,6 +97,7 @@ struct Results {
   std::string recipe, command, created, baseline;
   std::string seeds;
   Facts machine, versions, dataset, training;
+  std::vector<std::pair<std::string, Facts>> settings;  // of the recipe, a list as its items
   Budget budget;
   std::vector<TableRow> table;
   std::vector<Sweep> sweeps;

@@ -80,7 +80,8 @@ double Progress::images_per_second() const {
 // Ends in \r to be overwritten by the next one, or in \n to stay.
 void Progress::draw(const ProgressFields& fields, char end) {
   state_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  state_.memory = memory_stats().peak;
+  const MemoryStats memory = memory_stats();
+  state_.memory = memory.peak + memory.scratch;
   std::string line = progress_line(state_, fields);
   // A line that wraps cannot be overwritten.
   if (end == '\r') line.resize(std::min(line.size(), columns_of(out_) - 1));

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 
+#include "kernels/context.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -26,7 +27,7 @@ class Pool {
     const std::scoped_lock lock(mutex_);
     if (fail_in_ > 0 && --fail_in_ == 0) throw OutOfMemory("allocation failed on request");
     const std::size_t wanted = round_up(std::max<std::size_t>(bytes, 1), kAlign);
-    if (stats_.limit > 0 && stats_.in_use + wanted > stats_.limit) refuse(wanted, "over the limit");
+    if (over_limit(wanted)) refuse(wanted, "over the limit");
     void* data = take_cached(wanted, capacity);
     if (!data) data = take_new(wanted, capacity);
     stats_.in_use += capacity;
@@ -49,7 +50,9 @@ class Pool {
 
   MemoryStats stats() {
     const std::scoped_lock lock(mutex_);
-    return stats_;
+    MemoryStats stats = stats_;
+    stats.scratch = Context::total_scratch_bytes();
+    return stats;
   }
   void reset_peak() {
     const std::scoped_lock lock(mutex_);
@@ -65,9 +68,15 @@ class Pool {
   }
 
  private:
+  bool over_limit(std::size_t more) const {
+    return stats_.limit > 0 && stats_.in_use + Context::total_scratch_bytes() + more > stats_.limit;
+  }
+
   void* take_cached(std::size_t wanted, std::size_t& capacity) {
     const auto it = free_.lower_bound(wanted);
-    if (it == free_.end() || it->first - wanted > wanted / 8) return nullptr;
+    if (it == free_.end() || it->first - wanted > wanted / 8 || over_limit(it->first)) {
+      return nullptr;
+    }
     void* data = it->second;
     capacity = it->first;
     stats_.cached -= capacity;
@@ -104,9 +113,9 @@ class Pool {
 
   [[noreturn]] void refuse(std::size_t wanted, const char* why) {
     throw OutOfMemory(fmt::format(
-        "memory on cpu: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, limit {}"
-        " (hint: a smaller --batch, --resolution or --width)",
-        mib(wanted), why, mib(stats_.in_use), mib(stats_.peak),
+        "memory on cpu: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, scratch "
+        "{:.1f} MiB, limit {} (hint: a smaller --batch, --resolution or --width)",
+        mib(wanted), why, mib(stats_.in_use), mib(stats_.peak), mib(Context::total_scratch_bytes()),
         stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none"));
   }
 

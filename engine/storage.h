@@ -10,15 +10,17 @@
 namespace hac {
 
 struct MemoryStats {
-  std::size_t in_use = 0;  // bytes held by live storages
-  std::size_t peak = 0;    // highest in_use since the last reset
-  std::size_t cached = 0;  // bytes kept for reuse
-  std::size_t limit = 0;   // 0 = none
+  std::size_t in_use = 0;   // bytes held by live storages
+  std::size_t peak = 0;     // highest in_use since the last reset
+  std::size_t cached = 0;   // bytes kept for reuse
+  std::size_t scratch = 0;  // bytes of the kernels' scratch memory, not part of in_use
+  std::size_t limit = 0;    // 0 = none
 };
 
 MemoryStats memory_stats(Device device = {});
 void reset_peak_memory(Device device = {});
-// A request that would take in_use above the limit is an OutOfMemory. 0 removes the limit.
+// A storage that would take in_use + scratch above the limit is an OutOfMemory. 0 removes the
+// limit.
 void set_memory_limit(std::size_t bytes, Device device = {});
 void release_cached_memory(Device device = {});
 // For tests: the n-th allocation from now (1 = next) throws OutOfMemory. 0 disarms.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <map>
 
@@ -11,6 +12,11 @@
 #include "kernels/table.h"
 
 namespace hac {
+namespace {
+
+std::atomic<std::size_t> total_scratch = 0;
+
+}  // namespace
 
 void Context::Free::operator()(void* p) const { std::free(p); }
 
@@ -22,7 +28,7 @@ Context::Context(Device device) : device_(device) {
   library_ = std::make_unique<cpu::Library>();
 }
 
-Context::~Context() = default;
+Context::~Context() { release_scratch(); }
 
 Context& Context::current(Device device) {
   thread_local std::map<Device, Context> contexts;
@@ -32,19 +38,22 @@ Context& Context::current(Device device) {
 
 void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {
-    scratch_.reset();
-    scratch_bytes_ = 0;
+    release_scratch();
     scratch_.reset(std::aligned_alloc(64, round_up(bytes, 64)));
     if (!scratch_) throw OutOfMemory(fmt::format("scratch: {} bytes requested", bytes));
     scratch_bytes_ = bytes;
+    total_scratch += bytes;
   }
   return scratch_.get();
 }
 
 void Context::release_scratch() {
   scratch_.reset();
+  total_scratch -= scratch_bytes_;
   scratch_bytes_ = 0;
 }
+
+std::size_t Context::total_scratch_bytes() { return total_scratch; }
 
 void set_num_threads(int threads) {
   omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());

@@ -30,6 +30,8 @@ class Context {
   void* scratch(std::size_t bytes);
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   void release_scratch();
+  // Of all contexts of this process.
+  static std::size_t total_scratch_bytes();
 
  private:
   struct Free {
@@ -41,7 +43,8 @@ class Context {
   std::size_t scratch_bytes_ = 0;
 };
 
-// Threads that CPU kernels use (OpenMP). 0 restores the default: all cores.
+// Threads that CPU kernels use (OpenMP) when the calling thread runs them; other threads keep their
+// own number. 0 restores the default: all cores.
 void set_num_threads(int threads);
 int num_threads();
 

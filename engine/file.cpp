@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "kernels/error.h"
 
@@ -57,6 +59,17 @@ int write_and_sync(const std::string& path, std::string_view bytes) {
   return file.close() == 0 ? 0 : errno;
 }
 
+// The process that wrote under this temporary name; 0 for any other name.
+int writer_of(const std::string& name) {
+  const std::size_t at = name.rfind(".tmp-");
+  if (at == std::string::npos) return 0;
+  int process = 0;
+  unsigned number = 0;
+  char more = 0;
+  const int fields = std::sscanf(name.c_str() + at, ".tmp-%d-%u%c", &process, &number, &more);
+  return fields == 2 && process > 0 ? process : 0;
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path, std::uint64_t max_bytes) {
@@ -100,6 +113,17 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
   // Makes the rename itself survive a power cut; a file system that cannot is no error.
   const Descriptor folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() >= 0) ::fsync(folder.get());
+}
+
+void remove_leftovers(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::filesystem::path> left;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    const int process = writer_of(it->path().filename().string());
+    if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) left.push_back(it->path());
+  }
+  for (const auto& path : left) std::filesystem::remove(path, error);
 }
 
 void make_folder(const std::string& path) {

@@ -11,6 +11,9 @@ namespace hac {
 std::string read_file(const std::string& path, std::uint64_t max_bytes = 1ull << 32);
 // Temporary name in the same folder, fsync, rename. Throws IoError; the old file is intact then.
 void write_file_atomically(const std::string& path, std::string_view bytes);
+// Removes the temporary files that killed processes left in a folder; those of running ones stay.
+// The folder belongs to one machine: what runs elsewhere is taken for dead.
+void remove_leftovers(const std::string& folder);
 // Creates the folder and its parents. Throws IoError when it cannot or is not writable.
 void make_folder(const std::string& path);
 

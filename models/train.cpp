@@ -152,6 +152,7 @@ class Run {
 
   void open_folder() {
     make_folder(config_.out);
+    remove_leftovers(config_.out);
     const std::string last = path("last.safetensors");
     const bool resuming = config_.resume && std::filesystem::exists(last);
     if (resuming) {

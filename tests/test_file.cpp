@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -72,6 +73,18 @@ TEST(File, RefusesPlacesThatCannotHoldAFile) {
   EXPECT_NO_THROW(make_folder(folder.file("c/d/e")));
   EXPECT_THROW(write_file_atomically(folder.file("c"), "x"), IoError);
   EXPECT_TRUE(std::filesystem::is_directory(folder.file("c/d/e")));
+}
+
+TEST(File, LeftoversOfKilledWritersAreRemoved) {
+  const TempFolder folder;
+  const auto put = [&](const std::string& name) { std::ofstream(folder.file(name)) << "x"; };
+  put("a.tmp-2000000000-3");  // no system counts its processes that far
+  put("a.tmp-" + std::to_string(::getpid()) + "-0");
+  for (const char* mine : {"a", "a.tmp-", "a.tmp-2000000000", "a.tmp-2000000000-3.txt"}) put(mine);
+  remove_leftovers(folder.file(""));
+  EXPECT_EQ(folder.files(), 5u);
+  EXPECT_FALSE(std::filesystem::exists(folder.file("a.tmp-2000000000-3")));
+  EXPECT_NO_THROW(remove_leftovers(folder.file("none")));
 }
 
 // A rename would put a plain file in the place of the device.

@@ -37,6 +37,7 @@ void run(const std::string& name, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  limit_openmp_spinning(argv);
   const int rounds = argc > 1 ? std::stoi(argv[1]) : 100;
   const Machine m = this_machine();
   fmt::print("{}, {} threads, {}, oneDNN {}\n", m.cpu, m.threads, m.isa, m.onednn);

@@ -10,6 +10,7 @@
 #include "engine/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/random.h"
+#include "kernels/machine.h"
 #include "models/deploy.h"
 #include "models/zoo.h"
 
@@ -47,6 +48,7 @@ double infer(const std::string& name, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  limit_openmp_spinning(argv);
   if (argc != 4) {
     fmt::print(stderr, "usage: bench_peer vgg11-train|vgg11-infer|resnet18-infer ROUNDS THREADS\n");
     return 2;

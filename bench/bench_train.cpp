@@ -117,6 +117,7 @@ void run(double width, int rounds, bool with_memory) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  limit_openmp_spinning(argv);
   const int rounds = argc > 1 ? std::stoi(argv[1]) : 10;
   const Machine m = this_machine();
   fmt::print("{}, {} threads, {}, oneDNN {}\n", m.cpu, m.threads, m.isa, m.onednn);

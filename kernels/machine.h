@@ -27,4 +27,11 @@ double measure_peak_gmacs();
 // Bytes a second, in 10^9, of reading an array much larger than the caches. Takes about 0.3 s.
 double measure_bandwidth_gbs();
 
+// To be called first in main(). GNU OpenMP waits at every barrier by spinning for milliseconds,
+// which makes a step tens of times slower as soon as another process wants one of the cores; a
+// short spin costs nothing on an idle machine (bench/README.md has the figures). It reads its
+// settings when it is loaded, so this sets GOMP_SPINCOUNT, unless the user chose a wait policy, and
+// executes the program anew.
+void limit_openmp_spinning(char** argv);
+
 }  // namespace hac

@@ -11,6 +11,7 @@
 
 #include "engine/text.h"
 #include "kernels/error.h"
+#include "kernels/machine.h"
 #include "tools/commands.h"
 
 namespace {
@@ -89,6 +90,7 @@ void add_verbs(CLI::App& app, const std::string& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hac::limit_openmp_spinning(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error to report, not a death
   const std::string command = command_of(argc, argv);
   CLI::App app{"Train, measure and scale convolutional networks (HACScale).", "hacscale"};

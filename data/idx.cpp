@@ -49,6 +49,8 @@ DatasetPtr open_part(const fs::path& folder, const std::string& part) {
     throw IoError(fmt::format("fashion-mnist '{}': expected images of 28x28, got {}x{}", image_path,
                               images.shape[1], images.shape[2]));
   }
+  if (n < 1)
+    throw IoError(fmt::format("fashion-mnist '{}': expected images, got none", image_path));
   if (labels.shape[0] != n) {
     throw IoError(fmt::format("fashion-mnist '{}': expected {} labels, one an image, got {}",
                               label_path, n, labels.shape[0]));

@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 constexpr Normalization imagenet_statistics{.mean = {0.485f, 0.456f, 0.406f},
                                             .std = {0.229f, 0.224f, 0.225f}};
 
+constexpr std::int64_t max_resolution = 8192;
+
 struct Entry {
   std::string path;
   std::int32_t label;
@@ -114,9 +116,9 @@ DataSplit open_image_folder(const DataConfig& config) {
   const fs::path root = colon == std::string::npos ? config.dir : config.name.substr(colon + 1);
   if (root.empty()) throw ConfigError("imagefolder: expected a folder, as in imagefolder:DIR");
   const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
-  if (resolution < 1) {
-    throw ConfigError(
-        fmt::format("imagefolder: expected a resolution of at least 1, got {}", resolution));
+  if (resolution < 1 || resolution > max_resolution) {
+    throw ConfigError(fmt::format("imagefolder: expected a resolution from 1 to {}, got {}",
+                                  max_resolution, resolution));
   }
   const std::vector<std::string> classes = list(root / "train", is_folder);
   if (classes.empty()) {

@@ -70,6 +70,8 @@ Augmentation random_augmentation(std::uint64_t seed, std::int64_t epoch, std::in
 InputTransform::InputTransform(std::int64_t channels, std::int64_t native, std::int64_t resolution,
                                const Normalization& normalization)
     : channels_(channels), native_(native), resolution_(resolution) {
+  if (channels < 1 || channels > std::ssize(scale_))
+    throw ConfigError(fmt::format("images: expected 1 to 3 channels, got {}", channels));
   if (resolution < 1)
     throw ConfigError(fmt::format("resolution {}: expected at least 1", resolution));
   for (int c = 0; c < 3; ++c) {

@@ -28,7 +28,7 @@ class InputTransform {
   struct Scratch {
     std::vector<float> native, rows;
   };
-  // Throws ConfigError for a resolution below 1.
+  // Throws ConfigError for a resolution below 1 and for channels other than 1 to 3.
   InputTransform(std::int64_t channels, std::int64_t native, std::int64_t resolution,
                  const Normalization& normalization);
   std::int64_t resolution() const { return resolution_; }

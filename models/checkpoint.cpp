@@ -135,9 +135,11 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
     throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
                                   model.arch().name));
   }
+  const std::string &training = metadata(file, path, "training"),
+                    &where = metadata(file, path, "position");
   try {
-    require_same_run(path, metadata(file, path, "training"), to_json(config));
-    const TrainPosition position = position_from(json::parse(metadata(file, path, "position")));
+    require_same_run(path, training, to_json(config));
+    const TrainPosition position = position_from(json::parse(where));
     const auto momentum = take(file.tensors, kMomentum);
     std::map<std::string, Tensor> observed;
     for (const auto& [name, tensor] : take(file.tensors, kObserver)) {
@@ -149,7 +151,7 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
     return position;
   } catch (const json::exception& e) {
     throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
-  } catch (const std::logic_error& e) {  // std::stod
+  } catch (const std::logic_error&) {  // std::stod
     throw IoError(fmt::format("checkpoint '{}': a number in its position is malformed", path));
   } catch (const IoError& e) {
     throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
@@ -171,7 +173,11 @@ void load_weights(const std::string& path, Model& model) {
 
 Architecture checkpoint_architecture(const std::string& path) {
   const TensorFile file = load_safetensors(path);
-  return architecture_from_json(metadata(file, path, "architecture"));
+  try {
+    return architecture_from_json(metadata(file, path, "architecture"));
+  } catch (const ConfigError& e) {
+    throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
+  }
 }
 
 Preprocessing checkpoint_preprocessing(const std::string& path) {

@@ -49,7 +49,8 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
 // so is num_batches_tracked.
 void load_weights(const std::string& path, Model& model);
 
-// The architecture that a checkpoint carries in its metadata. Throws IoError if it has none.
+// The architecture that a checkpoint carries in its metadata. Throws IoError if it has none or it
+// does not validate.
 Architecture checkpoint_architecture(const std::string& path);
 // Throws IoError if the checkpoint carries none or it is malformed.
 Preprocessing checkpoint_preprocessing(const std::string& path);

@@ -115,6 +115,10 @@ class Run {
         observer_(observer),
         sgd_(model.parameters(), config.sgd),
         loader_(data.train, loader_config()) {
+    if (config.epochs > 0 && loader_.batches() == 0) {
+      throw ConfigError(
+          fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
+    }
     total_steps_ = config.epochs * loader_.batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -16,6 +17,7 @@
 #include "engine/ops.h"
 #include "engine/progress.h"
 #include "engine/safetensors.h"
+#include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
@@ -105,6 +107,10 @@ class EvalMode {
   bool before_;
 };
 
+// Decoding a JPEG takes about 1 ms, so sets on disk need more threads the more of them compute. A
+// thread that is ahead sleeps.
+int loader_threads() { return std::clamp(num_threads() / 4, 1, 8); }
+
 // One training run: what the loop below needs at every step.
 class Run {
  public:
@@ -149,7 +155,8 @@ class Run {
             .shuffle = config_.shuffle,
             .augment = config_.augment,
             .drop_last = lonely,
-            .seed = config_.seed};
+            .seed = config_.seed,
+            .threads = loader_threads()};
   }
 
   std::string path(const char* name) const { return config_.out + "/" + name; }
@@ -299,7 +306,8 @@ EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_siz
   Loader loader(data, {.batch = batch_size,
                        .resolution = model.arch().resolution,
                        .shuffle = false,
-                       .augment = false});
+                       .augment = false,
+                       .threads = loader_threads()});
   loader.start(0);
   EvalResult result;
   std::int64_t top1 = 0, top5 = 0;

@@ -4,7 +4,9 @@
 #include <numeric>
 
 namespace hac {
+namespace {
 
+// Levenshtein distance.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);  // of the table, one row at a time
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -19,6 +21,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return row.back();
 }
+
+}  // namespace
 
 std::string nearest(std::string_view text, const std::vector<std::string>& names) {
   text = text.substr(0, 100);  // the cost is quadratic

@@ -22,7 +22,6 @@ class Var {
 
   bool defined() const { return impl_ != nullptr; }
   const Tensor& value() const { return impl_->value; }
-  void set_value(Tensor value) { impl_->value = std::move(value); }
   // Undefined until backward() reached this leaf.
   const Tensor& grad() const { return impl_->grad; }
   void zero_grad() { impl_->grad = Tensor(); }

@@ -2,7 +2,6 @@
 // Operations on equal-sized dense buffers; layout does not matter to them.
 //   relu           y = max(x, 0);  dx = dy * 1[y > 0]
 //   add            y = a + b  (y may alias a or b)
-//   scale          y = a * factor
 
 #include <string>
 
@@ -26,7 +25,6 @@ struct ElementwiseKernels {
   void (*relu_backward)(Context&, const ElementwiseSpec&, const void* y, const void* dy, void* dx);
   void (*add)(Context&, const ElementwiseSpec&, const void* a, const void* b, void* y);
   void (*add_relu)(Context&, const ElementwiseSpec&, const void* a, const void* b, void* y);
-  void (*scale)(Context&, const ElementwiseSpec&, const void* a, float factor, void* y);
 };
 
 extern const ElementwiseKernels elementwise_cpu;

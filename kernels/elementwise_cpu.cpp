@@ -46,12 +46,6 @@ void add_relu(Context& ctx, const ElementwiseSpec& s, const void* a, const void*
   for_each_element(s.elements, y, [=](std::int64_t i) { return positive(left[i] + right[i]); });
 }
 
-void scale(Context& ctx, const ElementwiseSpec& s, const void* a, float factor, void* y) {
-  cpu::require_f32(ctx, s);
-  const float* in = static_cast<const float*>(a);
-  for_each_element(s.elements, y, [=](std::int64_t i) { return in[i] * factor; });
-}
-
 // One channel of one image: `count` elements, `stride` apart, whose logical indices begin at
 // `first`. Four neighbouring indices share one Philox block.
 void dropout_plane(const Philox& random, float p, std::uint64_t first, std::int64_t count,
@@ -129,7 +123,7 @@ void reorder(Context&, const ReorderSpec& s, const void* x, void* y) {
 }  // namespace
 
 const ElementwiseKernels elementwise_cpu{
-    .relu = relu, .relu_backward = relu_backward, .add = add, .add_relu = add_relu, .scale = scale};
+    .relu = relu, .relu_backward = relu_backward, .add = add, .add_relu = add_relu};
 const DropoutKernels dropout_cpu{.apply = dropout};
 const ReorderKernels reorder_cpu{.apply = reorder};
 

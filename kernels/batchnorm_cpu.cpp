@@ -74,11 +74,7 @@ struct ModePlan : Plan {};  // a cache of its own for each mode
 template <Mode mode>
 Plan& plan_for(Context& ctx, const BatchNormSpec& s) {
   cpu::Library& lib = ctx.library();
-  try {
-    return lib.plan<ModePlan<mode>>(s, [&] { return ModePlan<mode>{make_plan(lib, s, mode)}; });
-  } catch (const dnnl::error& e) {
-    cpu::rethrow(e, s.str());
-  }
+  return lib.plan<ModePlan<mode>>(s, [&] { return ModePlan<mode>{make_plan(lib, s, mode)}; });
 }
 
 ElementwiseSpec elements(const BatchNormSpec& s) {

@@ -159,21 +159,17 @@ Plan make_backward_weights(cpu::Library& lib, const Conv2dSpec& s) {
 
 Plan& plan_for(Context& ctx, const Conv2dSpec& s) {
   cpu::Library& lib = ctx.library();
-  try {
-    return lib.plan<Plan>(s, [&] {
-      s.validate();
-      switch (s.pass) {
-        case Pass::backward_data:
-          return make_backward_data(lib, s);
-        case Pass::backward_weights:
-          return make_backward_weights(lib, s);
-        default:
-          return make_forward(lib, s);
-      }
-    });
-  } catch (const dnnl::error& e) {
-    cpu::rethrow(e, s.str());
-  }
+  return lib.plan<Plan>(s, [&] {
+    s.validate();
+    switch (s.pass) {
+      case Pass::backward_data:
+        return make_backward_data(lib, s);
+      case Pass::backward_weights:
+        return make_backward_weights(lib, s);
+      default:
+        return make_forward(lib, s);
+    }
+  });
 }
 
 // The scratch buffer of one call, cut into aligned parts.

@@ -54,11 +54,7 @@ Plan make_plan(cpu::Library& lib, const LinearSpec& s) {
 
 Plan& plan_for(Context& ctx, const LinearSpec& s) {
   cpu::Library& lib = ctx.library();
-  try {
-    return lib.plan<Plan>(s, [&] { return make_plan(lib, s); });
-  } catch (const dnnl::error& e) {
-    cpu::rethrow(e, s.str());
-  }
+  return lib.plan<Plan>(s, [&] { return make_plan(lib, s); });
 }
 
 void run(Context& ctx, const Plan& plan, cpu::Primitive& primitive,

@@ -15,12 +15,16 @@
 
 namespace hac::cpu {
 
+// Turns dnnl::error into DeviceError or OutOfMemory naming the spec.
+[[noreturn]] void rethrow(const dnnl::error& error, const std::string& spec);
+
 class Library {
  public:
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
 
-  // The plan of this spec, made by make() on first use.
+  // The plan of this spec, made by make() on first use; valid until the next call. Throws
+  // DeviceError naming the spec when oneDNN refuses it.
   template <class Plan, class Spec, class Make>
   Plan& plan(const Spec& spec, Make make) {
     using Cache = std::map<std::pair<Spec, int>, Plan>;
@@ -30,7 +34,12 @@ class Library {
     if (cache.size() > kMaxPlans) cache.clear();
     const std::pair key(spec, num_threads());
     const auto it = cache.find(key);
-    return it != cache.end() ? it->second : cache.emplace(key, make()).first->second;
+    if (it != cache.end()) return it->second;
+    try {
+      return cache.emplace(key, make()).first->second;
+    } catch (const dnnl::error& error) {
+      rethrow(error, spec.str());
+    }
   }
 
  private:
@@ -85,8 +94,5 @@ inline dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype) {
 
 // Attributes with scratch memory supplied by the caller.
 dnnl::primitive_attr user_scratchpad();
-
-// Turns dnnl::error into DeviceError naming the spec.
-[[noreturn]] void rethrow(const dnnl::error& error, const std::string& spec);
 
 }  // namespace hac::cpu

@@ -1,0 +1,271 @@
+// The whole pipeline on a recipe of seconds: what it leaves behind, and what a second run does
+// again.
+
+#include "scaling/experiment.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "engine/file.h"
+#include "kernels/error.h"
+#include "scaling/trained_network.h"
+#include "tests/temp_folder.h"
+#include "tools/report/report.h"
+
+namespace hac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// VGG11 at an eighth of its width on 60 images: every training is three steps.
+Recipe tiny() {
+  Recipe r;
+  r.name = "tiny";
+  r.arch.width = 0.125;
+  r.seeds = {1};
+  r.train.data = {.name = "synthetic", .limit_train = 60, .limit_test = 50};
+  r.train.epochs = 1;
+  r.train.batch = 20;
+  r.train.schedule.lr = 0.02;
+  r.importance.sampling.kind = SamplingKind::latin_hypercube;
+  r.importance.proxy.epochs = 1;
+  r.latency.networks = 5;
+  r.latency.runs = 3;
+  r.latency.warmup = 1;
+  r.alpha.grid = {0.3, 0.7};
+  r.alpha.proxy.epochs = 1;
+  r.scale.widening.stride = 4;
+  r.sweep_growth = {1, 2};
+  return r;
+}
+
+json run(const Recipe& recipe, const std::string& out) {
+  return json::parse(run_experiment(recipe, {.out = out, .command = "test", .quiet = true}));
+}
+
+json parse_file(const std::string& path) { return json::parse(read_file(path)); }
+
+// Every file under `folder` by its path there, with what changes when it is written again.
+std::map<std::string, std::string> files_of(const std::string& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    struct stat s = {};
+    EXPECT_EQ(::stat(entry.path().c_str(), &s), 0);
+    files[fs::relative(entry.path(), folder).string()] = std::to_string(s.st_ino) + " " +
+                                                         std::to_string(s.st_mtim.tv_sec) + "." +
+                                                         std::to_string(s.st_mtim.tv_nsec);
+  }
+  return files;
+}
+
+// The names that are new or were written again.
+std::set<std::string> written(const std::map<std::string, std::string>& before,
+                              const std::map<std::string, std::string>& after) {
+  std::set<std::string> names;
+  for (const auto& [name, stamp] : after) {
+    const auto it = before.find(name);
+    if (it == before.end() || it->second != stamp) names.insert(name);
+  }
+  return names;
+}
+
+// What two runs may differ in although nothing was done again.
+json without_time(json results) {
+  results.erase("created");
+  return results;
+}
+
+std::size_t networks_of(const json& results) {
+  std::set<std::string> distinct;
+  for (const json& row : results["table"]) {
+    distinct.insert(row["widths"].dump() + row["resolution"].dump());
+  }
+  return distinct.size();
+}
+
+void expect_interval(const json& accuracy, const std::string& where) {
+  for (const char* key : {"mean", "low", "high", "values", "interval"}) {
+    ASSERT_TRUE(accuracy.contains(key)) << where << ": " << accuracy;
+  }
+  EXPECT_LE(accuracy["low"], accuracy["mean"]) << where;
+  EXPECT_GE(accuracy["high"], accuracy["mean"]) << where;
+  EXPECT_NE(accuracy["interval"].get<std::string>().find("95 %"), std::string::npos) << where;
+}
+
+TEST(Experiment, EndsInResultsThatTheReportShows) {
+  const TempFolder folder;
+  const std::string out = folder.file("out");
+  const json results = run(tiny(), out);
+  EXPECT_EQ(results, parse_file(out + "/results.json"));
+
+  std::vector<std::string> methods;
+  for (const json& row : results["table"]) {
+    methods.push_back(row["method"]);
+    for (const char* key : {"params", "macs", "predicted_ms", "gmacs_per_s", "peak_fraction"}) {
+      EXPECT_GT(row[key], 0) << row["method"] << " " << key;
+    }
+    for (const char* key : {"mean", "median", "p95"}) EXPECT_GT(row["measured_ms"][key], 0) << key;
+    EXPECT_EQ(row["measured_ms"]["runs"], 3);
+    expect_interval(row["top1"], row["method"]);
+    for (const json& weights : row["weights"]) {
+      EXPECT_TRUE(fs::exists(out + "/" + weights.get<std::string>())) << weights;
+    }
+    EXPECT_EQ(row["weights"].size(), 1u);
+  }
+  EXPECT_EQ(methods, (std::vector<std::string>{"baseline", "uniform width", "resolution",
+                                               "hacscale (plain)", "hacscale (per-latency)"}));
+  for (const json& row : results["table"]) {
+    EXPECT_LE(row["predicted_ms"], results["budget"]["latency_ms"].get<double>() * (1 + 1e-12));
+    if (row["method"].get<std::string>().starts_with("hacscale")) {
+      EXPECT_LE(row["params"], results["budget"]["params"]);
+      EXPECT_NE(row["limit"], "") << "which limit bound";
+    }
+  }
+  for (const json& point : results["alpha"]["points"]) expect_interval(point["top1"], "alpha");
+  for (const json& layer : results["importance"]) {
+    EXPECT_EQ(layer["points"].size(), 5u);
+    EXPECT_EQ(layer["residuals"].size(), 5u);
+    EXPECT_LT(layer["b"], 0);
+  }
+  ASSERT_EQ(results["latency_models"].size(), 2u);
+  for (const json& model : results["latency_models"]) {
+    EXPECT_EQ(model["points"].size(), model["networks"]);
+    std::vector<double> errors;  // the points are those that the error is said of
+    for (const json& p : model["points"]) {
+      errors.push_back(std::abs(p[1].get<double>() - p[0].get<double>()) / p[1].get<double>());
+    }
+    EXPECT_NEAR(*std::max_element(errors.begin(), errors.end()), model["max_error"], 1e-12);
+  }
+  EXPECT_EQ(results["settings"]["importance"]["reduction"], "mean");
+  EXPECT_EQ(results["settings"]["alpha"]["seeds"], json({1}));
+  for (const char* key : {"hacscale", "onednn", "compiler"}) {
+    EXPECT_TRUE(results["versions"].contains(key)) << key;
+  }
+
+  const std::string page = render_report(results.dump());
+  EXPECT_NE(page.find("hacscale (per-latency)"), std::string::npos);
+  EXPECT_EQ(page.find("This run has no"), std::string::npos) << "a section is missing";
+  EXPECT_NE(render_result_table(results.dump()).find("uniform width"), std::string::npos);
+}
+
+TEST(Experiment, ASecondRunDoesNothingAgain) {
+  const TempFolder folder;
+  const std::string out = folder.file("out");
+  const json first = run(tiny(), out);
+  const auto stages = files_of(out + "/stages"), networks = files_of(out + "/networks");
+  EXPECT_EQ(stages.size(), 7u);
+  EXPECT_GT(networks.size(), 0u);
+  const json second = run(tiny(), out);
+  EXPECT_EQ(without_time(second), without_time(first));
+  EXPECT_EQ(files_of(out + "/stages"), stages);
+  EXPECT_EQ(files_of(out + "/networks"), networks);
+
+  // A stage that was lost or damaged is done again, from the networks that are there.
+  fs::remove(out + "/stages/train.json");
+  write_file_atomically(out + "/stages/importance.json", "{\"inputs\": ");
+  EXPECT_EQ(without_time(run(tiny(), out)), without_time(first));
+  EXPECT_EQ(written(stages, files_of(out + "/stages")),
+            (std::set<std::string>{"importance.json", "train.json"}));
+  EXPECT_EQ(files_of(out + "/networks"), networks);
+}
+
+TEST(Experiment, AChangeRedoesOnlyWhatDependsOnIt) {
+  const TempFolder folder;
+  const std::string out = folder.file("out"), stages = out + "/stages", nets = out + "/networks";
+  Recipe recipe = tiny();
+  run(recipe, out);
+
+  auto stages_before = files_of(stages), nets_before = files_of(nets);
+  recipe.sweep_growth = {1, 3};
+  run(recipe, out);
+  EXPECT_EQ(written(stages_before, files_of(stages)), (std::set<std::string>{"sweep.json"}));
+  EXPECT_EQ(files_of(nets), nets_before);
+
+  stages_before = files_of(stages);
+  recipe.seeds = {1, 2};
+  const json two_seeds = run(recipe, out);
+  EXPECT_EQ(written(stages_before, files_of(stages)), (std::set<std::string>{"train.json"}));
+  std::size_t trained = 0;
+  for (const std::string& name : written(nets_before, files_of(nets))) {
+    EXPECT_EQ(nets_before.count(name), 0u) << name << " was trained before";
+    trained += name.ends_with("result.json");
+  }
+  EXPECT_EQ(trained, networks_of(two_seeds)) << "one network a method for the new seed";
+  EXPECT_EQ(two_seeds["table"][0]["top1"]["interval"], "95 % over 2 seeds");
+
+  // Another reduction of the same kernels: the laws and what follows, no sample trained again.
+  stages_before = files_of(stages), nets_before = files_of(nets);
+  recipe.importance.reduction = KernelReduction::sum;
+  run(recipe, out);
+  const auto redone = written(stages_before, files_of(stages));
+  EXPECT_EQ(redone.count("importance.json"), 1u);
+  for (const char* name : {"peak.json", "latency.json", "alpha.json", "sweep.json"}) {
+    EXPECT_EQ(redone.count(name), 0u) << name;
+  }
+  for (const std::string& name : written(nets_before, files_of(nets))) {
+    EXPECT_EQ(nets_before.count(name), 0u) << name << " was trained before";
+  }
+}
+
+TEST(Experiment, TheSameLatencyTableGivesTheSamePlans) {
+  const TempFolder folder;
+  const std::string measured = folder.file("measured"), given = folder.file("given");
+  run(tiny(), measured);
+  Recipe recipe = tiny();
+  recipe.latency.file = measured + "/latency_model.json";
+  run(recipe, given);
+  EXPECT_FALSE(fs::exists(given + "/stages/latency.json")) << "it was measured all the same";
+  for (const char* name : {"/latency_model.json", "/plan-plain.json", "/plan-per-latency.json"}) {
+    EXPECT_EQ(read_file(given + name), read_file(measured + name)) << name;
+  }
+  EXPECT_GT(parse_file(given + "/plan-plain.json")["steps"].size(), 0u);
+}
+
+TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
+  const DataConfig config{.name = "synthetic", .limit_train = 50, .limit_test = 50};
+  const DataSplit data = open_data(config);
+  const std::string key = data_key(data);
+  EXPECT_EQ(key, data_key(open_data(config)));
+  EXPECT_NE(key, data_key({.train = data.test, .test = data.train})) << "as many images, others";
+
+  const TempFolder folder;
+  const Recipe recipe = tiny();
+  const TrainingRequest request{.arch = resolve(recipe.model, recipe.arch), .config = recipe.train};
+  const auto trained = [&](const std::string& data) {
+    NetworkCache(folder.file("n"), data, true).train(request);
+    return std::distance(fs::directory_iterator(folder.file("n")), {});
+  };
+  EXPECT_EQ(trained(key), 1);
+  EXPECT_EQ(trained(key), 1);
+  EXPECT_EQ(trained("other"), 2);
+}
+
+TEST(Experiment, RefusesBeforeAnythingIsMeasured) {
+  const TempFolder folder;
+  const auto refuses = [&](auto change) {
+    Recipe recipe = tiny();
+    change(recipe);
+    EXPECT_THROW(run(recipe, folder.file("out")), ConfigError);
+    EXPECT_FALSE(fs::exists(folder.file("out/stages/peak.json")));
+  };
+  refuses([](Recipe& r) { r.scale.latency = "0.9x"; });
+  refuses([](Recipe& r) { r.scale.params = "0.9x"; });
+  refuses([](Recipe& r) { r.scale.params = "1000"; });
+  refuses([](Recipe& r) { r.scale.latency = r.scale.params = ""; });
+  refuses([](Recipe& r) { r.scale.widening.stride = 0; });
+  refuses([](Recipe& r) { r.alpha.resolution_multiple = 0; });
+  refuses([](Recipe& r) { r.importance.sampling.round_to = 512; });
+  refuses([](Recipe& r) { r.importance.sampling.samples = 2; });
+  refuses([](Recipe& r) { r.model = "vgg12"; });
+  refuses([](Recipe& r) { r.seeds.clear(); });
+}
+
+}  // namespace
+}  // namespace hac

@@ -3,6 +3,11 @@
 #include "kernels/random.h"
 
 namespace hac {
+namespace {
+
+constexpr std::int64_t parallel_above = 10000;  // a number costs some 50 ns
+
+}  // namespace
 
 std::uint64_t stream_of(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325u;
@@ -16,17 +21,19 @@ void fill(const Tensor& t, float value) {
 
 void fill_normal(const Tensor& t, std::uint64_t seed, std::string_view name, double std) {
   const Philox rng{seed, stream_of(name)};
+  float* x = t.as<float>();
+  const std::int64_t n = t.numel();
   // normal(i) spends a whole block on element i
-  for (std::int64_t i = 0; i < t.numel(); ++i) {
-    t.as<float>()[i] = static_cast<float>(std) * rng.normal(i);
-  }
+#pragma omp parallel for schedule(static) if (n > parallel_above)
+  for (std::int64_t i = 0; i < n; ++i) x[i] = static_cast<float>(std) * rng.normal(i);
 }
 
 void fill_uniform(const Tensor& t, std::uint64_t seed, std::string_view name, double bound) {
   const Philox rng{seed, stream_of(name)};
-  for (std::int64_t i = 0; i < t.numel(); ++i) {
-    t.as<float>()[i] = static_cast<float>(bound) * (2 * rng.uniform(i) - 1);
-  }
+  float* x = t.as<float>();
+  const std::int64_t n = t.numel();
+#pragma omp parallel for schedule(static) if (n > parallel_above)
+  for (std::int64_t i = 0; i < n; ++i) x[i] = static_cast<float>(bound) * (2 * rng.uniform(i) - 1);
 }
 
 }  // namespace hac

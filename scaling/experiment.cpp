@@ -62,7 +62,9 @@ class Experiment {
         utilization_sweep(baseline_, {.growth = recipe_.sweep_growth,
                                       .width_multiple = recipe_.alpha.width_multiple,
                                       .resolution_multiple = recipe_.alpha.resolution_multiple});
-    const json sweep = sweep_json(points, measure("sweep", points));
+    const json sweep_latency = measure("sweep", points);
+    const json sweep = sweep_json(points, sweep_latency);
+    check_latency(contenders, latency, points, sweep_latency);
     const json dataset{{"name", recipe_.train.data.name},
                        {"train", data_.train->size()},
                        {"test", data_.test->size()},
@@ -106,6 +108,20 @@ class Experiment {
     std::vector<Architecture> archs;
     for (const T& n : networks) archs.push_back(n.arch);
     return measure_networks(stages_, machine_, recipe_, stage, archs);
+  }
+
+  // How far off the model was on the networks that it chose and on those of the sweep; not on the
+  // baseline, which it was fitted on.
+  void check_latency(const std::vector<Contender>& contenders, const json& latency,
+                     const std::vector<SweepPoint>& points, const json& sweep_latency) {
+    std::vector<NetworkTiming> timings;
+    const auto add = [&](const Architecture& arch, const json& times) {
+      if (arch == baseline_) return;
+      timings.push_back({.graph = lower(arch), .op_ms = {}, .total_ms = times.at("median")});
+    };
+    for (std::size_t i = 0; i < contenders.size(); ++i) add(contenders[i].arch, latency[i]);
+    for (std::size_t i = 0; i < points.size(); ++i) add(points[i].arch, sweep_latency[i]);
+    if (!timings.empty()) latency_models_.push_back(latency_check_json(*model_, timings));
   }
 
   TrainConfig proxy_config(const ProxyTraining& proxy, std::uint64_t seed) const {

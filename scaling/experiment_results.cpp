@@ -59,6 +59,16 @@ json plan_row(const NamedPlan& p) {
             {"params", finite_or_null(p.plan.budget.params)}}}};
 }
 
+json latency_fit(const std::string& name, const LatencyError& error,
+                 const std::vector<NetworkTiming>& timings) {
+  json points = json::array();
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    points.push_back({error.predicted[i], timings[i].total_ms});
+  }
+  return {{"name", name},   {"median_error", error.median}, {"max_error", error.worst},
+          {"r2", error.r2}, {"networks", error.networks},   {"points", points}};
+}
+
 json notes(const ResultParts& parts) {
   json all = json::array();
   all.push_back(
@@ -146,19 +156,14 @@ json importance_json(const std::vector<LayerSamples>& layers,
 json latency_models_json(const std::vector<NetworkTiming>& timings) {
   json rows = json::array();
   for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
-    const LatencyError error = cross_validate(kind, timings);
-    json points = json::array();
-    for (std::size_t i = 0; i < timings.size(); ++i) {
-      points.push_back({error.predicted[i], timings[i].total_ms});
-    }
-    rows.push_back({{"name", fit_latency(kind, timings)->name()},
-                    {"median_error", error.median},
-                    {"max_error", error.worst},
-                    {"r2", error.r2},
-                    {"networks", error.networks},
-                    {"points", points}});
+    rows.push_back(
+        latency_fit(fit_latency(kind, timings)->name(), cross_validate(kind, timings), timings));
   }
   return rows;
+}
+
+json latency_check_json(const LatencyModel& model, const std::vector<NetworkTiming>& timings) {
+  return latency_fit(model.name() + ", scaled networks", prediction_error(model, timings), timings);
 }
 
 json sweep_json(const std::vector<SweepPoint>& points, const json& times) {

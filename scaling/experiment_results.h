@@ -57,8 +57,11 @@ Interval accuracy_interval(const std::vector<double>& values, std::int64_t test_
 nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t test_images);
 nlohmann::json importance_json(const std::vector<LayerSamples>& layers,
                                const std::vector<ImportanceLaw>& laws);
-// Both latency models with their error on networks that they were not fitted on.
+// Both latency models with their error on networks left out of the fit.
 nlohmann::json latency_models_json(const std::vector<NetworkTiming>& timings);
+// The model that steered the search, on networks timed after it was fitted.
+nlohmann::json latency_check_json(const LatencyModel& model,
+                                  const std::vector<NetworkTiming>& timings);
 nlohmann::json sweep_json(const std::vector<SweepPoint>& points, const nlohmann::json& times);
 
 }  // namespace hac

@@ -143,15 +143,14 @@ ImportanceLaw fit_law(const LayerSamples& layer, const FitOptions& options) {
   check(layer);
   ImportanceLaw law{.layer = layer.layer, .n = static_cast<std::int64_t>(layer.samples.size())};
   law.resolution = layer.samples[0].resolution;
-  double largest = 0;
   for (const ImportanceSample& s : layer.samples) {
-    largest = std::max(largest, s.importance);
     if (s.resolution != law.resolution) {
       law.resolution = 0;
       law.warning = "samples of different resolutions are mixed";
       break;
     }
   }
+  double largest = 0;
   for (const ImportanceSample& s : layer.samples) largest = std::max(largest, s.importance);
   if (largest > 0) {
     const Points p = scaled(layer, options.relative);

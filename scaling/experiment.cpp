@@ -261,14 +261,12 @@ class Experiment {
                                  .arch,
                      .limit = "latency"});
     }
+    // Plans name theirs in their warnings.
+    for (Contender& c : all) c.extrapolated = model_->extrapolated(lower(c.arch)).size();
     for (const NamedPlan& p : plans) {
       all.push_back({.method = p.name, .arch = p.arch, .limit = to_string(p.plan.result.stop)});
     }
-    for (Contender& c : all) {
-      const Graph graph = lower(c.arch);
-      c.predicted_ms = model_->predict(graph);
-      c.extrapolated = model_->extrapolated(graph).size();
-    }
+    for (Contender& c : all) c.predicted_ms = model_->predict(c.arch);
     return all;
   }
 

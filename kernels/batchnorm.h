@@ -8,6 +8,7 @@
 //   Backward, with dz = dy * 1[y > 0] (or dy without ReLU) and m = N H W:
 //   dbeta = sum dz, dgamma = sum dz * xhat, dresidual = dz,
 //   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
+//   A NaN is lost in the ReLU that oneDNN fuses (it becomes 0), but not in the statistics.
 //
 // Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32 with
 // storage padded by zeros to 64 bytes; a zero gamma keeps padding channels zero.

@@ -190,6 +190,9 @@ std::string Model::first_not_finite(const Tensor& images) {
     for (const Parameter& p : modules_[i]->parameters) {
       if (found.empty() && !all_finite(p.var.value())) found = p.name;
     }
+    for (const Buffer& b : modules_[i]->buffers) {
+      if (found.empty() && !all_finite(b.tensor)) found = b.name;
+    }
     const Op& op = graph_.ops[i];
     if (found.empty() && !all_finite(out.value())) {
       found = fmt::format("{} ({})", op.name.empty() ? kind_of(op) : op.name, describe(op));

@@ -36,7 +36,8 @@ class Model {
   void load_state(const std::map<std::string, Tensor>& state);
   // The weight of each convolution that has a width, in the order of widths(arch).
   std::vector<Var> width_weights() const;
-  // First layer, in order of execution, with a parameter or output that is not finite; "" if none.
+  // First layer, in order of execution, with a parameter, statistic or output that is not finite;
+  // "" if none.
   std::string first_not_finite(const Tensor& images);
 
  private:

@@ -86,12 +86,27 @@ void require_match(const Model& model, const Dataset& data, const char* which) {
   }
 }
 
+bool statistics_finite(const Model& model) {
+  const auto buffers = model.buffers();
+  return std::all_of(buffers.begin(), buffers.end(),
+                     [](const Buffer& b) { return all_finite(b.tensor); });
+}
+
+// The first parameter that is not finite; "" if all are.
+std::string broken_parameter(const Model& model) {
+  for (const Parameter& p : model.parameters()) {
+    if (!all_finite(p.var.value())) return p.name;
+  }
+  return "";
+}
+
 [[noreturn]] void throw_not_finite(Model& model, const Tensor& images, const std::string& when,
                                    double loss) {
   const std::string layer = model.first_not_finite(images);
   throw Error(fmt::format(
-      "model '{}': the loss {} is {}, first in {} (hint: a lower --lr or more --warmup)",
-      model.arch().name, when, loss, layer.empty() ? "the loss itself" : layer));
+      "model '{}': numbers are not finite {}, first in {}; the loss is {} (hint: a lower --lr or "
+      "more --warmup)",
+      model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
 }
 
 // Evaluation mode while one lives.
@@ -208,7 +223,8 @@ class Run {
     const auto [loss, probs] = ops::softmax_cross_entropy(
         logits, batch.labels, static_cast<float>(config_.label_smoothing));
     const double value = loss.value().item();
-    if (!std::isfinite(value)) {
+    // A fused ReLU makes a NaN 0 and the loss finite again; the statistics before it tell.
+    if (!std::isfinite(value) || !statistics_finite(model_)) {
       throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), value);
     }
     backward(loss);
@@ -264,6 +280,13 @@ class Run {
 
   void save(const char* name) {
     if (config_.out.empty()) return;
+    // An update may break weights that the loss before it did not show; nobody could go on from it.
+    if (const std::string broken = broken_parameter(model_); !broken.empty()) {
+      throw Error(
+          fmt::format("model '{}': {} is not finite after step {} (hint: a lower --lr or more "
+                      "--warmup)",
+                      model_.arch().name, broken, at_.step - 1));
+    }
     save_checkpoint(path(name) + ".safetensors", model_, sgd_, config_, at_, observer_,
                     data_.train.get());
     saved_ = Clock::now();
@@ -309,6 +332,7 @@ EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_siz
                        .augment = false,
                        .threads = loader_threads()});
   loader.start(0);
+  const bool finite = broken_parameter(model).empty() && statistics_finite(model);
   EvalResult result;
   std::int64_t top1 = 0, top5 = 0;
   Batch batch;
@@ -316,7 +340,9 @@ EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_siz
     const auto [loss, probs] =
         ops::softmax_cross_entropy(model.forward(batch.images), batch.labels);
     const double value = loss.value().item();
-    if (!std::isfinite(value)) throw_not_finite(model, batch.images, "of an evaluation", value);
+    if (!finite || !std::isfinite(value)) {
+      throw_not_finite(model, batch.images, "in evaluation", value);
+    }
     result.loss += value * static_cast<double>(batch.size());
     result.images += batch.size();
     top1 += count_in_top(probs, batch.labels, 1);

@@ -47,12 +47,13 @@ class Interrupted : public Error {
 // JSON line an epoch, a checkpoint an epoch and every config.checkpoint_seconds. With config.resume
 // it continues from last.safetensors, bit for bit as if it had never stopped.
 // Throws ConfigError when the data do not fit the model or the checkpoint is of another run, and
-// Error when the loss is not finite, naming the first layer; the last checkpoint stays.
+// Error when the loss or a batch norm's statistics are not finite, naming the first layer; the last
+// checkpoint stays.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
 
 // Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
-// Throws Error when the loss is not finite, naming the first layer.
+// Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
 EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256);
 
 }  // namespace hac

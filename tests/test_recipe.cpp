@@ -288,7 +288,8 @@ TEST_F(CliRun, ListsPrintsAndRefuses) {
     EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
     EXPECT_CONTAINS(o.err, part);
   };
-  expect_error("[train]\nepoch = 3\n", 2, "did you mean 'epochs'?");
+  std::string typo = tiny;
+  expect_error(typo.replace(typo.find("epochs"), 6, "epoch"), 2, "did you mean 'epochs'?");
   EXPECT_FALSE(std::filesystem::exists(folder_.path("o"))) << "something half-written";
   std::string text = tiny;
   expect_error(text.replace(text.find("\"4x\""), 4, "\"0.5x\""), 2, "latency budget");

@@ -2,6 +2,7 @@
 // Max pooling, average pooling and global average pooling.
 //
 //   max  y = max over the window, padding counts as -inf; dx goes to the first maximum in row order
+//        (on the CPU a NaN is skipped)
 //   avg  y = sum over the window / (kernel * kernel), padding counts as 0 (count_include_pad)
 //   global average is avg with kernel (h, w), stride 1, no padding: out (n, c, 1, 1).
 //

@@ -2,7 +2,7 @@
 // What a run needs to go on: weights and statistics under their PyTorch names, "momentum.*",
 // "observer.*", and as metadata the architecture, the training, the position, the class names and
 // the preprocessing. A checkpoint is a function of the training alone: it holds no time and no
-// path, so equal runs write equal files.
+// path (but that of imagefolder:DIR, which is the set's name), so equal runs write equal files.
 
 #include <cstdint>
 #include <string>

@@ -206,6 +206,9 @@ void read_importance(Section s, Recipe& r) {
   s.get("high", o.high);
   s.get("round_to", o.round_to);
   s.get("sampling_seed", o.seed);
+  s.get_parsed("reduction", [&](const std::string& name) {
+    r.importance.reduction = parse_kernel_reduction(name);
+  });
   s.get("relative", r.importance.relative);
   s.get("strict", r.importance.strict);
   s.finish();

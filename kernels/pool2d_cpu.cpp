@@ -1,6 +1,7 @@
-// Pooling on oneDNN.
+// Pooling on oneDNN, but for max pooling whose windows do not overlap.
 
 #include "kernels/cpu/library.h"
+#include "kernels/cpu/max_pool_tiles.h"
 #include "kernels/pool2d.h"
 
 namespace hac {
@@ -63,6 +64,11 @@ Plan& plan_for(Context& ctx, const Pool2dSpec& s) {
 }
 
 void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* index) {
+  if (cpu::is_tiled(s)) {
+    s.validate();
+    return cpu::tiled_forward(s, static_cast<const float*>(x), static_cast<float*>(y),
+                              static_cast<std::uint8_t*>(index));
+  }
   const bool keep = index != nullptr;
   Plan& plan = keep ? plan_for<Mode::train>(ctx, s) : plan_for<Mode::inference>(ctx, s);
   if (keep) plan.run.set(DNNL_ARG_WORKSPACE, index);
@@ -73,10 +79,15 @@ void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* in
 }
 
 std::size_t index_bytes(Context& ctx, const Pool2dSpec& s) {
+  if (cpu::is_tiled(s)) return cpu::tiled_index_bytes(s);
   return plan_for<Mode::train>(ctx, s).index_bytes;
 }
 
 void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* index, void* dx) {
+  if (cpu::is_tiled(s)) {
+    return cpu::tiled_backward(s, static_cast<const float*>(dy),
+                               static_cast<const std::uint8_t*>(index), static_cast<float*>(dx));
+  }
   Plan& plan = plan_for<Mode::backward>(ctx, s);
   if (plan.index_bytes > 0) plan.run.set(DNNL_ARG_WORKSPACE, index);
   plan.run.set(DNNL_ARG_DIFF_DST, dy);

@@ -30,6 +30,9 @@ inline std::vector<Pool2dSpec> pool2d_odd() {
     add(2, 4, 7, 7, 5, 3, 2);
     add(2, 20, 4, 4, 4, 1, 0);
     add(1, 17, 3, 3, 1, 2, 0);
+    add(2, 33, 7, 9, 3, 3, 0);
+    add(1, 16, 32, 32, 2, 2, 0);
+    add(2, 5, 3, 3, 1, 1, 0);
   }
   for (const std::int64_t c : {1, 3, 7, 16, 17, 33})
     specs.push_back({.kind = PoolKind::global_avg, .n = 2, .c = c, .h = 7, .w = 5});

@@ -153,7 +153,13 @@ double measure_bandwidth_gbs() {
 void limit_openmp_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
   setenv("GOMP_SPINCOUNT", "2000", 1);
-  execv("/proc/self/exe", argv);  // returns only where it failed: then go on as we are
+  // The link's target and not the link, which would name the process "exe". Where any of this
+  // fails, the program goes on as it is.
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) return;
+  path[length] = 0;
+  execv(path, argv);
 }
 
 }  // namespace hac

@@ -33,6 +33,8 @@ MeasureOptions measuring(const Recipe& recipe) {
   return {.runs = recipe.latency.runs, .warmup = recipe.latency.warmup};
 }
 
+// Random widths at every resolution that the alpha search may choose, and the baseline on a ladder of
+// larger inputs, because resolution alone is taken to the same budget.
 std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architecture& baseline) {
   std::vector<std::int64_t> sizes = alpha_resolutions(
       baseline, recipe.alpha.growth,
@@ -52,6 +54,9 @@ std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architect
     for (const auto& w : sample_widths(widths(base), sampling)) {
       nets.push_back(with_widths(base, w));
     }
+  }
+  for (const double r : {1.5, 2.0, 3.0, 4.0}) {
+    nets.push_back(scale_resolution(baseline, r, recipe.alpha.resolution_multiple));
   }
   return nets;
 }

@@ -33,8 +33,8 @@ MeasureOptions measuring(const Recipe& recipe) {
   return {.runs = recipe.latency.runs, .warmup = recipe.latency.warmup};
 }
 
-// Random widths at every resolution that the alpha search may choose, and the baseline on a ladder of
-// larger inputs, because resolution alone is taken to the same budget.
+// Random widths at every resolution that the alpha search may choose, and the baseline on a ladder
+// of larger inputs, because resolution alone is taken to the same budget.
 std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architecture& baseline) {
   std::vector<std::int64_t> sizes = alpha_resolutions(
       baseline, recipe.alpha.growth,

@@ -17,10 +17,10 @@
 #include "engine/ops.h"
 #include "engine/progress.h"
 #include "engine/safetensors.h"
-#include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
+#include "models/evaluate.h"
 
 namespace hac {
 namespace {
@@ -54,77 +54,6 @@ class InterruptGuard {
  private:
   struct sigaction int_before_, term_before_;
 };
-
-// Ties go to the lower class. A NaN is below nothing, so that it never counts as a hit.
-bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k) {
-  int above = 0;
-  for (std::int64_t j = 0; j < classes; ++j) {
-    above += !(scores[j] < scores[label] || (scores[j] == scores[label] && j >= label));
-  }
-  return above < k;
-}
-
-std::int64_t count_in_top(const Tensor& probs, const Tensor& labels, int k) {
-  const std::int64_t classes = probs.shape()[1];
-  std::int64_t hits = 0;
-  for (std::int64_t i = 0; i < probs.shape()[0]; ++i) {
-    hits += in_top(probs.as<float>() + i * classes, classes, labels.as<std::int32_t>()[i], k);
-  }
-  return hits;
-}
-
-void require_match(const Model& model, const Dataset& data, const char* which) {
-  const Architecture& a = model.arch();
-  if (data.channels() != a.channels) {
-    throw ConfigError(
-        fmt::format("{} images have {} channels, '{}' expects {} (hint: --in-channels)", which,
-                    data.channels(), a.name, a.channels));
-  }
-  if (static_cast<std::int64_t>(data.classes().size()) != a.classes) {
-    throw ConfigError(fmt::format("{} set has {} classes, '{}' has {} outputs (hint: --classes)",
-                                  which, data.classes().size(), a.name, a.classes));
-  }
-}
-
-bool statistics_finite(const Model& model) {
-  const auto buffers = model.buffers();
-  return std::all_of(buffers.begin(), buffers.end(),
-                     [](const Buffer& b) { return all_finite(b.tensor); });
-}
-
-// The first parameter that is not finite; "" if all are.
-std::string broken_parameter(const Model& model) {
-  for (const Parameter& p : model.parameters()) {
-    if (!all_finite(p.var.value())) return p.name;
-  }
-  return "";
-}
-
-[[noreturn]] void throw_not_finite(Model& model, const Tensor& images, const std::string& when,
-                                   double loss) {
-  const std::string layer = model.first_not_finite(images);
-  throw Error(fmt::format(
-      "model '{}': numbers are not finite {}, first in {}; the loss is {} (hint: a lower --lr or "
-      "more --warmup)",
-      model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
-}
-
-// Evaluation mode while one lives.
-class EvalMode {
- public:
-  explicit EvalMode(Model& model) : model_(model), before_(model.training()) { model.eval(); }
-  ~EvalMode() { model_.train(before_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  Model& model_;
-  bool before_;
-};
-
-// Decoding a JPEG takes about 1 ms, so sets on disk need more threads the more of them compute. A
-// thread that is ahead sleeps.
-int loader_threads() { return std::clamp(num_threads() / 4, 1, 8); }
 
 // One training run: what the loop below needs at every step.
 class Run {
@@ -244,10 +173,19 @@ class Run {
 
   void finish_epoch(double images_per_second) {
     const ProgressFields train = fields();
-    at_.test = evaluate(model_, data_.test);
     at_.epoch += 1;
     at_.batch = at_.images = at_.correct = 0;
     at_.loss_sum = 0;
+    const bool evaluated = at_.epoch == config_.epochs || at_.epoch % config_.evaluate_every == 0;
+    // The position goes last: a run killed before it repeats this epoch, and with it the others.
+    if (evaluated && evaluate_epoch()) save("best");
+    if (log_) log_->append(epoch_line(train, images_per_second, evaluated));
+    save("last");
+  }
+
+  // True if this is the best epoch so far.
+  bool evaluate_epoch() {
+    at_.test = evaluate(model_, data_.test);
     const bool best = at_.test.top1 > at_.best_top1;
     at_.best_top1 = std::max(at_.best_top1, at_.test.top1);
     if (!config_.quiet) {
@@ -255,27 +193,24 @@ class Run {
                  at_.epoch, config_.epochs, at_.test.loss, 100 * at_.test.top1,
                  best ? "  best" : "");
     }
-    // The position goes last: a run killed before it repeats this epoch, and with it the others.
-    if (best) save("best");
-    if (log_) log_->append(epoch_line(train, images_per_second));
-    save("last");
+    return best;
   }
 
-  std::string epoch_line(const ProgressFields& train, double images_per_second) const {
-    return nlohmann::ordered_json{{"type", "epoch"},
-                                  {"epoch", at_.epoch},
-                                  {"step", at_.step},
-                                  {"lr", lr_},
-                                  {"train_loss", train.loss},
-                                  {"train_top1", train.accuracy},
-                                  {"test_loss", at_.test.loss},
-                                  {"test_top1", at_.test.top1},
-                                  {"test_top5", at_.test.top5},
-                                  {"images_per_second", images_per_second},
-                                  {"seconds", seconds_since(started_)},
-                                  {"tensor_peak_bytes", memory_stats().peak},
-                                  {"resident_peak_bytes", peak_resident_bytes()}}
-        .dump();
+  std::string epoch_line(const ProgressFields& train, double images_per_second,
+                         bool evaluated) const {
+    nlohmann::ordered_json line{{"type", "epoch"},          {"epoch", at_.epoch},
+                                {"step", at_.step},         {"lr", lr_},
+                                {"train_loss", train.loss}, {"train_top1", train.accuracy}};
+    if (evaluated) {
+      line.update({{"test_loss", at_.test.loss},
+                   {"test_top1", at_.test.top1},
+                   {"test_top5", at_.test.top5}});
+    }
+    line.update({{"images_per_second", images_per_second},
+                 {"seconds", seconds_since(started_)},
+                 {"tensor_peak_bytes", memory_stats().peak},
+                 {"resident_peak_bytes", peak_resident_bytes()}});
+    return line.dump();
   }
 
   void save(const char* name) {
@@ -321,38 +256,6 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
   require_match(model, *data.train, "training");
   require_match(model, *data.test, "test");
   return Run(model, data, config, observer).run();
-}
-
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_size) {
-  require_match(model, *data, "test");
-  const EvalMode mode(model);
-  Loader loader(data, {.batch = batch_size,
-                       .resolution = model.arch().resolution,
-                       .shuffle = false,
-                       .augment = false,
-                       .threads = loader_threads()});
-  loader.start(0);
-  const bool finite = broken_parameter(model).empty() && statistics_finite(model);
-  EvalResult result;
-  std::int64_t top1 = 0, top5 = 0;
-  Batch batch;
-  while (loader.next(batch)) {
-    const auto [loss, probs] =
-        ops::softmax_cross_entropy(model.forward(batch.images), batch.labels);
-    const double value = loss.value().item();
-    if (!finite || !std::isfinite(value)) {
-      throw_not_finite(model, batch.images, "in evaluation", value);
-    }
-    result.loss += value * static_cast<double>(batch.size());
-    result.images += batch.size();
-    top1 += count_in_top(probs, batch.labels, 1);
-    top5 += count_in_top(probs, batch.labels, 5);
-  }
-  const double n = std::max<double>(1, result.images);
-  result.loss /= n;
-  result.top1 = top1 / n;
-  result.top5 = top5 / n;
-  return result;
 }
 
 }  // namespace hac

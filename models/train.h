@@ -6,6 +6,7 @@
 
 #include "data/datasets.h"
 #include "kernels/error.h"
+#include "models/evaluate.h"
 #include "models/model.h"
 #include "models/train_config.h"
 
@@ -20,13 +21,6 @@ class StepObserver {
   // What a checkpoint must hold for the observation to continue.
   virtual std::map<std::string, Tensor> state() const = 0;
   virtual void load_state(const std::map<std::string, Tensor>& state) = 0;
-};
-
-struct EvalResult {
-  double loss = 0;  // mean cross-entropy
-  double top1 = 0;  // fractions
-  double top5 = 0;
-  std::int64_t images = 0;
 };
 
 struct TrainResult {
@@ -51,9 +45,5 @@ class Interrupted : public Error {
 // checkpoint stays.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
-
-// Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
-// Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256);
 
 }  // namespace hac

@@ -16,6 +16,7 @@ void validate(const TrainConfig& c) {
   require(c.epochs >= 0 && c.epochs <= 100000, "epochs", "0 to 100000", c.epochs);
   require(c.batch >= 1 && c.batch <= 65536, "batch", "1 to 65536", c.batch);
   require(c.max_steps >= -1, "max-steps", ">= 0", c.max_steps);
+  require(c.evaluate_every >= 1, "evaluate-every", ">= 1", c.evaluate_every);
   require(c.sgd.momentum >= 0 && c.sgd.momentum < 1, "momentum", "[0, 1)", c.sgd.momentum);
   require(c.sgd.weight_decay >= 0, "weight-decay", ">= 0", c.sgd.weight_decay);
   require(c.label_smoothing >= 0 && c.label_smoothing < 1, "label-smoothing", "[0, 1)",

@@ -27,7 +27,8 @@ struct TrainConfig {
   std::string out;  // run directory; empty = nothing is written
   bool resume = false;
   bool quiet = false;
-  std::string label;  // shown before the progress line
+  std::string label;                // shown before the progress line
+  std::int64_t evaluate_every = 1;  // epochs; the last one always is
   double checkpoint_seconds = 60;
   std::string save_gradients;  // after the last step, every parameter's gradient by name
 };

@@ -89,6 +89,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   TrainConfig config = request.config;
   config.out = folder;
   config.resume = true;
+  config.evaluate_every = std::max<std::int64_t>(1, config.epochs);
   config.quiet = quiet_;
   config.label = request.label;
   const DataSplit& split = data(config.data);

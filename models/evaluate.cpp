@@ -1,0 +1,117 @@
+#include "models/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/loader.h"
+#include "engine/ops.h"
+#include "kernels/context.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+// Ties go to the lower class. A NaN is below nothing, so that it never counts as a hit.
+bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k) {
+  int above = 0;
+  for (std::int64_t j = 0; j < classes; ++j) {
+    above += !(scores[j] < scores[label] || (scores[j] == scores[label] && j >= label));
+  }
+  return above < k;
+}
+
+// Evaluation mode while one lives.
+class EvalMode {
+ public:
+  explicit EvalMode(Model& model) : model_(model), before_(model.training()) { model.eval(); }
+  ~EvalMode() { model_.train(before_); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  Model& model_;
+  bool before_;
+};
+
+}  // namespace
+
+int loader_threads() { return std::clamp(num_threads() / 4, 1, 8); }
+
+std::int64_t count_in_top(const Tensor& probs, const Tensor& labels, int k) {
+  const std::int64_t classes = probs.shape()[1];
+  std::int64_t hits = 0;
+  for (std::int64_t i = 0; i < probs.shape()[0]; ++i) {
+    hits += in_top(probs.as<float>() + i * classes, classes, labels.as<std::int32_t>()[i], k);
+  }
+  return hits;
+}
+
+void require_match(const Model& model, const Dataset& data, const char* which) {
+  const Architecture& a = model.arch();
+  if (data.channels() != a.channels) {
+    throw ConfigError(
+        fmt::format("{} images have {} channels, '{}' expects {} (hint: --in-channels)", which,
+                    data.channels(), a.name, a.channels));
+  }
+  if (static_cast<std::int64_t>(data.classes().size()) != a.classes) {
+    throw ConfigError(fmt::format("{} set has {} classes, '{}' has {} outputs (hint: --classes)",
+                                  which, data.classes().size(), a.name, a.classes));
+  }
+}
+
+bool statistics_finite(const Model& model) {
+  const auto buffers = model.buffers();
+  return std::all_of(buffers.begin(), buffers.end(),
+                     [](const Buffer& b) { return all_finite(b.tensor); });
+}
+
+std::string broken_parameter(const Model& model) {
+  for (const Parameter& p : model.parameters()) {
+    if (!all_finite(p.var.value())) return p.name;
+  }
+  return "";
+}
+
+void throw_not_finite(Model& model, const Tensor& images, const std::string& when, double loss) {
+  const std::string layer = model.first_not_finite(images);
+  throw Error(fmt::format(
+      "model '{}': numbers are not finite {}, first in {}; the loss is {} (hint: a lower --lr or "
+      "more --warmup)",
+      model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
+}
+
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_size) {
+  require_match(model, *data, "test");
+  const EvalMode mode(model);
+  Loader loader(data, {.batch = batch_size,
+                       .resolution = model.arch().resolution,
+                       .shuffle = false,
+                       .augment = false,
+                       .threads = loader_threads()});
+  loader.start(0);
+  const bool finite = broken_parameter(model).empty() && statistics_finite(model);
+  EvalResult result;
+  std::int64_t top1 = 0, top5 = 0;
+  Batch batch;
+  while (loader.next(batch)) {
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(model.forward(batch.images), batch.labels);
+    const double value = loss.value().item();
+    if (!finite || !std::isfinite(value)) {
+      throw_not_finite(model, batch.images, "in evaluation", value);
+    }
+    result.loss += value * static_cast<double>(batch.size());
+    result.images += batch.size();
+    top1 += count_in_top(probs, batch.labels, 1);
+    top5 += count_in_top(probs, batch.labels, 5);
+  }
+  const double n = std::max<double>(1, result.images);
+  result.loss /= n;
+  result.top1 = top1 / n;
+  result.top5 = top5 / n;
+  return result;
+}
+
+}  // namespace hac

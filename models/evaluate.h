@@ -1,0 +1,41 @@
+#pragma once
+// Accuracy over a whole set, and the checks that training and evaluation share.
+
+#include <cstdint>
+#include <string>
+
+#include "data/dataset.h"
+#include "models/model.h"
+
+namespace hac {
+
+struct EvalResult {
+  double loss = 0;  // mean cross-entropy
+  double top1 = 0;  // fractions
+  double top5 = 0;
+  std::int64_t images = 0;
+};
+
+// Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
+// Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256);
+
+// Throws ConfigError when images or classes of a set do not fit the model; `which` names the set.
+void require_match(const Model& model, const Dataset& data, const char* which);
+
+// How many of the rows of probs (N, classes) have their label among the k largest. Ties go to the
+// lower class.
+std::int64_t count_in_top(const Tensor& probs, const Tensor& labels, int k);
+
+bool statistics_finite(const Model& model);  // running means and variances
+// The first parameter that is not finite; "" if all are.
+std::string broken_parameter(const Model& model);
+// Throws Error naming the first layer, in order of execution, that is not finite on these images.
+[[noreturn]] void throw_not_finite(Model& model, const Tensor& images, const std::string& when,
+                                   double loss);
+
+// Decoding a JPEG takes about 1 ms, so sets on disk need more threads the more of them compute. A
+// thread that is ahead sleeps.
+int loader_threads();
+
+}  // namespace hac

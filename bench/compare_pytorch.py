@@ -7,6 +7,7 @@ Needs Debian's python3-torch (a peer to measure against, not a dependency).
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import time
@@ -95,7 +96,7 @@ def ours(build, what, rounds, threads):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=10)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

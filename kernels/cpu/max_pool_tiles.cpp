@@ -20,13 +20,16 @@ void forward_row(std::int64_t k, std::int64_t ow, std::int64_t row_stride, const
       best[b] = window[b];
       place[b] = 0;
     }
-    for (std::int64_t i = 1; i < k * k; ++i) {
-      const float* pixel = window + i / k * row_stride + i % k * B;
+    for (std::int64_t u = 0; u < k; ++u) {
+      for (std::int64_t v = u == 0; v < k; ++v) {
+        const float* pixel = window + u * row_stride + v * B;
+        const auto here = static_cast<std::int32_t>(u * k + v);
 #pragma omp simd
-      for (int b = 0; b < B; ++b) {
-        const bool larger = pixel[b] > best[b];
-        best[b] = larger ? pixel[b] : best[b];
-        if (kKeep) place[b] = larger ? static_cast<std::int32_t>(i) : place[b];
+        for (int b = 0; b < B; ++b) {
+          const bool larger = pixel[b] > best[b];
+          best[b] = larger ? pixel[b] : best[b];
+          if (kKeep) place[b] = larger ? here : place[b];
+        }
       }
     }
 #pragma omp simd
@@ -41,18 +44,21 @@ void forward_row(std::int64_t k, std::int64_t ow, std::int64_t row_stride, const
 template <int B>
 void backward_rows(std::int64_t k, std::int64_t w, std::int64_t ow, const float* dy,
                    const std::uint8_t* index, float* dx) {
-  for (std::int64_t u = 0; u < k; ++u) {
-    float* row = dx + u * w * B;
-    for (std::int64_t j = 0; j < ow; ++j) {
-      for (std::int64_t v = 0; v < k; ++v) {
-        const auto place = static_cast<std::uint8_t>(u * k + v);
+  for (std::int64_t j = 0; j < ow; ++j) {
+    std::int32_t place[B];
 #pragma omp simd
-        for (int b = 0; b < B; ++b) {
-          row[(j * k + v) * B + b] = index[j * B + b] == place ? dy[j * B + b] : 0.f;
-        }
+    for (int b = 0; b < B; ++b) place[b] = index[j * B + b];
+    for (std::int64_t u = 0; u < k; ++u) {
+      for (std::int64_t v = 0; v < k; ++v) {
+        float* pixel = dx + (u * w + j * k + v) * B;
+        const auto here = static_cast<std::int32_t>(u * k + v);
+#pragma omp simd
+        for (int b = 0; b < B; ++b) pixel[b] = place[b] == here ? dy[j * B + b] : 0.f;
       }
     }
-    std::fill(row + ow * k * B, row + w * B, 0.f);
+  }
+  for (std::int64_t u = 0; u < k; ++u) {
+    std::fill(dx + (u * w + ow * k) * B, dx + (u + 1) * w * B, 0.f);
   }
 }
 

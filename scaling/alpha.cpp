@@ -94,12 +94,15 @@ void add_parabola(AlphaChoice& choice, std::span<const ScoredAlpha> points,
 std::vector<std::int64_t> alpha_resolutions(const Architecture& baseline, double s,
                                             const AlphaOptions& options) {
   const std::int64_t q = resolution_multiple(baseline, options);
+  // Rounding must neither shrink the input of a baseline that is itself no multiple of q nor take
+  // more than all of the growth (alpha <= 1).
+  const auto native = static_cast<double>(baseline.resolution);
+  const std::int64_t largest = std::max(
+      baseline.resolution, static_cast<std::int64_t>(hacscale_factors(s, 1).r * native) / q * q);
   std::set<std::int64_t> resolutions;
   for (const double alpha : options.grid) {
-    const double r = hacscale_factors(s, alpha).r;
-    // Rounding must not shrink the input of a baseline that is itself no multiple of q.
-    resolutions.insert(
-        std::max(baseline.resolution, round_to(r * static_cast<double>(baseline.resolution), q)));
+    const std::int64_t rounded = round_to(hacscale_factors(s, alpha).r * native, q);
+    resolutions.insert(std::clamp(rounded, baseline.resolution, largest));
   }
   return {resolutions.begin(), resolutions.end()};
 }

@@ -98,6 +98,8 @@ TEST(AlphaCandidates, DistinctResolutionsWithMacsOnTarget) {
   const double target = s * static_cast<double>(count(vgg).macs);
   for (const AlphaCandidate& c : found.candidates) {
     EXPECT_EQ(c.resolution % 4, 0);
+    EXPECT_GE(c.alpha, 0);
+    EXPECT_LE(c.alpha, 1);
     EXPECT_TRUE(resolutions.insert(c.resolution).second);
     EXPECT_EQ(c.arch.resolution, c.resolution);
     EXPECT_NEAR(std::pow(s, c.alpha / 2) * 32, static_cast<double>(c.resolution), 1e-9);

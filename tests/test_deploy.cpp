@@ -1,0 +1,93 @@
+// A deployed network gives the numbers of the model in evaluation mode, whatever was folded, fused
+// and planned; two seeds of statistics, batch 1 and 3.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/random.h"
+#include "kernels/error.h"
+#include "models/arch_options.h"
+#include "models/deploy.h"
+
+namespace hac {
+namespace {
+
+// Weights as drawn, but statistics, scales and shifts as a training might leave them.
+void scatter_batch_norms(Model& model, std::uint64_t seed) {
+  for (const auto& [name, tensor] : model.state()) {
+    if (name.ends_with("running_mean")) fill_normal(tensor, seed, name, 0.3);
+    const bool positive =
+        name.ends_with("running_var") || (tensor.shape().rank() == 1 && name.ends_with("weight"));
+    if (!positive && !(tensor.shape().rank() == 1 && name.ends_with("bias"))) continue;
+    fill_uniform(tensor, seed, name, 0.5);
+    if (!positive) continue;
+    for (float& x : tensor.floats()) x += 1;
+  }
+}
+
+// The largest difference as a share of the largest logit.
+double difference(const Tensor& a, const Tensor& b) {
+  const std::vector<float> x = a.to_vector(), y = b.to_vector();
+  double worst = 0, scale = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(x[i]) - y[i]));
+    scale = std::max(scale, std::abs(static_cast<double>(y[i])));
+  }
+  return worst / scale;
+}
+
+class Deployed : public testing::TestWithParam<const char*> {};
+
+TEST_P(Deployed, GivesTheLogitsOfEvaluation) {
+  const std::string name = GetParam();
+  ArchOptions options{.width = 0.25, .resolution = 64, .classes = 7, .in_channels = 3};
+  Architecture arch = resolve(name, options);
+  // Odd widths: blocks are padded and residual widths untied.
+  std::vector<std::int64_t> w = widths(arch);
+  for (std::size_t i = 0; i < w.size(); ++i) w[i] += static_cast<std::int64_t>(i % 3);
+  for (const Architecture& a : {arch, with_widths(arch, w)}) {
+    for (const std::uint64_t seed : {1, 2}) {
+      Model model(a, seed);
+      scatter_batch_norms(model, seed);
+      model.eval();
+      for (const std::int64_t batch : {1, 3}) {
+        const Tensor images = Tensor::empty({batch, 3, 64, 64});
+        fill_normal(images, seed, "images", 1);
+        const Tensor expected = model.forward(images).value();
+        Deployment net(model, batch);
+        // Folding rounds each weight once more, and a deep net adds that up.
+        EXPECT_LT(difference(net.run(images), expected), 1e-4)
+            << name << " batch " << batch << " seed " << seed;
+        EXPECT_LT(difference(net.run(images), expected), 1e-4) << "a second run differs";
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Zoo, Deployed,
+                         testing::Values("vgg11", "preact_resnet18", "resnet18", "resnet20"));
+
+TEST(Deployment, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
+  const auto left = [](const char* name) {
+    int count = 0;
+    const Deployment net{Model(resolve(name, {.width = 0.125}))};
+    for (const Deployment::Step& step : net.steps()) {
+      count += std::holds_alternative<BatchNormSpec>(step.spec);
+    }
+    return count;
+  };
+  EXPECT_EQ(left("vgg11"), 0);
+  EXPECT_EQ(left("resnet18"), 0);
+  // At the input of each of 8 blocks but the first, which follows the stem directly, and the last
+  // of all: behind them lies a residual sum.
+  EXPECT_EQ(left("preact_resnet18"), 8);
+}
+
+TEST(Deployment, RefusesImagesOfAnotherShape) {
+  Deployment net{Model(resolve("vgg11", {.width = 0.125}))};
+  EXPECT_THROW(net.run(Tensor::zeros({2, 3, 32, 32})), ShapeError);
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,151 @@
+// The training loop: it learns, resumes bit for bit from any step, and refuses to go on without
+// finite numbers.
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "data/datasets.h"
+#include "kernels/error.h"
+#include "models/arch_options.h"
+#include "models/train.h"
+#include "tests/temp_folder.h"
+
+namespace hac {
+namespace {
+
+constexpr std::uint64_t kSeed = 3;
+
+DataConfig small_data() {
+  return {.name = "synthetic", .limit_train = 100, .limit_test = 50, .classes = 5};
+}
+
+Architecture small_net() { return resolve("vgg11", {.width = 0.125, .classes = 5}); }
+
+TrainConfig quiet_config(const std::string& out) {
+  TrainConfig c{.data = small_data(), .epochs = 3, .batch = 32};
+  c.schedule = {.kind = "cosine", .lr = 0.05};
+  c.seed = kSeed;
+  c.out = out;
+  c.quiet = true;
+  return c;
+}
+
+void expect_same_bits(const Model& a, const Model& b) {
+  const auto x = a.state(), y = b.state();
+  ASSERT_EQ(x.size(), y.size());
+  for (const auto& [name, tensor] : x) {
+    EXPECT_EQ(std::memcmp(tensor.data(), y.at(name).data(), tensor.bytes()), 0) << name;
+  }
+}
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST(Train, EqualSeedsGiveEqualBitsAndOtherSeedsDoNot) {
+  const DataSplit data = open_data(small_data());
+  Model a(small_net(), kSeed), b(small_net(), kSeed), c(small_net(), kSeed + 1);
+  train(a, data, quiet_config(""));
+  train(b, data, quiet_config(""));
+  expect_same_bits(a, b);
+  EXPECT_NE(std::memcmp(a.state().at("features.0.weight").data(),
+                        c.state().at("features.0.weight").data(), 64),
+            0);
+}
+
+// 4 steps an epoch: stops inside the first epoch, at its end and inside the second.
+TEST(Train, ResumesFromAnyStepBitForBit) {
+  const DataSplit data = open_data(small_data());
+  const TempFolder whole_folder;
+  Model whole(small_net(), kSeed);
+  const TrainResult expected = train(whole, data, quiet_config(whole_folder.file("run")));
+  for (const std::int64_t stop : {1, 4, 6}) {
+    const TempFolder folder;
+    TrainConfig config = quiet_config(folder.file("run"));
+    config.max_steps = stop;
+    Model first(small_net(), kSeed);
+    train(first, data, config);
+    config.max_steps = -1;
+    config.resume = true;
+    Model second(small_net(), kSeed + 7);  // overwritten by the checkpoint
+    const TrainResult result = train(second, data, config);
+    expect_same_bits(whole, second);
+    EXPECT_EQ(result.steps, expected.steps) << "stopped at " << stop;
+    EXPECT_EQ(result.test.top1, expected.test.top1);
+    EXPECT_EQ(result.best_top1, expected.best_top1);
+    EXPECT_EQ(lines_of(folder.file("run/log.jsonl")).size(), 3u);
+  }
+}
+
+TEST(Train, RefusesToResumeAnotherRun) {
+  const DataSplit data = open_data(small_data());
+  const TempFolder folder;
+  TrainConfig config = quiet_config(folder.file("run"));
+  config.epochs = 1;
+  Model model(small_net(), kSeed);
+  train(model, data, config);
+  config.resume = true;
+  config.batch = 16;
+  try {
+    train(model, data, config);
+    FAIL() << "resumed with another batch size";
+  } catch (const ConfigError& e) {
+    EXPECT_NE(std::string(e.what()).find("batch"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Train, OverfitsOneBatch) {
+  DataConfig data_config = small_data();
+  data_config.limit_train = 20;
+  const DataSplit data = open_data(data_config);
+  TrainConfig config = quiet_config("");
+  config.data = data_config;
+  config.epochs = 40;
+  config.augment = false;
+  config.evaluate_every = 40;
+  Model model(small_net(), kSeed);
+  train(model, data, config);
+  EXPECT_GE(evaluate(model, data.train).top1, 0.95) << "seed " << kSeed;
+}
+
+TEST(Train, EvaluatesWhenAskedAndAlwaysAtTheEnd) {
+  const DataSplit data = open_data(small_data());
+  const TempFolder folder;
+  TrainConfig config = quiet_config(folder.file("run"));
+  config.evaluate_every = 2;
+  Model model(small_net(), kSeed);
+  train(model, data, config);
+  const auto lines = lines_of(folder.file("run/log.jsonl"));
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0].find("test_top1"), std::string::npos);
+  EXPECT_NE(lines[1].find("test_top1"), std::string::npos);
+  EXPECT_NE(lines[2].find("test_top1"), std::string::npos);
+}
+
+TEST(Train, DivergenceStopsTheRunAndNamesALayer) {
+  const DataSplit data = open_data(small_data());
+  const TempFolder folder;
+  TrainConfig config = quiet_config(folder.file("run"));
+  config.schedule = {.kind = "constant", .lr = 1e12};
+  Model model(small_net(), kSeed);
+  try {
+    train(model, data, config);
+    FAIL() << "trained on at a learning rate of 1e12";
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const Error& e) {
+    const std::string what = e.what();
+    EXPECT_NE(what.find("not finite"), std::string::npos) << what;
+    EXPECT_TRUE(what.find("features.") != std::string::npos ||
+                what.find("classifier") != std::string::npos)
+        << what;
+  }
+}
+
+}  // namespace
+}  // namespace hac

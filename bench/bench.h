@@ -21,10 +21,13 @@ inline double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
-// Median milliseconds of each function; they take turns, round after round, after one warm-up.
+// Median milliseconds of each function; they take turns, round after round, after three for warming
+// up.
 inline std::vector<double> interleaved(int rounds, const std::vector<std::function<void()>>& fs) {
   std::vector<std::vector<double>> times(fs.size());
-  for (const auto& f : fs) f();
+  for (int r = 0; r < 3; ++r) {
+    for (const auto& f : fs) f();
+  }
   for (int r = 0; r < rounds; ++r) {
     for (std::size_t i = 0; i < fs.size(); ++i) times[i].push_back(milliseconds(fs[i]));
   }

@@ -8,7 +8,7 @@
 //   Backward, with dz = dy * 1[y > 0] (or dy without ReLU) and m = N H W:
 //   dbeta = sum dz, dgamma = sum dz * xhat, dresidual = dz,
 //   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
-//   A NaN is lost in the ReLU that oneDNN fuses (it becomes 0), but not in the statistics.
+//   A NaN in x stays a NaN through the ReLU.
 //
 // Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32 with
 // storage padded by zeros to 64 bytes; a zero gamma keeps padding channels zero.
@@ -36,19 +36,16 @@ struct BatchNormSpec {
 };
 
 struct BatchNormKernels {
-  // mean and var receive the batch statistics (biased variance). mask: mask_bytes(spec) bytes kept
-  // for backward, null when that is 0.
+  // mean and var receive the batch statistics (biased variance).
   void (*forward_train)(Context&, const BatchNormSpec&, const void* x, const void* residual,
-                        const void* gamma, const void* beta, void* y, void* mean, void* var,
-                        void* mask);
-  std::size_t (*mask_bytes)(Context&, const BatchNormSpec&);
+                        const void* gamma, const void* beta, void* y, void* mean, void* var);
   void (*forward_eval)(Context&, const BatchNormSpec&, const void* x, const void* residual,
                        const void* gamma, const void* beta, const void* mean, const void* var,
                        void* y);
   // y is read only with add (the mask of the fused add + ReLU); dresidual is null without add.
   void (*backward)(Context&, const BatchNormSpec&, const void* x, const void* y, const void* gamma,
-                   const void* beta, const void* mean, const void* var, const void* mask,
-                   const void* dy, void* dx, void* dgamma, void* dbeta, void* dresidual);
+                   const void* beta, const void* mean, const void* var, const void* dy, void* dx,
+                   void* dgamma, void* dbeta, void* dresidual);
 };
 
 extern const BatchNormKernels batchnorm_cpu;

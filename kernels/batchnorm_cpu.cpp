@@ -1,152 +1,262 @@
-// Batch norm (+ ReLU) on oneDNN; it has no fused residual add, so add + ReLU is a loop of ours
-// behind it.
+// Own loops: sums over planes, then one pass that applies them. ReLU and add are fused in both
+// directions; the mask of the ReLU is computed again from x where nothing was added behind it.
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
 
 #include "kernels/batchnorm.h"
-#include "kernels/cpu/library.h"
-#include "kernels/elementwise.h"
+#include "kernels/cpu/loop.h"
 
 namespace hac {
 namespace {
 
-using Forward = dnnl::batch_normalization_forward;
-using Backward = dnnl::batch_normalization_backward;
+using cpu::Planes;
 
-enum class Mode { train, eval, backward };
+bool parallel(const Planes& v) { return v.n * v.padded * v.hw > cpu::serial_elements; }
 
-struct Plan {
-  cpu::Primitive run;
-  std::size_t mask_bytes = 0, scratchpad_bytes = 0;
+// Calls run(block as a constant).
+template <class Run>
+void by_block(const Planes& v, Run run) {
+  if (v.block == 16) return run(std::integral_constant<int, 16>());
+  if (v.block == 8) return run(std::integral_constant<int, 8>());
+  run(std::integral_constant<int, 1>());
+}
+
+float positive(float v) { return v < 0.f ? 0.f : v; }  // a NaN stays a NaN
+float kept(float y, float dy) { return y > 0.f ? dy : 0.f; }
+
+struct Terms {
+  float first, second;
 };
 
-bool fused_relu(const BatchNormSpec& s) { return s.relu && !s.add; }
-
-dnnl::normalization_flags flags(const BatchNormSpec& s, Mode mode) {
-  auto f = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
-  if (mode == Mode::eval) f = f | dnnl::normalization_flags::use_global_stats;
-  if (fused_relu(s)) f = f | dnnl::normalization_flags::fuse_norm_relu;
-  return f;
-}
-
-Plan make_plan(cpu::Library& lib, const BatchNormSpec& s, Mode mode) {
-  const auto data = cpu::activation_desc(s.shape(), s.dtype);
-  const auto kind =
-      mode == Mode::eval ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training;
-  const Forward::primitive_desc forward({kind, data, s.eps, flags(s, mode)}, cpu::user_scratchpad(),
-                                        lib.engine);
-  const dnnl::memory::desc channel({data.dims()[1]}, dnnl::memory::data_type::f32,
-                                   dnnl::memory::format_tag::x);
-  Plan plan;
-  plan.mask_bytes = forward.workspace_desc().get_size();
-  const auto bind = [&](int arg, const dnnl::memory::desc& d) {
-    plan.run.bind(arg, d, lib.engine);
-  };
-  if (mode == Mode::backward) {
-    const Backward::primitive_desc pd(
-        {dnnl::prop_kind::backward, data, data, s.eps, flags(s, mode)}, cpu::user_scratchpad(),
-        lib.engine, forward);
-    plan.run = cpu::Primitive(lib, Backward(pd));
-    plan.scratchpad_bytes = pd.scratchpad_desc().get_size();
-    bind(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-    bind(DNNL_ARG_DIFF_DST, data);
-    bind(DNNL_ARG_DIFF_SRC, data);
-    bind(DNNL_ARG_DIFF_SCALE, channel);
-    bind(DNNL_ARG_DIFF_SHIFT, channel);
-  } else {
-    plan.run = cpu::Primitive(lib, Forward(forward));
-    plan.scratchpad_bytes = forward.scratchpad_desc().get_size();
-    bind(DNNL_ARG_SCRATCHPAD, forward.scratchpad_desc());
-    bind(DNNL_ARG_DST, data);
+// Adds the terms f(element, lane) of one plane of B channels to a and b. Floats over a few pixels,
+// doubles over the plane.
+template <int B, class F>
+void add_plane(std::int64_t hw, double* a, double* b, F f) {
+  constexpr std::int64_t few = 64;
+  for (std::int64_t begin = 0; begin < hw; begin += few) {
+    float first[B] = {}, second[B] = {};
+    for (std::int64_t i = begin; i < std::min(begin + few, hw); ++i) {
+#pragma omp simd
+      for (int lane = 0; lane < B; ++lane) {
+        const auto [left, right] = f(i * B + lane, lane);
+        first[lane] += left;
+        second[lane] += right;
+      }
+    }
+    for (int lane = 0; lane < B; ++lane) {
+      a[lane] += first[lane];
+      b[lane] += second[lane];
+    }
   }
-  bind(DNNL_ARG_SRC, data);
-  bind(DNNL_ARG_SCALE, channel);
-  bind(DNNL_ARG_SHIFT, channel);
-  bind(DNNL_ARG_MEAN, channel);
-  bind(DNNL_ARG_VARIANCE, channel);
-  if (plan.mask_bytes > 0) bind(DNNL_ARG_WORKSPACE, forward.workspace_desc());
-  return plan;
 }
 
-template <Mode mode>
-struct ModePlan : Plan {};  // a cache of its own for each mode
+// What the passes share: the sums of every thread, and a few floats a channel.
+struct Work {
+  Work(Context& ctx, const Planes& v)
+      : threads(parallel(v) ? num_threads() : 1), width(2 * v.padded) {
+    const std::int64_t sums = threads * width * sizeof(double);
+    partial = static_cast<double*>(ctx.scratch(sums + 3 * v.padded * sizeof(float)));
+    scale = reinterpret_cast<float*>(partial + threads * width);
+    offset = scale + v.padded;
+    slope = offset + v.padded;
+  }
 
-template <Mode mode>
-Plan& plan_for(Context& ctx, const BatchNormSpec& s) {
-  cpu::Library& lib = ctx.library();
-  return lib.plan<ModePlan<mode>>(s, [&] { return ModePlan<mode>{make_plan(lib, s, mode)}; });
+  int threads;
+  std::int64_t width;
+  double* partial;  // (threads, 2, padded); after sum_planes the first row holds the totals
+  float *scale, *offset, *slope;
+};
+
+// Sums two quantities a channel over all images; plane(offset, channel) gives the f of add_plane.
+// Each thread sums its own planes, so the result depends on the number of threads alone.
+template <int B, class Plane>
+void sum_planes(const Work& work, const Planes& v, Plane plane) {
+  const std::int64_t blocks = v.padded / B, planes = v.n * blocks;
+#pragma omp parallel for schedule(static) num_threads(work.threads)
+  for (int t = 0; t < work.threads; ++t) {
+    double* mine = work.partial + t * work.width;
+    std::fill(mine, mine + work.width, 0.0);
+    for (std::int64_t p = planes * t / work.threads; p < planes * (t + 1) / work.threads; ++p) {
+      const std::int64_t c = p % blocks * B;
+      add_plane<B>(v.hw, mine + c, mine + v.padded + c, plane(p * v.hw * B, c));
+    }
+  }
+  for (std::int64_t i = work.width; i < work.threads * work.width; ++i) {
+    work.partial[i % work.width] += work.partial[i];
+  }
 }
 
-ElementwiseSpec elements(const BatchNormSpec& s) {
-  return {.dtype = s.dtype, .elements = storage_elements(layout_of({}, s.shape()), s.shape())};
+// y = f(element, channel) for every element. A pixel is computed before it is stored, or the
+// compiler would fear that y overlaps what f reads and give up on vectors.
+template <int B, class F>
+void for_each(const Work& work, const Planes& v, float* y, F f) {
+  const std::int64_t blocks = v.padded / B, planes = v.n * blocks;
+#pragma omp parallel for schedule(static) num_threads(work.threads)
+  for (std::int64_t p = 0; p < planes; ++p) {
+    const std::int64_t at = p * v.hw * B, c = p % blocks * B;
+    for (std::int64_t i = 0; i < v.hw; ++i) {
+      float pixel[B];
+#pragma omp simd
+      for (int lane = 0; lane < B; ++lane) pixel[lane] = f(at + i * B + lane, c + lane);
+      std::copy_n(pixel, B, y + at + i * B);
+    }
+  }
 }
 
-void run_forward(Context& ctx, Plan& plan, const BatchNormSpec& s, const void* x,
-                 const void* residual, const void* gamma, const void* beta, const void* mean,
-                 const void* var, void* y) {
-  plan.run.set(DNNL_ARG_SRC, x);
-  plan.run.set(DNNL_ARG_DST, y);
-  plan.run.set(DNNL_ARG_SCALE, gamma);
-  plan.run.set(DNNL_ARG_SHIFT, beta);
-  plan.run.set(DNNL_ARG_MEAN, mean);
-  plan.run.set(DNNL_ARG_VARIANCE, var);
-  plan.run.set(DNNL_ARG_SCRATCHPAD, ctx.scratch(plan.scratchpad_bytes + 1));
-  plan.run.run();
-  if (!s.add) return;
-  const auto add = s.relu ? elementwise_cpu.add_relu : elementwise_cpu.add;
-  add(ctx, elements(s), y, residual, y);
+// Mean and biased variance. Sums are taken about the channel's first value, which lies within its
+// spread, so that one pass loses no more digits than two.
+template <int B>
+void statistics(const Work& work, const Planes& v, const float* x, float* mean, float* var) {
+  const auto first = [=](std::int64_t c) { return x + c / B * v.hw * B + c % B; };
+  sum_planes<B>(work, v, [&](std::int64_t at, std::int64_t channel) {
+    return [at, x, shift = first(channel)](std::int64_t i, int lane) {
+      const float d = x[at + i] - shift[lane];
+      return Terms{d, d * d};
+    };
+  });
+  const double m = static_cast<double>(v.n * v.hw);
+  for (std::int64_t c = 0; c < v.padded; ++c) {
+    const double offset = work.partial[c] / m;
+    const double variance = work.partial[v.padded + c] / m - offset * offset;
+    mean[c] = static_cast<float>(*first(c) + offset);
+    var[c] = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
+  }
 }
 
-void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
-                   const void* gamma, const void* beta, void* y, void* mean, void* var,
-                   void* mask) {
-  Plan& plan = plan_for<Mode::train>(ctx, s);
-  if (plan.mask_bytes > 0) plan.run.set(DNNL_ARG_WORKSPACE, mask);
-  run_forward(ctx, plan, s, x, residual, gamma, beta, mean, var, y);
+// One call's operands; those that a pass does not have are null.
+struct Operands {
+  const float *x, *residual, *gamma, *beta, *mean, *var;
+};
+
+double inverse_deviation(const BatchNormSpec& s, float var) {
+  return 1 / std::sqrt(static_cast<double>(var) + s.eps);
 }
+
+// gamma (x - mean) / sqrt(var + eps) + beta of (element, channel). Taking the mean off first keeps
+// the digits of an x far from zero.
+auto normalized(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in) {
+  for (std::int64_t c = 0; c < v.padded; ++c) {
+    work.scale[c] = static_cast<float>(in.gamma[c] * inverse_deviation(s, in.var[c]));
+  }
+  return [x = in.x, mean = in.mean, scale = work.scale, beta = in.beta](
+             std::int64_t i, std::int64_t c) { return (x[i] - mean[c]) * scale[c] + beta[c]; };
+}
+
+template <int B>
+void apply(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
+           float* y) {
+  const auto write = [&](auto value) {
+    if (s.relu) {
+      for_each<B>(work, v, y, [=](auto i, auto c) { return positive(value(i, c)); });
+    } else {
+      for_each<B>(work, v, y, value);
+    }
+  };
+  const auto value = normalized(work, s, v, in);
+  if (s.add) {
+    write([=, residual = in.residual](auto i, auto c) { return value(i, c) + residual[i]; });
+  } else {
+    write(value);
+  }
+}
+
+// `dz` is the gradient behind ReLU and add as a function of (element, channel), called once for
+// each element before `dz_again` is.
+template <int B, class Dz, class Again>
+void backward_from(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
+                   Dz dz, Again dz_again, float* dx, float* dgamma, float* dbeta) {
+  const float *x = in.x, *mean = in.mean;
+  sum_planes<B>(work, v, [=](std::int64_t at, std::int64_t channel) {
+    return [=](std::int64_t i, int lane) {
+      const float d = dz(at + i, channel + lane);
+      return Terms{d, d * (x[at + i] - mean[channel + lane])};
+    };
+  });
+  // dx = scale dz - offset - slope (x - mean) is the formula of the header with what is constant in
+  // a channel taken together.
+  const double m = static_cast<double>(v.n * v.hw);
+  const float *scale = work.scale, *offset = work.offset, *slope = work.slope;
+  for (std::int64_t c = 0; c < v.padded; ++c) {
+    const double inverse = inverse_deviation(s, in.var[c]);
+    const double sum = work.partial[c], product = work.partial[v.padded + c] * inverse;
+    dbeta[c] = static_cast<float>(sum);
+    dgamma[c] = static_cast<float>(product);
+    work.scale[c] = static_cast<float>(in.gamma[c] * inverse);
+    work.offset[c] = static_cast<float>(in.gamma[c] * inverse * sum / m);
+    work.slope[c] = static_cast<float>(in.gamma[c] * inverse * inverse * product / m);
+  }
+  for_each<B>(work, v, dx, [=](std::int64_t i, std::int64_t c) {
+    return scale[c] * dz_again(i, c) - offset[c] - slope[c] * (x[i] - mean[c]);
+  });
+}
+
+template <int B>
+void backward(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
+              const float* y, const float* dy, float* dx, float* dgamma, float* dbeta,
+              float* dresidual) {
+  const auto run = [&](auto dz, auto dz_again) {
+    backward_from<B>(work, s, v, in, dz, dz_again, dx, dgamma, dbeta);
+  };
+  const auto given = [=](auto i, auto) { return dy[i]; };
+  if (s.add) {
+    const auto stored = [=](auto i, auto) { return dresidual[i]; };
+    if (s.relu) {
+      run([=](auto i, auto) { return dresidual[i] = kept(y[i], dy[i]); }, stored);
+    } else {
+      run([=](auto i, auto) { return dresidual[i] = dy[i]; }, given);
+    }
+  } else if (s.relu) {
+    // The same expression as forward, so the same mask.
+    const auto value = normalized(work, s, v, in);
+    const auto masked = [=](auto i, auto c) { return kept(value(i, c), dy[i]); };
+    run(masked, masked);
+  } else {
+    run(given, given);
+  }
+}
+
+const float* floats(const void* p) { return static_cast<const float*>(p); }
+float* floats(void* p) { return static_cast<float*>(p); }
 
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
-  run_forward(ctx, plan_for<Mode::eval>(ctx, s), s, x, residual, gamma, beta, mean, var, y);
+  cpu::require_f32(ctx, s);
+  const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
+  const Work work(ctx, v);
+  const Operands in{floats(x),    floats(residual), floats(gamma),
+                    floats(beta), floats(mean),     floats(var)};
+  by_block(v, [&](auto block) { apply<block.value>(work, s, v, in, floats(y)); });
 }
 
-std::size_t mask_bytes(Context& ctx, const BatchNormSpec& s) {
-  return plan_for<Mode::train>(ctx, s).mask_bytes;
+void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
+                   const void* gamma, const void* beta, void* y, void* mean, void* var) {
+  cpu::require_f32(ctx, s);
+  const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
+  const Work work(ctx, v);
+  by_block(v, [&](auto block) {
+    statistics<block.value>(work, v, floats(x), floats(mean), floats(var));
+  });
+  forward_eval(ctx, s, x, residual, gamma, beta, mean, var, y);
 }
 
 void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
-              const void* beta, const void* mean, const void* var, const void* mask, const void* dy,
-              void* dx, void* dgamma, void* dbeta, void* dresidual) {
-  Plan& plan = plan_for<Mode::backward>(ctx, s);
-  if (s.add) {
-    if (s.relu) {
-      elementwise_cpu.relu_backward(ctx, elements(s), y, dy, dresidual);
-    } else {
-      std::memcpy(dresidual, dy, elements(s).elements * size_of(s.dtype));
-    }
-    dy = dresidual;
-  }
-  if (plan.mask_bytes > 0) plan.run.set(DNNL_ARG_WORKSPACE, mask);
-  plan.run.set(DNNL_ARG_SRC, x);
-  plan.run.set(DNNL_ARG_SCALE, gamma);
-  plan.run.set(DNNL_ARG_SHIFT, beta);
-  plan.run.set(DNNL_ARG_MEAN, mean);
-  plan.run.set(DNNL_ARG_VARIANCE, var);
-  plan.run.set(DNNL_ARG_DIFF_DST, dy);
-  plan.run.set(DNNL_ARG_DIFF_SRC, dx);
-  plan.run.set(DNNL_ARG_DIFF_SCALE, dgamma);
-  plan.run.set(DNNL_ARG_DIFF_SHIFT, dbeta);
-  plan.run.set(DNNL_ARG_SCRATCHPAD, ctx.scratch(plan.scratchpad_bytes + 1));
-  plan.run.run();
+              const void* beta, const void* mean, const void* var, const void* dy, void* dx,
+              void* dgamma, void* dbeta, void* dresidual) {
+  cpu::require_f32(ctx, s);
+  const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
+  const Work work(ctx, v);
+  const Operands in{floats(x), nullptr, floats(gamma), floats(beta), floats(mean), floats(var)};
+  by_block(v, [&](auto block) {
+    backward<block.value>(work, s, v, in, floats(y), floats(dy), floats(dx), floats(dgamma),
+                          floats(dbeta), floats(dresidual));
+  });
 }
 
 }  // namespace
 
 const BatchNormKernels batchnorm_cpu{
-    .forward_train = forward_train,
-    .mask_bytes = mask_bytes,
-    .forward_eval = forward_eval,
-    .backward = backward,
-};
+    .forward_train = forward_train, .forward_eval = forward_eval, .backward = backward};
 
 }  // namespace hac

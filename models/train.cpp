@@ -152,7 +152,7 @@ class Run {
     const auto [loss, probs] = ops::softmax_cross_entropy(
         logits, batch.labels, static_cast<float>(config_.label_smoothing));
     const double value = loss.value().item();
-    // A fused ReLU makes a NaN 0 and the loss finite again; the statistics before it tell.
+    // Max pooling skips a NaN, and the loss may be finite again; the statistics before it tell.
     if (!std::isfinite(value) || !statistics_finite(model_)) {
       throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), value);
     }

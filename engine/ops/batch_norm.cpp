@@ -66,13 +66,8 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
   }
 
   const Tensor mean = Tensor::empty({spec.c}), var = Tensor::empty({spec.c});
-  Tensor mask;
-  if (const std::size_t bytes = kernels.mask_bytes(ctx, spec); bytes > 0) {
-    mask = Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::u8, device);
-  }
   kernels.forward_train(ctx, spec, in.data(), data_or_null(res), gamma.value().data(),
-                        beta.value().data(), y.data(), mean.data(), var.data(),
-                        const_cast<void*>(data_or_null(mask)));
+                        beta.value().data(), y.data(), mean.data(), var.data());
   const float m = static_cast<float>(spec.n * spec.h * spec.w);
   update_running(running_mean, mean, options.momentum, 1);
   update_running(running_var, var, options.momentum, m / (m - 1));
@@ -87,9 +82,8 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
         Tensor dgamma = Tensor::empty({spec.c}), dbeta = Tensor::empty({spec.c});
         if (spec.add) dres = Tensor::activation(in.shape(), spec.dtype, device);
         kernels.backward(Context::current(device), spec, in.data(), data_or_null(kept_y), g.data(),
-                         b.data(), mean.data(), var.data(), data_or_null(mask), dy.data(),
-                         dx.data(), dgamma.data(), dbeta.data(),
-                         const_cast<void*>(data_or_null(dres)));
+                         b.data(), mean.data(), var.data(), dy.data(), dx.data(), dgamma.data(),
+                         dbeta.data(), const_cast<void*>(data_or_null(dres)));
         return {dx.to(layout), dgamma, dbeta, dres.to(residual_layout)};
       });
 }

@@ -8,6 +8,7 @@
 #include "tests/data_fixtures.h"
 #include "tests/run_program.h"
 #include "tools/recipe_toml.h"
+#include "tools/recipes.h"
 
 namespace hac {
 namespace {

@@ -9,7 +9,7 @@
 #include "scaling/experiment.h"
 #include "tools/commands.h"
 #include "tools/options.h"
-#include "tools/recipe_toml.h"
+#include "tools/recipes.h"
 #include "tools/report/report.h"
 
 namespace hac {

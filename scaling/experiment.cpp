@@ -47,6 +47,7 @@ class Experiment {
     budget_ = hac::resolve(parse_latency_limit(recipe_.scale.latency),
                            parse_params_limit(recipe_.scale.params), model_->predict(baseline_),
                            count(baseline_).params);
+    budget_.latency_slack = recipe_.scale.latency_slack;
     const json alpha = search_alpha(training_, baseline_, *model_, budget_);
     const Architecture grown = with_resolution(baseline_, alpha.at("resolution"));
     const json importance = learn_importance(training_, grown, samples_);

@@ -70,6 +70,8 @@ void validate(const Recipe& r) {
   validate(parse_latency_limit(r.scale.latency), "latency");
   validate(parse_params_limit(r.scale.params), "parameter");
   require(!r.scale.latency.empty() || !r.scale.params.empty(), "scale", "a limit");
+  require(r.scale.latency_slack >= 0 && r.scale.latency_slack <= 10, "scale.latency_slack",
+          "0 to 10");
   validate(r.scale.widening);
   for (const double g : r.sweep_growth) require(g >= 1, "sweep.growth", "values >= 1");
 }
@@ -114,6 +116,7 @@ std::string to_json(const Recipe& r) {
                       {"scale",
                        {{"latency", r.scale.latency},
                         {"params", r.scale.params},
+                        {"latency_slack", r.scale.latency_slack},
                         {"policy", to_string(w.policy)},
                         {"stride", w.stride},
                         {"tie_residual", w.tie_residual},

@@ -55,6 +55,7 @@ struct Recipe {
 
   struct {
     std::string latency = "4x", params = "1.3x";  // budget.h
+    double latency_slack = 0;                     // of Budget
     WideningOptions widening;
     std::vector<Gain> gains{Gain::plain, Gain::per_latency};
   } scale;

@@ -429,6 +429,10 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   const Words fixed = scale + Words{"--latency-model", path("s/latency_model.json")};
   const Outcome again = run(fixed + loose + Words{"--json"});
   EXPECT_EQ(again.out, plan.out) << "the same latency table gives the same plan";
+  const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
+  EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
+  EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);
+  expect_error(fixed + Words{"--latency-slack", "-1"}, 2, {"--latency-slack", "-1"});
   expect_error(fixed + Words{"--latency", "0.5x"}, 2, {"latency budget", "at least"});
   expect_error(fixed + Words{"--params", "1000"}, 2, {"parameter budget", "at least"});
   expect_error(fixed + Words{"--latency", "fast"}, 2, {"latency budget", "fast"});

@@ -90,6 +90,7 @@ seeds = [6, 7]
 [scale]
 latency = "2.5ms"
 params = "12k"
+latency_slack = 0.1
 policy = "fill"
 gains = ["per-param"]
 stride = 6
@@ -118,8 +119,8 @@ TEST(RecipeToml, EveryKeyArrives) {
       "runs": 20, "warmup": 3},
     "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0, "grid": [0.25, 0.75],
       "resolution_multiple": 8, "width_multiple": 2},
-    "scale": {"latency": "2.5ms", "params": "12k", "policy": "fill", "stride": 6,
-      "tie_residual": true, "width_cap": 99, "step_cap": 77, "gains": ["per-param"]},
+    "scale": {"latency": "2.5ms", "params": "12k", "latency_slack": 0.1, "policy": "fill",
+      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "gains": ["per-param"]},
     "sweep": {"growth": [1.0, 2.0]}})");
   for (const auto& [key, value] : expected.items()) {
     if (!value.is_object()) {
@@ -168,6 +169,7 @@ TEST(RecipeToml, ValuesOfAnotherKindAreRefusedWithTheirLine) {
 TEST(RecipeToml, ImpossibleRecipesAndBrokenToml) {
   EXPECT_CONTAINS(refusal("[train]\nepochs = 0"), "epochs");
   EXPECT_CONTAINS(refusal("[alpha]\ngrid = [1.5]"), "alpha.grid");
+  EXPECT_CONTAINS(refusal("[scale]\nlatency_slack = -0.1"), "scale.latency_slack");
   EXPECT_CONTAINS(refusal("name = \"x\"\nseeds = [1, 2\n"), "not valid TOML");
   EXPECT_CONTAINS(refusal("name = \"x\"\nname = \"y\"\n"), "line 2");
   EXPECT_CONTAINS(error_of<ConfigError>([] { load_recipe("quik"); }), "did you mean quick?");

@@ -235,6 +235,7 @@ void read_scale(Section s, Recipe& r) {
   };
   s.get_parsed("latency", checked(r.scale.latency, parse_latency_limit));
   s.get_parsed("params", checked(r.scale.params, parse_params_limit));
+  s.get("latency_slack", r.scale.latency_slack);
   s.get_parsed("policy", [&](const std::string& name) { w.policy = parse_step_policy(name); });
   s.get_parsed<std::vector<std::string>>("gains", [&](const std::vector<std::string>& names) {
     r.scale.gains.clear();

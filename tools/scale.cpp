@@ -22,6 +22,7 @@ constexpr std::uint64_t max_law_bytes = 1 << 26;
 struct Options {
   ModelOptions model;
   std::string laws, latency = "1.05x", params = "1.3x";
+  double latency_slack = 0;
   std::string policy = "rollback", gain = "plain";
   std::string latency_model = "measure";
   SamplingOptions sampling{
@@ -90,7 +91,8 @@ void scale(Options o) {
   start(o.machine);
   const LatencyModelPtr model = o.latency_model == "measure" ? measure_model(arch, o.sampling)
                                                              : load_latency_model(o.latency_model);
-  const Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
+  Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
+  budget.latency_slack = o.latency_slack;
   const ScalingPlan plan = decide(arch, laws, *model, budget, o.widening);
   if (!o.out.empty()) {
     write_file_atomically(o.out + "/plan.json", to_json(plan) + "\n");
@@ -118,6 +120,9 @@ void add_scale(CLI::App& app, const std::string&) {
   add("--laws", o->laws, "from hacscale importance --fit ... --json", "FILE")->required();
   add("--latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms", "LIMIT");
   add("--params", o->params, "limit: 1.3x of the baseline's, or 12.9M", "LIMIT");
+  add("--latency-slack", o->latency_slack, "fraction by which the prediction may exceed --latency",
+      "X")
+      ->check(CLI::Range(0.0, 10.0));
   add("--policy", o->policy, "for the step that breaks a limit", "NAME")
       ->check(CLI::IsMember({"paper", "rollback", "fill"}));
   add("--gain", o->gain, "importance as it is, or for its cost", "NAME")

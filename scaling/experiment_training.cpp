@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -31,7 +32,7 @@ json inputs_of(const ExperimentTraining& t, const char* section) {
   return {{section, recipe.at(section)}, {"train", recipe.at("train")}, {"data", t.data_key}};
 }
 
-json score_alpha(const ExperimentTraining& t, const AlphaCandidates& found) {
+json score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidates& found) {
   const ProxyTraining& proxy = t.recipe.alpha.proxy;
   json points = json::array();
   std::vector<ScoredAlpha> scored;
@@ -65,7 +66,7 @@ json score_alpha(const ExperimentTraining& t, const AlphaCandidates& found) {
         fmt::format("{}{} of {} points tie within their intervals; the fastest of them is taken",
                     note.empty() ? "" : "; ", choice.tied.size(), scored.size());
   }
-  return {{"s", t.recipe.alpha.growth},
+  return {{"s", growth},
           {"points", points},
           {"best", scored[choice.index].alpha},
           {"resolution", found.candidates[choice.index].resolution},
@@ -82,15 +83,20 @@ json search_alpha(const ExperimentTraining& t, const Architecture& baseline,
                              .resolution_multiple = t.recipe.alpha.resolution_multiple,
                              .width_multiple = t.recipe.alpha.width_multiple,
                              .latency_ms = budget.latency_limit()};
-  const AlphaCandidates found = alpha_candidates(baseline, t.recipe.alpha.growth, model, options);
+  double growth = t.recipe.alpha.growth;
+  if (const std::optional<double> alpha = t.recipe.alpha.largest_growth) {
+    growth = std::min(growth, largest_growth(baseline, *alpha, model, options));
+  }
+  const AlphaCandidates found = alpha_candidates(baseline, growth, model, options);
   json inputs = inputs_of(t, "alpha");
+  inputs["s"] = growth;
   inputs["note"] = found.note;
   inputs["candidates"] = json::array();
   for (const AlphaCandidate& c : found.candidates) {
     inputs["candidates"].push_back(
         {{"arch", json::parse(to_json(c.arch))}, {"latency_ms", c.latency_ms}, {"alpha", c.alpha}});
   }
-  return t.stages.run("alpha", inputs, [&] { return score_alpha(t, found); });
+  return t.stages.run("alpha", inputs, [&] { return score_alpha(t, growth, found); });
 }
 
 json learn_importance(const ExperimentTraining& t, const Architecture& grown,

@@ -62,6 +62,10 @@ void validate(const Recipe& r) {
   require(r.latency.low > 0 && r.latency.high > r.latency.low, "latency.low", "0 < low < high");
   require(r.latency.runs >= 1 && r.latency.warmup >= 0, "latency.runs", "runs >= 1, warmup >= 0");
   require(r.alpha.growth > 1 && r.alpha.growth <= 64, "alpha.growth", "in (1, 64]");
+  const double at = r.alpha.largest_growth.value_or(0);
+  require(at >= 0 && at <= 1, "alpha.largest_growth", "an alpha in [0, 1]");
+  require(!r.alpha.largest_growth || !r.scale.latency.empty(), "alpha.largest_growth",
+          "scale.latency with it");
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
   for (const double a : r.alpha.grid) require(a > 0 && a < 1, "alpha.grid", "values in (0, 1)");
   require(!r.scale.gains.empty(), "scale.gains", "at least one");
@@ -96,6 +100,7 @@ std::string to_json(const Recipe& r) {
                 {"grid", r.alpha.grid},
                 {"resolution_multiple", r.alpha.resolution_multiple},
                 {"width_multiple", r.alpha.width_multiple}});
+  if (r.alpha.largest_growth) alpha["largest_growth"] = *r.alpha.largest_growth;
   const WideningOptions& w = r.scale.widening;
   const bool regression = r.latency.kind == LatencyModelKind::regression;
   return ordered_json{{"name", r.name},

@@ -432,6 +432,14 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
   EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
   EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);
+  const json growth =
+      json_of({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--threads", "1", "--latency", "3x",
+               "--latency-model", path("s/latency_model.json"), "--largest-growth", "0.5"});
+  EXPECT_GT(growth["s"], 1);
+  EXPECT_GE(growth["resolution"], 32);
+  EXPECT_LE(growth["latency_ms"], growth["latency_limit_ms"]);
+  expect_error(Words(scale.begin(), scale.begin() + 4), 2, {"--laws", "none"});
+  expect_error(fixed + Words{"--largest-growth", "2"}, 2, {"--largest-growth", "2"});
   expect_error(fixed + Words{"--latency-slack", "-1"}, 2, {"--latency-slack", "-1"});
   expect_error(fixed + Words{"--latency", "0.5x"}, 2, {"latency budget", "at least"});
   expect_error(fixed + Words{"--params", "1000"}, 2, {"parameter budget", "at least"});

@@ -13,6 +13,7 @@
 
 #include "engine/file.h"
 #include "kernels/error.h"
+#include "scaling/alpha.h"
 #include "scaling/trained_network.h"
 #include "tests/temp_folder.h"
 #include "tools/report/report.h"
@@ -226,6 +227,28 @@ TEST(Experiment, TheSameLatencyTableGivesTheSamePlans) {
     EXPECT_EQ(read_file(given + name), read_file(measured + name)) << name;
   }
   EXPECT_GT(parse_file(given + "/plan-plain.json")["steps"].size(), 0u);
+}
+
+TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
+  const TempFolder folder;
+  const std::string measured = folder.file("measured");
+  run(tiny(), measured);
+  Recipe recipe = tiny();
+  recipe.latency.file = measured + "/latency_model.json";
+  recipe.scale.latency = "1.3x";
+  recipe.alpha.growth = 8;
+  recipe.alpha.largest_growth = 0.5;
+  const json bounded = run(recipe, folder.file("bounded"));
+  const LatencyModelPtr model = load_latency_model(recipe.latency.file);
+  const double most = largest_growth(resolve(recipe.model, recipe.arch), 0.5, *model,
+                                     {.grid = recipe.alpha.grid,
+                                      .resolution_multiple = recipe.alpha.resolution_multiple,
+                                      .width_multiple = recipe.alpha.width_multiple,
+                                      .latency_ms = bounded["budget"]["latency_ms"]});
+  ASSERT_LT(most, recipe.alpha.growth) << "the limit does not bind";
+  EXPECT_EQ(bounded["alpha"]["s"], most);
+  recipe.alpha.largest_growth.reset();
+  EXPECT_EQ(run(recipe, folder.file("bounded"))["alpha"]["s"], recipe.alpha.growth);
 }
 
 TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {

@@ -81,6 +81,7 @@ runs = 20
 warmup = 3
 [alpha]
 growth = 3
+largest_growth = 0.5
 grid = [0.25, 0.75]
 resolution_multiple = 8
 width_multiple = 2
@@ -117,8 +118,8 @@ TEST(RecipeToml, EveryKeyArrives) {
       "sampling_seed": 9, "relative": true, "strict": true},
     "latency": {"model": "regression", "file": "f.json", "networks": 12, "low": 0.6, "high": 2.5,
       "runs": 20, "warmup": 3},
-    "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0, "grid": [0.25, 0.75],
-      "resolution_multiple": 8, "width_multiple": 2},
+    "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0,
+      "largest_growth": 0.5, "grid": [0.25, 0.75], "resolution_multiple": 8, "width_multiple": 2},
     "scale": {"latency": "2.5ms", "params": "12k", "latency_slack": 0.1, "policy": "fill",
       "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "gains": ["per-param"]},
     "sweep": {"growth": [1.0, 2.0]}})");
@@ -170,6 +171,9 @@ TEST(RecipeToml, ImpossibleRecipesAndBrokenToml) {
   EXPECT_CONTAINS(refusal("[train]\nepochs = 0"), "epochs");
   EXPECT_CONTAINS(refusal("[alpha]\ngrid = [1.5]"), "alpha.grid");
   EXPECT_CONTAINS(refusal("[scale]\nlatency_slack = -0.1"), "scale.latency_slack");
+  EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 1.5"), "alpha.largest_growth");
+  EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\""),
+                  "scale.latency with it");
   EXPECT_CONTAINS(refusal("name = \"x\"\nseeds = [1, 2\n"), "not valid TOML");
   EXPECT_CONTAINS(refusal("name = \"x\"\nname = \"y\"\n"), "line 2");
   EXPECT_CONTAINS(error_of<ConfigError>([] { load_recipe("quik"); }), "did you mean quick?");

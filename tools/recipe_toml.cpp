@@ -219,6 +219,7 @@ void read_latency(Section s, Recipe& r) {
 void read_alpha(Section s, Recipe& r) {
   read_proxy(s, r.alpha.proxy);
   s.get("growth", r.alpha.growth);
+  s.get("largest_growth", r.alpha.largest_growth);
   s.get("grid", r.alpha.grid);
   s.get("resolution_multiple", r.alpha.resolution_multiple);
   s.get("width_multiple", r.alpha.width_multiple);

@@ -69,6 +69,7 @@ sampling_seed = 9
 epochs = 3
 limit_train = 14
 seeds = [8]
+reduction = "sum"
 relative = true
 strict = true
 [latency]
@@ -115,7 +116,7 @@ TEST(RecipeToml, EveryKeyArrives) {
       "label_smoothing": 0.1, "augment": false, "shuffle": false},
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1.0, 2.0], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
-      "sampling_seed": 9, "relative": true, "strict": true},
+      "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},
     "latency": {"model": "regression", "file": "f.json", "networks": 12, "low": 0.6, "high": 2.5,
       "runs": 20, "warmup": 3},
     "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0,
@@ -162,6 +163,7 @@ TEST(RecipeToml, ValuesOfAnotherKindAreRefusedWithTheirLine) {
   expect("[latency]\nruns = 5000000000", "latency.runs", "integer");
   expect("[latency]\nmodel = \"oracle\"", "latency.model", "oracle");
   expect("[importance]\nsampling = \"grid\"", "importance.sampling", "grid");
+  expect("[importance]\nreduction = \"max\"", "importance.reduction", "mean, sum or min");
   expect("[scale]\nlatency = \"4\"", "scale.latency", "3.2ms");
   expect("[scale]\npolicy = \"greedy\"", "scale.policy", "rollback");
   expect("[scale]\ngains = [\"most\"]", "scale.gains", "per-latency");

@@ -102,7 +102,6 @@ std::string to_json(const Recipe& r) {
                 {"width_multiple", r.alpha.width_multiple}});
   if (r.alpha.largest_growth) alpha["largest_growth"] = *r.alpha.largest_growth;
   const WideningOptions& w = r.scale.widening;
-  const bool regression = r.latency.kind == LatencyModelKind::regression;
   return ordered_json{{"name", r.name},
                       {"model", r.model},
                       {"arch", to_json(r.arch)},
@@ -110,7 +109,7 @@ std::string to_json(const Recipe& r) {
                       {"train", ordered_json::parse(to_json(r.train))},
                       {"importance", importance},
                       {"latency",
-                       {{"model", regression ? "regression" : "table"},
+                       {{"model", to_string(r.latency.kind)},
                         {"file", r.latency.file},
                         {"networks", r.latency.networks},
                         {"low", r.latency.low},

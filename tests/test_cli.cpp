@@ -429,6 +429,11 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   const Words fixed = scale + Words{"--latency-model", path("s/latency_model.json")};
   const Outcome again = run(fixed + loose + Words{"--json"});
   EXPECT_EQ(again.out, plan.out) << "the same latency table gives the same plan";
+  const json regression =
+      json_of(scale + loose + Words{"--networks", "5", "--latency-model", "regression"});
+  EXPECT_EQ(regression["latency_model"], "regression");
+  EXPECT_EQ(p["latency_model"], "table");
+  expect_error(scale + Words{"--latency-model", "oracle"}, 1, {"oracle"});
   const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
   EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
   EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);

@@ -198,15 +198,9 @@ void read_importance(Section s, Recipe& r) {
   s.finish();
 }
 
-LatencyModelKind parse_latency_kind(const std::string& name) {
-  if (name == "table") return LatencyModelKind::table;
-  if (name == "regression") return LatencyModelKind::regression;
-  throw ConfigError(fmt::format("expected table or regression, got '{}'", name.substr(0, 40)));
-}
-
 void read_latency(Section s, Recipe& r) {
   s.get_parsed("model",
-               [&](const std::string& name) { r.latency.kind = parse_latency_kind(name); });
+               [&](const std::string& name) { r.latency.kind = parse_latency_model_kind(name); });
   s.get("file", r.latency.file);
   s.get("networks", r.latency.networks);
   s.get("low", r.latency.low);

@@ -26,7 +26,7 @@ struct Options {
   std::string laws, latency = "1.05x", params = "1.3x";
   double latency_slack = 0;
   std::string policy = "rollback", gain = "plain";
-  std::string latency_model = "measure";
+  std::string latency_model = "table";
   SamplingOptions sampling{
       .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
   WideningOptions widening;
@@ -55,10 +55,9 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
   return laws;
 }
 
-// Times the network, random widths around it and, where it is to grow, larger inputs; fits the
-// table.
-LatencyModelPtr measure_model(const Architecture& arch, const SamplingOptions& sampling,
-                              bool growing) {
+// Times the network, random widths around it and, where it is to grow, larger inputs; fits a model.
+LatencyModelPtr measure_model(LatencyModelKind kind, const Architecture& arch,
+                              const SamplingOptions& sampling, bool growing) {
   std::vector<Architecture> nets{arch};
   for (const auto& sampled : sample_widths(widths(arch), sampling)) {
     nets.push_back(with_widths(arch, sampled));
@@ -69,10 +68,17 @@ LatencyModelPtr measure_model(const Architecture& arch, const SamplingOptions& s
   fmt::print(stderr, "measuring {} networks\n", nets.size());
   std::vector<NetworkTiming> timings;
   for (const Architecture& net : nets) timings.push_back(time_network(net));
-  const LatencyError error = cross_validate(LatencyModelKind::table, timings);
-  fmt::print(stderr, "latency table: median error {:.1f} %, worst {:.1f} % on networks left out\n",
-             100 * error.median, 100 * error.worst);
-  return fit_latency_table(timings);
+  const LatencyError error = cross_validate(kind, timings);
+  fmt::print(stderr, "latency {}: median error {:.1f} %, worst {:.1f} % on networks left out\n",
+             to_string(kind), 100 * error.median, 100 * error.worst);
+  return fit_latency(kind, timings);
+}
+
+LatencyModelPtr latency_model(const Options& o, const Architecture& arch) {
+  const bool measured = o.latency_model == "table" || o.latency_model == "regression";
+  if (!measured) return load_latency_model(o.latency_model);
+  return measure_model(parse_latency_model_kind(o.latency_model), arch, o.sampling,
+                       o.largest_growth.has_value());
 }
 
 // The bound on s of Eq. 3 that the latency limit gives, at one alpha.
@@ -131,9 +137,7 @@ void scale(Options o) {
   if (!o.laws.empty()) laws = load_laws(o.laws, arch);
   if (!o.out.empty()) make_folder(o.out);
   start(o.machine);
-  const LatencyModelPtr model = o.latency_model == "measure"
-                                    ? measure_model(arch, o.sampling, o.largest_growth.has_value())
-                                    : load_latency_model(o.latency_model);
+  const LatencyModelPtr model = latency_model(o, arch);
   if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
   Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
   budget.latency_slack = o.latency_slack;
@@ -181,7 +185,8 @@ void add_scale(CLI::App& app, const std::string&) {
   add("--largest-growth", o->largest_growth,
       "no plan: the largest s whose uniform network meets --latency at this alpha", "ALPHA")
       ->check(CLI::Range(0.0, 1.0));
-  add("--latency-model", o->latency_model, "a saved latency_model.json, or measure", "FILE");
+  add("--latency-model", o->latency_model,
+      "table or regression, measured now; or a saved latency_model.json", "KIND");
   add("--networks", o->sampling.samples, "networks to measure", "N")->check(CLI::Range(5, 1000));
   add("--out", o->out, "write plan.json, architecture.json and latency_model.json", "DIR");
   add_machine_options(*verb, o->machine);

@@ -128,6 +128,18 @@ TEST_F(Cli, ADeviceThatIsNotThereIsExitThree) {
   expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
 }
 
+TEST_F(Cli, AMemoryLimitThatIsTooSmallIsExitThree) {
+  const auto limit = [](const char* size) { return Words{"--memory-limit", size}; };
+  const Words train = tiny_train + Words{"--quiet"};
+  expect_error(train + limit("64KiB"), 3, {"memory on cpu", "limit 0.1 MiB", "--batch"});
+  expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
+  expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
+  EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
+  for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
+    expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});
+  }
+}
+
 TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
   const json j = json_of({"summary", "vgg11"});
   expect_keys(j, {"params", "macs", "ops_thop2021", "activations", "layers"});

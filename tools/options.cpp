@@ -5,7 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <filesystem>
+#include <string_view>
 
+#include "engine/storage.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "models/zoo.h"
@@ -189,18 +191,47 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   return c;
 }
 
+namespace {
+
+// 2GiB, 500MiB, 64KiB or a plain number of bytes.
+std::size_t parse_size(const std::string& text) {
+  constexpr std::pair<std::string_view, double> units[] = {
+      {"", 1}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  const char* end = text.data() + text.size();
+  double number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
+  for (const auto& [unit, bytes] : units) {
+    const double size = number * bytes;
+    if (error == std::errc{} && suffix == unit && size >= 1 && size < 0x1p63) {
+      return static_cast<std::size_t>(size);
+    }
+  }
+  throw ConfigError(
+      fmt::format("option '--memory-limit': expected 2GiB, 500MiB or a number of bytes, got '{}'",
+                  text.substr(0, 40)));
+}
+
+}  // namespace
+
 void add_machine_options(CLI::App& app, MachineOptions& o) {
   app.add_option("--threads", o.threads, "0 = all cores")
       ->type_name("N")
       ->check(CLI::Range(0, 1024))
       ->group("Machine");
   app.add_option("--device", o.device, "cpu, cuda:0")->group("Machine");
+  app.add_option_function<std::string>(
+         "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
+         "of tensors: 2GiB, 500MiB; a plain number is bytes")
+      ->type_name("SIZE")
+      ->group("Machine");
 }
 
 Device start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
   if (o.threads > 0) set_num_threads(o.threads);
   Context::current(device);
+  set_memory_limit(o.memory_limit, device);
   return device;
 }
 

@@ -52,13 +52,15 @@ void add_train_options(CLI::App& app, TrainOptions& options);
 // training which would be lost.
 TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 
-// --threads --device.
+// --threads --device --memory-limit.
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
+  std::size_t memory_limit = 0;  // bytes; 0 = none
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Sets the threads and makes sure that the device is there. Throws ConfigError, DeviceError.
+// Sets the threads and the memory limit and makes sure that the device is there. Throws
+// ConfigError, DeviceError.
 Device start(const MachineOptions& options);
 
 void add_json_option(CLI::App& app, bool& json);

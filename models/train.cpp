@@ -21,6 +21,7 @@
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
 #include "models/evaluate.h"
+#include "models/folder_lock.h"
 
 namespace hac {
 namespace {
@@ -107,6 +108,7 @@ class Run {
 
   void open_folder() {
     make_folder(config_.out);
+    lock_.emplace(config_.out);
     remove_leftovers(config_.out);
     const std::string last = path("last.safetensors");
     const bool resuming = config_.resume && std::filesystem::exists(last);
@@ -241,6 +243,7 @@ class Run {
   StepObserver* observer_;
   Sgd sgd_;
   Loader loader_;
+  std::optional<FolderLock> lock_;
   std::optional<JsonLog> log_;
   TrainPosition at_;
   std::int64_t total_steps_ = 0;

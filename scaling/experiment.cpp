@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "models/folder_lock.h"
 #include "scaling/experiment_latency.h"
 #include "scaling/experiment_results.h"
 #include "scaling/experiment_training.h"
@@ -185,6 +186,7 @@ class Experiment {
 std::string run_experiment(const Recipe& recipe, const ExperimentOptions& options) {
   validate(recipe);
   make_folder(options.out);
+  const FolderLock lock(options.out);
   return Experiment(recipe, options).run();
 }
 

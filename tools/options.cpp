@@ -10,6 +10,7 @@
 #include "engine/storage.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
+#include "models/folder_lock.h"
 #include "models/zoo.h"
 
 namespace hac {
@@ -180,6 +181,7 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   if (c.resume && c.out.empty()) {
     throw ConfigError("option '--resume': expected --out DIR with it, got none");
   }
+  if (!c.out.empty()) require_free(c.out);
   const std::string last = c.out + "/last.safetensors";
   if (!c.out.empty() && !c.resume && !o.overwrite && std::filesystem::exists(last)) {
     throw ConfigError(

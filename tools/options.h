@@ -49,7 +49,7 @@ struct TrainOptions {
 };
 void add_train_options(CLI::App& app, TrainOptions& options);
 // Checks what belongs together. Throws ConfigError: --resume without --out, an --out that holds a
-// training which would be lost.
+// training which would be lost; IoError: an --out in which another process works.
 TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 
 // --threads --device --memory-limit.

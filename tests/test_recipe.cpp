@@ -284,6 +284,25 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   EXPECT_EQ(slurp(out + "/stages/latency.json"), latency) << "it was measured again";
 }
 
+TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
+  std::string text = tiny;
+  text.replace(text.find("runs = 3"), 8, "runs = 100000");
+  folder_.write("tiny.toml", text);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const std::string out = folder_.path(std::to_string(signal));
+    Program program(folder_.path(),
+                    {"run", folder_.path("tiny.toml"), "--out", out, "--threads", "1", "--quiet"});
+    ASSERT_TRUE(
+        program.wait_until([&] { return std::filesystem::exists(out + "/stages/peak.json"); }));
+    program.send(signal);
+    const Outcome stopped = program.wait();
+    EXPECT_EQ(stopped.exit, 130) << stopped.err;
+    EXPECT_TRUE(stopped.one_line_error()) << stopped.out << stopped.err;
+    EXPECT_CONTAINS(stopped.err, "the same command goes on");
+    EXPECT_FALSE(std::filesystem::exists(out + "/stages/latency.json"));
+  }
+}
+
 TEST_F(CliRun, ListsPrintsAndRefuses) {
   EXPECT_EQ(run({"run", "--list"}).out, "cifar10-paper\ncifar10-small\nquick\n");
   EXPECT_EQ(run({"run", "quick", "--print"}).out, recipe_text("quick"));

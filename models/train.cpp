@@ -32,6 +32,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+bool drops_last(std::int64_t images, std::int64_t batch) { return images % batch == 1; }
+
 // Any thread may be the one that a signal is delivered to.
 std::atomic<bool> interrupt_requested = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
@@ -93,13 +95,11 @@ class Run {
 
  private:
   LoaderConfig loader_config() const {
-    // A last batch of one image would leave batch norm nothing to normalise over.
-    const bool lonely = data_.train->size() % config_.batch == 1;
     return {.batch = config_.batch,
             .resolution = model_.arch().resolution,
             .shuffle = config_.shuffle,
             .augment = config_.augment,
-            .drop_last = lonely,
+            .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
             .threads = loader_threads()};
   }
@@ -252,6 +252,10 @@ class Run {
 };
 
 }  // namespace
+
+std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch) {
+  return drops_last(images, batch) ? images / batch : ceil_div(images, batch);
+}
 
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer) {

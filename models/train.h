@@ -37,6 +37,9 @@ class Interrupted : public Error {
   int exit_code() const override { return 130; }
 };
 
+// A last batch of one image is left out: batch norm would have nothing to normalise over.
+std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
+
 // Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors}: one
 // JSON line an epoch, a checkpoint an epoch and every config.checkpoint_seconds. With config.resume
 // it continues from last.safetensors, bit for bit as if it had never stopped.

@@ -270,6 +270,29 @@ TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
   EXPECT_EQ(trained("other"), 2);
 }
 
+// 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.
+TEST(Experiment, ImportanceIsOfTheLastEpochAlone) {
+  Recipe recipe = tiny();
+  recipe.train.data.limit_train = 30;
+  recipe.train.batch = 29;
+  recipe.train.epochs = 2;
+  recipe.train.quiet = true;
+  ASSERT_EQ(steps_per_epoch(30, 29), 1);
+  const Architecture arch = resolve(recipe.model, recipe.arch);
+  const TempFolder folder;
+  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true)
+                                    .train({.arch = arch, .config = recipe.train, .observe = true});
+
+  Model model(arch, recipe.train.seed);
+  ImportanceObserver observer(1);
+  EXPECT_EQ(train(model, open_data(recipe.train.data), recipe.train, &observer).steps, 2);
+  const std::vector<LayerImportance> expected = observer.result(model);
+  ASSERT_EQ(cached.importance.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) {
+    EXPECT_EQ(cached.importance[l].kernels, expected[l].kernels) << expected[l].layer;
+  }
+}
+
 TEST(Experiment, RefusesBeforeAnythingIsMeasured) {
   const TempFolder folder;
   const auto refuses = [&](auto change) {

@@ -196,6 +196,8 @@ TEST_F(Cli, TrainThenEvalThenInfer) {
   const json eval = json_of({"eval", last, "--limit-test", "100"});
   expect_keys(eval, {"loss", "top1", "top1_interval95", "top5", "images"});
   EXPECT_EQ(eval["images"], 100);
+  EXPECT_LT(eval["top1_interval95"][0], eval["top1"]);
+  EXPECT_GT(eval["top1_interval95"][1], eval["top1"]);
   EXPECT_EQ(eval["data"], "synthetic");
   std::string log = slurp(path("r/log.jsonl"));
   log.pop_back();

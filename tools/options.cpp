@@ -12,6 +12,7 @@
 #include "kernels/error.h"
 #include "models/folder_lock.h"
 #include "models/zoo.h"
+#include "scaling/alpha.h"
 
 namespace hac {
 namespace {
@@ -253,8 +254,9 @@ std::string grouped(std::int64_t value) {
   return text;
 }
 
-std::string percent(double fraction, double half_width) {
-  return fmt::format("{:.2f} % +- {:.2f}", 100 * fraction, 100 * half_width);
+std::string percent(const Interval& accuracy) {
+  return fmt::format("{:.2f} % [{:.2f}, {:.2f}]", 100 * accuracy.mean, 100 * accuracy.low,
+                     100 * accuracy.high);
 }
 
 }  // namespace hac

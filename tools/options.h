@@ -18,6 +18,8 @@ class Option;
 
 namespace hac {
 
+struct Interval;
+
 // Comma-separated numbers: --widths 64,128. ConfigError for anything else.
 CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::int64_t>& list,
                       const std::string& help);
@@ -70,7 +72,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 void print_rows(std::FILE* out, const Rows& rows);
 // 9231114 -> "9,231,114".
 std::string grouped(std::int64_t value);
-// 0.9123 and a half width -> "91.23 % +- 0.55".
-std::string percent(double fraction, double half_width);
+// {0.9123, 0.9066, 0.9177} -> "91.23 % [90.66, 91.77]".
+std::string percent(const Interval& accuracy);
 
 }  // namespace hac

@@ -229,17 +229,30 @@ TEST(Experiment, TheSameLatencyTableGivesTheSamePlans) {
   EXPECT_GT(parse_file(given + "/plan-plain.json")["steps"].size(), 0u);
 }
 
+// A regression on times that follow from the operations: 10 us each, and 1 ms for 100 M MACs.
+LatencyModelPtr given_latency() {
+  std::vector<NetworkTiming> timings;
+  for (const double width : {0.125, 0.25, 0.5}) {
+    NetworkTiming t{.graph = lower(resolve("vgg11", {.width = width})), .op_ms = {}};
+    for (int op = 0; op < static_cast<int>(t.graph.ops.size()); ++op) {
+      t.op_ms[op] = 0.01 + 1e-8 * static_cast<double>(layer_query(t.graph, op).cost.macs);
+      t.total_ms += t.op_ms[op];
+    }
+    timings.push_back(std::move(t));
+  }
+  return fit_latency_regression(timings);
+}
+
 TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
   const TempFolder folder;
-  const std::string measured = folder.file("measured");
-  run(tiny(), measured);
+  const LatencyModelPtr model = given_latency();
   Recipe recipe = tiny();
-  recipe.latency.file = measured + "/latency_model.json";
+  recipe.latency.file = folder.file("model.json");
+  save_latency_model(*model, recipe.latency.file);
   recipe.scale.latency = "1.3x";
   recipe.alpha.growth = 8;
   recipe.alpha.largest_growth = 0.5;
-  const json bounded = run(recipe, folder.file("bounded"));
-  const LatencyModelPtr model = load_latency_model(recipe.latency.file);
+  const json bounded = run(recipe, folder.file("out"));
   const double most = largest_growth(resolve(recipe.model, recipe.arch), 0.5, *model,
                                      {.grid = recipe.alpha.grid,
                                       .resolution_multiple = recipe.alpha.resolution_multiple,
@@ -247,8 +260,6 @@ TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
                                       .latency_ms = bounded["budget"]["latency_ms"]});
   ASSERT_LT(most, recipe.alpha.growth) << "the limit does not bind";
   EXPECT_EQ(bounded["alpha"]["s"], most);
-  recipe.alpha.largest_growth.reset();
-  EXPECT_EQ(run(recipe, folder.file("bounded"))["alpha"]["s"], recipe.alpha.growth);
 }
 
 TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {

@@ -75,7 +75,7 @@ TEST_F(CliLock, TwoTrainingsInOneFolder) {
   Program first(folder_.path(), train + Words{"--epochs", "5000"});
   ASSERT_TRUE(first.wait_until([&] { return fs::exists(out + "/last.safetensors"); }));
   for (const Words& how : {Words{}, Words{"--resume"}, Words{"--overwrite"}}) {
-    expect_refused(train + Words{"--epochs", "5000"} + how, out, first.pid());
+    expect_refused(train + Words{"--epochs", "1"} + how, out, first.pid());
   }
   first.send(SIGKILL);
   EXPECT_EQ(first.wait().signal, SIGKILL);

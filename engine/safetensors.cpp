@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -44,10 +48,17 @@ struct Entry {
   std::uint64_t begin = 0, end = 0;
 };
 
-// Says which file, and which tensor of it, is wrong.
+// The bytes of a file. `read` copies n of them, at and at + n within the size.
+struct Source {
+  std::uint64_t size;
+  std::function<void(std::uint64_t at, char* to, std::uint64_t n)> read;
+};
+
+// Says which file, and which tensor of it, is wrong. Nothing is allocated for a tensor before the
+// whole header is known to fit the size of the file.
 class Reader {
  public:
-  Reader(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+  Reader(Source source, const std::string& file) : source_(std::move(source)), file_(file) {}
   TensorFile read() const;
 
  private:
@@ -62,11 +73,11 @@ class Reader {
   FileDtype dtype(const std::string& name, const json& value) const;
   Shape shape(const std::string& name, const json& value) const;
   void check_ranges(std::vector<Entry>& entries, std::uint64_t data_bytes) const;
-  Tensor tensor(const Entry& e, const char* data) const;
+  Tensor tensor(const Entry& e, std::uint64_t at) const;
   template <class From, class To>
   Tensor narrowed(const Entry& e, const char* data) const;
 
-  std::string_view bytes_;
+  Source source_;
   const std::string& file_;
 };
 
@@ -82,9 +93,11 @@ json Reader::header(std::uint64_t length) const {
       fail("header names '{}' twice", parsed.get<std::string>());
     return true;
   };
+  std::string text(length, '\0');
+  source_.read(length_bytes, text.data(), length);
   json result;
   try {
-    result = json::parse(bytes_.substr(length_bytes, length), check);
+    result = json::parse(text, check);
   } catch (const json::exception& error) {
     fail("header is not JSON: {}", error.what());
   }
@@ -181,22 +194,27 @@ Tensor Reader::narrowed(const Entry& e, const char* data) const {
   return result;
 }
 
-Tensor Reader::tensor(const Entry& e, const char* data) const {
-  if (e.dtype.name == "F64") return narrowed<double, float>(e, data);
-  if (e.dtype.name == "I64") return narrowed<std::int64_t, std::int32_t>(e, data);
+Tensor Reader::tensor(const Entry& e, std::uint64_t at) const {
+  const std::uint64_t n = e.end - e.begin;
+  if (e.dtype.size == 8) {
+    std::string wide(n, '\0');
+    source_.read(at, wide.data(), n);
+    return e.dtype.name == "F64" ? narrowed<double, float>(e, wide.data())
+                                 : narrowed<std::int64_t, std::int32_t>(e, wide.data());
+  }
   const Tensor result = Tensor::empty(e.shape, e.dtype.memory);
-  if (e.end > e.begin) std::memcpy(result.data(), data, e.end - e.begin);
+  if (n > 0) source_.read(at, static_cast<char*>(result.data()), n);
   return result;
 }
 
 TensorFile Reader::read() const {
   std::uint64_t length = 0;
-  if (bytes_.size() < length_bytes)
-    fail("expected a header length of 8 bytes, got a file of {} bytes", bytes_.size());
-  std::memcpy(&length, bytes_.data(), length_bytes);
-  if (length > max_header || length > bytes_.size() - length_bytes)
+  if (source_.size < length_bytes)
+    fail("expected a header length of 8 bytes, got a file of {} bytes", source_.size);
+  source_.read(0, reinterpret_cast<char*>(&length), length_bytes);
+  if (length > max_header || length > source_.size - length_bytes)
     fail("header of {} bytes in a file of {} bytes (cut, or not a safetensors file)", length,
-         bytes_.size());
+         source_.size);
   TensorFile result;
   std::vector<Entry> entries;
   const json described = header(length);
@@ -211,9 +229,9 @@ TensorFile Reader::read() const {
       result.metadata.emplace(key, text.get<std::string>());
     }
   }
-  const std::string_view data = bytes_.substr(length_bytes + length);
-  check_ranges(entries, data.size());
-  for (const Entry& e : entries) result.tensors.emplace(e.name, tensor(e, data.data() + e.begin));
+  const std::uint64_t data = length_bytes + length;
+  check_ranges(entries, source_.size - data);
+  for (const Entry& e : entries) result.tensors.emplace(e.name, tensor(e, data + e.begin));
   return result;
 }
 
@@ -269,12 +287,27 @@ void save_safetensors(const std::string& path, const TensorFile& file) {
 }
 
 TensorFile load_safetensors(const std::string& path) {
-  const std::string bytes = read_file(path);
-  return parse_safetensors(bytes.data(), bytes.size(), path);
+  std::ifstream file(path, std::ios::binary);
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  if (!file || error) {
+    throw IoError(fmt::format("file '{}': cannot be opened: {}", path,
+                              error ? error.message() : std::strerror(errno)));
+  }
+  const auto read = [&](std::uint64_t at, char* to, std::uint64_t n) {
+    file.seekg(static_cast<std::streamoff>(at));
+    if (!file.read(to, static_cast<std::streamsize>(n))) {
+      throw IoError(fmt::format("file '{}': cannot be read at byte {}", path, at));
+    }
+  };
+  return Reader({size, read}, path).read();
 }
 
 TensorFile parse_safetensors(const char* bytes, std::size_t size, const std::string& name) {
-  return Reader({bytes, size}, name).read();
+  const auto read = [bytes](std::uint64_t at, char* to, std::uint64_t n) {
+    std::memcpy(to, bytes + at, n);
+  };
+  return Reader({size, read}, name).read();
 }
 
 }  // namespace hac

@@ -21,6 +21,7 @@
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
 #include "models/evaluate.h"
+#include "models/folder_lock.h"
 
 namespace hac {
 namespace {
@@ -30,6 +31,8 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+bool drops_last(std::int64_t images, std::int64_t batch) { return images % batch == 1; }
 
 // Any thread may be the one that a signal is delivered to.
 std::atomic<bool> interrupt_requested = false;
@@ -92,13 +95,11 @@ class Run {
 
  private:
   LoaderConfig loader_config() const {
-    // A last batch of one image would leave batch norm nothing to normalise over.
-    const bool lonely = data_.train->size() % config_.batch == 1;
     return {.batch = config_.batch,
             .resolution = model_.arch().resolution,
             .shuffle = config_.shuffle,
             .augment = config_.augment,
-            .drop_last = lonely,
+            .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
             .threads = loader_threads()};
   }
@@ -107,6 +108,7 @@ class Run {
 
   void open_folder() {
     make_folder(config_.out);
+    lock_.emplace(config_.out);
     remove_leftovers(config_.out);
     const std::string last = path("last.safetensors");
     const bool resuming = config_.resume && std::filesystem::exists(last);
@@ -241,6 +243,7 @@ class Run {
   StepObserver* observer_;
   Sgd sgd_;
   Loader loader_;
+  std::optional<FolderLock> lock_;
   std::optional<JsonLog> log_;
   TrainPosition at_;
   std::int64_t total_steps_ = 0;
@@ -249,6 +252,10 @@ class Run {
 };
 
 }  // namespace
+
+std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch) {
+  return drops_last(images, batch) ? images / batch : ceil_div(images, batch);
+}
 
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer) {

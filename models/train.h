@@ -37,12 +37,15 @@ class Interrupted : public Error {
   int exit_code() const override { return 130; }
 };
 
+// A last batch of one image is left out: batch norm would have nothing to normalise over.
+std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
+
 // Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors}: one
 // JSON line an epoch, a checkpoint an epoch and every config.checkpoint_seconds. With config.resume
 // it continues from last.safetensors, bit for bit as if it had never stopped.
-// Throws ConfigError when the data do not fit the model or the checkpoint is of another run, and
-// Error when the loss or a batch norm's statistics are not finite, naming the first layer; the last
-// checkpoint stays.
+// Throws ConfigError when the data do not fit the model or the checkpoint is of another run,
+// IoError when another process works in `out`, and Error when the loss or a batch norm's statistics
+// are not finite, naming the first layer; the last checkpoint stays.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
 

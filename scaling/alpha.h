@@ -58,12 +58,14 @@ double largest_growth(const Architecture& baseline, double alpha, const LatencyM
                       const AlphaOptions& options);
 
 struct Interval {
-  double mean = 0, half_width = 0;  // 95 %
+  double mean = 0, low = 0, high = 0;  // 95 %
 };
-// Student's t over repeated runs; the half width of a single value is infinite. Throws ConfigError
-// for none.
+// Student's t over repeated runs; that of a single value is infinite. Throws ConfigError for none.
 Interval interval95(std::span<const double> values);
-// A fraction of correct answers over n test images: 1.96 sqrt(p (1 - p) / n).
+// Wilson's score interval (1927) of a fraction p of correct answers over n test images, z = 1.96:
+//   (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+// It stays within [0, 1] and is not empty at p = 0 and 1. Throws ConfigError: no images, or p
+// outside [0, 1].
 Interval interval95(double fraction, std::int64_t n);
 
 struct ScoredAlpha {

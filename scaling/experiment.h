@@ -19,7 +19,7 @@ struct ExperimentOptions {
   bool quiet = false;
 };
 
-// Returns the text of DIR/results.json. Throws Error, also
+// Returns the text of DIR/results.json. Throws Error, also when another process works in DIR and
 // when Ctrl-C stopped it (everything is saved; the same command goes on).
 std::string run_experiment(const Recipe& recipe, const ExperimentOptions& options);
 

@@ -126,11 +126,12 @@ Interval accuracy_interval(const std::vector<double>& values, std::int64_t test_
 json accuracy_json(const std::vector<double>& values, std::int64_t test_images) {
   const Interval i = accuracy_interval(values, test_images);
   return {{"mean", i.mean},
-          {"low", std::max(0.0, i.mean - i.half_width)},
-          {"high", std::min(1.0, i.mean + i.half_width)},
+          {"low", std::max(0.0, i.low)},
+          {"high", std::min(1.0, i.high)},
           {"values", values},
-          {"interval", values.size() > 1 ? fmt::format("95 % over {} seeds", values.size())
-                                         : fmt::format("95 % over {} test images", test_images)}};
+          {"interval", values.size() > 1
+                           ? fmt::format("95 % over {} seeds", values.size())
+                           : fmt::format("95 % (Wilson) over {} test images", test_images)}};
 }
 
 json importance_json(const std::vector<LayerSamples>& layers,

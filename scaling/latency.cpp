@@ -197,6 +197,17 @@ LatencyModelPtr latency_model_from_json(const std::string& text) {
                                 kind.substr(0, 40)));
 }
 
+LatencyModelKind parse_latency_model_kind(const std::string& name) {
+  if (name == "table") return LatencyModelKind::table;
+  if (name == "regression") return LatencyModelKind::regression;
+  throw ConfigError(
+      fmt::format("latency model: expected table or regression, got '{}'", name.substr(0, 40)));
+}
+
+std::string to_string(LatencyModelKind kind) {
+  return kind == LatencyModelKind::table ? "table" : "regression";
+}
+
 LatencyModelPtr load_latency_model(const std::string& path) {
   return latency_model_from_json(read_file(path, 64 << 20));
 }

@@ -83,6 +83,8 @@ LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::i
 LatencyModelPtr fit_latency_regression(std::span<const NetworkTiming> timings);
 
 enum class LatencyModelKind : std::uint8_t { table, regression };
+LatencyModelKind parse_latency_model_kind(const std::string& name);  // ConfigError
+std::string to_string(LatencyModelKind kind);                        // table | regression
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             std::int64_t block = 16);
 

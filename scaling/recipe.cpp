@@ -62,6 +62,10 @@ void validate(const Recipe& r) {
   require(r.latency.low > 0 && r.latency.high > r.latency.low, "latency.low", "0 < low < high");
   require(r.latency.runs >= 1 && r.latency.warmup >= 0, "latency.runs", "runs >= 1, warmup >= 0");
   require(r.alpha.growth > 1 && r.alpha.growth <= 64, "alpha.growth", "in (1, 64]");
+  const double at = r.alpha.largest_growth.value_or(0);
+  require(at >= 0 && at <= 1, "alpha.largest_growth", "an alpha in [0, 1]");
+  require(!r.alpha.largest_growth || !r.scale.latency.empty(), "alpha.largest_growth",
+          "scale.latency with it");
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
   for (const double a : r.alpha.grid) require(a > 0 && a < 1, "alpha.grid", "values in (0, 1)");
   require(!r.scale.gains.empty(), "scale.gains", "at least one");
@@ -70,6 +74,8 @@ void validate(const Recipe& r) {
   validate(parse_latency_limit(r.scale.latency), "latency");
   validate(parse_params_limit(r.scale.params), "parameter");
   require(!r.scale.latency.empty() || !r.scale.params.empty(), "scale", "a limit");
+  require(r.scale.latency_slack >= 0 && r.scale.latency_slack <= 10, "scale.latency_slack",
+          "0 to 10");
   validate(r.scale.widening);
   for (const double g : r.sweep_growth) require(g >= 1, "sweep.growth", "values >= 1");
 }
@@ -94,8 +100,8 @@ std::string to_json(const Recipe& r) {
                 {"grid", r.alpha.grid},
                 {"resolution_multiple", r.alpha.resolution_multiple},
                 {"width_multiple", r.alpha.width_multiple}});
+  if (r.alpha.largest_growth) alpha["largest_growth"] = *r.alpha.largest_growth;
   const WideningOptions& w = r.scale.widening;
-  const bool regression = r.latency.kind == LatencyModelKind::regression;
   return ordered_json{{"name", r.name},
                       {"model", r.model},
                       {"arch", to_json(r.arch)},
@@ -103,7 +109,7 @@ std::string to_json(const Recipe& r) {
                       {"train", ordered_json::parse(to_json(r.train))},
                       {"importance", importance},
                       {"latency",
-                       {{"model", regression ? "regression" : "table"},
+                       {{"model", to_string(r.latency.kind)},
                         {"file", r.latency.file},
                         {"networks", r.latency.networks},
                         {"low", r.latency.low},
@@ -114,6 +120,7 @@ std::string to_json(const Recipe& r) {
                       {"scale",
                        {{"latency", r.scale.latency},
                         {"params", r.scale.params},
+                        {"latency_slack", r.scale.latency_slack},
                         {"policy", to_string(w.policy)},
                         {"stride", w.stride},
                         {"tie_residual", w.tie_residual},

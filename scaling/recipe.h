@@ -3,6 +3,7 @@
 // the budget. A plain value; tools/ reads it from TOML.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct Recipe {
 
   struct {
     double growth = 2;  // s of Eq. 3
+    // At this alpha, s is at most what the latency budget allows the uniform network (alpha.h).
+    std::optional<double> largest_growth;
     std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
     std::int64_t resolution_multiple = 4, width_multiple = 8;
     ProxyTraining proxy;
@@ -55,6 +58,7 @@ struct Recipe {
 
   struct {
     std::string latency = "4x", params = "1.3x";  // budget.h
+    double latency_slack = 0;                     // of Budget
     WideningOptions widening;
     std::vector<Gain> gains{Gain::plain, Gain::per_latency};
   } scale;

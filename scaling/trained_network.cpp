@@ -94,8 +94,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   config.label = request.label;
   const DataSplit& split = data(config.data);
   Model model(request.arch, config.seed);
-  const std::int64_t epoch_steps = (split.train->size() + config.batch - 1) / config.batch;
-  ImportanceObserver observer(epoch_steps);
+  ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
     throw Interrupted(

@@ -160,24 +160,46 @@ TEST(AlphaCandidates, LargestGrowthMeetsTheLimit) {
   EXPECT_EQ(largest_growth(vgg, 0.5, kModel, {.latency_ms = 1e-3}), 1);
 }
 
-TEST(Interval, StudentAndBinomial) {
+TEST(Interval, StudentOverRuns) {
   const std::vector<double> three = {1, 2, 3};
   EXPECT_NEAR(interval95(three).mean, 2, 1e-15);
-  EXPECT_NEAR(interval95(three).half_width, 4.303 / std::sqrt(3), 1e-12);
+  EXPECT_NEAR(interval95(three).low, 2 - 4.303 / std::sqrt(3), 1e-12);
+  EXPECT_NEAR(interval95(three).high, 2 + 4.303 / std::sqrt(3), 1e-12);
   const std::vector<double> one = {0.9};
-  EXPECT_TRUE(std::isinf(interval95(one).half_width));
-  EXPECT_NEAR(interval95(0.9, 10000).half_width, 0.00588, 1e-12);
+  EXPECT_TRUE(std::isinf(interval95(one).low) && std::isinf(interval95(one).high));
   EXPECT_THROW(interval95(std::vector<double>{}), ConfigError);
-  EXPECT_THROW(interval95(0.5, 0), ConfigError);
 }
+
+// Both ends solve |p - x| = z sqrt(x (1 - x) / n), which is how Wilson defines them.
+TEST(Interval, WilsonOverImages) {
+  for (const std::int64_t n : {1, 10, 3000, 10000}) {
+    for (const double p : {0.0, 0.1, 0.5, 0.9, 1.0}) {
+      const Interval i = interval95(p, n);
+      EXPECT_EQ(i.mean, p);
+      for (const double x : {i.low, i.high}) {
+        EXPECT_NEAR(std::abs(p - x), 1.96 * std::sqrt(x * (1 - x) / static_cast<double>(n)), 1e-7)
+            << p << " of " << n;
+      }
+      EXPECT_LE(i.low, p);
+      EXPECT_GE(i.high, p);
+      EXPECT_GT(i.high - i.low, 0) << p << " of " << n;
+    }
+  }
+  EXPECT_NEAR(interval95(0.0, 10).high, 0.2775, 1e-4);  // of any table
+  EXPECT_NEAR(interval95(1.0, 10).low, 0.7225, 1e-4);
+  EXPECT_THROW(interval95(0.5, 0), ConfigError);
+  EXPECT_THROW(interval95(1.5, 10), ConfigError);
+}
+
+Interval around(double mean, double half) { return {mean, mean - half, mean + half}; }
 
 TEST(ChooseAlpha, AccuracyDecidesAndTiesGoToTheFastest) {
   const std::vector<ScoredAlpha> clear = {
-      {.2, 1, {.80, .01}}, {.5, 3, {.90, .01}}, {.8, 2, {.85, .01}}};
+      {.2, 1, around(.80, .01)}, {.5, 3, around(.90, .01)}, {.8, 2, around(.85, .01)}};
   EXPECT_EQ(choose_alpha(clear).index, 1u);
   EXPECT_EQ(choose_alpha(clear).tied, (std::vector<std::size_t>{1}));
   const std::vector<ScoredAlpha> tied = {
-      {.2, 1, {.80, .01}}, {.5, 3, {.90, .02}}, {.8, 2, {.87, .02}}};
+      {.2, 1, around(.80, .01)}, {.5, 3, around(.90, .02)}, {.8, 2, around(.87, .02)}};
   EXPECT_EQ(choose_alpha(tied).index, 2u);
   EXPECT_EQ(choose_alpha(tied).tied, (std::vector<std::size_t>{1, 2}));
   EXPECT_THROW(choose_alpha({}), ConfigError);
@@ -185,13 +207,13 @@ TEST(ChooseAlpha, AccuracyDecidesAndTiesGoToTheFastest) {
 
 TEST(ChooseAlpha, ParabolaThroughTheBestThree) {
   const auto point = [](double alpha) {
-    return ScoredAlpha{alpha, 1, {.9 - 0.3 * (alpha - .43) * (alpha - .43), .001}};
+    return ScoredAlpha{alpha, 1, around(.9 - 0.3 * (alpha - .43) * (alpha - .43), .001)};
   };
   const std::vector<ScoredAlpha> points = {point(.1), point(.3), point(.5), point(.7), point(.9)};
   ASSERT_TRUE(choose_alpha(points).peak.has_value());
   EXPECT_NEAR(*choose_alpha(points).peak, .43, 1e-9);
   const std::vector<ScoredAlpha> rising = {
-      {.1, 1, {.1, 0}}, {.5, 1, {.3, 0}}, {.9, 1, {.9, 0}}};  // convex
+      {.1, 1, around(.1, 0)}, {.5, 1, around(.3, 0)}, {.9, 1, around(.9, 0)}};  // convex
   EXPECT_FALSE(choose_alpha(rising).peak.has_value());
   const std::vector<ScoredAlpha> two = {point(.1), point(.3)};
   EXPECT_FALSE(choose_alpha(two).peak.has_value());

@@ -128,6 +128,18 @@ TEST_F(Cli, ADeviceThatIsNotThereIsExitThree) {
   expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
 }
 
+TEST_F(Cli, AMemoryLimitThatIsTooSmallIsExitThree) {
+  const auto limit = [](const char* size) { return Words{"--memory-limit", size}; };
+  const Words train = tiny_train + Words{"--quiet"};
+  expect_error(train + limit("64KiB"), 3, {"memory on cpu", "limit 0.1 MiB", "--batch"});
+  expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
+  expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
+  EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
+  for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
+    expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});
+  }
+}
+
 TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
   const json j = json_of({"summary", "vgg11"});
   expect_keys(j, {"params", "macs", "ops_thop2021", "activations", "layers"});
@@ -184,6 +196,8 @@ TEST_F(Cli, TrainThenEvalThenInfer) {
   const json eval = json_of({"eval", last, "--limit-test", "100"});
   expect_keys(eval, {"loss", "top1", "top1_interval95", "top5", "images"});
   EXPECT_EQ(eval["images"], 100);
+  EXPECT_LT(eval["top1_interval95"][0], eval["top1"]);
+  EXPECT_GT(eval["top1_interval95"][1], eval["top1"]);
   EXPECT_EQ(eval["data"], "synthetic");
   std::string log = slurp(path("r/log.jsonl"));
   log.pop_back();
@@ -429,6 +443,23 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   const Words fixed = scale + Words{"--latency-model", path("s/latency_model.json")};
   const Outcome again = run(fixed + loose + Words{"--json"});
   EXPECT_EQ(again.out, plan.out) << "the same latency table gives the same plan";
+  const json regression =
+      json_of(scale + loose + Words{"--networks", "5", "--latency-model", "regression"});
+  EXPECT_EQ(regression["latency_model"], "regression");
+  EXPECT_EQ(p["latency_model"], "table");
+  expect_error(scale + Words{"--latency-model", "oracle"}, 1, {"oracle"});
+  const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
+  EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
+  EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);
+  const json growth =
+      json_of({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--threads", "1", "--latency", "3x",
+               "--latency-model", path("s/latency_model.json"), "--largest-growth", "0.5"});
+  EXPECT_GT(growth["s"], 1);
+  EXPECT_GE(growth["resolution"], 32);
+  EXPECT_LE(growth["latency_ms"], growth["latency_limit_ms"]);
+  expect_error(Words(scale.begin(), scale.begin() + 4), 2, {"--laws", "none"});
+  expect_error(fixed + Words{"--largest-growth", "2"}, 2, {"--largest-growth", "2"});
+  expect_error(fixed + Words{"--latency-slack", "-1"}, 2, {"--latency-slack", "-1"});
   expect_error(fixed + Words{"--latency", "0.5x"}, 2, {"latency budget", "at least"});
   expect_error(fixed + Words{"--params", "1000"}, 2, {"parameter budget", "at least"});
   expect_error(fixed + Words{"--latency", "fast"}, 2, {"latency budget", "fast"});

@@ -13,6 +13,7 @@
 
 #include "engine/file.h"
 #include "kernels/error.h"
+#include "scaling/alpha.h"
 #include "scaling/trained_network.h"
 #include "tests/temp_folder.h"
 #include "tools/report/report.h"
@@ -228,6 +229,39 @@ TEST(Experiment, TheSameLatencyTableGivesTheSamePlans) {
   EXPECT_GT(parse_file(given + "/plan-plain.json")["steps"].size(), 0u);
 }
 
+// A regression on times that follow from the operations: 10 us each, and 1 ms for 100 M MACs.
+LatencyModelPtr given_latency() {
+  std::vector<NetworkTiming> timings;
+  for (const double width : {0.125, 0.25, 0.5}) {
+    NetworkTiming t{.graph = lower(resolve("vgg11", {.width = width})), .op_ms = {}};
+    for (int op = 0; op < static_cast<int>(t.graph.ops.size()); ++op) {
+      t.op_ms[op] = 0.01 + 1e-8 * static_cast<double>(layer_query(t.graph, op).cost.macs);
+      t.total_ms += t.op_ms[op];
+    }
+    timings.push_back(std::move(t));
+  }
+  return fit_latency_regression(timings);
+}
+
+TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
+  const TempFolder folder;
+  const LatencyModelPtr model = given_latency();
+  Recipe recipe = tiny();
+  recipe.latency.file = folder.file("model.json");
+  save_latency_model(*model, recipe.latency.file);
+  recipe.scale.latency = "1.3x";
+  recipe.alpha.growth = 8;
+  recipe.alpha.largest_growth = 0.5;
+  const json bounded = run(recipe, folder.file("out"));
+  const double most = largest_growth(resolve(recipe.model, recipe.arch), 0.5, *model,
+                                     {.grid = recipe.alpha.grid,
+                                      .resolution_multiple = recipe.alpha.resolution_multiple,
+                                      .width_multiple = recipe.alpha.width_multiple,
+                                      .latency_ms = bounded["budget"]["latency_ms"]});
+  ASSERT_LT(most, recipe.alpha.growth) << "the limit does not bind";
+  EXPECT_EQ(bounded["alpha"]["s"], most);
+}
+
 TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
   const DataConfig config{.name = "synthetic", .limit_train = 50, .limit_test = 50};
   const DataSplit data = open_data(config);
@@ -245,6 +279,29 @@ TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
   EXPECT_EQ(trained(key), 1);
   EXPECT_EQ(trained(key), 1);
   EXPECT_EQ(trained("other"), 2);
+}
+
+// 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.
+TEST(Experiment, ImportanceIsOfTheLastEpochAlone) {
+  Recipe recipe = tiny();
+  recipe.train.data.limit_train = 30;
+  recipe.train.batch = 29;
+  recipe.train.epochs = 2;
+  recipe.train.quiet = true;
+  ASSERT_EQ(steps_per_epoch(30, 29), 1);
+  const Architecture arch = resolve(recipe.model, recipe.arch);
+  const TempFolder folder;
+  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true)
+                                    .train({.arch = arch, .config = recipe.train, .observe = true});
+
+  Model model(arch, recipe.train.seed);
+  ImportanceObserver observer(1);
+  EXPECT_EQ(train(model, open_data(recipe.train.data), recipe.train, &observer).steps, 2);
+  const std::vector<LayerImportance> expected = observer.result(model);
+  ASSERT_EQ(cached.importance.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) {
+    EXPECT_EQ(cached.importance[l].kernels, expected[l].kernels) << expected[l].layer;
+  }
 }
 
 TEST(Experiment, RefusesBeforeAnythingIsMeasured) {

@@ -8,6 +8,7 @@
 #include "tests/data_fixtures.h"
 #include "tests/run_program.h"
 #include "tools/recipe_toml.h"
+#include "tools/recipes.h"
 
 namespace hac {
 namespace {
@@ -68,6 +69,7 @@ sampling_seed = 9
 epochs = 3
 limit_train = 14
 seeds = [8]
+reduction = "sum"
 relative = true
 strict = true
 [latency]
@@ -80,6 +82,7 @@ runs = 20
 warmup = 3
 [alpha]
 growth = 3
+largest_growth = 0.5
 grid = [0.25, 0.75]
 resolution_multiple = 8
 width_multiple = 2
@@ -89,6 +92,7 @@ seeds = [6, 7]
 [scale]
 latency = "2.5ms"
 params = "12k"
+latency_slack = 0.1
 policy = "fill"
 gains = ["per-param"]
 stride = 6
@@ -112,13 +116,13 @@ TEST(RecipeToml, EveryKeyArrives) {
       "label_smoothing": 0.1, "augment": false, "shuffle": false},
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1.0, 2.0], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
-      "sampling_seed": 9, "relative": true, "strict": true},
+      "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},
     "latency": {"model": "regression", "file": "f.json", "networks": 12, "low": 0.6, "high": 2.5,
       "runs": 20, "warmup": 3},
-    "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0, "grid": [0.25, 0.75],
-      "resolution_multiple": 8, "width_multiple": 2},
-    "scale": {"latency": "2.5ms", "params": "12k", "policy": "fill", "stride": 6,
-      "tie_residual": true, "width_cap": 99, "step_cap": 77, "gains": ["per-param"]},
+    "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0,
+      "largest_growth": 0.5, "grid": [0.25, 0.75], "resolution_multiple": 8, "width_multiple": 2},
+    "scale": {"latency": "2.5ms", "params": "12k", "latency_slack": 0.1, "policy": "fill",
+      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "gains": ["per-param"]},
     "sweep": {"growth": [1.0, 2.0]}})");
   for (const auto& [key, value] : expected.items()) {
     if (!value.is_object()) {
@@ -159,6 +163,7 @@ TEST(RecipeToml, ValuesOfAnotherKindAreRefusedWithTheirLine) {
   expect("[latency]\nruns = 5000000000", "latency.runs", "integer");
   expect("[latency]\nmodel = \"oracle\"", "latency.model", "oracle");
   expect("[importance]\nsampling = \"grid\"", "importance.sampling", "grid");
+  expect("[importance]\nreduction = \"max\"", "importance.reduction", "mean, sum or min");
   expect("[scale]\nlatency = \"4\"", "scale.latency", "3.2ms");
   expect("[scale]\npolicy = \"greedy\"", "scale.policy", "rollback");
   expect("[scale]\ngains = [\"most\"]", "scale.gains", "per-latency");
@@ -167,6 +172,10 @@ TEST(RecipeToml, ValuesOfAnotherKindAreRefusedWithTheirLine) {
 TEST(RecipeToml, ImpossibleRecipesAndBrokenToml) {
   EXPECT_CONTAINS(refusal("[train]\nepochs = 0"), "epochs");
   EXPECT_CONTAINS(refusal("[alpha]\ngrid = [1.5]"), "alpha.grid");
+  EXPECT_CONTAINS(refusal("[scale]\nlatency_slack = -0.1"), "scale.latency_slack");
+  EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 1.5"), "alpha.largest_growth");
+  EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\""),
+                  "scale.latency with it");
   EXPECT_CONTAINS(refusal("name = \"x\"\nseeds = [1, 2\n"), "not valid TOML");
   EXPECT_CONTAINS(refusal("name = \"x\"\nname = \"y\"\n"), "line 2");
   EXPECT_CONTAINS(error_of<ConfigError>([] { load_recipe("quik"); }), "did you mean quick?");
@@ -273,6 +282,25 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   const Outcome rest = run(command);
   EXPECT_EQ(rest.exit, 0) << rest.err;
   EXPECT_EQ(slurp(out + "/stages/latency.json"), latency) << "it was measured again";
+}
+
+TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
+  std::string text = tiny;
+  text.replace(text.find("runs = 3"), 8, "runs = 100000");
+  folder_.write("tiny.toml", text);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const std::string out = folder_.path(std::to_string(signal));
+    Program program(folder_.path(),
+                    {"run", folder_.path("tiny.toml"), "--out", out, "--threads", "1", "--quiet"});
+    ASSERT_TRUE(
+        program.wait_until([&] { return std::filesystem::exists(out + "/stages/peak.json"); }));
+    program.send(signal);
+    const Outcome stopped = program.wait();
+    EXPECT_EQ(stopped.exit, 130) << stopped.err;
+    EXPECT_TRUE(stopped.one_line_error()) << stopped.out << stopped.err;
+    EXPECT_CONTAINS(stopped.err, "the same command goes on");
+    EXPECT_FALSE(std::filesystem::exists(out + "/stages/latency.json"));
+  }
 }
 
 TEST_F(CliRun, ListsPrintsAndRefuses) {

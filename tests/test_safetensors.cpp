@@ -3,10 +3,12 @@
 
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include "engine/file.h"
 #include "engine/safetensors.h"
+#include "engine/storage.h"
 #include "kernels/error.h"
 #include "tests/temp_folder.h"
 
@@ -202,6 +204,24 @@ TEST(Safetensors, NeverReadsOutsideAFileThatIsCutOrFlipped) {
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
     attempt(flipped);
   }
+}
+
+// A file of 5 GiB that is nearly all hole: only the memory limit keeps it from being read.
+TEST(Safetensors, TheFileIsTheOnlyBoundOfItsSize) {
+  const TempFolder folder;
+  const std::string path = folder.file("large");
+  const std::uint64_t large = 5ull << 30;
+  const std::string header = "{" + entry("a", "[2]", "[0,8]") + "," +
+                             entry("b", "[5,1073741824]", "[8,5368709128]", "U8") + "}";
+  write_file_atomically(path, file_of(header, 0));
+  std::error_code error;
+  std::filesystem::resize_file(path, 8 + header.size() + 8 + large, error);
+  if (error) GTEST_SKIP() << "no files of 5 GiB here: " << error.message();
+  set_memory_limit(64 << 20);
+  EXPECT_THROW(load_safetensors(path), OutOfMemory);
+  set_memory_limit(0);
+  std::filesystem::resize_file(path, 8 + header.size() + 9 + large);
+  EXPECT_THROW(load_safetensors(path), IoError) << "a byte too many";
 }
 
 TEST(Safetensors, AFullDiskLeavesTheOldFile) {

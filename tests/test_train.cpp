@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <fstream>
 
@@ -111,6 +112,21 @@ TEST(Train, OverfitsOneBatch) {
   Model model(small_net(), kSeed);
   train(model, data, config);
   EXPECT_GE(evaluate(model, data.train).top1, 0.95) << "seed " << kSeed;
+}
+
+TEST(Train, StepsOfAnEpochAreThoseOfTheLoop) {
+  const std::array<std::int64_t, 3> cases[] = {{20, 10, 2}, {20, 15, 2}, {20, 32, 1},
+                                               {30, 29, 1}, {20, 19, 1}, {10, 3, 3}};
+  for (const auto& [images, batch, steps] : cases) {
+    EXPECT_EQ(steps_per_epoch(images, batch), steps) << images << " images by " << batch;
+    TrainConfig config = quiet_config("");
+    config.data.limit_train = images;
+    config.batch = batch;
+    config.epochs = 1;
+    Model model(small_net(), kSeed);
+    EXPECT_EQ(train(model, open_data(config.data), config).steps, steps)
+        << images << " images by " << batch;
+  }
 }
 
 TEST(Train, EvaluatesWhenAskedAndAlwaysAtTheEnd) {

@@ -45,7 +45,7 @@ void eval(const Options& o) {
               device);
   load_weights(o.checkpoint, model);
   const EvalResult r = evaluate(model, data.test, o.batch);
-  const double half = interval95(r.top1, r.images).half_width;
+  const Interval top1 = interval95(r.top1, r.images);
   if (o.json) {
     const nlohmann::ordered_json j{{"checkpoint", o.checkpoint},
                                    {"model", model.arch().name},
@@ -53,7 +53,7 @@ void eval(const Options& o) {
                                    {"images", r.images},
                                    {"loss", r.loss},
                                    {"top1", r.top1},
-                                   {"top1_interval95", half},
+                                   {"top1_interval95", {top1.low, top1.high}},
                                    {"top5", r.top5}};
     fmt::print("{}\n", j.dump(2));
     return;
@@ -61,7 +61,7 @@ void eval(const Options& o) {
   print_rows(stdout, {{"model", model.arch().name},
                       {"data", fmt::format("{}, {} test images", config.name, r.images)},
                       {"loss", fmt::format("{:.4f}", r.loss)},
-                      {"top-1", percent(r.top1, half) + " (95 %)"},
+                      {"top-1", percent(top1) + " (95 %)"},
                       {"top-5", fmt::format("{:.2f} %", 100 * r.top5)}});
 }
 

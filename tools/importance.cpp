@@ -80,7 +80,7 @@ void observe(const Options& o, const std::string& command) {
               c.seed, device);
   const std::string& weights = o.checkpoint.empty() ? o.train.init : o.checkpoint;
   if (!weights.empty()) load_weights(weights, model);
-  const std::int64_t epoch = ceil_div(data.train->size(), c.batch);
+  const std::int64_t epoch = steps_per_epoch(data.train->size(), c.batch);
   ImportanceObserver observer(o.minibatches > 0 ? o.minibatches : epoch);
   const TrainResult result = train(model, data, c, &observer);
   if (result.interrupted) {

@@ -5,10 +5,14 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <filesystem>
+#include <string_view>
 
+#include "engine/storage.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
+#include "models/folder_lock.h"
 #include "models/zoo.h"
+#include "scaling/alpha.h"
 
 namespace hac {
 namespace {
@@ -178,6 +182,7 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   if (c.resume && c.out.empty()) {
     throw ConfigError("option '--resume': expected --out DIR with it, got none");
   }
+  if (!c.out.empty()) require_free(c.out);
   const std::string last = c.out + "/last.safetensors";
   if (!c.out.empty() && !c.resume && !o.overwrite && std::filesystem::exists(last)) {
     throw ConfigError(
@@ -189,18 +194,47 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   return c;
 }
 
+namespace {
+
+// 2GiB, 500MiB, 64KiB or a plain number of bytes.
+std::size_t parse_size(const std::string& text) {
+  constexpr std::pair<std::string_view, double> units[] = {
+      {"", 1}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  const char* end = text.data() + text.size();
+  double number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
+  for (const auto& [unit, bytes] : units) {
+    const double size = number * bytes;
+    if (error == std::errc{} && suffix == unit && size >= 1 && size < 0x1p63) {
+      return static_cast<std::size_t>(size);
+    }
+  }
+  throw ConfigError(
+      fmt::format("option '--memory-limit': expected 2GiB, 500MiB or a number of bytes, got '{}'",
+                  text.substr(0, 40)));
+}
+
+}  // namespace
+
 void add_machine_options(CLI::App& app, MachineOptions& o) {
   app.add_option("--threads", o.threads, "0 = all cores")
       ->type_name("N")
       ->check(CLI::Range(0, 1024))
       ->group("Machine");
   app.add_option("--device", o.device, "cpu, cuda:0")->group("Machine");
+  app.add_option_function<std::string>(
+         "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
+         "of tensors: 2GiB, 500MiB; a plain number is bytes")
+      ->type_name("SIZE")
+      ->group("Machine");
 }
 
 Device start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
   if (o.threads > 0) set_num_threads(o.threads);
   Context::current(device);
+  set_memory_limit(o.memory_limit, device);
   return device;
 }
 
@@ -220,8 +254,9 @@ std::string grouped(std::int64_t value) {
   return text;
 }
 
-std::string percent(double fraction, double half_width) {
-  return fmt::format("{:.2f} % +- {:.2f}", 100 * fraction, 100 * half_width);
+std::string percent(const Interval& accuracy) {
+  return fmt::format("{:.2f} % [{:.2f}, {:.2f}]", 100 * accuracy.mean, 100 * accuracy.low,
+                     100 * accuracy.high);
 }
 
 }  // namespace hac

@@ -18,6 +18,8 @@ class Option;
 
 namespace hac {
 
+struct Interval;
+
 // Comma-separated numbers: --widths 64,128. ConfigError for anything else.
 CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::int64_t>& list,
                       const std::string& help);
@@ -49,16 +51,18 @@ struct TrainOptions {
 };
 void add_train_options(CLI::App& app, TrainOptions& options);
 // Checks what belongs together. Throws ConfigError: --resume without --out, an --out that holds a
-// training which would be lost.
+// training which would be lost; IoError: an --out in which another process works.
 TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 
-// --threads --device.
+// --threads --device --memory-limit.
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
+  std::size_t memory_limit = 0;  // bytes; 0 = none
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Sets the threads and makes sure that the device is there. Throws ConfigError, DeviceError.
+// Sets the threads and the memory limit and makes sure that the device is there. Throws
+// ConfigError, DeviceError.
 Device start(const MachineOptions& options);
 
 void add_json_option(CLI::App& app, bool& json);
@@ -68,7 +72,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 void print_rows(std::FILE* out, const Rows& rows);
 // 9231114 -> "9,231,114".
 std::string grouped(std::int64_t value);
-// 0.9123 and a half width -> "91.23 % +- 0.55".
-std::string percent(double fraction, double half_width);
+// {0.9123, 0.9066, 0.9177} -> "91.23 % [90.66, 91.77]".
+std::string percent(const Interval& accuracy);
 
 }  // namespace hac

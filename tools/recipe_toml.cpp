@@ -3,18 +3,15 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
-#include <set>
+#include <algorithm>
+#include <cmath>
 #include <type_traits>
 
-#include "engine/file.h"
 #include "engine/text.h"
 #include "kernels/error.h"
-#include "tools/recipes.h"
 
 namespace hac {
 namespace {
-
-constexpr std::uint64_t max_file_bytes = 1 << 20;
 
 template <class T>
 struct ListOf : std::false_type {};
@@ -53,28 +50,15 @@ class Section {
     if (const toml::node* node = find(key)) read(*node, key, value);
   }
 
-  // A string that `parse` turns into something; what it throws gets the line.
-  template <class Parse>
+  // A string, or a list of them, that `parse` turns into something; what it throws gets the line.
+  template <class Given = std::string, class Parse>
   void get_parsed(const char* key, Parse parse) {
-    std::string text;
-    get(key, text);
+    Given given;
+    get(key, given);
     const toml::node* node = find(key);
     if (!node) return;
     try {
-      parse(text);
-    } catch (const ConfigError& e) {
-      fail(*node, key, e.what());
-    }
-  }
-
-  template <class Parse>
-  void get_list_parsed(const char* key, Parse parse) {
-    std::vector<std::string> texts;
-    get(key, texts);
-    const toml::node* node = find(key);
-    if (!node) return;
-    try {
-      parse(texts);
+      parse(given);
     } catch (const ConfigError& e) {
       fail(*node, key, e.what());
     }
@@ -214,15 +198,9 @@ void read_importance(Section s, Recipe& r) {
   s.finish();
 }
 
-LatencyModelKind parse_latency_kind(const std::string& name) {
-  if (name == "table") return LatencyModelKind::table;
-  if (name == "regression") return LatencyModelKind::regression;
-  throw ConfigError(fmt::format("expected table or regression, got '{}'", name.substr(0, 40)));
-}
-
 void read_latency(Section s, Recipe& r) {
   s.get_parsed("model",
-               [&](const std::string& name) { r.latency.kind = parse_latency_kind(name); });
+               [&](const std::string& name) { r.latency.kind = parse_latency_model_kind(name); });
   s.get("file", r.latency.file);
   s.get("networks", r.latency.networks);
   s.get("low", r.latency.low);
@@ -235,6 +213,7 @@ void read_latency(Section s, Recipe& r) {
 void read_alpha(Section s, Recipe& r) {
   read_proxy(s, r.alpha.proxy);
   s.get("growth", r.alpha.growth);
+  s.get("largest_growth", r.alpha.largest_growth);
   s.get("grid", r.alpha.grid);
   s.get("resolution_multiple", r.alpha.resolution_multiple);
   s.get("width_multiple", r.alpha.width_multiple);
@@ -251,8 +230,9 @@ void read_scale(Section s, Recipe& r) {
   };
   s.get_parsed("latency", checked(r.scale.latency, parse_latency_limit));
   s.get_parsed("params", checked(r.scale.params, parse_params_limit));
+  s.get("latency_slack", r.scale.latency_slack);
   s.get_parsed("policy", [&](const std::string& name) { w.policy = parse_step_policy(name); });
-  s.get_list_parsed("gains", [&](const std::vector<std::string>& names) {
+  s.get_parsed<std::vector<std::string>>("gains", [&](const std::vector<std::string>& names) {
     r.scale.gains.clear();
     for (const std::string& name : names) r.scale.gains.push_back(parse_gain(name));
   });
@@ -285,10 +265,6 @@ Recipe read_recipe(const toml::table& table, const std::string& where) {
   return r;
 }
 
-bool is_path(const std::string& name) {
-  return name.ends_with(".toml") || name.find('/') != std::string::npos;
-}
-
 }  // namespace
 
 Recipe parse_recipe(const std::string& toml, const std::string& where) {
@@ -300,27 +276,6 @@ Recipe parse_recipe(const std::string& toml, const std::string& where) {
     throw ConfigError(fmt::format("recipe '{}' line {}: this is not valid TOML: {}", where,
                                   e.source().begin.line, e.description()));
   }
-}
-
-std::vector<std::string> recipe_names() {
-  std::vector<std::string> names;
-  for (const BuiltinRecipe& recipe : builtin_recipes()) names.push_back(recipe.name);
-  return names;
-}
-
-std::string recipe_text(const std::string& name_or_path) {
-  if (is_path(name_or_path)) return read_file(name_or_path, max_file_bytes);
-  for (const BuiltinRecipe& recipe : builtin_recipes()) {
-    if (name_or_path == recipe.name) return recipe.toml;
-  }
-  throw ConfigError(
-      fmt::format("recipe '{}': expected a .toml file or one of {} (hint: did you mean {}?)",
-                  name_or_path.substr(0, 100), fmt::join(recipe_names(), ", "),
-                  nearest(name_or_path, recipe_names())));
-}
-
-Recipe load_recipe(const std::string& name_or_path) {
-  return parse_recipe(recipe_text(name_or_path), name_or_path);
 }
 
 }  // namespace hac

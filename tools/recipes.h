@@ -1,7 +1,12 @@
 #pragma once
-// The recipes that are built into the program: tools/recipes/*.toml, embedded by CMake.
+// Recipes by name: those that are built into the program (tools/recipes/*.toml, embedded by CMake)
+// and files.
 
 #include <span>
+#include <string>
+#include <vector>
+
+#include "scaling/recipe.h"
 
 namespace hac {
 
@@ -11,5 +16,11 @@ struct BuiltinRecipe {
 };
 
 std::span<const BuiltinRecipe> builtin_recipes();
+std::vector<std::string> recipe_names();
+
+// A built-in name, or a file (when it ends in .toml or holds a '/'). Throws ConfigError, IoError.
+Recipe load_recipe(const std::string& name_or_path);
+// The text of the same, as written.
+std::string recipe_text(const std::string& name_or_path);
 
 }  // namespace hac

@@ -1,15 +1,18 @@
 // hacscale run: the whole pipeline, from a recipe to a report.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
+#include <string_view>
 
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "scaling/experiment.h"
 #include "tools/commands.h"
 #include "tools/options.h"
-#include "tools/recipe_toml.h"
+#include "tools/recipes.h"
 #include "tools/report/report.h"
 
 namespace hac {
@@ -20,6 +23,16 @@ struct Options {
   MachineOptions machine;
   bool list = false, print = false, quiet = false, json = false;
 };
+
+// Ctrl-C while nothing trains: every finished stage is on disk and the others begin anew, so there
+// is nothing to wait for. A training has its own way to stop (models/train.cpp).
+void end_with_hint(int) {
+  constexpr std::string_view line =
+      "hacscale run: interrupted; what was finished is saved (hint: the same command goes on from "
+      "here)\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  ::_exit(130);
+}
 
 void run(const Options& o, const std::string& command) {
   if (o.list) {
@@ -39,6 +52,7 @@ void run(const Options& o, const std::string& command) {
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
   start(o.machine);
   make_folder(o.out + "/report");
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, end_with_hint);
   const std::string results =
       run_experiment(recipe, {.out = o.out, .command = command, .quiet = o.quiet});
   const std::string page = o.out + "/report/index.html";

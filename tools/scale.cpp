@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "models/counters.h"
+#include "scaling/alpha.h"
 #include "scaling/measure.h"
 #include "scaling/sampling.h"
 #include "scaling/width_scaling.h"
@@ -22,11 +24,13 @@ constexpr std::uint64_t max_law_bytes = 1 << 26;
 struct Options {
   ModelOptions model;
   std::string laws, latency = "1.05x", params = "1.3x";
+  double latency_slack = 0;
   std::string policy = "rollback", gain = "plain";
-  std::string latency_model = "measure";
+  std::string latency_model = "table";
   SamplingOptions sampling{
       .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
   WideningOptions widening;
+  std::optional<double> largest_growth;  // alpha
   std::string out;
   MachineOptions machine;
   bool json = false;
@@ -51,17 +55,58 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
   return laws;
 }
 
-// Times the network and random widths around it, and fits the table.
-LatencyModelPtr measure_model(const Architecture& arch, const SamplingOptions& sampling) {
-  fmt::print(stderr, "measuring {} networks\n", sampling.samples + 1);
-  std::vector<NetworkTiming> timings{time_network(arch)};
+// Times the network, random widths around it and, where it is to grow, larger inputs; fits a model.
+LatencyModelPtr measure_model(LatencyModelKind kind, const Architecture& arch,
+                              const SamplingOptions& sampling, bool growing) {
+  std::vector<Architecture> nets{arch};
   for (const auto& sampled : sample_widths(widths(arch), sampling)) {
-    timings.push_back(time_network(with_widths(arch, sampled)));
+    nets.push_back(with_widths(arch, sampled));
   }
-  const LatencyError error = cross_validate(LatencyModelKind::table, timings);
-  fmt::print(stderr, "latency table: median error {:.1f} %, worst {:.1f} % on networks left out\n",
-             100 * error.median, 100 * error.worst);
-  return fit_latency_table(timings);
+  if (growing) {
+    for (const double r : {1.5, 2.0, 3.0, 4.0}) nets.push_back(scale_resolution(arch, r, 4));
+  }
+  fmt::print(stderr, "measuring {} networks\n", nets.size());
+  std::vector<NetworkTiming> timings;
+  for (const Architecture& net : nets) timings.push_back(time_network(net));
+  const LatencyError error = cross_validate(kind, timings);
+  fmt::print(stderr, "latency {}: median error {:.1f} %, worst {:.1f} % on networks left out\n",
+             to_string(kind), 100 * error.median, 100 * error.worst);
+  return fit_latency(kind, timings);
+}
+
+LatencyModelPtr latency_model(const Options& o, const Architecture& arch) {
+  const bool measured = o.latency_model == "table" || o.latency_model == "regression";
+  if (!measured) return load_latency_model(o.latency_model);
+  return measure_model(parse_latency_model_kind(o.latency_model), arch, o.sampling,
+                       o.largest_growth.has_value());
+}
+
+// The bound on s of Eq. 3 that the latency limit gives, at one alpha.
+void print_growth(double alpha, const Architecture& arch, const LatencyModel& model,
+                  const Budget& budget, bool json) {
+  const AlphaOptions options{.latency_ms = budget.latency_limit()};
+  const double s = largest_growth(arch, alpha, model, options);
+  const Architecture grown = uniform_compound(arch, s, alpha, options);
+  const Counters cost = count(grown);
+  const double ms = model.predict(grown);
+  if (json) {
+    const nlohmann::ordered_json j{{"alpha", alpha},
+                                   {"s", s},
+                                   {"latency_limit_ms", options.latency_ms},
+                                   {"latency_ms", ms},
+                                   {"resolution", grown.resolution},
+                                   {"widths", widths(grown)},
+                                   {"macs", cost.macs},
+                                   {"params", cost.params}};
+    fmt::print("{}\n", j.dump(2));
+    return;
+  }
+  print_rows(stdout,
+             {{"largest growth", fmt::format("s = {:.3f} at alpha {:g}", s, alpha)},
+              {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}", ms, options.latency_ms)},
+              {"resolution", fmt::format("{}", grown.resolution)},
+              {"widths", fmt::format("{}", fmt::join(widths(grown), ", "))},
+              {"parameters", grouped(cost.params)}});
 }
 
 void print_plan(const ScalingPlan& plan) {
@@ -85,17 +130,25 @@ void scale(Options o) {
   o.widening.policy = parse_step_policy(o.policy);
   o.widening.gain = parse_gain(o.gain);
   const Limit latency = parse_latency_limit(o.latency), params = parse_params_limit(o.params);
-  const std::vector<ImportanceLaw> laws = load_laws(o.laws, arch);
+  if (o.laws.empty() && !o.largest_growth) {
+    throw ConfigError("option '--laws': expected the file of the laws, got none");
+  }
+  std::vector<ImportanceLaw> laws;
+  if (!o.laws.empty()) laws = load_laws(o.laws, arch);
   if (!o.out.empty()) make_folder(o.out);
   start(o.machine);
-  const LatencyModelPtr model = o.latency_model == "measure" ? measure_model(arch, o.sampling)
-                                                             : load_latency_model(o.latency_model);
-  const Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
+  const LatencyModelPtr model = latency_model(o, arch);
+  if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
+  Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
+  budget.latency_slack = o.latency_slack;
+  if (o.largest_growth) {
+    print_growth(*o.largest_growth, arch, *model, budget, o.json);
+    return;
+  }
   const ScalingPlan plan = decide(arch, laws, *model, budget, o.widening);
   if (!o.out.empty()) {
     write_file_atomically(o.out + "/plan.json", to_json(plan) + "\n");
     save_architecture(apply(plan, arch), o.out + "/architecture.json");
-    save_latency_model(*model, o.out + "/latency_model.json");
   }
   for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
   if (o.json) {
@@ -115,9 +168,12 @@ void add_scale(CLI::App& app, const std::string&) {
   const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
     return verb->add_option(name, value, help)->type_name(type);
   };
-  add("--laws", o->laws, "from hacscale importance --fit ... --json", "FILE")->required();
+  add("--laws", o->laws, "from hacscale importance --fit ... --json", "FILE");
   add("--latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms", "LIMIT");
   add("--params", o->params, "limit: 1.3x of the baseline's, or 12.9M", "LIMIT");
+  add("--latency-slack", o->latency_slack, "fraction by which the prediction may exceed --latency",
+      "X")
+      ->check(CLI::Range(0.0, 10.0));
   add("--policy", o->policy, "for the step that breaks a limit", "NAME")
       ->check(CLI::IsMember({"paper", "rollback", "fill"}));
   add("--gain", o->gain, "importance as it is, or for its cost", "NAME")
@@ -126,7 +182,11 @@ void add_scale(CLI::App& app, const std::string&) {
   verb->add_flag("--tie", o->widening.tie_residual, "widths of a residual stream move together");
   add("--width-cap", o->widening.width_cap, "no layer grows beyond it", "N");
   add("--step-cap", o->widening.step_cap, "at most so many steps", "N");
-  add("--latency-model", o->latency_model, "a saved latency_model.json, or measure", "FILE");
+  add("--largest-growth", o->largest_growth,
+      "no plan: the largest s whose uniform network meets --latency at this alpha", "ALPHA")
+      ->check(CLI::Range(0.0, 1.0));
+  add("--latency-model", o->latency_model,
+      "table or regression, measured now; or a saved latency_model.json", "KIND");
   add("--networks", o->sampling.samples, "networks to measure", "N")->check(CLI::Range(5, 1000));
   add("--out", o->out, "write plan.json, architecture.json and latency_model.json", "DIR");
   add_machine_options(*verb, o->machine);

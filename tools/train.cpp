@@ -68,21 +68,22 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
 
 void print_result(const Options& o, const TrainConfig& c, const Architecture& arch,
                   const TrainResult& r) {
-  const double half = interval95(r.test.top1, std::max<std::int64_t>(1, r.test.images)).half_width;
+  const Interval top1 = interval95(r.test.top1, std::max<std::int64_t>(1, r.test.images));
   if (o.json) {
     const nlohmann::ordered_json j{
-        {"model", arch.name},       {"data", c.data.name},     {"params", count(arch).params},
-        {"steps", r.steps},         {"epochs", c.epochs},      {"test_loss", r.test.loss},
-        {"top1", r.test.top1},      {"top1_interval95", half}, {"top5", r.test.top5},
-        {"best_top1", r.best_top1}, {"images", r.test.images}, {"out", c.out}};
+        {"model", arch.name},           {"data", c.data.name},
+        {"params", count(arch).params}, {"steps", r.steps},
+        {"epochs", c.epochs},           {"test_loss", r.test.loss},
+        {"top1", r.test.top1},          {"top1_interval95", {top1.low, top1.high}},
+        {"top5", r.test.top5},          {"best_top1", r.best_top1},
+        {"images", r.test.images},      {"out", c.out}};
     fmt::print("{}\n", j.dump(2));
     return;
   }
   Rows rows{{"steps", fmt::format("{}", r.steps)}};
   if (r.test.images > 0) {
     rows.push_back({"test loss", fmt::format("{:.4f}", r.test.loss)});
-    rows.push_back(
-        {"top-1", fmt::format("{} (95 %, {} images)", percent(r.test.top1, half), r.test.images)});
+    rows.push_back({"top-1", fmt::format("{} (95 %, {} images)", percent(top1), r.test.images)});
     rows.push_back({"top-5", fmt::format("{:.2f} %", 100 * r.test.top5)});
     rows.push_back({"best top-1", fmt::format("{:.2f} %", 100 * r.best_top1)});
   }

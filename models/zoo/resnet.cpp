@@ -1,6 +1,5 @@
-#include <fmt/format.h>
-
 #include "models/zoo/families.h"
+#include "models/zoo/residual.h"
 
 namespace hac {
 
@@ -9,19 +8,8 @@ Architecture resnet(const std::string& name, const std::vector<std::int64_t>& st
   arch.layers.push_back(Conv{.name = "conv1", .out = 64, .kernel = 7, .stride = 2, .pad = 3});
   arch.layers.push_back(BatchNorm{.name = "bn1", .relu = true});
   arch.layers.push_back(Pool{.kernel = 3, .stride = 2, .pad = 1});
-  std::int64_t width = 64;
-  for (std::size_t s = 0; s < stages.size(); ++s, width *= 2) {
-    for (std::int64_t i = 0; i < stages[s]; ++i) {
-      arch.layers.push_back(BasicBlock{.name = fmt::format("layer{}.{}", s + 1, i),
-                                       .mid = width,
-                                       .out = width,
-                                       .stride = s > 0 && i == 0 ? 2 : 1});
-    }
-    arch.stage_ends.push_back(static_cast<int>(arch.layers.size()));
-  }
-  arch.layers.push_back(Pool{.kind = "global_avg"});
-  arch.layers.push_back(Flatten{});
-  arch.layers.push_back(Linear{.name = "fc"});
+  add_stages<BasicBlock>(arch, stages, 64, 1);
+  add_classifier(arch, "fc");
   return arch;
 }
 

@@ -1,4 +1,4 @@
-# Writes recipes.cpp, which holds every recipe as text: cmake -DOUT=... -DRECIPES=a;b -P this.
+# Writes builtin_recipes.cpp, which holds every recipe as text: cmake -DOUT=... -DRECIPES=a;b -P this.
 set(entries "")
 foreach(path ${RECIPES})
   get_filename_component(name ${path} NAME_WE)

@@ -10,7 +10,7 @@ namespace hac {
 
 std::uint64_t stream_of(std::string_view name);  // FNV-1a, 64 bits
 
-// Plain f32 tensors; the same values at any number of threads.
+// Plain f32 tensors of any device; the same values on each and at any number of threads.
 void fill(const Tensor& t, float value);
 void fill_normal(const Tensor& t, std::uint64_t seed, std::string_view name, double std);
 void fill_uniform(const Tensor& t, std::uint64_t seed, std::string_view name, double bound);

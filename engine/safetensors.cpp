@@ -282,7 +282,7 @@ void save_safetensors(const std::string& path, const TensorFile& file) {
   bytes.reserve(length_bytes + length + end);
   bytes += text;
   for (const auto& [name, tensor] : ordered)
-    bytes.append(static_cast<const char*>(tensor.data()), tensor.bytes());
+    bytes.append(static_cast<const char*>(tensor.to(Device{}).data()), tensor.bytes());
   write_file_atomically(path, bytes);
 }
 

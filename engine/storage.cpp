@@ -1,10 +1,6 @@
 #include "engine/storage.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-
-#include <cstdlib>
-#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -15,14 +11,15 @@ namespace hac {
 namespace {
 
 constexpr std::size_t kAlign = 64;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
-// Host memory with a free list by size. A cached block serves a request of at least 7/8 of its
-// size.
+// One device's memory with a free list by size. A cached block serves a request of at least 7/8 of
+// its size.
 class Pool {
  public:
+  explicit Pool(Device device) : device_(device), runtime_(runtime_of(device)) {}
+
   void* allocate(std::size_t bytes, std::size_t& capacity) {
     const std::scoped_lock lock(mutex_);
     if (fail_in_ > 0 && --fail_in_ == 0) throw OutOfMemory("allocation failed on request");
@@ -39,6 +36,8 @@ class Pool {
   void release(void* data, std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
     stats_.in_use -= capacity;
+    // simt checks what lies around a block when it is given back: nothing is kept there.
+    if (device_.kind == DeviceKind::simt) return runtime_.release(device_, data);
     stats_.cached += capacity;
     free_.emplace(capacity, data);
   }
@@ -51,7 +50,7 @@ class Pool {
   MemoryStats stats() {
     const std::scoped_lock lock(mutex_);
     MemoryStats stats = stats_;
-    stats.scratch = Context::total_scratch_bytes();
+    stats.scratch = Context::total_scratch_bytes(device_);
     return stats;
   }
   void reset_peak() {
@@ -69,7 +68,8 @@ class Pool {
 
  private:
   bool over_limit(std::size_t more) const {
-    return stats_.limit > 0 && stats_.in_use + Context::total_scratch_bytes() + more > stats_.limit;
+    return stats_.limit > 0 &&
+           stats_.in_use + Context::total_scratch_bytes(device_) + more > stats_.limit;
   }
 
   void* take_cached(std::size_t wanted, std::size_t& capacity) {
@@ -89,36 +89,33 @@ class Pool {
     // highest use leaves room for the blocks of training beside those of evaluation.
     const std::size_t needed = stats_.in_use + wanted;
     if (needed + stats_.cached > 2 * std::max(highest_, needed)) trim_locked();
-    const bool huge = wanted >= 2 * kHugePage;
     capacity = wanted;
-    const auto system = [&] {
-      return std::aligned_alloc(huge ? kHugePage : kAlign,
-                                huge ? round_up(wanted, kHugePage) : wanted);
-    };
-    void* data = system();
+    void* data = runtime_.allocate(device_, wanted);
     if (!data) {
       trim_locked();
-      data = system();
+      data = runtime_.allocate(device_, wanted);
     }
     if (!data) refuse(wanted, "the system has no more");
-    if (huge) madvise(data, wanted, MADV_HUGEPAGE);  // fewer page faults and TLB misses
     return data;
   }
 
   void trim_locked() {
-    for (const auto& [size, data] : free_) std::free(data);
+    for (const auto& [size, data] : free_) runtime_.release(device_, data);
     free_.clear();
     stats_.cached = 0;
   }
 
   [[noreturn]] void refuse(std::size_t wanted, const char* why) {
     throw OutOfMemory(fmt::format(
-        "memory on cpu: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, scratch "
+        "memory on {}: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, scratch "
         "{:.1f} MiB, limit {} (hint: a smaller --batch, --resolution or --width)",
-        mib(wanted), why, mib(stats_.in_use), mib(stats_.peak), mib(Context::total_scratch_bytes()),
+        to_string(device_), mib(wanted), why, mib(stats_.in_use), mib(stats_.peak),
+        mib(Context::total_scratch_bytes(device_)),
         stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none"));
   }
 
+  const Device device_;
+  const Runtime& runtime_;
   std::mutex mutex_;
   std::multimap<std::size_t, void*> free_;
   MemoryStats stats_;
@@ -127,11 +124,14 @@ class Pool {
 };
 
 Pool& pool(Device device) {
-  if (device.kind != DeviceKind::cpu) {
-    throw DeviceError(fmt::format("memory on {}: this build has the CPU only", to_string(device)));
+  if (device == Device{}) {
+    static Pool& host = *new Pool({});  // outlives every static tensor
+    return host;
   }
-  static Pool& host = *new Pool;  // outlives every static tensor
-  return host;
+  static std::mutex mutex;
+  static auto& pools = *new std::map<Device, Pool>;
+  const std::scoped_lock lock(mutex);
+  return pools.try_emplace(device, device).first->second;
 }
 
 }  // namespace
@@ -145,7 +145,10 @@ void fail_allocation_after(int n) { pool({}).fail_after(n); }
 Storage::Storage(std::size_t bytes, Device device) : bytes_(bytes), device_(device) {
   data_ = pool(device).allocate(bytes, capacity_);
   const std::size_t tail = round_up(std::max<std::size_t>(bytes, 1), kAlign) - bytes;
-  std::memset(static_cast<char*>(data_) + bytes, 0, tail);
+  if (tail > 0) {
+    Context& context = Context::current(device);
+    context.runtime().zero(context, static_cast<char*>(data_) + bytes, tail);
+  }
 }
 
 Storage::~Storage() { pool(device_).release(data_, capacity_); }

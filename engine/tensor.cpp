@@ -85,11 +85,22 @@ Tensor Tensor::from(std::span<const std::int32_t> values, const Shape& shape) {
 Tensor Tensor::clone() const {
   if (!defined()) return {};
   Tensor t = empty(shape_, dtype_, device(), layout_);
-  std::memcpy(t.data(), data(), bytes());
+  t.copy_from(*this);
   return t;
 }
 
-void Tensor::zero() const { std::memset(data(), 0, bytes()); }
+void Tensor::zero() const {
+  Context& context = Context::current(device());
+  context.runtime().zero(context, data(), bytes());
+}
+
+std::span<float> Tensor::floats() const {
+  if (device().kind != DeviceKind::cpu) {
+    throw DeviceError(
+        fmt::format("tensor {} on {}: read from the host", shape_.str(), to_string(device())));
+  }
+  return {as<float>(), static_cast<std::size_t>(storage_numel())};
+}
 
 void Tensor::copy_from(const Tensor& other) const {
   if (other.shape_ != shape_ || other.dtype_ != dtype_ || other.layout_ != layout_) {
@@ -97,7 +108,26 @@ void Tensor::copy_from(const Tensor& other) const {
                                  name_of(dtype_), name_of(layout_), other.shape_.str(),
                                  name_of(other.dtype_), name_of(other.layout_)));
   }
-  std::memcpy(data(), other.data(), bytes());
+  const Device here = device(), there = other.device();
+  const bool out = here.kind == DeviceKind::cpu;
+  Context& context = Context::current(out ? there : here);
+  const Runtime& runtime = context.runtime();
+  if (here == there) {
+    runtime.copy(context, data(), other.data(), bytes());
+  } else if (out) {
+    runtime.copy_out(context, data(), other.data(), bytes());
+  } else if (there.kind == DeviceKind::cpu) {
+    runtime.copy_in(context, data(), other.data(), bytes());
+  } else {
+    copy_from(other.to(Device{}));
+  }
+}
+
+Tensor Tensor::to(Device device) const {
+  if (!defined() || device == this->device()) return *this;
+  Tensor t = empty(shape_, dtype_, device, layout_);
+  t.copy_from(*this);
+  return t;
 }
 
 Tensor Tensor::to(Layout layout) const {
@@ -108,8 +138,7 @@ Tensor Tensor::to(Layout layout) const {
   }
   Tensor t = empty(shape_, dtype_, device(), layout);
   const ReorderSpec spec{.dtype = dtype_, .shape = shape_, .from = layout_, .to = layout};
-  reorder_kernels.on(device(), spec.str())
-      .apply(Context::current(device()), spec, data(), t.data());
+  reorder_kernels.run(&ReorderKernels::apply, device(), spec, data(), t.data());
   return t;
 }
 
@@ -151,15 +180,16 @@ float Tensor::item() const {
   if (!defined() || numel() != 1 || dtype_ != Dtype::f32) {
     throw ShapeError(fmt::format("item: expected one f32 element, got {}", shape_.str()));
   }
-  return *as<float>();
+  return *to(Device{}).as<float>();
 }
 
 std::vector<float> Tensor::to_vector() const {
-  const Tensor t = plain();
+  const Tensor t = plain().to(Device{});
   return {t.as<float>(), t.as<float>() + t.numel()};
 }
 
-bool all_finite(const Tensor& t) {
+bool all_finite(const Tensor& given) {
+  const Tensor t = given.to(Device{});
   const float* x = t.as<float>();
   const std::int64_t n = t.storage_numel();
   bool finite = true;

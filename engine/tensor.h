@@ -41,14 +41,14 @@ class Tensor {
   T* as() const {
     return static_cast<T*>(data());
   }
-  // The elements in storage order, host memory only.
-  std::span<float> floats() const {
-    return {as<float>(), static_cast<std::size_t>(storage_numel())};
-  }
+  // The elements in storage order. Throws DeviceError unless the tensor is on the CPU.
+  std::span<float> floats() const;
 
   Tensor clone() const;
   void zero() const;
   void copy_from(const Tensor& other) const;  // same shape, dtype and layout; throws ShapeError
+  // The same numbers, dtype and layout on another device (this tensor itself if it is there).
+  Tensor to(Device device) const;
   // The same numbers in another layout (this tensor itself if it is already there).
   Tensor to(Layout layout) const;
   Tensor plain() const { return to(Layout::plain); }
@@ -67,6 +67,6 @@ class Tensor {
   Layout layout_ = Layout::plain;
 };
 
-bool all_finite(const Tensor& t);
+bool all_finite(const Tensor& t);  // of any device
 
 }  // namespace hac

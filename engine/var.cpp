@@ -57,8 +57,8 @@ void add_into(Tensor& sum, Tensor&& gradient) {
   // The first gradient may be shared with another path, so the sum gets memory of its own.
   Tensor out = Tensor::empty(sum.shape(), sum.dtype(), sum.device(), sum.layout());
   const ElementwiseSpec spec{.dtype = sum.dtype(), .elements = sum.storage_numel()};
-  elementwise_kernels.on(sum.device(), spec.str())
-      .add(Context::current(sum.device()), spec, sum.data(), gradient.data(), out.data());
+  elementwise_kernels.run(&ElementwiseKernels::add, sum.device(), spec, sum.data(), gradient.data(),
+                          out.data());
   sum = std::move(out);
 }
 
@@ -110,9 +110,8 @@ void backward(const Var& loss) {
   }
 
   std::unordered_map<const Impl*, Tensor> gradients;
-  Tensor one = Tensor::empty(loss.shape());
-  *one.as<float>() = 1;
-  gradients[loss.impl_.get()] = one;
+  const float one = 1;
+  gradients[loss.impl_.get()] = Tensor::from(std::span(&one, 1), loss.shape()).to(loss.device());
   while (!order.empty()) {
     const std::shared_ptr<Impl> impl = std::move(order.back());
     order.pop_back();

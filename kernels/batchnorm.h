@@ -35,10 +35,16 @@ struct BatchNormSpec {
   std::string str() const;
 };
 
+// What a training step writes a channel, f32: the batch's mean and biased variance, kept for
+// backward, and the running statistics moved towards them.
+struct BatchNormStatistics {
+  void *mean, *var, *running_mean, *running_var;
+  float momentum = 0.1f;
+};
+
 struct BatchNormKernels {
-  // mean and var receive the batch statistics (biased variance).
   void (*forward_train)(Context&, const BatchNormSpec&, const void* x, const void* residual,
-                        const void* gamma, const void* beta, void* y, void* mean, void* var);
+                        const void* gamma, const void* beta, void* y, BatchNormStatistics);
   void (*forward_eval)(Context&, const BatchNormSpec&, const void* x, const void* residual,
                        const void* gamma, const void* beta, const void* mean, const void* var,
                        void* y);
@@ -48,7 +54,8 @@ struct BatchNormKernels {
                    void* dgamma, void* dbeta, void* dresidual);
 };
 
-extern const BatchNormKernels batchnorm_cpu;
-inline constexpr Backends<BatchNormKernels> batchnorm_kernels{batchnorm_cpu};
+extern const BatchNormKernels batchnorm_cpu, batchnorm_cuda, batchnorm_simt;
+inline constexpr Backends<BatchNormKernels> batchnorm_kernels{batchnorm_cpu, batchnorm_cuda,
+                                                              batchnorm_simt};
 
 }  // namespace hac

@@ -26,6 +26,9 @@ void by_block(const Planes& v, Run run) {
 float positive(float v) { return v < 0.f ? 0.f : v; }  // a NaN stays a NaN
 float kept(float y, float dy) { return y > 0.f ? dy : 0.f; }
 
+const float* floats(const void* p) { return static_cast<const float*>(p); }
+float* floats(void* p) { return static_cast<float*>(p); }
+
 struct Terms {
   float first, second;
 };
@@ -108,7 +111,10 @@ void for_each(const Work& work, const Planes& v, float* y, F f) {
 // Mean and biased variance. Sums are taken about the channel's first value, which lies within its
 // spread, so that one pass loses no more digits than two.
 template <int B>
-void statistics(const Work& work, const Planes& v, const float* x, float* mean, float* var) {
+void statistics(const Work& work, const Planes& v, const float* x, const BatchNormStatistics& out) {
+  float *mean = floats(out.mean), *var = floats(out.var);
+  float *running_mean = floats(out.running_mean), *running_var = floats(out.running_var);
+  const float momentum = out.momentum;
   const auto first = [=](std::int64_t c) { return x + c / B * v.hw * B + c % B; };
   sum_planes<B>(work, v, [&](std::int64_t at, std::int64_t channel) {
     return [at, x, shift = first(channel)](std::int64_t i, int lane) {
@@ -117,11 +123,14 @@ void statistics(const Work& work, const Planes& v, const float* x, float* mean, 
     };
   });
   const double m = static_cast<double>(v.n * v.hw);
+  const float unbiased = static_cast<float>(m / (m - 1));
   for (std::int64_t c = 0; c < v.padded; ++c) {
     const double offset = work.partial[c] / m;
     const double variance = work.partial[v.padded + c] / m - offset * offset;
     mean[c] = static_cast<float>(*first(c) + offset);
     var[c] = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
+    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
+    running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
   }
 }
 
@@ -217,9 +226,6 @@ void backward(const Work& work, const BatchNormSpec& s, const Planes& v, const O
   }
 }
 
-const float* floats(const void* p) { return static_cast<const float*>(p); }
-float* floats(void* p) { return static_cast<float*>(p); }
-
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
   cpu::require_f32(ctx, s);
@@ -231,14 +237,12 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
 }
 
 void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
-                   const void* gamma, const void* beta, void* y, void* mean, void* var) {
+                   const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
   cpu::require_f32(ctx, s);
   const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
   const Work work(ctx, v);
-  by_block(v, [&](auto block) {
-    statistics<block.value>(work, v, floats(x), floats(mean), floats(var));
-  });
-  forward_eval(ctx, s, x, residual, gamma, beta, mean, var, y);
+  by_block(v, [&](auto block) { statistics<block.value>(work, v, floats(x), out); });
+  forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
 }
 
 void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,

@@ -4,7 +4,6 @@
 #include <omp.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <map>
 
 #include "kernels/cpu/library.h"
@@ -14,18 +13,16 @@
 namespace hac {
 namespace {
 
-std::atomic<std::size_t> total_scratch = 0;
+std::atomic<std::size_t>& total_scratch(Device device) {
+  static std::atomic<std::size_t> totals[3] = {};
+  return totals[static_cast<int>(device.kind)];
+}
 
 }  // namespace
 
-void Context::Free::operator()(void* p) const { std::free(p); }
-
-Context::Context(Device device) : device_(device) {
-  if (device.kind != DeviceKind::cpu) {
-    throw DeviceError(fmt::format("device '{}': this build has the CPU only (hint: --device cpu)",
-                                  to_string(device)));
-  }
-  library_ = std::make_unique<cpu::Library>();
+Context::Context(Device device) : device_(device), runtime_(runtime_of(device)) {
+  if (device.kind == DeviceKind::cpu) library_ = std::make_unique<cpu::Library>();
+  if (device.kind == DeviceKind::cuda) cuda_ = cuda::make_library(device);
 }
 
 Context::~Context() { release_scratch(); }
@@ -39,21 +36,25 @@ Context& Context::current(Device device) {
 void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {
     release_scratch();
-    scratch_.reset(std::aligned_alloc(64, round_up(bytes, 64)));
-    if (!scratch_) throw OutOfMemory(fmt::format("scratch: {} bytes requested", bytes));
+    scratch_ = runtime_.allocate(device_, bytes);
+    if (!scratch_) {
+      throw OutOfMemory(
+          fmt::format("scratch on {}: {} bytes requested", to_string(device_), bytes));
+    }
     scratch_bytes_ = bytes;
-    total_scratch += bytes;
+    total_scratch(device_) += bytes;
   }
-  return scratch_.get();
+  return scratch_;
 }
 
 void Context::release_scratch() {
-  scratch_.reset();
-  total_scratch -= scratch_bytes_;
+  if (scratch_) runtime_.release(device_, scratch_);
+  scratch_ = nullptr;
+  total_scratch(device_) -= scratch_bytes_;
   scratch_bytes_ = 0;
 }
 
-std::size_t Context::total_scratch_bytes() { return total_scratch; }
+std::size_t Context::total_scratch_bytes(Device device) { return total_scratch(device); }
 
 void set_num_threads(int threads) {
   omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());

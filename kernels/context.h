@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "kernels/runtime.h"
 #include "kernels/types.h"
 
 namespace hac {
@@ -11,6 +12,10 @@ namespace hac {
 namespace cpu {
 class Library;  // oneDNN engine, stream, primitive cache; kernels/cpu/library.h
 }
+namespace cuda {
+struct Library;  // CUDA stream, cuDNN and cuBLAS handles, plan caches; kernels/cuda/library.h
+std::shared_ptr<Library> make_library(Device device);
+}  // namespace cuda
 
 class Context {
  public:
@@ -24,22 +29,23 @@ class Context {
   static Context& current(Device device = {});
 
   Device device() const { return device_; }
-  cpu::Library& library() { return *library_; }
+  const Runtime& runtime() const { return runtime_; }
+  cpu::Library& library() { return *library_; }  // of a cpu context
+  cuda::Library& cuda() { return *cuda_; }       // of a cuda context
 
   // Scratch memory shared by all kernels of this context; valid until the next call.
   void* scratch(std::size_t bytes);
   std::size_t scratch_bytes() const { return scratch_bytes_; }
   void release_scratch();
-  // Of all contexts of this process.
-  static std::size_t total_scratch_bytes();
+  // Of all contexts of this process for this device.
+  static std::size_t total_scratch_bytes(Device device);
 
  private:
-  struct Free {
-    void operator()(void* p) const;
-  };
   Device device_;
+  const Runtime& runtime_;
   std::unique_ptr<cpu::Library> library_;
-  std::unique_ptr<void, Free> scratch_;
+  std::shared_ptr<cuda::Library> cuda_;
+  void* scratch_ = nullptr;
   std::size_t scratch_bytes_ = 0;
 };
 

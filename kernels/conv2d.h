@@ -60,7 +60,7 @@ struct Conv2dKernels {
   std::string (*implementation)(Context&, const Conv2dSpec&);
 };
 
-extern const Conv2dKernels conv2d_cpu;
-inline constexpr Backends<Conv2dKernels> conv2d_kernels{conv2d_cpu};
+extern const Conv2dKernels conv2d_cpu, conv2d_cuda, conv2d_simt;
+inline constexpr Backends<Conv2dKernels> conv2d_kernels{conv2d_cpu, conv2d_cuda, conv2d_simt};
 
 }  // namespace hac

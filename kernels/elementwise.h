@@ -27,8 +27,9 @@ struct ElementwiseKernels {
   void (*add_relu)(Context&, const ElementwiseSpec&, const void* a, const void* b, void* y);
 };
 
-extern const ElementwiseKernels elementwise_cpu;
-inline constexpr Backends<ElementwiseKernels> elementwise_kernels{elementwise_cpu};
+extern const ElementwiseKernels elementwise_cpu, elementwise_cuda, elementwise_simt;
+inline constexpr Backends<ElementwiseKernels> elementwise_kernels{elementwise_cpu, elementwise_cuda,
+                                                                  elementwise_simt};
 
 // Inverted dropout: y = x * keep / (1 - p), keep ~ Bernoulli(1 - p) drawn by Philox at the
 // *logical* NCHW index, so the mask does not depend on the layout. Backward is the same call on dy.
@@ -46,8 +47,8 @@ struct DropoutKernels {
   void (*apply)(Context&, const DropoutSpec&, const void* x, void* y);
 };
 
-extern const DropoutKernels dropout_cpu;
-inline constexpr Backends<DropoutKernels> dropout_kernels{dropout_cpu};
+extern const DropoutKernels dropout_cpu, dropout_cuda, dropout_simt;
+inline constexpr Backends<DropoutKernels> dropout_kernels{dropout_cpu, dropout_cuda, dropout_simt};
 
 // Copies between plain and the device's own layout; channels that a block adds become zero.
 struct ReorderSpec {
@@ -62,7 +63,7 @@ struct ReorderKernels {
   void (*apply)(Context&, const ReorderSpec&, const void* x, void* y);
 };
 
-extern const ReorderKernels reorder_cpu;
-inline constexpr Backends<ReorderKernels> reorder_kernels{reorder_cpu};
+extern const ReorderKernels reorder_cpu, reorder_cuda, reorder_simt;
+inline constexpr Backends<ReorderKernels> reorder_kernels{reorder_cpu, reorder_cuda, reorder_simt};
 
 }  // namespace hac

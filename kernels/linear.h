@@ -33,7 +33,7 @@ struct LinearKernels {
                            void* db);
 };
 
-extern const LinearKernels linear_cpu;
-inline constexpr Backends<LinearKernels> linear_kernels{linear_cpu};
+extern const LinearKernels linear_cpu, linear_cuda, linear_simt;
+inline constexpr Backends<LinearKernels> linear_kernels{linear_cpu, linear_cuda, linear_simt};
 
 }  // namespace hac

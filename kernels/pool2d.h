@@ -43,7 +43,7 @@ struct Pool2dKernels {
   void (*backward)(Context&, const Pool2dSpec&, const void* dy, const void* index, void* dx);
 };
 
-extern const Pool2dKernels pool2d_cpu;
-inline constexpr Backends<Pool2dKernels> pool2d_kernels{pool2d_cpu};
+extern const Pool2dKernels pool2d_cpu, pool2d_cuda, pool2d_simt;
+inline constexpr Backends<Pool2dKernels> pool2d_kernels{pool2d_cpu, pool2d_cuda, pool2d_simt};
 
 }  // namespace hac

@@ -12,7 +12,7 @@ struct Philox {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
 
-  std::array<std::uint32_t, 4> block(std::uint64_t index) const {
+  constexpr std::array<std::uint32_t, 4> block(std::uint64_t index) const {
     std::uint32_t c[4] = {
         static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
         static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)};
@@ -33,11 +33,13 @@ struct Philox {
     return {c[0], c[1], c[2], c[3]};
   }
 
-  std::uint32_t bits(std::uint64_t i) const { return block(i >> 2)[i & 3]; }
+  constexpr std::uint32_t bits(std::uint64_t i) const { return block(i >> 2)[i & 3]; }
   // Uniform in [0, 1) with 24 bits.
-  float uniform(std::uint64_t i) const { return static_cast<float>(bits(i) >> 8) * 0x1p-24f; }
+  constexpr float uniform(std::uint64_t i) const {
+    return static_cast<float>(bits(i) >> 8) * 0x1p-24f;
+  }
   // Uniform integer in [0, n), n < 2^32, by multiply-shift.
-  std::uint32_t below(std::uint64_t i, std::uint32_t n) const {
+  constexpr std::uint32_t below(std::uint64_t i, std::uint32_t n) const {
     return static_cast<std::uint32_t>((std::uint64_t{bits(i)} * n) >> 32);
   }
   // Standard normal by Box-Muller on one block.

@@ -4,19 +4,23 @@
 namespace hac {
 namespace {
 
-void step(Context& ctx, const SgdSpec& s, const void* grad, void* weight, void* velocity) {
-  cpu::require_f32(ctx, s);
-  const float* dw = static_cast<const float*>(grad);
-  float* w = static_cast<float*>(weight);
-  float* v = static_cast<float*>(velocity);
-  const float lr = s.lr, momentum = s.momentum, decay = s.weight_decay;
+void update(const SgdSpec& s, float lr, const SgdSegment& segment) {
+  const float* dw = static_cast<const float*>(segment.grad);
+  float* w = static_cast<float*>(segment.weight);
+  float* v = static_cast<float*>(segment.velocity);
+  const std::int64_t n = segment.elements;
+  const float momentum = s.momentum, decay = s.weight_decay;
   const bool nesterov = s.nesterov;
-#pragma omp parallel for simd schedule(static) if (parallel : s.elements > cpu::serial_elements)
-  for (std::int64_t i = 0; i < s.elements; ++i) {
+#pragma omp parallel for simd schedule(static) if (parallel : n > cpu::serial_elements)
+  for (std::int64_t i = 0; i < n; ++i) {
     const float g = dw[i] + decay * w[i];
     v[i] = momentum * v[i] + g;
     w[i] -= lr * (nesterov ? g + momentum * v[i] : v[i]);
   }
+}
+
+void step(Context&, const SgdSpec& s, const void* lr, std::span<const SgdSegment> segments) {
+  for (const SgdSegment& segment : segments) update(s, *static_cast<const float*>(lr), segment);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 //   loss = -1/n sum_i sum_j q[i,j] log softmax(x[i])[j]
 //   dx[i,j] = (softmax(x[i])[j] * sum_j q[i,j] - q[i,j]) * dloss / n
 //
-// Shapes: logits (n, classes) f32 plain; labels (n) i32 or soft (n, classes) f32; loss () f32.
+// Shapes: logits (n, classes) plain; labels (n) i32 or soft (n, classes) f32; loss () f32.
 
 #include <string>
 
@@ -27,15 +27,16 @@ struct SoftmaxXentSpec {
 };
 
 struct SoftmaxXentKernels {
-  // probs (n, classes) receives the softmax, kept for backward.
-  // Throws ShapeError when a label is outside [0, classes).
+  // probs (n, classes) f32 receives the softmax, kept for backward. A label outside [0, classes) is
+  // a ShapeError on the CPU and a NaN in the loss elsewhere.
   void (*forward)(Context&, const SoftmaxXentSpec&, const void* logits, const void* target,
                   void* probs, void* loss);
   void (*backward)(Context&, const SoftmaxXentSpec&, const void* probs, const void* target,
                    const void* dloss, void* dlogits);
 };
 
-extern const SoftmaxXentKernels softmax_xent_cpu;
-inline constexpr Backends<SoftmaxXentKernels> softmax_xent_kernels{softmax_xent_cpu};
+extern const SoftmaxXentKernels softmax_xent_cpu, softmax_xent_cuda, softmax_xent_simt;
+inline constexpr Backends<SoftmaxXentKernels> softmax_xent_kernels{
+    softmax_xent_cpu, softmax_xent_cuda, softmax_xent_simt};
 
 }  // namespace hac

@@ -22,13 +22,15 @@ double kernel_score(const float* w, const float* dw, std::int64_t count) {
   return total;
 }
 
-void accumulate(Context& ctx, const TaylorSpec& s, const void* w, const void* dw, double* score) {
-  cpu::require_f32(ctx, s);
-  const float* weight = static_cast<const float*>(w);
-  const float* grad = static_cast<const float*>(dw);
+void accumulate(Context&, const TaylorSpec&, std::span<const TaylorSegment> segments) {
+  for (const TaylorSegment& s : segments) {
+    const float* w = static_cast<const float*>(s.w);
+    const float* dw = static_cast<const float*>(s.dw);
+    double* score = static_cast<double*>(s.score);
 #pragma omp parallel for schedule(static) if (s.kernels * s.weights > cpu::serial_elements)
-  for (std::int64_t k = 0; k < s.kernels; ++k)
-    score[k] += kernel_score(weight + k * s.weights, grad + k * s.weights, s.weights);
+    for (std::int64_t k = 0; k < s.kernels; ++k)
+      score[k] += kernel_score(w + k * s.weights, dw + k * s.weights, s.weights);
+  }
 }
 
 }  // namespace

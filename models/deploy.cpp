@@ -24,12 +24,12 @@ bool adds(const OpSpec& spec) {
 
 // Operations that only rename a value here: dropout is off, and a flatten of 1x1 maps moves
 // nothing.
-bool is_alias(const OpSpec& spec) {
+bool is_alias(const OpSpec& spec, Device device) {
   if (std::holds_alternative<DropoutSpec>(spec)) return true;
   const auto* flatten = std::get_if<FlattenSpec>(&spec);
   if (!flatten) return false;
   const Shape& s = flatten->shape;
-  const bool unpadded = padded_channels(layout_of({}, s), s[1]) == s[1];
+  const bool unpadded = padded_channels(layout_of(device, s), s[1]) == s[1];
   return s[2] == 1 && s[3] == 1 && (s[0] == 1 || unpadded);
 }
 
@@ -72,7 +72,7 @@ class Planner {
     for (int i = 0; i < static_cast<int>(graph_.ops.size()); ++i) {
       const Op& op = graph_.ops[i];
       alias[i] = i;
-      if (is_alias(op.spec)) {
+      if (is_alias(op.spec, device_)) {
         alias[i] = op.inputs[0] < 0 ? -1 : alias[op.inputs[0]];
       } else if (!taken_[i]) {
         steps.push_back(step_for(i));
@@ -94,22 +94,21 @@ class Planner {
     if (std::holds_alternative<Conv2dSpec>(op.spec)) {
       plan_conv(step, op.name);
     } else if (std::holds_alternative<BatchNormSpec>(op.spec)) {
-      step.gamma = parameter(op.name + ".weight").clone();
-      step.beta = parameter(op.name + ".bias").clone();
-      step.mean = parameter(op.name + ".running_mean").clone();
-      step.var = parameter(op.name + ".running_var").clone();
+      step.gamma = copy_of(op.name + ".weight").to(device_);
+      step.beta = copy_of(op.name + ".bias").to(device_);
+      step.mean = copy_of(op.name + ".running_mean").to(device_);
+      step.var = copy_of(op.name + ".running_var").to(device_);
     } else if (const auto* linear = std::get_if<LinearSpec>(&op.spec)) {
-      step.packed = parameter(op.name + ".weight").clone();
-      if (linear->bias) step.bias = parameter(op.name + ".bias").clone();
+      step.packed = copy_of(op.name + ".weight").to(device_);
+      if (linear->bias) step.bias = copy_of(op.name + ".bias").to(device_);
     }
     return step;
   }
 
   void plan_conv(Deployment::Step& step, const std::string& name) {
     Conv2dSpec& conv = std::get<Conv2dSpec>(step.spec);
-    const Tensor weight = parameter(name + ".weight").clone();
-    step.bias = Tensor::zeros({conv.k});
-    if (conv.bias) step.bias.copy_from(parameter(name + ".bias"));
+    const Tensor weight = copy_of(name + ".weight");
+    step.bias = conv.bias ? copy_of(name + ".bias") : Tensor::zeros({conv.k});
     bool add = false, relu = false;
     // Nothing can be folded behind an add or a ReLU.
     for (int at = next(step.output); at >= 0 && !add && !relu; at = next(step.output)) {
@@ -134,11 +133,12 @@ class Planner {
     }
     conv.epilogue = epilogue_of(add, relu);
     conv.pass = Pass::inference;
-    const Conv2dKernels& kernels = conv2d_kernels.on(device_, conv.str());
-    Context& ctx = Context::current(device_);
-    const auto bytes = static_cast<std::int64_t>(kernels.packed_bytes(ctx, conv));
+    const auto bytes =
+        static_cast<std::int64_t>(conv2d_kernels.run(&Conv2dKernels::packed_bytes, device_, conv));
     step.packed = Tensor::empty({bytes}, Dtype::u8, device_);
-    kernels.pack(ctx, conv, weight.data(), step.packed.data());
+    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, weight.to(device_).data(),
+                       step.packed.data());
+    step.bias = step.bias.to(device_);
   }
 
   // The one operation that reads value i and is still free; -1 if there is none.
@@ -154,10 +154,10 @@ class Planner {
 
   void fold(const BatchNormSpec& spec, const std::string& name, const Tensor& weight,
             const Tensor& bias) const {
-    const float* gamma = parameter(name + ".weight").as<float>();
-    const float* beta = parameter(name + ".bias").as<float>();
-    const float* mean = parameter(name + ".running_mean").as<float>();
-    const float* var = parameter(name + ".running_var").as<float>();
+    const Tensor gammas = copy_of(name + ".weight"), betas = copy_of(name + ".bias");
+    const Tensor means = copy_of(name + ".running_mean"), vars = copy_of(name + ".running_var");
+    const float *gamma = gammas.as<float>(), *beta = betas.as<float>();
+    const float *mean = means.as<float>(), *var = vars.as<float>();
     float *w = weight.as<float>(), *b = bias.as<float>();
     const std::int64_t run = weight.numel() / spec.c;
     for (std::int64_t k = 0; k < spec.c; ++k) {
@@ -169,7 +169,12 @@ class Planner {
     }
   }
 
-  const Tensor& parameter(const std::string& name) const { return state_.at(name); }
+  // On the host, and nobody else's.
+  Tensor copy_of(const std::string& name) const {
+    const Tensor host = Tensor::empty(state_.at(name).shape());
+    host.copy_from(state_.at(name));
+    return host;
+  }
 
   const Graph& graph_;
   const std::map<std::string, Tensor> state_;
@@ -181,7 +186,7 @@ class Planner {
 }  // namespace
 
 Deployment::Deployment(const Model& model, std::int64_t batch)
-    : graph_(lower(model.arch(), batch)) {
+    : graph_(lower(model.arch(), batch)), device_(model.device()) {
   steps_ = Planner(graph_, model, device_).plan();
   plan_buffers();
 }
@@ -230,7 +235,6 @@ const Tensor& Deployment::value(int index, const Tensor& images) const {
 }
 
 void Deployment::execute(const Step& step, const Tensor& images) {
-  Context& ctx = Context::current(device_);
   const Tensor& x = value(step.inputs[0], images);
   const Tensor& y = values_[step.output];
   const void* other = step.inputs.size() > 1 ? value(step.inputs[1], images).data() : nullptr;
@@ -238,21 +242,25 @@ void Deployment::execute(const Step& step, const Tensor& images) {
   const ElementwiseSpec elements{.elements = y.storage_numel()};
   const auto run = [&]<class Spec>(const Spec& s) {
     if constexpr (std::is_same_v<Spec, Conv2dSpec>) {
-      conv2d_cpu.inference(ctx, s, x.data(), step.packed.data(), bias, other, y.data());
+      conv2d_kernels.run(&Conv2dKernels::inference, device_, s, x.data(), step.packed.data(), bias,
+                         other, y.data());
     } else if constexpr (std::is_same_v<Spec, BatchNormSpec>) {
-      batchnorm_cpu.forward_eval(ctx, s, x.data(), other, step.gamma.data(), step.beta.data(),
-                                 step.mean.data(), step.var.data(), y.data());
+      batchnorm_kernels.run(&BatchNormKernels::forward_eval, device_, s, x.data(), other,
+                            step.gamma.data(), step.beta.data(), step.mean.data(), step.var.data(),
+                            y.data());
     } else if constexpr (std::is_same_v<Spec, ReluSpec>) {
-      elementwise_cpu.relu(ctx, elements, x.data(), y.data());
+      elementwise_kernels.run(&ElementwiseKernels::relu, device_, elements, x.data(), y.data());
     } else if constexpr (std::is_same_v<Spec, AddSpec>) {
-      elementwise_cpu.add(ctx, elements, x.data(), other, y.data());
+      elementwise_kernels.run(&ElementwiseKernels::add, device_, elements, x.data(), other,
+                              y.data());
     } else if constexpr (std::is_same_v<Spec, Pool2dSpec>) {
-      pool2d_cpu.forward(ctx, s, x.data(), y.data(), nullptr);
+      pool2d_kernels.run(&Pool2dKernels::forward, device_, s, x.data(), y.data(), nullptr);
     } else if constexpr (std::is_same_v<Spec, LinearSpec>) {
-      linear_cpu.forward(ctx, s, x.data(), step.packed.data(), bias, y.data());
+      linear_kernels.run(&LinearKernels::forward, device_, s, x.data(), step.packed.data(), bias,
+                         y.data());
     } else if constexpr (std::is_same_v<Spec, FlattenSpec>) {
-      reorder_cpu.apply(ctx, {.shape = s.shape, .from = x.layout(), .to = Layout::plain}, x.data(),
-                        y.data());
+      const ReorderSpec reorder{.shape = s.shape, .from = x.layout(), .to = Layout::plain};
+      reorder_kernels.run(&ReorderKernels::apply, device_, reorder, x.data(), y.data());
     }
   };
   std::visit(run, step.spec);
@@ -270,7 +278,7 @@ Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
     throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
                                  steps_.size(), step_ms.size()));
   }
-  const Tensor own = images.to(layout_of(device_, images.shape()));
+  const Tensor own = images.to(device_).to(layout_of(device_, images.shape()));
   auto before = Clock::now();
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     execute(steps_[s], own);

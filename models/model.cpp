@@ -94,7 +94,7 @@ Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules,
 }  // namespace
 
 Model::Model(Architecture arch, std::uint64_t seed, Device device)
-    : arch_(std::move(arch)), graph_(lower(arch_)) {
+    : arch_(std::move(arch)), graph_(lower(arch_)), device_(device) {
   for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
     const Op& op = graph_.ops[i];
     modules_.push_back(std::visit(Builder{op.name, seed, i, device}, op.spec));
@@ -111,7 +111,7 @@ Var Model::forward(const Tensor& images) {
   }
   std::optional<NoGrad> no_grad;
   if (!training_) no_grad.emplace();
-  return run(graph_, modules_, Var(images), [](std::size_t, const Var&) {});
+  return run(graph_, modules_, Var(images.to(device_)), [](std::size_t, const Var&) {});
 }
 
 void Model::train(bool on) {
@@ -186,7 +186,7 @@ std::vector<Var> Model::width_weights() const {
 std::string Model::first_not_finite(const Tensor& images) {
   const NoGrad no_grad;
   std::string found;
-  run(graph_, modules_, Var(images), [&](std::size_t i, const Var& out) {
+  run(graph_, modules_, Var(images.to(device_)), [&](std::size_t i, const Var& out) {
     for (const Parameter& p : modules_[i]->parameters) {
       if (found.empty() && !all_finite(p.var.value())) found = p.name;
     }

@@ -18,7 +18,8 @@ class Model {
   // alone.
   explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {});
 
-  // images (N, C, R, R) -> logits (N, classes). Records a tape unless NoGrad or eval.
+  // images (N, C, R, R), of any device -> logits (N, classes). Records a tape unless NoGrad or
+  // eval.
   Var forward(const Tensor& images);
   void train(bool on = true);
   void eval() { train(false); }
@@ -27,6 +28,7 @@ class Model {
 
   const Architecture& arch() const { return arch_; }
   const Graph& graph() const { return graph_; }
+  Device device() const { return device_; }
   std::vector<Parameter> parameters() const;
   std::vector<Buffer> buffers() const;
   void zero_grad();
@@ -43,6 +45,7 @@ class Model {
  private:
   Architecture arch_;
   Graph graph_;
+  Device device_;
   std::vector<std::unique_ptr<Module>> modules_;  // one an op
   bool training_ = true;
 };

@@ -3,12 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/error.h"
 #include "kernels/taylor.h"
 
 namespace hac {
+namespace {
+
+// Sums are doubles kept as bytes: the file format of checkpoints has no doubles.
+constexpr auto size_of_double = static_cast<std::int64_t>(sizeof(double));
+
+}  // namespace
 
 KernelReduction parse_kernel_reduction(const std::string& name) {
   if (name == "mean") return KernelReduction::mean;
@@ -39,14 +44,23 @@ void ImportanceObserver::observe(const Model& model, std::int64_t step, std::int
   if (step < total_steps - minibatches_) return;
   const std::vector<Var> weights = model.width_weights();
   sums_.resize(weights.size());
+  std::vector<TaylorSegment> segments;
   for (std::size_t l = 0; l < weights.size(); ++l) {
     const Tensor &w = weights[l].value(), &dw = weights[l].grad();
     const std::int64_t kernels = w.shape()[0];
-    const TaylorSpec spec{.kernels = kernels, .weights = w.numel() / kernels};
-    sums_[l].resize(kernels, 0.0);
-    taylor_kernels.on(w.device(), spec.str())
-        .accumulate(Context::current(w.device()), spec, w.data(), dw.data(), sums_[l].data());
+    if (!sums_[l].defined()) {
+      sums_[l] = Tensor::zeros({kernels * size_of_double}, Dtype::u8, w.device());
+    }
+    sums_[l] = sums_[l].to(w.device());  // a resumed observer read them on the host
+    segments.push_back({.w = w.data(),
+                        .dw = dw.data(),
+                        .score = sums_[l].data(),
+                        .kernels = kernels,
+                        .weights = w.numel() / kernels});
   }
+  const TaylorSpec spec{.layers = static_cast<std::int64_t>(weights.size())};
+  taylor_kernels.run(&TaylorKernels::accumulate, model.device(), spec,
+                     std::span<const TaylorSegment>(segments));
   ++observed_;
 }
 
@@ -54,11 +68,7 @@ std::map<std::string, Tensor> ImportanceObserver::state() const {
   const std::int32_t count = static_cast<std::int32_t>(observed_);
   std::map<std::string, Tensor> state{{"minibatches", Tensor::from(std::span(&count, 1), {1})}};
   for (std::size_t l = 0; l < sums_.size(); ++l) {
-    // Doubles as bytes: the file format of checkpoints keeps f32 only.
-    const auto bytes = static_cast<std::int64_t>(sums_[l].size() * sizeof(double));
-    const Tensor t = Tensor::empty({bytes}, Dtype::u8);
-    std::memcpy(t.data(), sums_[l].data(), bytes);
-    state[fmt::format("importance.{}", l)] = t;
+    state[fmt::format("importance.{}", l)] = sums_[l];
   }
   return state;
 }
@@ -74,11 +84,10 @@ void ImportanceObserver::load_state(const std::map<std::string, Tensor>& state) 
     const std::string name = fmt::format("importance.{}", l);
     const auto it = state.find(name);
     if (it == state.end() || it->second.dtype() != Dtype::u8 ||
-        it->second.bytes() % sizeof(double) != 0) {
+        it->second.bytes() % size_of_double != 0) {
       throw IoError(fmt::format("observer '{}' is missing or malformed", name));
     }
-    sums_[l].resize(it->second.bytes() / sizeof(double));
-    std::memcpy(sums_[l].data(), it->second.data(), it->second.bytes());
+    sums_[l] = it->second.clone();
   }
 }
 
@@ -87,9 +96,10 @@ std::vector<LayerImportance> ImportanceObserver::result(const Model& model) cons
   const std::vector<std::string> names = width_names(model.arch());
   std::vector<LayerImportance> layers;
   for (std::size_t l = 0; l < sums_.size(); ++l) {
-    LayerImportance layer{.layer = names[l], .width = static_cast<std::int64_t>(sums_[l].size())};
-    for (const double sum : sums_[l]) {
-      layer.kernels.push_back(sum / static_cast<double>(observed_));
+    const Tensor sums = sums_[l].to(Device{});
+    LayerImportance layer{.layer = names[l], .width = sums.numel() / size_of_double};
+    for (std::int64_t k = 0; k < layer.width; ++k) {
+      layer.kernels.push_back(sums.as<double>()[k] / static_cast<double>(observed_));
     }
     layers.push_back(std::move(layer));
   }

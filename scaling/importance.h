@@ -45,7 +45,7 @@ class ImportanceObserver : public StepObserver {
  private:
   std::int64_t minibatches_;
   std::int64_t observed_ = 0;
-  std::vector<std::vector<double>> sums_;  // by layer, by kernel
+  std::vector<Tensor> sums_;  // by layer: one double a kernel, as bytes on the model's device
 };
 
 }  // namespace hac

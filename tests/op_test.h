@@ -14,6 +14,7 @@
 #include "engine/ops.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
+#include "tests/places.h"
 #include "tests/reference.h"
 
 namespace hac {
@@ -87,23 +88,26 @@ struct OpRun {
   std::vector<Tensor> grads;  // of each input, undefined where none is wanted
 };
 
-inline Tensor in_own_layout(const Tensor& t) { return t.to(layout_of({}, t.shape())); }
+inline Tensor in_own_layout(const Tensor& t) { return t.to(layout_of(t.device(), t.shape())); }
 
 // own: activations come in the device's own layout, as between layers; else plain.
-inline Tensor given(const OpInput& in, bool own) {
-  return own && in.activation ? in_own_layout(in.value) : in.value;
+inline Tensor given(const OpInput& in, bool own, Device device = {}) {
+  const Tensor value = in.value.to(device);
+  return own && in.activation ? in_own_layout(value) : value;
 }
 
 inline Tensor gradient_for(const OpCase& c, const Tensor& y) {
-  return random_tensor(y.shape(), c.seed, 1000).to(y.layout());
+  return random_tensor(y.shape(), c.seed, 1000).to(y.device()).to(y.layout());
 }
 
-inline OpRun run(const OpCase& c, bool own) {
+inline OpRun run(const OpCase& c, bool own, Device device = {}) {
   std::vector<Var> inputs;
-  for (const OpInput& in : c.inputs) inputs.emplace_back(given(in, own), in.wants_grad, in.name);
+  for (const OpInput& in : c.inputs) {
+    inputs.emplace_back(given(in, own, device), in.wants_grad, in.name);
+  }
   const Var y = c.op(inputs);
   const Tensor dy = gradient_for(c, y.value());
-  backward(make_var("probe", Tensor::zeros({}), {y},
+  backward(make_var("probe", Tensor::zeros({}, Dtype::f32, device), {y},
                     [dy](const Tensor&) { return std::vector<Tensor>{dy}; }));
   OpRun result{y.value(), {}};
   for (const Var& v : inputs) result.grads.push_back(v.grad());
@@ -116,12 +120,12 @@ inline std::vector<Doubles> reference_inputs(const OpCase& c) {
   return inputs;
 }
 
-inline void check_against_reference(const OpCase& c) {
-  const std::vector<Doubles> inputs = reference_inputs(c);
-  const Doubles expected = c.forward(inputs);
+inline void check_against_reference(const OpCase& c, const Place& place,
+                                    const std::vector<Doubles>& inputs, const Doubles& expected) {
+  const At at(place);
   for (const bool own : {true, false}) {
-    const OpRun got = run(c, own);
-    const std::string where = describe(c) + (own ? "" : " plain");
+    const OpRun got = run(c, own, place.device);
+    const std::string where = describe(c) + " on " + place.name + (own ? "" : " plain");
     expect_close(got.y, expected, tolerance(c.terms, c.floor), where + " forward");
     const std::vector<Doubles> grads = c.backward(inputs, doubles(gradient_for(c, got.y)));
     for (std::size_t i = 0; i < c.inputs.size(); ++i) {
@@ -131,11 +135,17 @@ inline void check_against_reference(const OpCase& c) {
         continue;
       }
       ASSERT_TRUE(got.grads[i].defined()) << where << " " << in.name;
-      EXPECT_EQ(got.grads[i].layout(), given(in, own).layout()) << where << in.name;
+      EXPECT_EQ(got.grads[i].layout(), given(in, own, place.device).layout()) << where << in.name;
       expect_close(got.grads[i], grads[i], tolerance(in.terms, c.floor),
                    where + " gradient of " + in.name);
     }
   }
+}
+
+inline void check_against_reference(const OpCase& c) {
+  const std::vector<Doubles> inputs = reference_inputs(c);
+  const Doubles expected = c.forward(inputs);
+  for (const Place& place : places()) check_against_reference(c, place, inputs, expected);
 }
 
 inline double dot(const Doubles& a, const Doubles& b) {

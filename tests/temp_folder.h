@@ -14,7 +14,7 @@ class TempFolder {
  public:
   TempFolder() {
     static std::atomic<int> counter{0};
-    path_ = std::filesystem::path(testing::TempDir()) /
+    path_ = std::filesystem::path(::testing::TempDir()) /
             ("hac-" + std::to_string(::getpid()) + "-" + std::to_string(counter++));
     std::filesystem::create_directories(path_);
   }

@@ -15,9 +15,9 @@ struct Running {
   Tensor mean, var;
 };
 
-Running running(std::int64_t c) {
-  return {shifted(random_tensor({c}, 5, 0), 0.5f, 0.1f),
-          shifted(random_tensor({c}, 5, 1), 2, 0.2f)};
+Running running(std::int64_t c, Device device = {}) {
+  return {shifted(random_tensor({c}, 5, 0), 0.5f, 0.1f).to(device),
+          shifted(random_tensor({c}, 5, 1), 2, 0.2f).to(device)};
 }
 
 OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2) {
@@ -28,7 +28,7 @@ OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2)
               {.name = "beta", .value = random_tensor({s.c}, c.seed, 2), .terms = m}};
   if (s.add) c.inputs.push_back({.name = "residual", .value = random_tensor(s.shape(), c.seed, 3)});
   c.op = [s](const std::vector<Var>& in) {
-    const Running r = running(s.c);
+    const Running r = running(s.c, in[0].device());
     return ops::batch_norm(in[0], in[1], in[2], r.mean, r.var, s.add ? in[3] : Var(),
                            {.relu = s.relu, .eps = s.eps});
   };

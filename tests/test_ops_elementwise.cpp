@@ -139,6 +139,26 @@ TEST(Elementwise, OtherElementTypesAreNotAvailable) {
   EXPECT_THROW(elementwise_cpu.relu(Context::current(), spec, t.data(), t.data()), DeviceError);
 }
 
+// From 0.5 on, the same minibatch twice.
+std::vector<double> scores(Device device, const Tensor& weights, const Tensor& gradients) {
+  const std::int64_t kernels = weights.shape()[0];
+  const Tensor w = weights.to(device), dw = gradients.to(device);
+  const Tensor sums = Tensor::empty({kernels * 8}, Dtype::u8);
+  std::fill_n(sums.as<double>(), kernels, 0.5);
+  const Tensor there = sums.to(device);
+  const TaylorSegment segment{.w = w.data(),
+                              .dw = dw.data(),
+                              .score = there.data(),
+                              .kernels = kernels,
+                              .weights = weights.shape()[1]};
+  for (int batch = 0; batch < 2; ++batch) {
+    taylor_kernels.run(&TaylorKernels::accumulate, device, TaylorSpec{},
+                       std::span<const TaylorSegment>(&segment, 1));
+  }
+  sums.copy_from(there);
+  return {sums.as<double>(), sums.as<double>() + kernels};
+}
+
 // score[k] += sum (dw * w)^2 in double (Eq. 5), in the same order at any thread count.
 TEST(Taylor, AccumulatesTheScoreOfEveryKernel) {
   for (const auto& [kernels, weights] : {std::pair<std::int64_t, std::int64_t>{1, 1},
@@ -146,23 +166,22 @@ TEST(Taylor, AccumulatesTheScoreOfEveryKernel) {
                                          {17, 27},
                                          {33, 16 * 9},
                                          {64, 33 * 9}}) {
-    const TaylorSpec spec{.kernels = kernels, .weights = weights};
     const Tensor w = random_tensor({kernels, weights}, 4, 0);
     const Tensor dw = random_tensor({kernels, weights}, 4, 1);
-    std::vector<double> expected(kernels, 0.5), got = expected;
+    std::vector<double> expected(kernels, 0.5);
     for (std::int64_t i = 0; i < kernels * weights; ++i)
       expected[i / weights] += 2 * std::pow(double{w.floats()[i]} * dw.floats()[i], 2);
-    for (int batch = 0; batch < 2; ++batch)
-      taylor_cpu.accumulate(Context::current(), spec, w.data(), dw.data(), got.data());
-    for (std::int64_t k = 0; k < kernels; ++k)
-      EXPECT_NEAR(got[k], expected[k], 1e-13 * expected[k]) << spec.str() << " kernel " << k;
-
-    std::vector<double> serial(kernels, 0.5);
+    for (const Place& place : places()) {
+      const At at(place);
+      const std::vector<double> got = scores(place.device, w, dw);
+      for (std::int64_t k = 0; k < kernels; ++k)
+        EXPECT_NEAR(got[k], expected[k], 1e-13 * expected[k])
+            << place.name << " " << w.shape().str() << " kernel " << k;
+    }
+    const std::vector<double> all_threads = scores({}, w, dw);
     set_num_threads(1);
-    for (int batch = 0; batch < 2; ++batch)
-      taylor_cpu.accumulate(Context::current(), spec, w.data(), dw.data(), serial.data());
+    EXPECT_EQ(all_threads, scores({}, w, dw)) << w.shape().str();
     set_num_threads(0);
-    EXPECT_EQ(got, serial) << spec.str();
   }
 }
 

@@ -6,6 +6,7 @@
 #include "kernels/error.h"
 #include "kernels/random.h"
 #include "kernels/sgd.h"
+#include "tests/places.h"
 
 namespace hac {
 namespace {
@@ -21,6 +22,23 @@ std::vector<float> random_values(std::int64_t n, std::uint64_t seed) {
   std::vector<float> values(n);
   for (std::int64_t i = 0; i < n; ++i) values[i] = Philox{seed, 0}.normal(i);
   return values;
+}
+
+struct Stepped {
+  std::vector<float> weight, velocity;
+};
+
+Stepped stepped(Device device, const SgdSpec& spec, float lr, const std::vector<float>& weight,
+                const std::vector<float>& velocity, const std::vector<float>& gradient) {
+  const auto there = [&](const std::vector<float>& v) {
+    return Tensor::from(v, {static_cast<std::int64_t>(v.size())}).to(device);
+  };
+  const Tensor w = there(weight), v = there(velocity), g = there(gradient), rate = there({lr});
+  const SgdSegment segment{
+      .grad = g.data(), .weight = w.data(), .velocity = v.data(), .elements = w.numel()};
+  sgd_kernels.run(&SgdKernels::step, device, spec, rate.data(),
+                  std::span<const SgdSegment>(&segment, 1));
+  return {w.to_vector(), v.to_vector()};
 }
 
 struct Figures {
@@ -58,34 +76,37 @@ TEST(Sgd, MatchesPyTorch) {
 // Against the formula in double, over a size that is no multiple of a vector and runs in parallel.
 TEST(Sgd, MatchesTheFormulaInDouble) {
   constexpr std::int64_t n = 40003;
-  for (const bool nesterov : {false, true}) {
-    const SgdSpec spec{
-        .elements = n, .lr = 0.05f, .momentum = 0.9f, .weight_decay = 5e-4f, .nesterov = nesterov};
-    std::vector<float> w = random_values(n, 1), v = random_values(n, 2);
-    const std::vector<float> g = random_values(n, 3), w0 = w, v0 = v;
-    sgd_cpu.step(Context::current(), spec, g.data(), w.data(), v.data());
-    for (std::int64_t i = 0; i < n; ++i) {
-      const double grad = double{g[i]} + double{spec.weight_decay} * w0[i];
-      const double velocity = double{spec.momentum} * v0[i] + grad;
-      const double step = nesterov ? grad + double{spec.momentum} * velocity : velocity;
-      // A few roundings at the size of the terms (cancellation may leave less).
-      const double tolerance = 4 * 6e-8 * (std::abs(g[i]) + std::abs(v0[i]) + std::abs(w0[i]));
-      ASSERT_NEAR(v[i], velocity, tolerance) << "element " << i << " " << spec.str();
-      ASSERT_NEAR(w[i], w0[i] - double{spec.lr} * step, tolerance) << "element " << i;
+  for (const Place& place : places()) {
+    for (const bool nesterov : {false, true}) {
+      const At at(place);
+      SCOPED_TRACE(place.name);
+      const SgdSpec spec{.momentum = 0.9f, .weight_decay = 5e-4f, .nesterov = nesterov};
+      constexpr float lr = 0.05f;
+      const std::vector<float> w0 = random_values(n, 1), v0 = random_values(n, 2),
+                               g = random_values(n, 3);
+      const auto [w, v] = stepped(place.device, spec, lr, w0, v0, g);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const double grad = double{g[i]} + double{spec.weight_decay} * w0[i];
+        const double velocity = double{spec.momentum} * v0[i] + grad;
+        const double step = nesterov ? grad + double{spec.momentum} * velocity : velocity;
+        // A few roundings at the size of the terms (cancellation may leave less).
+        const double tolerance = 4 * 6e-8 * (std::abs(g[i]) + std::abs(v0[i]) + std::abs(w0[i]));
+        ASSERT_NEAR(v[i], velocity, tolerance) << "element " << i << " " << spec.str();
+        ASSERT_NEAR(w[i], w0[i] - double{lr} * step, tolerance) << "element " << i;
+      }
     }
   }
 }
 
 TEST(Sgd, SameBitsAtAnyThreadCount) {
   constexpr std::int64_t n = 100001;
-  const SgdSpec spec{.elements = n, .lr = 0.1f, .momentum = 0.9f, .weight_decay = 1e-3f};
+  const SgdSpec spec{.momentum = 0.9f, .weight_decay = 1e-3f};
   std::vector<std::vector<float>> results;
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
-    std::vector<float> w = random_values(n, 1), v = random_values(n, 2);
-    const std::vector<float> g = random_values(n, 3);
-    sgd_cpu.step(Context::current(), spec, g.data(), w.data(), v.data());
-    results.push_back(w);
+    results.push_back(
+        stepped({}, spec, 0.1f, random_values(n, 1), random_values(n, 2), random_values(n, 3))
+            .weight);
   }
   set_num_threads(0);
   EXPECT_EQ(results[0], results[1]);

@@ -11,6 +11,7 @@
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
+#include "kernels/runtime.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 
@@ -51,10 +52,14 @@ Json writable_folders() {
 Json examine(const Options& o) {
   start(o.machine);
   const Machine m = this_machine();
+  std::vector<std::string> devices{"cpu", "simt"};
+  std::string cuda = "not built";
+  const int gpus = runtime_cuda.count ? runtime_cuda.count(&cuda) : 0;
+  for (int i = 0; i < gpus; ++i) devices.push_back(to_string({DeviceKind::cuda, i}));
   return {
       {"version", HAC_VERSION},
-      {"devices", {"cpu"}},
-      {"cuda", "not built"},
+      {"devices", devices},
+      {"cuda", devices.size() > 2 ? "available" : cuda},
       {"cpu", m.cpu},
       {"isa", m.isa},
       {"cores", m.cores},
@@ -78,7 +83,9 @@ void print_text(const Json& j) {
   Rows rows{
       {"hacscale",
        fmt::format("{}, {}", j["version"].get<std::string>(), j["compiler"].get<std::string>())},
-      {"devices", "cpu (this version has no CUDA part)"},
+      {"devices",
+       fmt::format("{}; CUDA {}", fmt::join(j["devices"].get<std::vector<std::string>>(), " "),
+                   j["cuda"].get<std::string>())},
       {"cpu", fmt::format("{}, {} cores, {} threads used", j["cpu"].get<std::string>(),
                           j["cores"].get<int>(), j["threads"].get<int>())},
       {"isa", j["isa"].get<std::string>()},

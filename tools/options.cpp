@@ -222,7 +222,8 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024))
       ->group("Machine");
-  app.add_option("--device", o.device, "cpu, cuda:0")->group("Machine");
+  app.add_option("--device", o.device, "cpu, cuda:0, or simt: a GPU's kernels executed on the host")
+      ->group("Machine");
   app.add_option_function<std::string>(
          "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
          "of tensors: 2GiB, 500MiB; a plain number is bytes")

@@ -1,16 +1,21 @@
-// hacscale profile: latency and utilization of a network on this machine, whole and by layer.
+// hacscale profile: latency, utilization and energy of a network on this machine, whole and by
+// layer.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "engine/random.h"
 #include "kernels/context.h"
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
 #include "scaling/measure.h"
+#include "scaling/power.h"
 #include "scaling/utilization.h"
 #include "tools/commands.h"
+#include "tools/kernel_trace.h"
 #include "tools/options.h"
 
 namespace hac {
@@ -22,11 +27,63 @@ struct Options {
   std::int64_t batch = 1;
   MeasureOptions measure;
   MachineOptions machine;
+  bool energy = false;
+  std::string trace;
   bool json = false;
 };
 
+// The energy of an inference, or why it is not known.
+struct Energy {
+  std::optional<EnergyResult> result;
+  std::string reason;
+};
+
+Energy energy_of(const Options& o, Device device, Deployment& net) {
+  const MeterSearch search = open_meter(device);
+  if (!search.meter) return {.result = {}, .reason = search.reason};
+  const EnergyOptions protocol{.inferences_per_run = o.batch};
+  if (!o.energy) {
+    return {.result = {},
+            .reason = fmt::format("not measured (hint: --energy reads {}, {:.0f} s)",
+                                  search.meter->name, planned_seconds(protocol))};
+  }
+  const Tensor images = Tensor::empty(net.graph().input);
+  fill_normal(images, 1, "images", 1);
+  return {.result = measure_energy(
+              *search.meter, [&] { net.run(images); }, protocol),
+          .reason = ""};
+}
+
+nlohmann::ordered_json json_of(const EnergyResult& e) {
+  const auto figure = [](const EnergyFigure& f) {
+    return nlohmann::ordered_json{{"mean", f.mean}, {"low", f.low}, {"high", f.high}};
+  };
+  return {{"meter", e.meter},
+          {"covers", e.covers},
+          {"update", e.update},
+          {"joules_per_inference", figure(e.raw)},
+          {"net_joules_per_inference", figure(e.net)},
+          {"watts", e.watts},
+          {"idle_watts_before", e.idle_watts_before},
+          {"idle_watts_after", e.idle_watts_after},
+          {"ms_per_inference", e.seconds_per_inference * 1e3},
+          {"inferences", e.inferences},
+          {"repetitions", e.repetitions}};
+}
+
+std::string line_of(const Energy& energy) {
+  if (!energy.result) return energy.reason;
+  const EnergyResult& e = *energy.result;
+  const auto millijoules = [](const EnergyFigure& f) {
+    return fmt::format("{:.4g} mJ ({:.4g} to {:.4g})", f.mean * 1e3, f.low * 1e3, f.high * 1e3);
+  };
+  return fmt::format("{} an inference, {} above idle; {:.1f} W, idle {:.1f} and {:.1f} [{}, {}]",
+                     millijoules(e.raw), millijoules(e.net), e.watts, e.idle_watts_before,
+                     e.idle_watts_after, e.meter, e.covers);
+}
+
 nlohmann::ordered_json json_of(const Options& o, const std::string& name, const Profile& p,
-                               double peak) {
+                               double peak, const Energy& energy) {
   const Machine machine = this_machine();
   const LatencyStats& l = p.latency;
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
@@ -37,30 +94,35 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
                       {"ms", op.ms},
                       {"gmacs_per_s", op.gmacs_per_s}});
   }
-  return {{"model", name},
-          {"batch", o.batch},
-          {"threads", num_threads()},
-          {"cpu", machine.cpu},
-          {"isa", machine.isa},
-          {"latency_ms",
-           {{"mean", l.mean},
-            {"median", l.median},
-            {"p95", l.p95},
-            {"min", l.min},
-            {"spread", l.spread},
-            {"drift", l.drift},
-            {"runs", l.runs},
-            {"warmup", o.measure.warmup}}},
-          {"macs", p.macs},
-          {"gmacs_per_s", p.gmacs_per_s},
-          {"peak_gmacs_per_s", peak},
-          {"peak_fraction", peak_fraction(p.gmacs_per_s, peak)},
-          {"weight_mib", p.weight_mib},
-          {"activation_mib", p.activation_mib},
-          {"layers", layers}};
+  nlohmann::ordered_json j{
+      {"model", name},
+      {"batch", o.batch},
+      {"threads", num_threads()},
+      {"cpu", machine.cpu},
+      {"isa", machine.isa},
+      {"latency_ms",
+       {{"mean", l.mean},
+        {"median", l.median},
+        {"p95", l.p95},
+        {"min", l.min},
+        {"spread", l.spread},
+        {"drift", l.drift},
+        {"runs", l.runs},
+        {"warmup", o.measure.warmup}}},
+      {"macs", p.macs},
+      {"gmacs_per_s", p.gmacs_per_s},
+      {"peak_gmacs_per_s", peak},
+      {"peak_fraction", peak_fraction(p.gmacs_per_s, peak)},
+      {"weight_mib", p.weight_mib},
+      {"activation_mib", p.activation_mib},
+      {"energy", energy.result ? json_of(*energy.result) : nlohmann::ordered_json()}};
+  if (!energy.result) j["energy_reason"] = energy.reason;
+  j["layers"] = layers;
+  return j;
 }
 
-void print_table(const std::string& name, const Profile& p, double peak, std::int64_t batch) {
+void print_table(const std::string& name, const Profile& p, double peak, std::int64_t batch,
+                 const Energy& energy) {
   std::size_t width = 5;
   for (const OpTime& op : p.ops) width = std::max(width, op.name.size() + op.kind.size() + 3);
   fmt::print("{:<{}}  {:>10}  {:>7}  {:>9}\n", "Layer", width, "ms", "share", "GMAC/s");
@@ -81,8 +143,9 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
         fmt::format("spread {:.1f} %, drift {:+.1f} %", 100 * l.spread, 100 * l.drift)},
        {"utilization", fmt::format("{:.2f} GMAC/s, {:.1f} % of this machine's measured {:.1f}",
                                    p.gmacs_per_s, 100 * peak_fraction(p.gmacs_per_s, peak), peak)},
-       {"memory", fmt::format("weights {:.2f} MiB, activations {:.2f} MiB", p.weight_mib,
-                              p.activation_mib)}});
+       {"memory",
+        fmt::format("weights {:.2f} MiB, activations {:.2f} MiB", p.weight_mib, p.activation_mib)},
+       {"energy", line_of(energy)}});
 }
 
 void profile_command(const Options& o) {
@@ -90,14 +153,16 @@ void profile_command(const Options& o) {
   Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
               device);
   if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
+  if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
   Deployment net(model, o.batch);
   const Profile p = profile(net, o.measure);
   const double peak = measure_peak_gmacs();
+  const Energy energy = energy_of(o, device, net);
   const std::string& name = model.arch().name;
   if (o.json) {
-    fmt::print("{}\n", json_of(o, name, p, peak).dump(2));
+    fmt::print("{}\n", json_of(o, name, p, peak, energy).dump(2));
   } else {
-    print_table(name, p, peak, o.batch);
+    print_table(name, p, peak, o.batch, energy);
   }
   if (std::abs(p.latency.drift) > 0.1) {
     fmt::print(stderr,
@@ -120,9 +185,17 @@ void add_profile(CLI::App& app, const std::string&) {
   count("--batch", o->batch, 1, "images a run");
   count("--runs", o->measure.runs, 1, "timed runs");
   count("--warmup", o->measure.warmup, 0, "runs before them");
+  verb->add_flag("--energy", o->energy, "measure joules an inference too (takes most of a minute)");
+  verb->add_option("--trace", o->trace,
+                   "with --device simt: what each kernel of an inference or a training step asks "
+                   "of memory, instead of times")
+      ->type_name("WORK")
+      ->check(CLI::IsMember({"inference", "step"}));
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
-  verb->footer("Example: hacscale profile vgg11 --width 0.5 --threads 1");
+  verb->footer(
+      "Example: hacscale profile vgg11 --width 0.5 --threads 1\n"
+      "         hacscale profile vgg11 --width 0.25 --batch 8 --device simt --trace step");
   verb->callback([o] { profile_command(*o); });
 }
 

@@ -10,12 +10,12 @@ Conv2d::Conv2d(const std::string& prefix, const Conv2dSpec& spec, std::uint64_t 
     : options_{.stride = spec.stride, .pad = spec.pad, .groups = spec.groups} {
   const std::string name = prefix + ".weight";
   const double fan_out = static_cast<double>(spec.k / spec.groups * spec.r * spec.s);
-  const Tensor w = Tensor::empty(spec.weight_shape(), spec.dtype, device);
+  const Tensor w = Tensor::empty(spec.weight_shape(), Dtype::f32, device);
   fill_normal(w, seed, name, std::sqrt(2 / fan_out));
   weight_ = Var(w, true, name);
   parameters.push_back({name, weight_});
   if (spec.bias) {
-    bias_ = Var(Tensor::zeros({spec.k}, spec.dtype, device), true, prefix + ".bias");
+    bias_ = Var(Tensor::zeros({spec.k}, Dtype::f32, device), true, prefix + ".bias");
     parameters.push_back({bias_.name(), bias_});
   }
 }
@@ -47,12 +47,12 @@ Var BatchNorm2d::forward(std::span<const Var> inputs) {
 Linear::Linear(const std::string& prefix, const LinearSpec& spec, std::uint64_t seed,
                Device device) {
   const double bound = 1 / std::sqrt(static_cast<double>(spec.in));
-  const Tensor w = Tensor::empty(spec.weight_shape(), spec.dtype, device);
+  const Tensor w = Tensor::empty(spec.weight_shape(), Dtype::f32, device);
   fill_uniform(w, seed, prefix + ".weight", bound);
   weight_ = Var(w, true, prefix + ".weight");
   parameters.push_back({weight_.name(), weight_});
   if (spec.bias) {
-    const Tensor b = Tensor::empty({spec.out}, spec.dtype, device);
+    const Tensor b = Tensor::empty({spec.out}, Dtype::f32, device);
     fill_uniform(b, seed, prefix + ".bias", bound);
     bias_ = Var(b, true, prefix + ".bias");
     parameters.push_back({bias_.name(), bias_});

@@ -26,14 +26,6 @@ void check(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean, 
   }
 }
 
-void update_running(const Tensor& running, const Tensor& batch, float momentum, float correction) {
-  float* r = running.as<float>();
-  const float* b = batch.as<float>();
-  for (std::int64_t i = 0; i < running.numel(); ++i) {
-    r[i] = (1 - momentum) * r[i] + momentum * correction * b[i];
-  }
-}
-
 }  // namespace
 
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
@@ -49,8 +41,6 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
                            .add = residual.defined(),
                            .eps = options.eps};
   const Device device = x.device();
-  const BatchNormKernels& kernels = batchnorm_kernels.on(device, spec.str());
-  Context& ctx = Context::current(device);
   const Tensor in = in_own_layout(x.value());
   const Tensor res = residual.defined() ? in_own_layout(residual.value()) : Tensor();
   Tensor y = Tensor::activation(s, spec.dtype, device);
@@ -60,30 +50,37 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
       throw Error(fmt::format("batch_norm '{}': evaluation records no gradient (hint: NoGrad)",
                               gamma.name()));
     }
-    kernels.forward_eval(ctx, spec, in.data(), data_or_null(res), gamma.value().data(),
-                         beta.value().data(), running_mean.data(), running_var.data(), y.data());
+    batchnorm_kernels.run(&BatchNormKernels::forward_eval, device, spec, in.data(),
+                          data_or_null(res), gamma.value().data(), beta.value().data(),
+                          running_mean.data(), running_var.data(), y.data());
     return Var(y);
   }
 
-  const Tensor mean = Tensor::empty({spec.c}), var = Tensor::empty({spec.c});
-  kernels.forward_train(ctx, spec, in.data(), data_or_null(res), gamma.value().data(),
-                        beta.value().data(), y.data(), mean.data(), var.data());
-  const float m = static_cast<float>(spec.n * spec.h * spec.w);
-  update_running(running_mean, mean, options.momentum, 1);
-  update_running(running_var, var, options.momentum, m / (m - 1));
+  const Tensor mean = Tensor::empty({spec.c}, Dtype::f32, device);
+  const Tensor var = Tensor::empty({spec.c}, Dtype::f32, device);
+  const BatchNormStatistics statistics{.mean = mean.data(),
+                                       .var = var.data(),
+                                       .running_mean = running_mean.data(),
+                                       .running_var = running_var.data(),
+                                       .momentum = options.momentum};
+  batchnorm_kernels.run(&BatchNormKernels::forward_train, device, spec, in.data(),
+                        data_or_null(res), gamma.value().data(), beta.value().data(), y.data(),
+                        statistics);
 
   const Layout layout = x.value().layout();
   const Layout residual_layout = residual.defined() ? residual.value().layout() : layout;
   const Tensor kept_y = spec.add ? y : Tensor();
   return make_var(
       "batch_norm", y, {x, gamma, beta, residual},
-      [=, &kernels, g = gamma.value(), b = beta.value()](const Tensor& dy) -> std::vector<Tensor> {
+      [=, g = gamma.value(), b = beta.value()](const Tensor& dy) -> std::vector<Tensor> {
         Tensor dx = Tensor::activation(in.shape(), spec.dtype, device), dres;
-        Tensor dgamma = Tensor::empty({spec.c}), dbeta = Tensor::empty({spec.c});
+        Tensor dgamma = Tensor::empty({spec.c}, Dtype::f32, device);
+        Tensor dbeta = Tensor::empty({spec.c}, Dtype::f32, device);
         if (spec.add) dres = Tensor::activation(in.shape(), spec.dtype, device);
-        kernels.backward(Context::current(device), spec, in.data(), data_or_null(kept_y), g.data(),
-                         b.data(), mean.data(), var.data(), dy.data(), dx.data(), dgamma.data(),
-                         dbeta.data(), const_cast<void*>(data_or_null(dres)));
+        batchnorm_kernels.run(&BatchNormKernels::backward, device, spec, in.data(),
+                              data_or_null(kept_y), g.data(), b.data(), mean.data(), var.data(),
+                              dy.data(), dx.data(), dgamma.data(), dbeta.data(),
+                              writable_or_null(dres));
         return {dx.to(layout), dgamma, dbeta, dres.to(residual_layout)};
       });
 }

@@ -43,25 +43,23 @@ Conv2dSpec spec_of(const Var& x, const Var& weight, const Var& bias, Conv2dOptio
 Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions options) {
   const Conv2dSpec spec = spec_of(x, weight, bias, options);
   const Device device = x.device();
-  const Conv2dKernels& kernels = conv2d_kernels.on(device, spec.str());
-  Context& ctx = Context::current(device);
   const Tensor in = in_own_layout(x.value());
   Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device);
-  kernels.forward(ctx, spec, in.data(), weight.value().data(),
-                  bias.defined() ? bias.value().data() : nullptr, y.data());
+  conv2d_kernels.run(&Conv2dKernels::forward, device, spec, in.data(), weight.value().data(),
+                     bias.defined() ? bias.value().data() : nullptr, y.data());
 
   const Layout layout = x.value().layout();  // a gradient lies as its value does
   const bool want_dx = x.requires_grad(), want_db = bias.requires_grad();
   return make_var("conv2d", y, {x, weight, bias},
-                  [=, &kernels, w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
-                    Context& ctx = Context::current(device);
-                    Tensor dx, db, dw = Tensor::empty(w.shape(), spec.dtype, device);
-                    if (want_db) db = Tensor::empty({spec.k}, spec.dtype, device);
-                    kernels.backward_weights(ctx, spec, in.data(), dy.data(), dw.data(),
-                                             want_db ? db.data() : nullptr);
+                  [=, w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
+                    Tensor dx, db, dw = Tensor::empty(w.shape(), Dtype::f32, device);
+                    if (want_db) db = Tensor::empty({spec.k}, Dtype::f32, device);
+                    conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(),
+                                       dy.data(), dw.data(), writable_or_null(db));
                     if (want_dx) {
                       Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
-                      kernels.backward_data(ctx, spec, dy.data(), w.data(), own.data());
+                      conv2d_kernels.run(&Conv2dKernels::backward_data, device, spec, dy.data(),
+                                         w.data(), own.data());
                       dx = own.to(layout);
                     }
                     return {dx, dw, db};

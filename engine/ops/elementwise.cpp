@@ -19,12 +19,12 @@ Var relu(const Var& x) {
   const Tensor in = x.value();
   const ElementwiseSpec spec = spec_of(in);
   const Device device = x.device();
-  const ElementwiseKernels& kernels = elementwise_kernels.on(device, spec.str());
   Tensor y = like(in);
-  kernels.relu(Context::current(device), spec, in.data(), y.data());
-  return make_var("relu", y, {x}, [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
+  elementwise_kernels.run(&ElementwiseKernels::relu, device, spec, in.data(), y.data());
+  return make_var("relu", y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = like(y);
-    kernels.relu_backward(Context::current(device), spec, y.data(), dy.data(), dx.data());
+    elementwise_kernels.run(&ElementwiseKernels::relu_backward, device, spec, y.data(), dy.data(),
+                            dx.data());
     return {dx};
   });
 }
@@ -36,8 +36,8 @@ Var add(const Var& a, const Var& b) {
   const Tensor left = a.value(), right = b.value().to(left.layout());
   const ElementwiseSpec spec = spec_of(left);
   Tensor y = like(left);
-  elementwise_kernels.on(a.device(), spec.str())
-      .add(Context::current(a.device()), spec, left.data(), right.data(), y.data());
+  elementwise_kernels.run(&ElementwiseKernels::add, a.device(), spec, left.data(), right.data(),
+                          y.data());
   const Layout layout = b.value().layout();
   return make_var("add", y, {a, b}, [layout](const Tensor& dy) -> std::vector<Tensor> {
     return {dy, dy.to(layout)};
@@ -65,13 +65,12 @@ Var dropout(const Var& x, DropoutOptions options) {
                          .seed = options.seed,
                          .offset = options.step};
   const Device device = x.device();
-  const DropoutKernels& kernels = dropout_kernels.on(device, spec.str());
   Tensor y = like(in);
-  kernels.apply(Context::current(device), spec, in.data(), y.data());
+  dropout_kernels.run(&DropoutKernels::apply, device, spec, in.data(), y.data());
   const Layout layout = x.value().layout();
-  return make_var("dropout", y, {x}, [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
+  return make_var("dropout", y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = like(dy);
-    kernels.apply(Context::current(device), spec, dy.data(), dx.data());
+    dropout_kernels.run(&DropoutKernels::apply, device, spec, dy.data(), dx.data());
     return {dx.to(layout)};
   });
 }

@@ -25,25 +25,23 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                         .out = weight.shape()[0],
                         .bias = bias.defined()};
   const Device device = x.device();
-  const LinearKernels& kernels = linear_kernels.on(device, spec.str());
   Tensor y = Tensor::empty(spec.out_shape(), spec.dtype, device);
-  kernels.forward(Context::current(device), spec, x.value().data(), weight.value().data(),
-                  bias.defined() ? bias.value().data() : nullptr, y.data());
+  linear_kernels.run(&LinearKernels::forward, device, spec, x.value().data(), weight.value().data(),
+                     bias.defined() ? bias.value().data() : nullptr, y.data());
   const bool want_dx = x.requires_grad();
-  return make_var(
-      "linear", y, {x, weight, bias},
-      [=, &kernels, in = x.value(), w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
-        Context& ctx = Context::current(device);
-        Tensor dx, db, dw = Tensor::empty(w.shape(), spec.dtype, device);
-        if (spec.bias) db = Tensor::empty({spec.out}, spec.dtype, device);
-        kernels.backward_weights(ctx, spec, in.data(), dy.data(), dw.data(),
-                                 const_cast<void*>(data_or_null(db)));
-        if (want_dx) {
-          dx = Tensor::empty(spec.in_shape(), spec.dtype, device);
-          kernels.backward_data(ctx, spec, dy.data(), w.data(), dx.data());
-        }
-        return {dx, dw, db};
-      });
+  return make_var("linear", y, {x, weight, bias},
+                  [=, in = x.value(), w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
+                    Tensor dx, db, dw = Tensor::empty(w.shape(), Dtype::f32, device);
+                    if (spec.bias) db = Tensor::empty({spec.out}, Dtype::f32, device);
+                    linear_kernels.run(&LinearKernels::backward_weights, device, spec, in.data(),
+                                       dy.data(), dw.data(), writable_or_null(db));
+                    if (want_dx) {
+                      dx = Tensor::empty(spec.in_shape(), spec.dtype, device);
+                      linear_kernels.run(&LinearKernels::backward_data, device, spec, dy.data(),
+                                         w.data(), dx.data());
+                    }
+                    return {dx, dw, db};
+                  });
 }
 
 }  // namespace hac::ops

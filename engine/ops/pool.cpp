@@ -19,20 +19,21 @@ Var pool(const char* op, PoolKind kind, const Var& x, PoolOptions o) {
                         .pad = o.pad};
   spec.validate();
   const Device device = x.device();
-  const Pool2dKernels& kernels = pool2d_kernels.on(device, spec.str());
-  Context& ctx = Context::current(device);
   const Tensor in = in_own_layout(x.value());
   Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device), index;
   if (grad_enabled() && x.requires_grad()) {
-    if (const std::size_t bytes = kernels.index_bytes(ctx, spec); bytes > 0) {
+    if (const std::size_t bytes = pool2d_kernels.run(&Pool2dKernels::index_bytes, device, spec);
+        bytes > 0) {
       index = Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::u8, device);
     }
   }
-  kernels.forward(ctx, spec, in.data(), y.data(), const_cast<void*>(data_or_null(index)));
+  pool2d_kernels.run(&Pool2dKernels::forward, device, spec, in.data(), y.data(),
+                     writable_or_null(index));
   const Layout layout = x.value().layout();
-  return make_var(op, y, {x}, [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
+  return make_var(op, y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = Tensor::activation(spec.in_shape(), spec.dtype, device);
-    kernels.backward(Context::current(device), spec, dy.data(), data_or_null(index), dx.data());
+    pool2d_kernels.run(&Pool2dKernels::backward, device, spec, dy.data(), data_or_null(index),
+                       dx.data());
     return {dx.to(layout)};
   });
 }

@@ -6,7 +6,8 @@
 
 namespace hac::ops {
 
-XentResult softmax_cross_entropy(const Var& logits, const Tensor& target, float smoothing) {
+XentResult softmax_cross_entropy(const Var& logits, const Tensor& given, float smoothing) {
+  const Tensor target = given.to(logits.device());
   check_rank("softmax_cross_entropy", logits.name(), logits.shape(), 2);
   const Shape& s = logits.shape();
   const bool soft = target.dtype() == Dtype::f32;
@@ -22,15 +23,14 @@ XentResult softmax_cross_entropy(const Var& logits, const Tensor& target, float 
                              .soft = soft,
                              .smoothing = smoothing};
   const Device device = logits.device();
-  const SoftmaxXentKernels& kernels = softmax_xent_kernels.on(device, spec.str());
-  Tensor probs = Tensor::empty(s, spec.dtype, device), loss = Tensor::empty({}, Dtype::f32, device);
-  kernels.forward(Context::current(device), spec, logits.value().data(), target.data(),
-                  probs.data(), loss.data());
+  Tensor probs = Tensor::empty(s, Dtype::f32, device), loss = Tensor::empty({}, Dtype::f32, device);
+  softmax_xent_kernels.run(&SoftmaxXentKernels::forward, device, spec, logits.value().data(),
+                           target.data(), probs.data(), loss.data());
   Var out = make_var("softmax_cross_entropy", loss, {logits},
-                     [=, &kernels](const Tensor& dy) -> std::vector<Tensor> {
+                     [=](const Tensor& dy) -> std::vector<Tensor> {
                        Tensor dx = Tensor::empty(probs.shape(), spec.dtype, device);
-                       kernels.backward(Context::current(device), spec, probs.data(), target.data(),
-                                        dy.data(), dx.data());
+                       softmax_xent_kernels.run(&SoftmaxXentKernels::backward, device, spec,
+                                                probs.data(), target.data(), dy.data(), dx.data());
                        return {dx};
                      });
   return {out, probs};

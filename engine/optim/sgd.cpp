@@ -19,10 +19,12 @@ Sgd::Sgd(std::vector<Parameter> parameters, SgdOptions options)
   for (const Parameter& p : parameters_) {
     const Tensor& w = p.var.value();
     velocity_.push_back(Tensor::zeros(w.shape(), w.dtype(), w.device(), w.layout()));
+    lr_ = Tensor::zeros({}, Dtype::f32, w.device());
   }
 }
 
 void Sgd::step(double lr) {
+  std::vector<SgdSegment> segments;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Var& p = parameters_[i].var;
     const Tensor &w = p.value(), &grad = p.grad();
@@ -30,16 +32,19 @@ void Sgd::step(double lr) {
     if (grad.shape() != w.shape() || grad.layout() != w.layout())
       throw ShapeError(fmt::format("sgd '{}': expected a gradient of {}, got {}",
                                    parameters_[i].name, w.shape().str(), grad.shape().str()));
-    const SgdSpec spec{.dtype = w.dtype(),
-                       .elements = w.storage_numel(),
-                       .lr = static_cast<float>(lr),
-                       .momentum = static_cast<float>(options_.momentum),
-                       .weight_decay = static_cast<float>(options_.weight_decay),
-                       .nesterov = options_.nesterov};
-    Context& context = Context::current(w.device());
-    sgd_kernels.on(w.device(), spec.str())
-        .step(context, spec, grad.data(), w.data(), velocity_[i].data());
+    segments.push_back({.grad = grad.data(),
+                        .weight = w.data(),
+                        .velocity = velocity_[i].data(),
+                        .elements = w.storage_numel()});
   }
+  if (segments.empty()) return;
+  const float rate = static_cast<float>(lr);
+  lr_.copy_from(Tensor::from(std::span(&rate, 1), {}));
+  const SgdSpec spec{.momentum = static_cast<float>(options_.momentum),
+                     .weight_decay = static_cast<float>(options_.weight_decay),
+                     .nesterov = options_.nesterov};
+  sgd_kernels.run(&SgdKernels::step, lr_.device(), spec, lr_.data(),
+                  std::span<const SgdSegment>(segments));
 }
 
 std::map<std::string, Tensor> Sgd::state() const {

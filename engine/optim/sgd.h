@@ -28,6 +28,7 @@ class Sgd {
  private:
   std::vector<Parameter> parameters_;
   std::vector<Tensor> velocity_;
+  Tensor lr_;  // one element on the parameters' device
   SgdOptions options_;
 };
 

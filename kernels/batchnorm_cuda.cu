@@ -1,0 +1,243 @@
+// NHWC is a (N H W, C) matrix: column sums, then one pass that applies them. ReLU and add are
+// fused in both directions; the ReLU's mask is computed again from x where nothing was added.
+// Passes over the activations: forward 2 reads and 1 write (+ 1 read with add), backward 4 reads
+// and 1 write (with add + ReLU: 5 reads, 2 writes).
+
+#include "kernels/batchnorm.h"
+
+#include "kernels/cuda/columns.cuh"
+
+namespace hac {
+namespace HAC_GPU {
+namespace {
+
+__device__ inline float positive(float v) { return v < 0.f ? 0.f : v; }  // a NaN stays one
+
+// What each channel is normalised with, f32.
+struct Channels {
+  const float *mean, *scale, *beta;
+  __device__ float normalized(float x, std::int64_t c) const {
+    return (x - load(mean + c)) * load(scale + c) + load(beta + c);
+  }
+};
+
+// Sums about the channel's first value, which lies within its spread: one pass is as exact as two.
+template <class T, int N>
+struct StatisticsTerms {
+  const T* x;
+  __device__ Pair<N> operator()(std::int64_t i, std::int64_t channel) const {
+    const Floats<N> v = load_floats<N>(x + i), shift = load_floats<N>(x + channel);
+    Pair<N> out;
+    for (int j = 0; j < N; ++j) {
+      const float d = v.v[j] - shift.v[j];
+      out.first.v[j] = d;
+      out.second.v[j] = d * d;
+    }
+    return out;
+  }
+};
+
+template <class T>
+struct StatisticsFinish {
+  const T* x;
+  double m;
+  float *mean, *var, *running_mean, *running_var;
+  float momentum;
+  __device__ void operator()(std::int64_t c, double sum, double square) const {
+    const double offset = sum / m, variance = square / m - offset * offset;
+    const float mu = static_cast<float>(to_float(load(x + c)) + offset);
+    const float v = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
+    const float unbiased = static_cast<float>(m / (m - 1));
+    store(mean + c, mu);
+    store(var + c, v);
+    store(running_mean + c, (1 - momentum) * load(running_mean + c) + momentum * mu);
+    store(running_var + c, (1 - momentum) * load(running_var + c) + momentum * unbiased * v);
+  }
+};
+
+__global__ void scale_kernel(std::int64_t c, float eps, const float* gamma, const float* var,
+                             float* scale) {
+  const std::int64_t i = global_thread();
+  if (i < c) store(scale + i, load(gamma + i) / sqrtf(load(var + i) + eps));
+}
+
+template <class T, int N>
+__global__ void apply_kernel(std::int64_t vectors, std::int64_t c, Channels channels, bool relu,
+                             const T* x, const T* residual, T* y) {
+  const std::int64_t i = global_thread() * N;
+  if (i >= vectors * N) return;
+  Floats<N> v = load_floats<N>(x + i);
+  for (int j = 0; j < N; ++j) v.v[j] = channels.normalized(v.v[j], i % c + j);
+  if (residual) {
+    const Floats<N> other = load_floats<N>(residual + i);
+    for (int j = 0; j < N; ++j) v.v[j] += other.v[j];
+  }
+  if (relu) {
+    for (int j = 0; j < N; ++j) v.v[j] = positive(v.v[j]);
+  }
+  store_floats<N>(y + i, v);
+}
+
+// Scratch of one call: the partial sums, then three floats a channel.
+struct Work {
+  Work(Context& ctx, const BatchNormSpec& s, int vector)
+      : rows(s.n * s.h * s.w), cut(rows, s.c, vector) {
+    partial = static_cast<float*>(ctx.scratch((cut.partial_floats(s.c) + 3 * s.c) * sizeof(float)));
+    scale = partial + cut.partial_floats(s.c);
+    offset = scale + s.c;
+    slope = offset + s.c;
+  }
+  std::int64_t rows;
+  ColumnCut cut;
+  float *partial, *scale, *offset, *slope;
+};
+
+template <class T>
+const T* typed(const void* p) {
+  return static_cast<const T*>(p);
+}
+
+template <class T>
+T* typed(void* p) {
+  return static_cast<T*>(p);
+}
+
+// Fills work.scale.
+Channels channels_of(Context& ctx, const BatchNormSpec& s, const Work& work, const void* gamma,
+                     const void* beta, const void* mean, const void* var) {
+  launch(ctx, launch_over("batchnorm_scale", s.c), scale_kernel, s.c, s.eps, typed<float>(gamma),
+         typed<float>(var), work.scale);
+  return {typed<float>(mean), work.scale, typed<float>(beta)};
+}
+
+void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
+                  const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
+  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    const Work work(ctx, s, N);
+    const std::int64_t vectors = work.rows * s.c / N;
+    launch(ctx, launch_over("batchnorm_apply", vectors), apply_kernel<T, N>, vectors, s.c,
+           channels_of(ctx, s, work, gamma, beta, mean, var), s.relu, typed<T>(x),
+           typed<T>(residual), typed<T>(y));
+  });
+}
+
+void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
+                   const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
+  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    const Work work(ctx, s, N);
+    column_sums<N>(
+        ctx, "batchnorm_statistics", work.rows, s.c, work.cut, work.partial,
+        StatisticsTerms<T, N>{typed<T>(x)},
+        StatisticsFinish<T>{typed<T>(x), static_cast<double>(work.rows), typed<float>(out.mean),
+                            typed<float>(out.var), typed<float>(out.running_mean),
+                            typed<float>(out.running_var), out.momentum});
+  });
+  forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
+}
+
+// The gradient behind ReLU and add.
+enum class Mask { none, from_x, from_y };
+
+template <class T, int N>
+struct GradientTerms {
+  const T *x, *y, *dy;
+  Channels channels;
+  Mask mask;
+  T* dresidual;  // written when not null
+  __device__ Pair<N> operator()(std::int64_t i, std::int64_t channel) const {
+    const Floats<N> v = load_floats<N>(x + i);
+    Floats<N> dz = load_floats<N>(dy + i);
+    if (mask == Mask::from_y) {
+      const Floats<N> out = load_floats<N>(y + i);
+      for (int j = 0; j < N; ++j) dz.v[j] = out.v[j] > 0.f ? dz.v[j] : 0.f;
+    } else if (mask == Mask::from_x) {
+      for (int j = 0; j < N; ++j) {
+        dz.v[j] = channels.normalized(v.v[j], channel + j) > 0.f ? dz.v[j] : 0.f;
+      }
+    }
+    if (dresidual) store_floats<N>(dresidual + i, dz);
+    Pair<N> out;
+    for (int j = 0; j < N; ++j) {
+      out.first.v[j] = dz.v[j];
+      out.second.v[j] = dz.v[j] * (v.v[j] - load(channels.mean + channel + j));
+    }
+    return out;
+  }
+};
+
+// dx = scale dz - offset - slope (x - mean): the header's formula with what is constant in a
+// channel taken together.
+struct GradientFinish {
+  double m;
+  float eps;
+  const float *var, *scale;
+  float *dgamma, *dbeta, *offset, *slope;
+  __device__ void operator()(std::int64_t c, double sum, double product) const {
+    const double inverse = 1 / sqrt(static_cast<double>(load(var + c)) + eps);
+    const double factor = load(scale + c);
+    store(dbeta + c, static_cast<float>(sum));
+    store(dgamma + c, static_cast<float>(product * inverse));
+    store(offset + c, static_cast<float>(factor * sum / m));
+    store(slope + c, static_cast<float>(factor * inverse * inverse * product / m));
+  }
+};
+
+template <class T, int N>
+__global__ void backward_apply_kernel(std::int64_t vectors, std::int64_t c, Channels channels,
+                                      bool from_x, const float* offset, const float* slope,
+                                      const T* x, const T* dz, T* dx) {
+  const std::int64_t i = global_thread() * N;
+  if (i >= vectors * N) return;
+  const Floats<N> v = load_floats<N>(x + i), d = load_floats<N>(dz + i);
+  Floats<N> out;
+  for (int j = 0; j < N; ++j) {
+    const std::int64_t k = i % c + j;
+    const bool cut = from_x && !(channels.normalized(v.v[j], k) > 0.f);
+    const float centred = v.v[j] - load(channels.mean + k);
+    out.v[j] = load(channels.scale + k) * (cut ? 0.f : d.v[j]) - load(offset + k) -
+               load(slope + k) * centred;
+  }
+  store_floats<N>(dx + i, out);
+}
+
+void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
+              const void* beta, const void* mean, const void* var, const void* dy, void* dx,
+              void* dgamma, void* dbeta, void* dresidual) {
+  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    const Work work(ctx, s, N);
+    const Channels channels = channels_of(ctx, s, work, gamma, beta, mean, var);
+    const Mask mask = !s.relu ? Mask::none : s.add ? Mask::from_y : Mask::from_x;
+    const GradientTerms<T, N> terms{typed<T>(x), typed<T>(y), typed<T>(dy),
+                                    channels,    mask,        typed<T>(dresidual)};
+    const GradientFinish finish{static_cast<double>(work.rows),
+                                s.eps,
+                                typed<float>(var),
+                                work.scale,
+                                typed<float>(dgamma),
+                                typed<float>(dbeta),
+                                work.offset,
+                                work.slope};
+    column_sums<N>(ctx, "batchnorm_gradients", work.rows, s.c, work.cut, work.partial, terms,
+                   finish);
+    const std::int64_t vectors = work.rows * s.c / N;
+    const void* dz = s.add ? dresidual : dy;
+    launch(ctx, launch_over("batchnorm_backward", vectors), backward_apply_kernel<T, N>, vectors,
+           s.c, channels, mask == Mask::from_x, work.offset, work.slope, typed<T>(x), typed<T>(dz),
+           typed<T>(dx));
+  });
+}
+
+}  // namespace
+}  // namespace HAC_GPU
+
+const BatchNormKernels HAC_GPU_TABLE(batchnorm){.forward_train = HAC_GPU::forward_train,
+                                                .forward_eval = HAC_GPU::forward_eval,
+                                                .backward = HAC_GPU::backward};
+
+}  // namespace hac

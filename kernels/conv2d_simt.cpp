@@ -1,0 +1,146 @@
+// Plain loops where a GPU would call cuDNN, around the same own kernels (weights packed to KRSC,
+// bias). Sums in double.
+
+#include <vector>
+
+#include "kernels/conv2d.h"
+#include "kernels/cuda/weights.h"
+#include "kernels/simt/reference.h"
+
+namespace hac {
+namespace {
+
+// Calls visit(element of x, element of the packed weights) for every product that makes
+// y[n, i, j, k].
+template <class Visit>
+void for_each_product(const Conv2dSpec& s, std::int64_t n, std::int64_t i, std::int64_t j,
+                      std::int64_t k, Visit visit) {
+  const std::int64_t group_c = s.c / s.groups, first = k / (s.k / s.groups) * group_c;
+  for (std::int64_t u = 0; u < s.r; ++u) {
+    const std::int64_t row = i * s.stride + u - s.pad;
+    if (row < 0 || row >= s.h) continue;
+    for (std::int64_t v = 0; v < s.s; ++v) {
+      const std::int64_t column = j * s.stride + v - s.pad;
+      if (column < 0 || column >= s.w) continue;
+      const std::int64_t x = ((n * s.h + row) * s.w + column) * s.c + first;
+      const std::int64_t w = ((k * s.r + u) * s.s + v) * group_c;
+      for (std::int64_t c = 0; c < group_c; ++c) visit(x + c, w + c);
+    }
+  }
+}
+
+template <class Visit>
+void for_each_output(const Conv2dSpec& s, std::int64_t n, Visit visit) {
+  for (std::int64_t i = 0; i < s.oh(); ++i)
+    for (std::int64_t j = 0; j < s.ow(); ++j)
+      for (std::int64_t k = 0; k < s.k; ++k)
+        visit(((n * s.oh() + i) * s.ow() + j) * s.k + k, i, j, k);
+}
+
+bool has_relu(Epilogue e) { return e == Epilogue::relu || e == Epilogue::add_relu; }
+bool has_add(Epilogue e) { return e == Epilogue::add || e == Epilogue::add_relu; }
+
+void inference(Context&, const Conv2dSpec& s, const void* x, const void* packed, const void* bias,
+               const void* residual, void* y) {
+  simt::by_float_type(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(packed);
+    const T* other = has_add(s.epilogue) ? static_cast<const T*>(residual) : nullptr;
+    const float* b = static_cast<const float*>(bias);
+    T* out = static_cast<T*>(y);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < s.n; ++n) {
+      for_each_output(s, n, [&](auto at, auto i, auto j, auto k) {
+        double sum = b ? b[k] : 0;
+        for_each_product(s, n, i, j, k, [&](auto from, auto weight) {
+          sum += static_cast<double>(to_float(in[from])) * to_float(w[weight]);
+        });
+        if (other) sum += to_float(other[at]);
+        if (has_relu(s.epilogue) && sum < 0) sum = 0;
+        out[at] = from_float<T>(static_cast<float>(sum));
+      });
+    }
+  });
+}
+
+std::size_t packed_bytes(Context&, const Conv2dSpec& s) {
+  return s.weight_shape().numel() * size_of(s.dtype);
+}
+
+void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
+             void* y) {
+  void* packed = ctx.scratch(packed_bytes(ctx, s));
+  weights_simt.pack(ctx, s, w, packed);
+  inference(ctx, s, x, packed, nullptr, nullptr, y);
+  if (bias) weights_simt.add_bias(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, bias, y);
+}
+
+void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
+  void* packed = ctx.scratch(packed_bytes(ctx, s));
+  weights_simt.pack(ctx, s, w, packed);
+  simt::by_float_type(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(packed);
+    T* out = static_cast<T*>(dx);
+    const std::int64_t image = s.h * s.w * s.c;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < s.n; ++n) {
+      std::vector<double> sums(image, 0.0);
+      for_each_output(s, n, [&](auto at, auto i, auto j, auto k) {
+        const double g = to_float(grad[at]);
+        for_each_product(s, n, i, j, k, [&](auto to, auto weight) {
+          sums[to - n * image] += g * to_float(weights[weight]);
+        });
+      });
+      for (std::int64_t e = 0; e < image; ++e) {
+        out[n * image + e] = from_float<T>(static_cast<float>(sums[e]));
+      }
+    }
+  });
+}
+
+void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
+                      void* db) {
+  const std::int64_t each = s.c / s.groups * s.r * s.s;
+  void* packed = ctx.scratch(packed_bytes(ctx, s));
+  simt::by_float_type(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
+    T* out = static_cast<T*>(packed);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t k = 0; k < s.k; ++k) {
+      std::vector<double> sums(each, 0.0);
+      for (std::int64_t n = 0; n < s.n; ++n)
+        for (std::int64_t i = 0; i < s.oh(); ++i)
+          for (std::int64_t j = 0; j < s.ow(); ++j) {
+            const double g = to_float(grad[((n * s.oh() + i) * s.ow() + j) * s.k + k]);
+            for_each_product(s, n, i, j, k, [&](auto from, auto weight) {
+              sums[weight - k * each] += g * to_float(in[from]);
+            });
+          }
+      for (std::int64_t e = 0; e < each; ++e) {
+        out[k * each + e] = from_float<T>(static_cast<float>(sums[e]));
+      }
+    }
+  });
+  weights_simt.unpack(ctx, s, packed, dw);
+  if (db) weights_simt.bias_gradient(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
+}
+
+void pack(Context& ctx, const Conv2dSpec& s, const void* w, void* packed) {
+  weights_simt.pack(ctx, s, w, packed);
+}
+
+std::string implementation(Context&, const Conv2dSpec&) { return "reference loops"; }
+
+}  // namespace
+
+const Conv2dKernels conv2d_simt{.forward = forward,
+                                .backward_data = backward_data,
+                                .backward_weights = backward_weights,
+                                .packed_bytes = packed_bytes,
+                                .pack = pack,
+                                .inference = inference,
+                                .implementation = implementation};
+
+}  // namespace hac

@@ -1,0 +1,153 @@
+#include "kernels/cuda/backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/error.h"
+
+namespace hac::cuda {
+namespace {
+
+std::string name_of(cudnnBackendDescriptorType_t type) {
+  switch (type) {
+    case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
+      return "device properties";
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
+      return "tensor";
+    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR:
+      return "convolution";
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
+      return "operation convolution";
+    case CUDNN_BACKEND_POINTWISE_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
+      return "operation pointwise";
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
+      return "operation graph";
+    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
+      return "heuristics";
+    case CUDNN_BACKEND_ENGINE_DESCRIPTOR:
+      return "engine";
+    case CUDNN_BACKEND_ENGINECFG_DESCRIPTOR:
+      return "engine configuration";
+    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
+      return "execution plan";
+    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
+      return "variant pack";
+    default:
+      return fmt::format("descriptor {}", static_cast<int>(type));
+  }
+}
+
+std::string last_words() {
+  char text[1024] = "";
+  cudnnGetLastErrorString(text, sizeof text);
+  std::string words = text;
+  for (char& c : words) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return words;
+}
+
+}  // namespace
+
+void check(cudnnStatus_t status, const char* call, std::string_view what) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  const std::string words = last_words();
+  const std::string message =
+      fmt::format("{} ({}): expected success, got {}{}{}", call, what, cudnnGetErrorString(status),
+                  words.empty() ? "" : ": ", words);
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+      status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) {
+    throw OutOfMemory(message);
+  }
+  throw DeviceError(message);
+}
+
+Descriptor::Descriptor(Type type) : type_(type) {
+  cudnnBackendDescriptor_t raw = nullptr;
+  check(cudnnBackendCreateDescriptor(type, &raw), "cudnnBackendCreateDescriptor", name_of(type));
+  handle_.reset(raw);
+}
+
+void Descriptor::set_bytes(Attribute name, cudnnBackendAttributeType_t type, std::size_t n,
+                           const void* values) {
+  const auto status =
+      cudnnBackendSetAttribute(handle(), name, type, static_cast<std::int64_t>(n), values);
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  check(status, "cudnnBackendSetAttribute",
+        fmt::format("{}, attribute {}", name_of(type_), static_cast<int>(name)));
+}
+
+Descriptor& Descriptor::set(Attribute name, const Descriptor& value) {
+  void* const raw = value.handle();
+  set_bytes(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &raw);
+  return *this;
+}
+
+Descriptor& Descriptor::set(Attribute name, std::span<const Descriptor> values) {
+  std::vector<void*> raw;
+  for (const Descriptor& value : values) raw.push_back(value.handle());
+  set_bytes(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.size(), raw.data());
+  return *this;
+}
+
+void Descriptor::finalize() {
+  check(cudnnBackendFinalize(handle()), "cudnnBackendFinalize", name_of(type_));
+}
+
+bool Descriptor::try_finalize() {
+  if (cudnnBackendFinalize(handle()) == CUDNN_STATUS_SUCCESS) return true;
+  last_words();  // taken, so that a later error does not show them
+  return false;
+}
+
+std::size_t Descriptor::count(Attribute name, cudnnBackendAttributeType_t type) const {
+  std::int64_t n = 0;
+  check(cudnnBackendGetAttribute(handle(), name, type, 0, &n, nullptr), "cudnnBackendGetAttribute",
+        name_of(type_));
+  return static_cast<std::size_t>(n);
+}
+
+std::size_t Descriptor::get_bytes(Attribute name, cudnnBackendAttributeType_t type, std::size_t n,
+                                  void* values) const {
+  std::int64_t got = 0;
+  if (n == 0) return 0;
+  check(cudnnBackendGetAttribute(handle(), name, type, static_cast<std::int64_t>(n), &got, values),
+        "cudnnBackendGetAttribute", name_of(type_));
+  return std::min(n, static_cast<std::size_t>(got));
+}
+
+std::vector<Descriptor> Descriptor::get(Attribute name, Type element, std::size_t most) const {
+  std::vector<Descriptor> values;
+  std::vector<void*> raw;
+  for (std::size_t i = most ? most : count(name, CUDNN_TYPE_BACKEND_DESCRIPTOR); i > 0; --i) {
+    raw.push_back(values.emplace_back(element).handle());
+  }
+  // Fewer may come than were counted.
+  values.resize(get_bytes(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.size(), raw.data()));
+  return values;
+}
+
+Descriptor device_properties(int ordinal) {
+  Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  properties.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, std::int32_t{ordinal}).finalize();
+  return properties;
+}
+
+Descriptor device_properties(std::string_view json) {
+  Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  properties.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, std::span<const char>(json));
+  properties.finalize();
+  return properties;
+}
+
+std::string device_json(const Descriptor& properties) {
+  const auto text = properties.get<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+  return {text.data(), strnlen(text.data(), text.size())};
+}
+
+}  // namespace hac::cuda

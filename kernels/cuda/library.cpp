@@ -1,0 +1,117 @@
+#include "kernels/cuda/library.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernels/error.h"
+
+namespace hac::cuda {
+namespace {
+
+bool means_no_gpu(cudaError_t error) {
+  return error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice;
+}
+
+std::int64_t aligned(std::int64_t bytes) { return round_up(bytes, 256); }
+
+}  // namespace
+
+cudaStream_t stream_of(Context& ctx) { return ctx.cuda().stream; }
+
+void check(cudaError_t error, const char* call, const char* what) {
+  if (error == cudaSuccess) return;
+  // Otherwise the next call would report it again; a sticky one stays whatever is done.
+  cudaGetLastError();
+  if (means_no_gpu(error)) {
+    throw DeviceError(fmt::format("{} ({}): expected a GPU and its driver, got none: {}", call,
+                                  what, cudaGetErrorString(error)));
+  }
+  const std::string message = fmt::format("{} ({}): expected success, got {}: {}", call, what,
+                                          cudaGetErrorName(error), cudaGetErrorString(error));
+  if (error == cudaErrorMemoryAllocation) throw OutOfMemory(message);
+  throw DeviceError(message);
+}
+
+void check(cublasStatus_t status, const char* call, std::string_view what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  const std::string message =
+      fmt::format("{} ({}): expected success, got {}", call, what, cublasLtGetStatusString(status));
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(message);
+  throw DeviceError(message);
+}
+
+namespace {
+
+// 0 where there is no GPU or no driver.
+int device_count() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (means_no_gpu(error)) {
+    cudaGetLastError();
+    return 0;
+  }
+  check(error, "cudaGetDeviceCount", "looking for GPUs");
+  return count;
+}
+
+}  // namespace
+
+Library::Library(int ordinal) : ordinal_(ordinal) {
+  const int count = device_count();
+  if (count == 0) {
+    throw DeviceError(fmt::format(
+        "device 'cuda:{}': expected a GPU and its driver, got none (hint: --device cpu)", ordinal));
+  }
+  if (ordinal < 0 || ordinal >= count) {
+    throw DeviceError(fmt::format("device 'cuda:{}': expected cuda:0 to cuda:{}, got no such GPU",
+                                  ordinal, count - 1));
+  }
+  check(cudaSetDevice(ordinal), "cudaSetDevice", "opening the GPU");
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate",
+        "opening the GPU");
+}
+
+Library::~Library() {
+  caches_.clear();  // plans before their handles
+  if (cudnn_) cudnnDestroy(cudnn_);
+  if (cublas_) cublasLtDestroy(cublas_);
+  if (stream) cudaStreamDestroy(stream);
+}
+
+cudnnHandle_t Library::cudnn() {
+  if (!cudnn_) {
+    check(cudnnCreate(&cudnn_), "cudnnCreate", "starting cuDNN");
+    check(cudnnSetStream(cudnn_, stream), "cudnnSetStream", "starting cuDNN");
+  }
+  return cudnn_;
+}
+
+cublasLtHandle_t Library::cublas() {
+  if (!cublas_) check(cublasLtCreate(&cublas_), "cublasLtCreate", "starting cuBLAS");
+  return cublas_;
+}
+
+const Descriptor& Library::properties() {
+  if (!properties_.handle()) properties_ = device_properties(ordinal_);
+  return properties_;
+}
+
+std::shared_ptr<Library> make_library(Device device) {
+  return std::make_shared<Library>(device.index);
+}
+
+Scratch::Scratch(Context& ctx, std::initializer_list<std::int64_t> parts) {
+  std::int64_t total = 0;
+  for (const std::int64_t bytes : parts) total += aligned(bytes);
+  if (total > 0) next_ = static_cast<char*>(ctx.scratch(static_cast<std::size_t>(total)));
+}
+
+void* Scratch::take(std::int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* part = next_;
+  next_ += aligned(bytes);
+  return part;
+}
+
+}  // namespace hac::cuda

@@ -1,0 +1,72 @@
+#pragma once
+// Vectors of up to 16 bytes: one memory transaction a thread.
+
+#include "kernels/cuda/device.cuh"
+#include "kernels/error.h"
+#include "kernels/types.h"
+
+namespace hac::HAC_GPU {
+
+template <class T, int N>
+struct alignas(sizeof(T) * N) Packed {
+  T v[N];
+};
+
+// Elements of a 16-byte vector of T.
+template <class T>
+constexpr int full_vector = 16 / static_cast<int>(sizeof(T));
+
+// N consecutive elements as floats. p must be aligned to N elements.
+template <int N>
+struct Floats {
+  float v[N];
+};
+
+template <int N, class T>
+__device__ inline Floats<N> load_floats(const T* p) {
+  const Packed<T, N> packed = load(reinterpret_cast<const Packed<T, N>*>(p));
+  Floats<N> out;
+  for (int i = 0; i < N; ++i) out.v[i] = to_float(packed.v[i]);
+  return out;
+}
+
+template <int N, class T>
+__device__ inline void store_floats(T* p, const Floats<N>& values) {
+  Packed<T, N> packed;
+  for (int i = 0; i < N; ++i) packed.v[i] = from_float<T>(values.v[i]);
+  store(reinterpret_cast<Packed<T, N>*>(p), packed);
+}
+
+__device__ inline std::int64_t global_thread() {
+  return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
+// One thread for each of n items.
+inline Launch launch_over(const char* name, std::int64_t n) {
+  return {.name = name, .grid = ceil_div(n, 256), .block = 256, .barriers = false};
+}
+
+// run(T{}) with T the element type of a spec.
+template <class Run>
+void by_dtype(Dtype dtype, Run run) {
+  if (dtype == Dtype::f32) return run(float{});
+  if (dtype == Dtype::bf16) return run(bf16{});
+  if (dtype == Dtype::f16) return run(f16{});
+  throw ConfigError("GPU kernels compute in f32, bf16 and f16, not " + std::string(name_of(dtype)));
+}
+
+// run(T{}, std::integral_constant<int, N>()) with N a full vector where `divisible` is a multiple
+// of it, else 1. Tensors begin at 64-byte boundaries, so such vectors are aligned.
+template <class Run>
+void by_vector(Dtype dtype, std::int64_t divisible, Run run) {
+  by_dtype(dtype, [&](auto t) {
+    using T = decltype(t);
+    if (divisible % full_vector<T> == 0) {
+      run(t, std::integral_constant<int, full_vector<T>>());
+    } else {
+      run(t, std::integral_constant<int, 1>());
+    }
+  });
+}
+
+}  // namespace hac::HAC_GPU

@@ -1,0 +1,150 @@
+// One thread a vector of 16 bytes.
+
+#include "kernels/elementwise.h"
+
+#include "kernels/cuda/packed.cuh"
+#include "kernels/random.h"
+
+namespace hac {
+namespace HAC_GPU {
+namespace {
+
+struct Relu {
+  __device__ float operator()(float x) const { return x < 0.f ? 0.f : x; }  // a NaN stays one
+};
+
+struct Add {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+
+struct AddRelu {
+  __device__ float operator()(float a, float b) const { return Relu()(a + b); }
+};
+
+struct ReluBackward {
+  __device__ float operator()(float y, float dy) const { return y > 0.f ? dy : 0.f; }
+};
+
+template <class F, int N, class T>
+__global__ void unary_kernel(std::int64_t vectors, const T* x, T* y) {
+  const std::int64_t i = global_thread();
+  if (i >= vectors) return;
+  Floats<N> v = load_floats<N>(x + i * N);
+  for (int j = 0; j < N; ++j) v.v[j] = F()(v.v[j]);
+  store_floats<N>(y + i * N, v);
+}
+
+template <class F, int N, class T>
+__global__ void binary_kernel(std::int64_t vectors, const T* a, const T* b, T* y) {
+  const std::int64_t i = global_thread();
+  if (i >= vectors) return;
+  Floats<N> v = load_floats<N>(a + i * N);
+  const Floats<N> w = load_floats<N>(b + i * N);
+  for (int j = 0; j < N; ++j) v.v[j] = F()(v.v[j], w.v[j]);
+  store_floats<N>(y + i * N, v);
+}
+
+template <class F>
+void binary(Context& ctx, const char* name, const ElementwiseSpec& s, const void* a, const void* b,
+            void* y) {
+  if (s.elements == 0) return;
+  by_vector(s.dtype, s.elements, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    launch(ctx, launch_over(name, s.elements / N), binary_kernel<F, N, T>, s.elements / N,
+           static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(y));
+  });
+}
+
+void relu(Context& ctx, const ElementwiseSpec& s, const void* x, void* y) {
+  if (s.elements == 0) return;
+  by_vector(s.dtype, s.elements, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    launch(ctx, launch_over("relu", s.elements / N), unary_kernel<Relu, N, T>, s.elements / N,
+           static_cast<const T*>(x), static_cast<T*>(y));
+  });
+}
+
+void relu_backward(Context& ctx, const ElementwiseSpec& s, const void* y, const void* dy,
+                   void* dx) {
+  binary<ReluBackward>(ctx, "relu_backward", s, y, dy, dx);
+}
+
+void add(Context& ctx, const ElementwiseSpec& s, const void* a, const void* b, void* y) {
+  binary<Add>(ctx, "add", s, a, b, y);
+}
+
+void add_relu(Context& ctx, const ElementwiseSpec& s, const void* a, const void* b, void* y) {
+  binary<AddRelu>(ctx, "add_relu", s, a, b, y);
+}
+
+// i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W).
+template <class T>
+__global__ void dropout_kernel(std::int64_t n, std::int64_t c, std::int64_t hw, Philox random,
+                               float p, const T* x, T* y) {
+  const std::int64_t i = global_thread();
+  if (i >= n * c * hw) return;
+  const std::int64_t pixel = i / c, image = pixel / hw;
+  const std::int64_t logical = (image * c + i % c) * hw + pixel % hw;
+  const float keep = random.uniform(static_cast<std::uint64_t>(logical)) >= p ? 1.f / (1.f - p) : 0;
+  store(y + i, from_float<T>(to_float(load(x + i)) * keep));
+}
+
+void dropout(Context& ctx, const DropoutSpec& s, const void* x, void* y) {
+  const Shape& d = s.shape;
+  const bool image = d.rank() == 4;
+  const std::int64_t n = image ? d[0] : 1, c = image ? d[1] : 1,
+                     hw = image ? d[2] * d[3] : d.numel();
+  if (d.numel() == 0) return;
+  by_dtype(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    launch(ctx, launch_over("dropout", n * c * hw), dropout_kernel<T>, n, c, hw,
+           Philox{s.seed, s.offset}, s.p, static_cast<const T*>(x), static_cast<T*>(y));
+  });
+}
+
+// Consecutive threads write consecutive elements. Reads are strided, but what the engine reorders
+// is either images of three channels or 1x1 maps, where they are nearly consecutive too.
+template <class T>
+__global__ void reorder_kernel(std::int64_t n, std::int64_t c, std::int64_t hw, bool to_nhwc,
+                               const T* x, T* y) {
+  const std::int64_t i = global_thread();
+  if (i >= n * c * hw) return;
+  const std::int64_t inner = to_nhwc ? c : hw, outer = to_nhwc ? hw : c;
+  const std::int64_t image = i / (c * hw), row = i / inner % outer, column = i % inner;
+  store(y + i, load(x + (image * inner + column) * outer + row));
+}
+
+template <class T>
+void reorder_as(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
+  const Shape& d = s.shape;
+  launch(ctx, launch_over("reorder", d.numel()), reorder_kernel<T>, d[0], d[1], d[2] * d[3],
+         s.to == Layout::nhwc, static_cast<const T*>(x), static_cast<T*>(y));
+}
+
+void reorder(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
+  const auto known = [](Layout l) { return l == Layout::plain || l == Layout::nhwc; };
+  if (!known(s.from) || !known(s.to)) throw_unavailable(s.str(), ctx.device());
+  if (s.shape.numel() == 0) return;
+  switch (size_of(s.dtype)) {
+    case 1:
+      return reorder_as<std::uint8_t>(ctx, s, x, y);
+    case 2:
+      return reorder_as<std::uint16_t>(ctx, s, x, y);
+    default:
+      return reorder_as<std::uint32_t>(ctx, s, x, y);
+  }
+}
+
+}  // namespace
+}  // namespace HAC_GPU
+
+const ElementwiseKernels HAC_GPU_TABLE(elementwise){.relu = HAC_GPU::relu,
+                                                    .relu_backward = HAC_GPU::relu_backward,
+                                                    .add = HAC_GPU::add,
+                                                    .add_relu = HAC_GPU::add_relu};
+const DropoutKernels HAC_GPU_TABLE(dropout){.apply = HAC_GPU::dropout};
+const ReorderKernels HAC_GPU_TABLE(reorder){.apply = HAC_GPU::reorder};
+
+}  // namespace hac

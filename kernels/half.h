@@ -1,0 +1,92 @@
+#pragma once
+// The two 16-bit floating-point types as storage: arithmetic is done in float. The same bits on
+// the host, under simt and on a GPU.
+//   bf16  1 sign, 8 exponent, 7 mantissa bits
+//   f16   1 sign, 5 exponent, 10 mantissa bits (IEEE 754 binary16)
+// Conversions from float round to nearest, ties to even; a NaN stays a NaN, f16 overflows to inf.
+
+#include <cstdint>
+#include <cstring>
+
+#ifdef __CUDACC__
+#define HAC_HOST_DEVICE __host__ __device__
+#else
+#define HAC_HOST_DEVICE
+#endif
+
+namespace hac {
+
+struct bf16 {
+  std::uint16_t bits;
+};
+
+struct f16 {
+  std::uint16_t bits;
+};
+
+namespace half_detail {
+
+HAC_HOST_DEVICE inline std::uint32_t bits_of(float v) {
+  std::uint32_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+
+HAC_HOST_DEVICE inline float float_of(std::uint32_t bits) {
+  float v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+}  // namespace half_detail
+
+HAC_HOST_DEVICE inline float to_float(float v) { return v; }
+
+HAC_HOST_DEVICE inline float to_float(bf16 v) {
+  return half_detail::float_of(static_cast<std::uint32_t>(v.bits) << 16);
+}
+
+HAC_HOST_DEVICE inline float to_float(f16 v) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(v.bits & 0x8000u) << 16;
+  const std::uint32_t rest = v.bits & 0x7FFFu;
+  if (rest >= 0x7C00u) return half_detail::float_of(sign | 0x7F800000u | (rest & 0x3FFu) << 13);
+  // Shifted into place the exponent is 112 too low; the product mends it, subnormals too.
+  const float magnitude = half_detail::float_of(rest << 13) * 0x1p112f;
+  return half_detail::float_of(sign | half_detail::bits_of(magnitude));
+}
+
+template <class T>
+HAC_HOST_DEVICE T from_float(float v);
+
+template <>
+HAC_HOST_DEVICE inline float from_float<float>(float v) {
+  return v;
+}
+
+template <>
+HAC_HOST_DEVICE inline bf16 from_float<bf16>(float v) {
+  const std::uint32_t bits = half_detail::bits_of(v);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) {
+    return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};
+  }
+  return {static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+}
+
+template <>
+HAC_HOST_DEVICE inline f16 from_float<f16>(float v) {
+  const std::uint32_t bits = half_detail::bits_of(v);
+  const std::uint32_t sign = bits >> 16 & 0x8000u, rest = bits & 0x7FFFFFFFu;
+  std::uint32_t half;
+  if (rest > 0x7F800000u) {
+    half = 0x7E00u;
+  } else if (rest >= 0x477FF000u) {  // 65520 and more round to infinity
+    half = 0x7C00u;
+  } else if (rest < 0x38800000u) {  // below 2^-14: adding 0.5 leaves the rounded subnormal behind
+    half = half_detail::bits_of(half_detail::float_of(rest) + 0.5f) - 0x3F000000u;
+  } else {
+    half = (rest + 0xFFFu + (rest >> 13 & 1u) - 0x38000000u) >> 13;
+  }
+  return {static_cast<std::uint16_t>(sign | half)};
+}
+
+}  // namespace hac

@@ -1,0 +1,74 @@
+// Plain loops where a GPU would call cuBLASLt, around the same own kernels. Sums in double.
+
+#include "kernels/cuda/weights.h"
+#include "kernels/linear.h"
+#include "kernels/simt/reference.h"
+
+namespace hac {
+namespace {
+
+// c[i, j] = sum over k of a(i, k) b(k, j); a and b are given as functions.
+template <class A, class B, class Store>
+void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, B b, Store store) {
+#pragma omp parallel for collapse(2) schedule(static)
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < inner; ++k) sum += static_cast<double>(a(i, k)) * b(k, j);
+      store(i * columns + j, static_cast<float>(sum));
+    }
+  }
+}
+
+// The weights in the activations' type, as the GPU multiplies them.
+void* packed_weights(Context& ctx, const LinearSpec& s, const void* w) {
+  void* packed = ctx.scratch(s.in * s.out * size_of(s.dtype));
+  weights_simt.cast(ctx, s.dtype, s.in * s.out, w, packed);
+  return packed;
+}
+
+void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
+             void* y) {
+  const void* packed = packed_weights(ctx, s, w);
+  simt::by_float_type(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(packed);
+    multiply(
+        s.n, s.out, s.in, [&](auto i, auto k) { return to_float(in[i * s.in + k]); },
+        [&](auto k, auto j) { return to_float(weights[j * s.in + k]); },
+        [&](auto at, float v) { static_cast<T*>(y)[at] = from_float<T>(v); });
+  });
+  if (bias) weights_simt.add_bias(ctx, s.dtype, s.n, s.out, bias, y);
+}
+
+void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
+  const void* packed = packed_weights(ctx, s, w);
+  simt::by_float_type(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(packed);
+    multiply(
+        s.n, s.in, s.out, [&](auto i, auto k) { return to_float(grad[i * s.out + k]); },
+        [&](auto k, auto j) { return to_float(weights[k * s.in + j]); },
+        [&](auto at, float v) { static_cast<T*>(dx)[at] = from_float<T>(v); });
+  });
+}
+
+void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const void* dy, void* dw,
+                      void* db) {
+  simt::by_float_type(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
+    multiply(
+        s.out, s.in, s.n, [&](auto i, auto k) { return to_float(grad[k * s.out + i]); },
+        [&](auto k, auto j) { return to_float(in[k * s.in + j]); },
+        [&](auto at, float v) { static_cast<float*>(dw)[at] = v; });
+  });
+  if (db) weights_simt.bias_gradient(ctx, s.dtype, s.n, s.out, dy, db);
+}
+
+}  // namespace
+
+const LinearKernels linear_simt{
+    .forward = forward, .backward_data = backward_data, .backward_weights = backward_weights};
+
+}  // namespace hac

@@ -1,0 +1,38 @@
+// Stands in for every *_cuda table in a build without CUDA: empty, so that asking for the device is
+// a clear error and nothing else in the code needs to know.
+
+#include "kernels/batchnorm.h"
+#include "kernels/conv2d.h"
+#include "kernels/cuda/weights.h"
+#include "kernels/elementwise.h"
+#include "kernels/error.h"
+#include "kernels/linear.h"
+#include "kernels/pool2d.h"
+#include "kernels/runtime.h"
+#include "kernels/sgd.h"
+#include "kernels/softmax_xent.h"
+#include "kernels/taylor.h"
+
+namespace hac {
+
+const BatchNormKernels batchnorm_cuda{};
+const Conv2dKernels conv2d_cuda{};
+const DropoutKernels dropout_cuda{};
+const ElementwiseKernels elementwise_cuda{};
+const LinearKernels linear_cuda{};
+const Pool2dKernels pool2d_cuda{};
+const ReorderKernels reorder_cuda{};
+const SgdKernels sgd_cuda{};
+const SoftmaxXentKernels softmax_xent_cuda{};
+const TaylorKernels taylor_cuda{};
+const WeightKernels weights_cuda{};
+const Runtime runtime_cuda{};
+
+namespace cuda {
+
+std::shared_ptr<Library> make_library(Device device) {
+  throw DeviceError(to_string(device) + ": this build has no CUDA part");
+}
+
+}  // namespace cuda
+}  // namespace hac

@@ -1,0 +1,61 @@
+#include "kernels/runtime.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/context.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+constexpr std::size_t alignment = 64;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+int one(std::string*) { return 1; }
+
+void* allocate(Device, std::size_t bytes) {
+  const bool huge = bytes >= 2 * huge_page;  // fewer page faults and TLB misses
+  const std::size_t unit = huge ? huge_page : alignment;
+  void* data = std::aligned_alloc(unit, round_up(bytes, unit));
+  if (data && huge) madvise(data, bytes, MADV_HUGEPAGE);
+  return data;
+}
+
+void release(Device, void* p) { std::free(p); }
+
+void copy(Context&, void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+void zero(Context&, void* p, std::size_t bytes) {
+  if (bytes > 0) std::memset(p, 0, bytes);
+}
+
+void synchronize(Context&) {}
+
+}  // namespace
+
+const Runtime runtime_cpu{.count = one,
+                          .allocate = allocate,
+                          .release = release,
+                          .copy_in = copy,
+                          .copy_out = copy,
+                          .copy = copy,
+                          .zero = zero,
+                          .synchronize = synchronize};
+
+const Runtime& runtime_of(Device device) {
+  if (device.kind == DeviceKind::cpu) return runtime_cpu;
+  if (device.kind == DeviceKind::simt) return runtime_simt;
+  std::string reason = "this build has no CUDA part (configure with -DHAC_CUDA=ON)";
+  const int count = runtime_cuda.count ? runtime_cuda.count(&reason) : 0;
+  if (device.index < count) return runtime_cuda;
+  if (count > 0) reason = fmt::format("this machine has {} GPU(s), the first is cuda:0", count);
+  throw DeviceError(fmt::format("device '{}': {} (hint: --device cpu)", to_string(device), reason));
+}
+
+}  // namespace hac

@@ -1,0 +1,137 @@
+#include "kernels/simt/executor.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+
+#include "kernels/cuda/device.cuh"
+#include "kernels/error.h"
+#include "kernels/simt/block.h"
+#include "kernels/simt/recorder.h"
+
+namespace hac::simt {
+namespace {
+
+// Each keeps up to 1024 stacks, and a process may only have so many mappings.
+constexpr int max_host_threads = 16;
+
+struct State {
+  std::mutex mutex;
+  Options options;
+  std::vector<Trace> traces;
+};
+
+State& state() {
+  static State& instance = *new State;
+  return instance;
+}
+
+[[noreturn]] void throw_outside(const char* what) {
+  throw DeviceError(fmt::format("simt: expected {} inside a kernel, got it outside", what));
+}
+
+Block& block_here(const char* what) {
+  if (!Block::running()) throw_outside(what);
+  return *Block::running();
+}
+
+void check_launch(const Launch& how) {
+  if (Block::running()) {
+    throw DeviceError(fmt::format("kernel '{}': a kernel cannot launch another", how.name));
+  }
+  if (how.grid < 1 || how.grid > INT32_MAX || how.block < 1 || how.block > 1024) {
+    throw DeviceError(
+        fmt::format("kernel '{}': expected 1 to 2^31-1 blocks of 1 to 1024 threads, got {} of {}",
+                    how.name, how.grid, how.block));
+  }
+}
+
+Block& block_of_this_thread() {
+  thread_local Block block;
+  return block;
+}
+
+// All blocks of the job; blocks behind the first that failed may be left out.
+void run_blocks(const Job& job) {
+  const int grid = static_cast<int>(job.how.grid);
+  std::vector<int> order(grid);
+  Shuffle(job.options, 0).fill(order.data(), grid);
+  std::atomic<int> failed = grid;
+  std::exception_ptr error;
+  std::mutex mutex;
+  const int threads = job.recorder ? 1 : std::min({omp_get_max_threads(), max_host_threads, grid});
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+  for (int i = 0; i < grid; ++i) {
+    if (i > failed) continue;
+    try {
+      block_of_this_thread().run(job, order[i]);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (i < failed) {
+        failed = i;
+        error = std::current_exception();
+      }
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
+
+const Thread& thread() { return block_here("threadIdx").thread(); }
+
+int lane() { return static_cast<int>(thread().index.x % 32); }
+
+void barrier(Place at) { block_here("a barrier").wait(Block::Wait::barrier, at); }
+
+void warp_barrier(Place at) { block_here("a barrier").wait(Block::Wait::warp_barrier, at); }
+
+void exchange_bytes(void* value, std::size_t bytes, int from, int width, Place at) {
+  block_here("a shuffle").wait(Block::Wait::exchange, at, value, bytes, from, width);
+}
+
+unsigned ballot(bool predicate, Place at) {
+  unsigned votes = predicate ? 1 : 0;
+  block_here("a ballot").wait(Block::Wait::ballot, at, &votes, sizeof votes);
+  return votes;
+}
+
+void* shared(const void* tag, std::size_t bytes) {
+  return block_here("shared memory").shared(tag, bytes);
+}
+
+void access(const void* p, std::size_t bytes, Access kind, Place at) {
+  block_here("load and store").access(p, bytes, kind, at);
+}
+
+void set_options(const Options& options) {
+  const std::lock_guard lock(state().mutex);
+  state().options = options;
+}
+
+Options options() {
+  const std::lock_guard lock(state().mutex);
+  return state().options;
+}
+
+void run(const Launch& how, const std::function<void()>& body) {
+  check_launch(how);
+  Job job{how, body, options(), live_ranges()};
+  std::optional<Recorder> recorder;
+  if (job.options.trace) job.recorder = &recorder.emplace(how);
+  run_blocks(job);
+  if (!recorder) return;
+  const std::lock_guard lock(state().mutex);
+  state().traces.push_back(recorder->trace());
+}
+
+std::vector<Trace> take_traces() {
+  const std::lock_guard lock(state().mutex);
+  return std::exchange(state().traces, {});
+}
+
+}  // namespace hac::simt

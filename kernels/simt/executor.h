@@ -1,0 +1,119 @@
+#pragma once
+// Runs kernels on the host, thread by thread as a GPU would: every thread of a block is a fiber;
+// barriers and shuffles are where one hands over to the next. Blocks are spread over host threads.
+//
+// What it is for: kernels are executed, in any thread order, with every global access checked and
+// counted, on machines that have no GPU. What it is not: fast.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/types.h"
+
+namespace hac {
+struct Launch;
+}
+
+namespace hac::simt {
+
+struct Index {
+  unsigned x = 0, y = 0, z = 0;
+};
+
+// A line of source: std::source_location, which clang 14 does not have.
+struct Place {
+  const char* file = "";
+  int line = 0;
+  static constexpr Place here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+// ---- Inside a kernel: each throws DeviceError when it is called outside of one ----
+
+struct Thread {
+  Index index, block_index, block_size, grid_size;
+};
+
+const Thread& thread();  // of the fiber that runs
+int lane();              // threadIdx.x % 32
+
+// All threads of the block must come. Threads that have returned count as arrived, as on a GPU.
+// DeviceError naming kernel, block and threads if some wait at another barrier or line (a warp: at
+// another warp operation), or in a kernel that was launched as free of barriers.
+void barrier(Place at = Place::here());
+void warp_barrier(Place at = Place::here());
+
+// The value that lane `from` of this warp gave to the same call: its own if from is outside the
+// group of `width` lanes; a NaN pattern (on a GPU undefined) if that thread is not there or has
+// returned. Errors as for warp_barrier. T: at most 16 bytes, trivially copyable.
+void exchange_bytes(void* value, std::size_t bytes, int from, int width, Place at);
+template <class T>
+T exchange(T value, int from, int width, Place at = Place::here()) {
+  static_assert(sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
+  exchange_bytes(&value, sizeof(T), from, width, at);
+  return value;
+}
+// Bit i: lane i is there, has not returned and gave true. Errors as for warp_barrier.
+unsigned ballot(bool predicate, Place at = Place::here());
+
+// The array of this block that tag names: filled with a NaN pattern for every block, aligned to 16.
+// DeviceError when a block asks for more than the 48 KiB that a GPU gives without being asked, and
+// at its end when something was written between the arrays.
+void* shared(const void* tag, std::size_t bytes);
+
+enum class Access : std::uint8_t { load, store };
+// Counts (when tracing) and checks (when checking) an access to global memory: it must lie inside a
+// live allocation and be aligned to its size (the largest power of two in it, at most 16);
+// otherwise a DeviceError naming kernel, block, thread, address, the nearest allocation and the
+// source line.
+void access(const void* p, std::size_t bytes, Access kind, Place at);
+
+// ---- Launching ----
+
+enum class Order : std::uint8_t { forward, reversed, random };
+
+struct Options {
+  Order order = Order::forward;  // of blocks, of the warps of a block between two barriers (each
+                                 // goes as far as it can), of the lanes between two warp operations
+  std::uint64_t seed = 0;        // of Order::random
+  bool check = true;             // every access against the allocations
+  bool trace = false;            // keep counts a launch (runs on one host thread)
+};
+
+void set_options(const Options& options);  // for all launches after it, of any thread
+Options options();
+
+// Runs body once for every thread of the grid. An exception thrown by one thread ends the launch
+// and is thrown on: of several that of the first block in order. The other threads of the block are
+// unwound from where they wait, so their destructors run (a destructor must not wait for others).
+void run(const Launch& how, const std::function<void()>& body);
+
+// Counts of one launch.
+struct Trace {
+  std::string kernel;
+  std::int64_t blocks = 0, threads = 0, warps = 0;
+  std::int64_t barriers = 0;  // __syncthreads, counted once a block
+  std::int64_t load_bytes = 0, store_bytes = 0;
+  // A warp's access: one execution of one source line by the threads of a warp together.
+  std::int64_t warp_loads = 0, warp_stores = 0;
+  // 32-byte sectors that these touch; bytes / (32 * sectors) is the share of the traffic in use.
+  std::int64_t load_sectors = 0, store_sectors = 0;
+};
+
+std::vector<Trace> take_traces();  // since the last call, in order; not of launches that threw
+
+// ---- Memory ----
+
+// 256-byte aligned, with red zones before and behind (poisoned under AddressSanitizer), contents
+// filled with a NaN pattern. Null if the system has no more.
+void* allocate(std::size_t bytes);
+// Throws DeviceError when a red zone was written (the memory is free all the same) or p is not
+// from allocate. Null does nothing.
+void release(void* p);
+
+}  // namespace hac::simt

@@ -1,0 +1,90 @@
+#pragma once
+// The host side of device.cuh: CUDA's words for the executor (executor.h).
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/simt/executor.h"
+
+// NOLINTBEGIN(bugprone-reserved-identifier,bugprone-macro-parentheses): the names are CUDA's.
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+// The tag's address tells the arrays of a block apart, also those of a template's instances.
+#define HAC_SHARED(T, name, n)     \
+  static char name##_tag;          \
+  static_assert(alignof(T) <= 16); \
+  T(&name)[n] = *static_cast<T(*)[n]>(::hac::simt::shared(&name##_tag, sizeof(T[n])))
+
+#define threadIdx (::hac::simt::thread().index)
+#define blockIdx (::hac::simt::thread().block_index)
+#define blockDim (::hac::simt::thread().block_size)
+#define gridDim (::hac::simt::thread().grid_size)
+
+// The mask of every warp operation must be full; lanes that have returned may be in it.
+
+inline void __syncthreads(hac::simt::Place at = hac::simt::Place::here()) {
+  hac::simt::barrier(at);
+}
+inline void __syncwarp(unsigned = 0xFFFFFFFFu, hac::simt::Place at = hac::simt::Place::here()) {
+  hac::simt::warp_barrier(at);
+}
+
+template <class T>
+T __shfl_sync(unsigned, T value, int lane, int width = 32,
+              hac::simt::Place at = hac::simt::Place::here()) {
+  const int group = hac::simt::lane() & -width;
+  return hac::simt::exchange(value, group + (lane & (width - 1)), width, at);
+}
+
+template <class T>
+T __shfl_up_sync(unsigned, T value, unsigned delta, int width = 32,
+                 hac::simt::Place at = hac::simt::Place::here()) {
+  return hac::simt::exchange(value, hac::simt::lane() - static_cast<int>(delta), width, at);
+}
+
+template <class T>
+T __shfl_down_sync(unsigned, T value, unsigned delta, int width = 32,
+                   hac::simt::Place at = hac::simt::Place::here()) {
+  return hac::simt::exchange(value, hac::simt::lane() + static_cast<int>(delta), width, at);
+}
+
+// CUDA lets it read from an earlier group, not from a later one.
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int lane_mask, int width = 32,
+                  hac::simt::Place at = hac::simt::Place::here()) {
+  const int from = hac::simt::lane() ^ lane_mask, group = hac::simt::lane() & -width;
+  return hac::simt::exchange(value, from, from < group ? 32 : width, at);
+}
+
+inline unsigned __ballot_sync(unsigned, bool predicate,
+                              hac::simt::Place at = hac::simt::Place::here()) {
+  return hac::simt::ballot(predicate, at);
+}
+
+// NOLINTEND(bugprone-reserved-identifier,bugprone-macro-parentheses)
+
+namespace hac::simt {
+
+template <class T>
+T load(const T* p, Place at = Place::here()) {
+  access(p, sizeof(T), Access::load, at);
+  return *p;
+}
+
+template <class T>
+void store(T* p, std::type_identity_t<T> v, Place at = Place::here()) {
+  access(p, sizeof(T), Access::store, at);
+  *p = v;
+}
+
+template <class... Params, class... Args>
+void launch(Context&, const Launch& how, void (*kernel)(Params...), Args&&... args) {
+  static_assert((std::is_trivially_copyable_v<Params> && ...), "parameters are copied as bytes");
+  run(how, [&] { kernel(static_cast<Params>(args)...); });
+}
+
+}  // namespace hac::simt

@@ -1,0 +1,64 @@
+#pragma once
+// What the tests of the host executor share.
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <span>
+#include <string>
+
+#include "kernels/context.h"
+#include "kernels/error.h"
+#include "kernels/simt/executor.h"
+
+namespace hac::simt {
+
+// Elements in checked memory.
+template <class T>
+class Buffer {
+ public:
+  explicit Buffer(std::size_t n) : values_(static_cast<T*>(allocate(n * sizeof(T))), n) {}
+  template <class F>
+  Buffer(std::size_t n, F&& value) : Buffer(n) {
+    for (std::size_t i = 0; i < n; ++i) values_[i] = value(i);
+  }
+  ~Buffer() { release(values_.data()); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  T* get() { return values_.data(); }
+  T& operator[](std::size_t i) { return values_[i]; }
+  std::span<T> span() { return values_; }
+
+ private:
+  std::span<T> values_;
+};
+
+// Options for the rest of the scope.
+struct With {
+  explicit With(const Options& options) { set_options(options); }
+  ~With() { set_options({}); }
+};
+
+inline const Options all_orders[] = {{.order = Order::forward},
+                                     {.order = Order::reversed},
+                                     {.order = Order::random, .seed = 1},
+                                     {.order = Order::random, .seed = 2}};
+
+// The executor takes no notice of its context.
+inline Context& context() { return Context::current({}); }
+
+// f throws a DeviceError whose message holds all the parts.
+template <class F>
+void expect_error(F&& f, std::initializer_list<std::string> parts) {
+  try {
+    f();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const DeviceError& e) {
+    for (const std::string& part : parts) {
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos)
+          << "'" << part << "' is not in: " << e.what();
+    }
+  }
+}
+
+}  // namespace hac::simt

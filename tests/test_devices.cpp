@@ -1,0 +1,138 @@
+// Whole networks on a GPU's kernels against the CPU: forward, backward, importance, the optimiser,
+// evaluation and deployment, under simt in three orders of its threads (and on a GPU where there is
+// one).
+
+#include <gtest/gtest.h>
+
+#include "engine/ops.h"
+#include "engine/optim/sgd.h"
+#include "engine/random.h"
+#include "models/arch_options.h"
+#include "models/deploy.h"
+#include "models/evaluate.h"
+#include "models/model.h"
+#include "scaling/importance.h"
+#include "tests/op_test.h"
+
+namespace hac {
+namespace {
+
+constexpr std::int64_t batch = 6;
+
+// Three units of everything that the zoo is made of.
+Architecture small(const std::string& name) {
+  ArchOptions options{.width = name == "vgg11" ? 0.0625 : 0.125, .classes = 10};
+  if (name == "resnet18" || name == "preact_resnet18") {
+    options.blocks = {1, 1, 1, 1};
+    options.resolution = 32;
+  }
+  return resolve(name, options);
+}
+
+struct Outcome {
+  double loss = 0;
+  std::map<std::string, Tensor> gradients, state, momentum;
+  std::vector<LayerImportance> importance;
+  Tensor evaluated, deployed;
+};
+
+Tensor images_of(const Architecture& arch) {
+  return random_tensor({batch, arch.channels, arch.resolution, arch.resolution}, 3, 0);
+}
+
+// Two training steps, then the logits of the same images in evaluation and deployed.
+Outcome train(const Architecture& arch, Device device) {
+  Model model(arch, 1, device);
+  Sgd sgd(model.parameters(), {.nesterov = true});
+  ImportanceObserver observer(2);
+  const Tensor images = images_of(arch);
+  const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 3, 4, 9}, {batch});
+  Outcome out;
+  for (int step = 0; step < 2; ++step) {
+    model.zero_grad();
+    const auto [loss, probs] = ops::softmax_cross_entropy(model.forward(images), labels, 0.1f);
+    backward(loss);
+    if (step == 0) {
+      out.loss = loss.value().item();
+      for (const Parameter& p : model.parameters()) {
+        out.gradients[p.name] = p.var.grad().to(Device{}).clone();
+      }
+    }
+    observer.observe(model, step, 2);
+    sgd.step(0.01);
+  }
+  for (const auto& [name, t] : model.state()) out.state[name] = t.to(Device{}).clone();
+  for (const auto& [name, t] : sgd.state()) out.momentum[name] = t.to(Device{}).clone();
+  out.importance = observer.result(model);
+  model.eval();
+  out.evaluated = model.forward(images).value().to(Device{});
+  out.deployed = Deployment(model, batch).run(images).to(Device{});
+  return out;
+}
+
+double largest(const Tensor& t) {
+  double most = 0;
+  for (const float v : t.to_vector()) most = std::max(most, std::abs(double{v}));
+  return most;
+}
+
+// Relative to the largest number of a tensor, or to a thousandth of the largest of all: the bias of
+// a convolution before batch norm has a gradient of zero, of which only rounding is left.
+void expect_same(const std::map<std::string, Tensor>& got,
+                 const std::map<std::string, Tensor>& expected, double relative,
+                 const std::string& where) {
+  ASSERT_EQ(got.size(), expected.size());
+  double of_all = 0;
+  for (const auto& [name, t] : expected) of_all = std::max(of_all, largest(t));
+  for (const auto& [name, t] : expected) {
+    const double allowed = relative * std::max(largest(t), 1e-3 * of_all);
+    const std::vector<float> a = got.at(name).to_vector(), b = t.to_vector();
+    ASSERT_EQ(a.size(), b.size()) << where << " " << name;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      ASSERT_NEAR(a[i], b[i], allowed) << where << " " << name << " element " << i;
+    }
+  }
+}
+
+class Devices : public testing::TestWithParam<const char*> {};
+
+// Both sum in f32 in other orders; batch norm over six images at 2x2 and less multiplies what that
+// leaves.
+TEST_P(Devices, TrainAsTheCpuDoes) {
+  const Architecture arch = small(GetParam());
+  const Outcome cpu = train(arch, {});
+  for (const Place& place : places()) {
+    if (place.device.kind == DeviceKind::cpu) continue;
+    const At at(place);
+    const Outcome there = train(arch, place.device);
+    const std::string where = arch.name + " on " + place.name;
+    EXPECT_NEAR(there.loss, cpu.loss, 1e-5 * cpu.loss) << where;
+    expect_same(there.gradients, cpu.gradients, 1e-3, where + " gradient of");
+    expect_same(there.state, cpu.state, 1e-3, where + " after two steps");
+    expect_same(there.momentum, cpu.momentum, 2e-3, where);
+    expect_close(there.evaluated, doubles(cpu.evaluated), 1e-3, where + " logits");
+    expect_close(there.deployed, doubles(there.evaluated), 1e-4, where + " deployed");
+    ASSERT_EQ(there.importance.size(), cpu.importance.size());
+    for (std::size_t l = 0; l < cpu.importance.size(); ++l) {
+      const double own = cpu.importance[l].reduce(KernelReduction::sum);
+      EXPECT_NEAR(there.importance[l].reduce(KernelReduction::sum), own, 2e-3 * own)
+          << where << " importance of " << cpu.importance[l].layer;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Zoo, Devices, testing::Values("vgg11", "preact_resnet18", "resnet18"));
+
+TEST(DevicesAbsent, AGpuThatIsNotThereIsAClearError) {
+  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) GTEST_SKIP() << "there is a GPU";
+  try {
+    Model(small("vgg11"), 1, {DeviceKind::cuda, 0});
+    FAIL();
+  } catch (const DeviceError& e) {
+    EXPECT_NE(std::string(e.what()).find("cuda:0"), std::string::npos) << e.what();
+    EXPECT_EQ(e.exit_code(), 3);
+  }
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,63 @@
+# HAC_CUDA=AUTO|ON|OFF. Sets HAC_CUDA_ENABLED, and HAC_CUDA_SUMMARY: which way it went and why.
+set(HAC_CUDA AUTO CACHE STRING "Build the CUDA part: AUTO (where nvcc and cuDNN are), ON or OFF")
+set_property(CACHE HAC_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(HAC_CUDA_ENABLED OFF)
+
+if(HAC_CUDA STREQUAL "OFF")
+  set(HAC_CUDA_SUMMARY "no CUDA (HAC_CUDA=OFF)")
+  return()
+endif()
+
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  # Turing, Ampere, Orin, Hopper; the last one also as PTX for what comes after.
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 87-real 90 CACHE STRING "GPU architectures")
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+set(reason "")
+if(NOT CMAKE_CUDA_COMPILER)
+  set(reason "no nvcc (hint: -DCMAKE_CUDA_COMPILER=/path/to/nvcc)")
+else()
+  enable_language(CUDA)
+  find_package(CUDAToolkit QUIET)
+  # Python wheels hold only libcudnn.so.9; HAC_CUDNN_ROOT names their nvidia/cudnn folder. Beside
+  # it lies their cuBLAS, for a toolkit that has the compiler alone.
+  set(HAC_CUDNN_ROOT "$ENV{HAC_CUDNN_ROOT}" CACHE PATH "Folder with include/cudnn.h and lib/")
+  find_path(HAC_CUDNN_INCLUDE cudnn_backend.h
+    HINTS ${HAC_CUDNN_ROOT}/include ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(HAC_CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 NAMES_PER_DIR
+    HINTS ${HAC_CUDNN_ROOT}/lib ${CUDAToolkit_LIBRARY_DIR})
+  set(wheels ${HAC_CUDNN_ROOT}/../cu13 ${HAC_CUDNN_ROOT}/../cublas)
+  find_path(HAC_CUBLAS_INCLUDE cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${wheels}
+    PATH_SUFFIXES include)
+  find_library(HAC_CUBLAS_LIBRARY NAMES cublasLt libcublasLt.so.13 libcublasLt.so.12 NAMES_PER_DIR
+    HINTS ${CUDAToolkit_LIBRARY_DIR} ${wheels} PATH_SUFFIXES lib)
+  if(NOT CUDAToolkit_FOUND OR NOT HAC_CUBLAS_INCLUDE OR NOT HAC_CUBLAS_LIBRARY)
+    set(reason "no CUDA toolkit with cuBLASLt")
+  elseif(NOT HAC_CUDNN_INCLUDE OR NOT HAC_CUDNN_LIBRARY)
+    set(reason "no cuDNN 9 (hint: -DHAC_CUDNN_ROOT=FOLDER with include/ and lib/)")
+  endif()
+endif()
+
+if(reason)
+  if(HAC_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "HAC_CUDA=ON: ${reason}")
+  endif()
+  set(HAC_CUDA_SUMMARY "no CUDA: ${reason}")
+  return()
+endif()
+
+set(HAC_CUDA_ENABLED ON)
+file(STRINGS ${HAC_CUDNN_INCLUDE}/cudnn_version.h version_lines
+  REGEX "define CUDNN_(MAJOR|MINOR|PATCHLEVEL) ")
+string(REGEX REPLACE "[^0-9;]" "" version_numbers "${version_lines}")
+list(JOIN version_numbers "." HAC_CUDNN_VERSION)
+set(HAC_CUDA_SUMMARY "CUDA ${CMAKE_CUDA_COMPILER_VERSION}, cuDNN ${HAC_CUDNN_VERSION}, for \
+${CMAKE_CUDA_ARCHITECTURES} (HAC_CUDA=${HAC_CUDA})")
+
+add_library(hac_cuda_libraries INTERFACE)
+target_include_directories(hac_cuda_libraries SYSTEM INTERFACE ${HAC_CUDNN_INCLUDE}
+  ${CUDAToolkit_INCLUDE_DIRS} ${HAC_CUBLAS_INCLUDE})
+# Never the driver (CUDA::cuda_driver): the program must start where there is none.
+target_link_libraries(hac_cuda_libraries INTERFACE CUDA::cudart ${HAC_CUBLAS_LIBRARY}
+  ${HAC_CUDNN_LIBRARY})

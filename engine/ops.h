@@ -26,6 +26,7 @@ struct BatchNormOptions {
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
                const Tensor& running_var, const Var& residual, BatchNormOptions options);
 
+Var cast(const Var& x, Dtype dtype);  // f32, bf16, f16; the gradient has the type of x
 Var relu(const Var& x);
 Var add(const Var& a, const Var& b);
 

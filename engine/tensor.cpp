@@ -142,6 +142,14 @@ Tensor Tensor::to(Layout layout) const {
   return t;
 }
 
+Tensor Tensor::cast(Dtype dtype) const {
+  if (!defined() || dtype == dtype_) return *this;
+  Tensor t = empty(shape_, dtype, device(), layout_);
+  const CastSpec spec{.from = dtype_, .to = dtype, .elements = storage_numel()};
+  cast_kernels.run(&CastKernels::apply, device(), spec, data(), t.data());
+  return t;
+}
+
 Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
   if (shape_.rank() == 0 || begin < 0 || end < begin || end > shape_[0]) {
     throw ShapeError(fmt::format("slice [{}, {}) of {}", begin, end, shape_.str()));
@@ -184,12 +192,12 @@ float Tensor::item() const {
 }
 
 std::vector<float> Tensor::to_vector() const {
-  const Tensor t = plain().to(Device{});
+  const Tensor t = plain().to(Device{}).cast(Dtype::f32);
   return {t.as<float>(), t.as<float>() + t.numel()};
 }
 
 bool all_finite(const Tensor& given) {
-  const Tensor t = given.to(Device{});
+  const Tensor t = given.to(Device{}).cast(Dtype::f32);
   const float* x = t.as<float>();
   const std::int64_t n = t.storage_numel();
   bool finite = true;

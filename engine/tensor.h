@@ -49,6 +49,8 @@ class Tensor {
   void copy_from(const Tensor& other) const;  // same shape, dtype and layout; throws ShapeError
   // The same numbers, dtype and layout on another device (this tensor itself if it is there).
   Tensor to(Device device) const;
+  // The same numbers in another float type, rounded (this tensor itself if it has it).
+  Tensor cast(Dtype dtype) const;
   // The same numbers in another layout (this tensor itself if it is already there).
   Tensor to(Layout layout) const;
   Tensor plain() const { return to(Layout::plain); }
@@ -57,7 +59,7 @@ class Tensor {
   // The same bytes under another shape with as many elements; plain only.
   Tensor reshape(const Shape& shape) const;
   float item() const;                    // the value of a one-element f32 tensor
-  std::vector<float> to_vector() const;  // logical order, f32
+  std::vector<float> to_vector() const;  // logical order, any float type as f32
 
  private:
   std::shared_ptr<Storage> storage_;

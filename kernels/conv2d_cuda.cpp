@@ -6,6 +6,7 @@
 #include "kernels/cuda/conv_plan.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/weights.h"
+#include "kernels/elementwise.h"
 
 namespace hac {
 namespace {
@@ -120,7 +121,7 @@ void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* 
   const void* b = needs_zeros(s) ? static_cast<const char*>(packed) + zeros_at(s) : bias;
   if (cast) {
     void* rounded = scratch.take(bytes_of(s, s.k));
-    weights_cuda.cast(ctx, s.dtype, s.k, bias, rounded);
+    cast_cuda.apply(ctx, {.to = s.dtype, .elements = s.k}, bias, rounded);
     b = rounded;
   }
   execute(ctx, plan, s, {.x = x, .w = packed, .y = y, .bias = b, .residual = residual}, workspace);

@@ -22,4 +22,8 @@ std::string ReorderSpec::str() const {
                      name_of(to));
 }
 
+std::string CastSpec::str() const {
+  return fmt::format("cast:{}>{},n{}", name_of(from), name_of(to), elements);
+}
+
 }  // namespace hac

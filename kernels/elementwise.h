@@ -50,6 +50,22 @@ struct DropoutKernels {
 extern const DropoutKernels dropout_cpu, dropout_cuda, dropout_simt;
 inline constexpr Backends<DropoutKernels> dropout_kernels{dropout_cpu, dropout_cuda, dropout_simt};
 
+// The same numbers in another float type (f32, bf16, f16; one of the two is f32), rounded to
+// nearest even; layout does not matter.
+struct CastSpec {
+  Dtype from = Dtype::f32, to = Dtype::f32;
+  std::int64_t elements = 0;
+  auto operator<=>(const CastSpec&) const = default;
+  std::string str() const;
+};
+
+struct CastKernels {
+  void (*apply)(Context&, const CastSpec&, const void* x, void* y);
+};
+
+extern const CastKernels cast_cpu, cast_cuda, cast_simt;
+inline constexpr Backends<CastKernels> cast_kernels{cast_cpu, cast_cuda, cast_simt};
+
 // Copies between plain and the device's own layout; channels that a block adds become zero.
 struct ReorderSpec {
   Dtype dtype = Dtype::f32;

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/loop.h"
 #include "kernels/elementwise.h"
+#include "kernels/half.h"
 #include "kernels/random.h"
 
 namespace hac {
@@ -120,11 +121,29 @@ void reorder(Context&, const ReorderSpec& s, const void* x, void* y) {
   }
 }
 
+template <class From, class To>
+void cast_as(std::int64_t n, const void* x, void* y) {
+  const From* in = static_cast<const From*>(x);
+  To* out = static_cast<To*>(y);
+#pragma omp parallel for schedule(static) if (n > cpu::serial_elements)
+  for (std::int64_t i = 0; i < n; ++i) out[i] = from_float<To>(to_float(in[i]));
+}
+
+void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
+  const std::pair types(s.from, s.to);
+  if (types == std::pair(Dtype::f32, Dtype::bf16)) return cast_as<float, bf16>(s.elements, x, y);
+  if (types == std::pair(Dtype::f32, Dtype::f16)) return cast_as<float, f16>(s.elements, x, y);
+  if (types == std::pair(Dtype::bf16, Dtype::f32)) return cast_as<bf16, float>(s.elements, x, y);
+  if (types == std::pair(Dtype::f16, Dtype::f32)) return cast_as<f16, float>(s.elements, x, y);
+  throw_unavailable(s.str(), ctx.device());
+}
+
 }  // namespace
 
 const ElementwiseKernels elementwise_cpu{
     .relu = relu, .relu_backward = relu_backward, .add = add, .add_relu = add_relu};
 const DropoutKernels dropout_cpu{.apply = dropout};
 const ReorderKernels reorder_cpu{.apply = reorder};
+const CastKernels cast_cpu{.apply = cast};
 
 }  // namespace hac

@@ -137,6 +137,28 @@ void reorder(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
   }
 }
 
+template <class From, class To>
+__global__ void cast_kernel(std::int64_t n, const From* x, To* y) {
+  const std::int64_t i = global_thread();
+  if (i < n) store(y + i, from_float<To>(to_float(load(x + i))));
+}
+
+void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
+  if (s.from != Dtype::f32 && s.to != Dtype::f32) throw_unavailable(s.str(), ctx.device());
+  if (s.elements == 0) return;
+  by_dtype(s.from == Dtype::f32 ? s.to : s.from, [&](auto t) {
+    using T = decltype(t);
+    const Launch over = launch_over("cast", s.elements);
+    if (s.from == Dtype::f32) {
+      launch(ctx, over, cast_kernel<float, T>, s.elements, static_cast<const float*>(x),
+             static_cast<T*>(y));
+    } else {
+      launch(ctx, over, cast_kernel<T, float>, s.elements, static_cast<const T*>(x),
+             static_cast<float*>(y));
+    }
+  });
+}
+
 }  // namespace
 }  // namespace HAC_GPU
 
@@ -146,5 +168,6 @@ const ElementwiseKernels HAC_GPU_TABLE(elementwise){.relu = HAC_GPU::relu,
                                                     .add_relu = HAC_GPU::add_relu};
 const DropoutKernels HAC_GPU_TABLE(dropout){.apply = HAC_GPU::dropout};
 const ReorderKernels HAC_GPU_TABLE(reorder){.apply = HAC_GPU::reorder};
+const CastKernels HAC_GPU_TABLE(cast){.apply = HAC_GPU::cast};
 
 }  // namespace hac

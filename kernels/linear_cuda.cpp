@@ -12,6 +12,7 @@
 
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/weights.h"
+#include "kernels/elementwise.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -168,7 +169,7 @@ const void* cast(Context& ctx, const LinearSpec& s, std::int64_t n, const void* 
                  Scratch& scratch) {
   if (s.dtype == Dtype::f32) return from;
   void* to = scratch.take(cast_bytes(s, n));
-  weights_cuda.cast(ctx, s.dtype, n, from, to);
+  cast_cuda.apply(ctx, {.to = s.dtype, .elements = n}, from, to);
   return to;
 }
 

@@ -1,6 +1,7 @@
 // Plain loops where a GPU would call cuBLASLt, around the same own kernels. Sums in double.
 
 #include "kernels/cuda/weights.h"
+#include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/simt/reference.h"
 
@@ -21,9 +22,10 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, 
 }
 
 // The weights in the activations' type, as the GPU multiplies them.
-void* packed_weights(Context& ctx, const LinearSpec& s, const void* w) {
+const void* packed_weights(Context& ctx, const LinearSpec& s, const void* w) {
+  if (s.dtype == Dtype::f32) return w;
   void* packed = ctx.scratch(s.in * s.out * size_of(s.dtype));
-  weights_simt.cast(ctx, s.dtype, s.in * s.out, w, packed);
+  cast_simt.apply(ctx, {.to = s.dtype, .elements = s.in * s.out}, w, packed);
   return packed;
 }
 

@@ -16,6 +16,7 @@
 namespace hac {
 
 const BatchNormKernels batchnorm_cuda{};
+const CastKernels cast_cuda{};
 const Conv2dKernels conv2d_cuda{};
 const DropoutKernels dropout_cuda{};
 const ElementwiseKernels elementwise_cuda{};

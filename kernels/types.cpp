@@ -27,6 +27,13 @@ std::string_view name_of(Dtype dtype) {
   return names[static_cast<int>(dtype)];
 }
 
+Dtype parse_dtype(std::string_view name) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16, Dtype::u8, Dtype::i32}) {
+    if (name == name_of(dtype)) return dtype;
+  }
+  throw ConfigError(fmt::format("dtype '{}': expected f32, bf16 or f16", name));
+}
+
 std::string_view name_of(Layout layout) {
   constexpr std::string_view names[] = {"plain", "blocked8", "blocked16", "nhwc"};
   return names[static_cast<int>(layout)];

@@ -35,28 +35,6 @@ void unpack(Context& ctx, const Conv2dSpec& s, const void* packed, void* w) {
   });
 }
 
-template <class From, class To>
-__global__ void cast_kernel(std::int64_t n, const From* x, To* y) {
-  const std::int64_t i = global_thread();
-  if (i < n) store(y + i, from_float<To>(to_float(load(x + i))));
-}
-
-void cast(Context& ctx, Dtype dtype, std::int64_t n, const void* x, void* y) {
-  by_dtype(dtype, [&](auto t) {
-    using T = decltype(t);
-    launch(ctx, launch_over("cast", n), cast_kernel<float, T>, n, static_cast<const float*>(x),
-           static_cast<T*>(y));
-  });
-}
-
-void cast_back(Context& ctx, Dtype dtype, std::int64_t n, const void* x, void* y) {
-  by_dtype(dtype, [&](auto t) {
-    using T = decltype(t);
-    launch(ctx, launch_over("cast", n), cast_kernel<T, float>, n, static_cast<const T*>(x),
-           static_cast<float*>(y));
-  });
-}
-
 template <class T, int N>
 __global__ void add_bias_kernel(std::int64_t vectors, std::int64_t c, const float* bias, T* y) {
   const std::int64_t i = global_thread() * N;
@@ -109,8 +87,6 @@ void bias_gradient(Context& ctx, Dtype dtype, std::int64_t rows, std::int64_t c,
 
 const WeightKernels HAC_GPU_TABLE(weights){.pack = HAC_GPU::pack,
                                            .unpack = HAC_GPU::unpack,
-                                           .cast = HAC_GPU::cast,
-                                           .cast_back = HAC_GPU::cast_back,
                                            .add_bias = HAC_GPU::add_bias,
                                            .bias_gradient = HAC_GPU::bias_gradient};
 

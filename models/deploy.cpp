@@ -59,12 +59,13 @@ int take_slot(std::vector<Slot>& slots, std::size_t bytes) {
 // Turns a graph into steps, in order of execution.
 class Planner {
  public:
-  Planner(const Graph& graph, const Model& model, Device device)
+  Planner(const Graph& graph, const Model& model)
       : graph_(graph),
         state_(model.state()),
         readers_(reader_counts(graph)),
         taken_(graph.ops.size(), false),
-        device_(device) {}
+        device_(model.device()),
+        dtype_(model.dtype()) {}
 
   std::vector<Deployment::Step> plan() {
     std::vector<Deployment::Step> steps;
@@ -91,6 +92,11 @@ class Planner {
   Deployment::Step step_for(int i) {
     const Op& op = graph_.ops[i];
     Deployment::Step step{.op = i, .inputs = op.inputs, .output = i, .spec = op.spec};
+    std::visit(
+        [this](auto& spec) {
+          if constexpr (requires { spec.dtype; }) spec.dtype = dtype_;
+        },
+        step.spec);
     if (std::holds_alternative<Conv2dSpec>(op.spec)) {
       plan_conv(step, op.name);
     } else if (std::holds_alternative<BatchNormSpec>(op.spec)) {
@@ -181,13 +187,14 @@ class Planner {
   const std::vector<int> readers_;
   std::vector<bool> taken_;
   Device device_;
+  Dtype dtype_;
 };
 
 }  // namespace
 
 Deployment::Deployment(const Model& model, std::int64_t batch)
-    : graph_(lower(model.arch(), batch)), device_(model.device()) {
-  steps_ = Planner(graph_, model, device_).plan();
+    : graph_(lower(model.arch(), batch)), device_(model.device()), dtype_(model.dtype()) {
+  steps_ = Planner(graph_, model).plan();
   plan_buffers();
 }
 
@@ -203,8 +210,7 @@ void Deployment::plan_buffers() {
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const Step& step = steps_[s];
     const Shape& shape = graph_.ops[step.output].out;
-    const std::size_t bytes =
-        storage_elements(layout_of(device_, shape), shape) * size_of(Dtype::f32);
+    const std::size_t bytes = storage_elements(layout_of(device_, shape), shape) * size_of(dtype_);
     const auto dies = [&](int i) { return i >= 0 && last_use[i] == static_cast<int>(s); };
     // A residual add sums in the residual's own buffer when nobody reads it afterwards.
     const int residual = adds(step.spec) ? step.inputs[1] : -1;
@@ -226,7 +232,7 @@ void Deployment::plan_buffers() {
   for (const Step& step : steps_) {
     const Shape& shape = graph_.ops[step.output].out;
     values_[step.output] =
-        Tensor::over(memory[slot_of[step.output]], shape, Dtype::f32, layout_of(device_, shape));
+        Tensor::over(memory[slot_of[step.output]], shape, dtype_, layout_of(device_, shape));
   }
 }
 
@@ -239,7 +245,7 @@ void Deployment::execute(const Step& step, const Tensor& images) {
   const Tensor& y = values_[step.output];
   const void* other = step.inputs.size() > 1 ? value(step.inputs[1], images).data() : nullptr;
   const void* bias = step.bias.defined() ? step.bias.data() : nullptr;
-  const ElementwiseSpec elements{.elements = y.storage_numel()};
+  const ElementwiseSpec elements{.dtype = dtype_, .elements = y.storage_numel()};
   const auto run = [&]<class Spec>(const Spec& s) {
     if constexpr (std::is_same_v<Spec, Conv2dSpec>) {
       conv2d_kernels.run(&Conv2dKernels::inference, device_, s, x.data(), step.packed.data(), bias,
@@ -259,7 +265,8 @@ void Deployment::execute(const Step& step, const Tensor& images) {
       linear_kernels.run(&LinearKernels::forward, device_, s, x.data(), step.packed.data(), bias,
                          y.data());
     } else if constexpr (std::is_same_v<Spec, FlattenSpec>) {
-      const ReorderSpec reorder{.shape = s.shape, .from = x.layout(), .to = Layout::plain};
+      const ReorderSpec reorder{
+          .dtype = dtype_, .shape = s.shape, .from = x.layout(), .to = Layout::plain};
       reorder_kernels.run(&ReorderKernels::apply, device_, reorder, x.data(), y.data());
     }
   };
@@ -278,7 +285,7 @@ Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
     throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
                                  steps_.size(), step_ms.size()));
   }
-  const Tensor own = images.to(device_).to(layout_of(device_, images.shape()));
+  const Tensor own = images.to(device_).cast(dtype_).to(layout_of(device_, images.shape()));
   auto before = Clock::now();
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     execute(steps_[s], own);
@@ -287,7 +294,7 @@ Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
     step_ms[s] = std::chrono::duration<double, std::milli>(now - before).count();
     before = now;
   }
-  return values_[steps_.back().output];
+  return values_[steps_.back().output].cast(Dtype::f32);
 }
 
 std::size_t Deployment::weight_bytes() const {

@@ -46,6 +46,7 @@ class Deployment {
 
   Graph graph_;
   Device device_;
+  Dtype dtype_ = Dtype::f32;
   std::vector<Step> steps_;
   std::vector<Tensor> values_;  // by op index; several share a buffer in turn
   std::size_t activation_bytes_ = 0;

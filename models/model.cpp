@@ -93,8 +93,13 @@ Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules,
 
 }  // namespace
 
-Model::Model(Architecture arch, std::uint64_t seed, Device device)
-    : arch_(std::move(arch)), graph_(lower(arch_)), device_(device) {
+Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
+    : arch_(std::move(arch)), graph_(lower(arch_)), device_(device), dtype_(dtype) {
+  const bool half = dtype == Dtype::bf16 || dtype == Dtype::f16;
+  if (dtype != Dtype::f32 && (!half || device.kind == DeviceKind::cpu)) {
+    throw ConfigError(fmt::format("dtype '{}' on {}: expected f32, or bf16 and f16 on a GPU",
+                                  name_of(dtype), to_string(device)));
+  }
   for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
     const Op& op = graph_.ops[i];
     modules_.push_back(std::visit(Builder{op.name, seed, i, device}, op.spec));
@@ -111,7 +116,8 @@ Var Model::forward(const Tensor& images) {
   }
   std::optional<NoGrad> no_grad;
   if (!training_) no_grad.emplace();
-  return run(graph_, modules_, Var(images.to(device_)), [](std::size_t, const Var&) {});
+  const Var input(images.to(device_).cast(dtype_));
+  return ops::cast(run(graph_, modules_, input, [](std::size_t, const Var&) {}), Dtype::f32);
 }
 
 void Model::train(bool on) {
@@ -186,7 +192,8 @@ std::vector<Var> Model::width_weights() const {
 std::string Model::first_not_finite(const Tensor& images) {
   const NoGrad no_grad;
   std::string found;
-  run(graph_, modules_, Var(images.to(device_)), [&](std::size_t i, const Var& out) {
+  const Var input(images.to(device_).cast(dtype_));
+  run(graph_, modules_, input, [&](std::size_t i, const Var& out) {
     for (const Parameter& p : modules_[i]->parameters) {
       if (found.empty() && !all_finite(p.var.value())) found = p.name;
     }

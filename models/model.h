@@ -16,7 +16,10 @@ class Model {
   // Initialised as PyTorch users expect: He normal (fan out) for convolutions, their biases zero,
   // gamma 1, beta 0, linear weights and biases uniform in +-1/sqrt(fan in). A function of the seed
   // alone.
-  explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {});
+  // dtype: what activations are computed in, f32 or on a GPU (and simt) bf16, f16; parameters,
+  // their gradients and the logits are f32 always. Throws ConfigError for a type without kernels.
+  explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {},
+                 Dtype dtype = Dtype::f32);
 
   // images (N, C, R, R), of any device -> logits (N, classes). Records a tape unless NoGrad or
   // eval.
@@ -29,6 +32,7 @@ class Model {
   const Architecture& arch() const { return arch_; }
   const Graph& graph() const { return graph_; }
   Device device() const { return device_; }
+  Dtype dtype() const { return dtype_; }
   std::vector<Parameter> parameters() const;
   std::vector<Buffer> buffers() const;
   void zero_grad();
@@ -46,6 +50,7 @@ class Model {
   Architecture arch_;
   Graph graph_;
   Device device_;
+  Dtype dtype_;
   std::vector<std::unique_ptr<Module>> modules_;  // one an op
   bool training_ = true;
 };

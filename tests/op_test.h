@@ -91,23 +91,23 @@ struct OpRun {
 inline Tensor in_own_layout(const Tensor& t) { return t.to(layout_of(t.device(), t.shape())); }
 
 // own: activations come in the device's own layout, as between layers; else plain.
-inline Tensor given(const OpInput& in, bool own, Device device = {}) {
-  const Tensor value = in.value.to(device);
+inline Tensor given(const OpInput& in, bool own, const Place& place = {}) {
+  const Tensor value = in.value.to(place.device).cast(in.activation ? place.dtype : Dtype::f32);
   return own && in.activation ? in_own_layout(value) : value;
 }
 
 inline Tensor gradient_for(const OpCase& c, const Tensor& y) {
-  return random_tensor(y.shape(), c.seed, 1000).to(y.device()).to(y.layout());
+  return random_tensor(y.shape(), c.seed, 1000).to(y.device()).cast(y.dtype()).to(y.layout());
 }
 
-inline OpRun run(const OpCase& c, bool own, Device device = {}) {
+inline OpRun run(const OpCase& c, bool own, const Place& place = {}) {
   std::vector<Var> inputs;
   for (const OpInput& in : c.inputs) {
-    inputs.emplace_back(given(in, own, device), in.wants_grad, in.name);
+    inputs.emplace_back(given(in, own, place), in.wants_grad, in.name);
   }
   const Var y = c.op(inputs);
   const Tensor dy = gradient_for(c, y.value());
-  backward(make_var("probe", Tensor::zeros({}, Dtype::f32, device), {y},
+  backward(make_var("probe", Tensor::zeros({}, Dtype::f32, place.device), {y},
                     [dy](const Tensor&) { return std::vector<Tensor>{dy}; }));
   OpRun result{y.value(), {}};
   for (const Var& v : inputs) result.grads.push_back(v.grad());
@@ -120,13 +120,23 @@ inline std::vector<Doubles> reference_inputs(const OpCase& c) {
   return inputs;
 }
 
-inline void check_against_reference(const OpCase& c, const Place& place,
-                                    const std::vector<Doubles>& inputs, const Doubles& expected) {
+// The reference gets the numbers that the place's type can hold, so that only the op's own rounding
+// is left.
+inline OpCase rounded(OpCase c, Dtype dtype) {
+  for (OpInput& in : c.inputs) in.value = in.value.cast(dtype).cast(Dtype::f32);
+  return c;
+}
+
+inline void check_against_reference(const OpCase& given_case, const Place& place) {
   const At at(place);
+  const OpCase c = rounded(given_case, place.dtype);
+  const std::vector<Doubles> inputs = reference_inputs(c);
+  const Doubles expected = c.forward(inputs);
+  const double floor = std::max(c.floor, rounding(place.dtype));
   for (const bool own : {true, false}) {
-    const OpRun got = run(c, own, place.device);
+    const OpRun got = run(c, own, place);
     const std::string where = describe(c) + " on " + place.name + (own ? "" : " plain");
-    expect_close(got.y, expected, tolerance(c.terms, c.floor), where + " forward");
+    expect_close(got.y, expected, tolerance(c.terms, floor), where + " forward");
     const std::vector<Doubles> grads = c.backward(inputs, doubles(gradient_for(c, got.y)));
     for (std::size_t i = 0; i < c.inputs.size(); ++i) {
       const OpInput& in = c.inputs[i];
@@ -135,17 +145,15 @@ inline void check_against_reference(const OpCase& c, const Place& place,
         continue;
       }
       ASSERT_TRUE(got.grads[i].defined()) << where << " " << in.name;
-      EXPECT_EQ(got.grads[i].layout(), given(in, own, place.device).layout()) << where << in.name;
-      expect_close(got.grads[i], grads[i], tolerance(in.terms, c.floor),
+      EXPECT_EQ(got.grads[i].layout(), given(in, own, place).layout()) << where << in.name;
+      expect_close(got.grads[i], grads[i], tolerance(in.terms, floor),
                    where + " gradient of " + in.name);
     }
   }
 }
 
 inline void check_against_reference(const OpCase& c) {
-  const std::vector<Doubles> inputs = reference_inputs(c);
-  const Doubles expected = c.forward(inputs);
-  for (const Place& place : places()) check_against_reference(c, place, inputs, expected);
+  for (const Place& place : places()) check_against_reference(c, place);
 }
 
 inline double dot(const Doubles& a, const Doubles& b) {

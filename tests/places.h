@@ -1,5 +1,5 @@
 #pragma once
-// The devices that a test runs on.
+// The devices and element types that a test runs on.
 
 #include <string>
 #include <vector>
@@ -15,6 +15,7 @@ struct Place {
   std::string name;
   Device device;
   simt::Order order = simt::Order::forward;
+  Dtype dtype = Dtype::f32;  // of activations
 };
 
 inline std::vector<Place> places() {
@@ -22,9 +23,20 @@ inline std::vector<Place> places() {
   std::vector<Place> all{{"cpu", {}},
                          {"simt forward", simt},
                          {"simt reversed", simt, simt::Order::reversed},
-                         {"simt random", simt, simt::Order::random}};
-  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) all.push_back({"cuda", gpu});
+                         {"simt random", simt, simt::Order::random},
+                         {"simt bf16", simt, simt::Order::forward, Dtype::bf16},
+                         {"simt f16", simt, simt::Order::forward, Dtype::f16}};
+  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) {
+    all.push_back({"cuda", gpu});
+    all.push_back({"cuda bf16", gpu, {}, Dtype::bf16});
+    all.push_back({"cuda f16", gpu, {}, Dtype::f16});
+  }
   return all;
+}
+
+// Four times the rounding of a number: room for the two or three of an op, relative to the largest.
+inline double rounding(Dtype dtype) {
+  return dtype == Dtype::bf16 ? 0x1p-7 : dtype == Dtype::f16 ? 0x1p-10 : 0;
 }
 
 // While one lives, simt runs its threads in that order.

@@ -41,8 +41,8 @@ Tensor images_of(const Architecture& arch) {
 }
 
 // Two training steps, then the logits of the same images in evaluation and deployed.
-Outcome train(const Architecture& arch, Device device) {
-  Model model(arch, 1, device);
+Outcome train(const Architecture& arch, const Place& place) {
+  Model model(arch, 1, place.device, place.dtype);
   Sgd sgd(model.parameters(), {.nesterov = true});
   ImportanceObserver observer(2);
   const Tensor images = images_of(arch);
@@ -102,9 +102,9 @@ TEST_P(Devices, TrainAsTheCpuDoes) {
   const Architecture arch = small(GetParam());
   const Outcome cpu = train(arch, {});
   for (const Place& place : places()) {
-    if (place.device.kind == DeviceKind::cpu) continue;
+    if (place.device.kind == DeviceKind::cpu || place.dtype != Dtype::f32) continue;
     const At at(place);
-    const Outcome there = train(arch, place.device);
+    const Outcome there = train(arch, place);
     const std::string where = arch.name + " on " + place.name;
     EXPECT_NEAR(there.loss, cpu.loss, 1e-5 * cpu.loss) << where;
     expect_same(there.gradients, cpu.gradients, 1e-3, where + " gradient of");
@@ -119,6 +119,39 @@ TEST_P(Devices, TrainAsTheCpuDoes) {
           << where << " importance of " << cpu.importance[l].layer;
     }
   }
+}
+
+// All gradients as one vector: its length and direction.
+double cosine(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (const auto& [name, t] : a) {
+    const Doubles x = doubles(t), y = doubles(b.at(name));
+    ab += dot(x, y);
+    aa += dot(x, x);
+    bb += dot(y, y);
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+// 16-bit activations around f32 parameters: the same loss and direction, but for rounding.
+TEST_P(Devices, TrainInSixteenBits) {
+  const Architecture arch = small(GetParam());
+  const Outcome cpu = train(arch, {});
+  for (const Place& place : places()) {
+    if (place.dtype == Dtype::f32) continue;
+    const At at(place);
+    const Outcome there = train(arch, place);
+    const std::string where = arch.name + " on " + place.name;
+    const double eps = rounding(place.dtype);
+    EXPECT_NEAR(there.loss, cpu.loss, eps * cpu.loss) << where;
+    EXPECT_GT(cosine(there.gradients, cpu.gradients), 1 - 3 * eps) << where;
+    expect_close(there.deployed, doubles(there.evaluated), 4 * eps, where + " deployed");
+  }
+}
+
+TEST(DevicesDtype, SixteenBitsAreNotForTheCpu) {
+  EXPECT_THROW(Model(small("vgg11"), 1, {}, Dtype::bf16), ConfigError);
+  EXPECT_THROW(Model(small("vgg11"), 1, {DeviceKind::simt, 0}, Dtype::i32), ConfigError);
 }
 
 INSTANTIATE_TEST_SUITE_P(Zoo, Devices, testing::Values("vgg11", "preact_resnet18", "resnet18"));

@@ -23,9 +23,10 @@ Running running(std::int64_t c, Device device = {}) {
 OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2) {
   OpCase c{.spec = s.str(), .seed = 31, .floor = 4e-6};
   const double m = static_cast<double>(s.n * s.h * s.w);
-  c.inputs = {{.name = "x", .value = shifted(random_tensor(s.shape(), c.seed, 0), mean, deviation)},
-              {.name = "gamma", .value = random_tensor({s.c}, c.seed, 1), .terms = m},
-              {.name = "beta", .value = random_tensor({s.c}, c.seed, 2), .terms = m}};
+  c.inputs = {
+      {.name = "x", .value = shifted(random_tensor(s.shape(), c.seed, 0), mean, deviation)},
+      {.name = "gamma", .value = random_tensor({s.c}, c.seed, 1), .terms = m, .activation = false},
+      {.name = "beta", .value = random_tensor({s.c}, c.seed, 2), .terms = m, .activation = false}};
   if (s.add) c.inputs.push_back({.name = "residual", .value = random_tensor(s.shape(), c.seed, 3)});
   c.op = [s](const std::vector<Var>& in) {
     const Running r = running(s.c, in[0].device());

@@ -23,7 +23,10 @@ OpCase make_case(const Conv2dSpec& s, bool stem = false) {
                .terms = pixels,
                .activation = false}};
   if (s.bias)
-    c.inputs.push_back({.name = "bias", .value = random_tensor({s.k}, c.seed, 2), .terms = pixels});
+    c.inputs.push_back({.name = "bias",
+                        .value = random_tensor({s.k}, c.seed, 2),
+                        .terms = pixels,
+                        .activation = false});
   c.op = [s](const std::vector<Var>& in) {
     return ops::conv2d(in[0], in[1], s.bias ? in[2] : Var(),
                        {.stride = s.stride, .pad = s.pad, .groups = s.groups});

@@ -14,11 +14,13 @@ OpCase make_case(const LinearSpec& s) {
                .terms = static_cast<double>(s.out)},
               {.name = "weight",
                .value = random_tensor(s.weight_shape(), c.seed, 1),
-               .terms = static_cast<double>(s.n)}};
+               .terms = static_cast<double>(s.n),
+               .activation = false}};
   if (s.bias) {
     c.inputs.push_back({.name = "bias",
                         .value = random_tensor({s.out}, c.seed, 2),
-                        .terms = static_cast<double>(s.n)});
+                        .terms = static_cast<double>(s.n),
+                        .activation = false});
   }
   c.op = [s](const std::vector<Var>& in) {
     return ops::linear(in[0], in[1], s.bias ? in[2] : Var());

@@ -42,7 +42,7 @@ void eval(const Options& o) {
   const DataSplit data = open_data(config);
   const bool named = !o.model.model.empty();
   Model model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint), 0,
-              device);
+              device, parse_dtype(o.machine.dtype));
   load_weights(o.checkpoint, model);
   const EvalResult r = evaluate(model, data.test, o.batch);
   const Interval top1 = interval95(r.top1, r.images);

@@ -77,7 +77,7 @@ void observe(const Options& o, const std::string& command) {
   const DataSplit data = open_data(c.data);
   Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
                                    : checkpoint_architecture(o.checkpoint),
-              c.seed, device);
+              c.seed, device, parse_dtype(o.machine.dtype));
   const std::string& weights = o.checkpoint.empty() ? o.train.init : o.checkpoint;
   if (!weights.empty()) load_weights(weights, model);
   const std::int64_t epoch = steps_per_epoch(data.train->size(), c.batch);

@@ -104,7 +104,7 @@ void infer(Options o) {
   }
   const Device device = start(o.machine);
   const Preprocessing p = checkpoint_preprocessing(o.checkpoint);
-  Model model(checkpoint_architecture(o.checkpoint), 0, device);
+  Model model(checkpoint_architecture(o.checkpoint), 0, device, parse_dtype(o.machine.dtype));
   const Architecture& arch = model.arch();
   if (arch.channels != p.channels || arch.classes != std::ssize(p.classes)) {
     throw IoError(

@@ -224,6 +224,8 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
       ->group("Machine");
   app.add_option("--device", o.device, "cpu, cuda:0, or simt: a GPU's kernels executed on the host")
       ->group("Machine");
+  app.add_option("--dtype", o.dtype, "of activations: f32; on a GPU and simt also bf16 and f16")
+      ->group("Machine");
   app.add_option_function<std::string>(
          "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
          "of tensors: 2GiB, 500MiB; a plain number is bytes")
@@ -233,6 +235,7 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
 
 Device start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
+  parse_dtype(o.dtype);
   if (o.threads > 0) set_num_threads(o.threads);
   Context::current(device);
   set_memory_limit(o.memory_limit, device);

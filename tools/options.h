@@ -58,6 +58,7 @@ TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
+  std::string dtype = "f32";
   std::size_t memory_limit = 0;  // bytes; 0 = none
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);

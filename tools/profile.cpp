@@ -151,7 +151,7 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
 void profile_command(const Options& o) {
   const Device device = start(o.machine);
   Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
-              device);
+              device, parse_dtype(o.machine.dtype));
   if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
   if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
   Deployment net(model, o.batch);

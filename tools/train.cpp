@@ -102,7 +102,7 @@ void train_command(const Options& o, const std::string& command) {
   const DataSplit data = open_data(c.data);
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);
-  Model model(arch, c.seed, device);
+  Model model(arch, c.seed, device, parse_dtype(o.machine.dtype));
   if (!o.train.init.empty()) load_weights(o.train.init, model);
   const TrainResult result = train(model, data, c);
   if (result.interrupted) {

@@ -15,6 +15,13 @@ ElementwiseSpec spec_of(const Tensor& t) {
 
 }  // namespace
 
+Var cast(const Var& x, Dtype dtype) {
+  const Dtype from = x.value().dtype();
+  if (from == dtype) return x;
+  return make_var("cast", x.value().cast(dtype), {x},
+                  [from](const Tensor& dy) -> std::vector<Tensor> { return {dy.cast(from)}; });
+}
+
 Var relu(const Var& x) {
   const Tensor in = x.value();
   const ElementwiseSpec spec = spec_of(in);

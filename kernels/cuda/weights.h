@@ -15,9 +15,6 @@ struct WeightKernels {
   // w (k, c/groups, r, s) f32 -> (k, r, s, c/groups) of s.dtype, and the gradient back again.
   void (*pack)(Context&, const Conv2dSpec&, const void* w, void* packed);
   void (*unpack)(Context&, const Conv2dSpec&, const void* packed, void* w);
-  // f32 -> dtype and back, `elements` of them.
-  void (*cast)(Context&, Dtype, std::int64_t elements, const void* x, void* y);
-  void (*cast_back)(Context&, Dtype, std::int64_t elements, const void* x, void* y);
   // y (rows, c) of dtype += bias (c) f32, in place.
   void (*add_bias)(Context&, Dtype, std::int64_t rows, std::int64_t c, const void* bias, void* y);
   // db (c) f32 = column sums of dy (rows, c) of dtype. Uses the context's scratch memory.

@@ -17,7 +17,7 @@
 namespace hac {
 namespace {
 
-constexpr std::uint64_t order_stream = std::uint64_t{1} << 56;  // transform.cpp has 2 << 56
+constexpr std::uint64_t order_stream = std::uint64_t{1} << 56;  // kernels/augment.h has 2 << 56
 
 void check(const Dataset* dataset, const LoaderConfig& config) {
   const auto at_least = [](const char* what, std::int64_t value, std::int64_t least) {
@@ -130,9 +130,36 @@ struct Loader::Impl {
   }
 };
 
-Loader::Loader(DatasetPtr dataset, LoaderConfig config) {
-  check(dataset.get(), config);
-  impl_ = std::make_unique<Impl>(std::move(dataset), config);
+BatchSource::BatchSource(DatasetPtr dataset, const LoaderConfig& config)
+    : dataset_(std::move(dataset)), config_(config) {
+  check(dataset_.get(), config_);
+}
+
+std::int64_t BatchSource::batches() const {
+  const std::int64_t n = dataset_->size();
+  return config_.drop_last ? n / config_.batch : ceil_div(n, config_.batch);
+}
+
+void BatchSource::start(std::int64_t epoch, std::int64_t first) {
+  if (epoch < 0 || first < 0 || first > batches()) {
+    throw ConfigError(
+        fmt::format("loader: expected to start at batch 0 to {} of an epoch from 0, got "
+                    "batch {} of epoch {}",
+                    batches(), first, epoch));
+  }
+  const std::int64_t n = dataset_->size();
+  std::vector<std::int64_t> order;
+  if (config_.shuffle) {
+    order = epoch_order(n, config_.seed, epoch);
+  } else {
+    order.resize(n);
+    std::iota(order.begin(), order.end(), 0);
+  }
+  begin(std::move(order), epoch, first);
+}
+
+Loader::Loader(DatasetPtr dataset, const LoaderConfig& config)
+    : BatchSource(std::move(dataset), config), impl_(std::make_unique<Impl>(dataset_, config)) {
   for (int t = 0; t < config.threads; ++t) {
     impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
   }
@@ -140,31 +167,12 @@ Loader::Loader(DatasetPtr dataset, LoaderConfig config) {
 
 Loader::~Loader() = default;
 
-std::int64_t Loader::batches() const {
-  const std::int64_t n = impl_->dataset->size(), batch = impl_->config.batch;
-  return impl_->config.drop_last ? n / batch : ceil_div(n, batch);
-}
-
-void Loader::start(std::int64_t epoch, std::int64_t first) {
-  if (epoch < 0 || first < 0 || first > batches()) {
-    throw ConfigError(
-        fmt::format("loader: expected to start at batch 0 to {} of an epoch from 0, got "
-                    "batch {} of epoch {}",
-                    batches(), first, epoch));
-  }
-  const std::int64_t n = impl_->dataset->size();
-  auto order = std::make_shared<std::vector<std::int64_t>>();
-  if (impl_->config.shuffle) {
-    *order = epoch_order(n, impl_->config.seed, epoch);
-  } else {
-    order->resize(n);
-    std::iota(order->begin(), order->end(), 0);
-  }
+void Loader::begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) {
   {
     const std::lock_guard lock(impl_->mutex);
     ++impl_->generation;
     for (Impl::Slot& slot : impl_->slots) slot = {};
-    impl_->order = std::move(order);
+    impl_->order = std::make_shared<const std::vector<std::int64_t>>(std::move(order));
     impl_->epoch = epoch;
     impl_->claimed = impl_->taken = first;
     impl_->end = batches();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "data/dataset.h"
 #include "engine/tensor.h"
@@ -12,7 +13,7 @@
 namespace hac {
 
 struct Batch {
-  Tensor images;  // (N, C, R, R) f32, normalised, plain
+  Tensor images;  // (N, C, R, R) f32, normalised; plain on the CPU
   Tensor labels;  // (N) i32
   std::int64_t size() const { return labels.numel(); }
 };
@@ -28,20 +29,39 @@ struct LoaderConfig {
   int prefetch = 3;  // batches held ready
 };
 
-class Loader {
+// Where batches come from: Loader, or ResidentLoader with the same values.
+class BatchSource {
  public:
-  Loader(DatasetPtr dataset, LoaderConfig config);
-  ~Loader();
-  Loader(const Loader&) = delete;
-  Loader& operator=(const Loader&) = delete;
+  // Throws ConfigError naming the field.
+  BatchSource(DatasetPtr dataset, const LoaderConfig& config);
+  virtual ~BatchSource() = default;
+  BatchSource(const BatchSource&) = delete;
+  BatchSource& operator=(const BatchSource&) = delete;
 
   std::int64_t batches() const;  // an epoch
   // Starts an epoch at batch `first`.
   void start(std::int64_t epoch, std::int64_t first = 0);
-  // The next batch; false at the end of the epoch. Rethrows what a loader thread threw.
-  bool next(Batch& batch);
+  // The next batch; false at the end of the epoch.
+  virtual bool next(Batch& batch) = 0;
+
+ protected:
+  // Image order[i] is at position i of the epoch.
+  virtual void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) = 0;
+
+  const DatasetPtr dataset_;
+  const LoaderConfig config_;
+};
+
+class Loader final : public BatchSource {
+ public:
+  Loader(DatasetPtr dataset, const LoaderConfig& config);
+  ~Loader() override;
+  // Rethrows what a loader thread threw.
+  bool next(Batch& batch) override;
 
  private:
+  void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -6,12 +6,9 @@
 #include <cmath>
 
 #include "kernels/error.h"
-#include "kernels/random.h"
 
 namespace hac {
 namespace {
-
-constexpr std::uint64_t augmentation_stream = std::uint64_t{2} << 56;  // loader.cpp has 1 << 56
 
 // Row `row` of the shifted and mirrored plane, normalised. A null row lies outside the image.
 void transform_row(const std::uint8_t* row, std::int64_t width, const Augmentation& a, float scale,
@@ -58,13 +55,14 @@ Sample convert_channels(const Sample& image, std::int64_t channels) {
 
 }  // namespace
 
-Augmentation random_augmentation(std::uint64_t seed, std::int64_t epoch, std::int64_t position) {
-  const Philox philox{seed, augmentation_stream | static_cast<std::uint64_t>(epoch)};
-  const auto words = philox.block(static_cast<std::uint64_t>(position));
-  const auto shift = [](std::uint32_t word) {
-    return static_cast<int>((std::uint64_t{word} * 9) >> 32) - 4;
-  };
-  return {shift(words[0]), shift(words[1]), (words[2] >> 31) != 0};
+void require_size(const Sample& sample, std::int64_t channels, std::int64_t native) {
+  if (sample.channels == channels && sample.height == native && sample.width == native &&
+      std::ssize(sample.pixels) == channels * native * native) {
+    return;
+  }
+  throw ShapeError(fmt::format("sample: expected ({}, {}, {}), got ({}, {}, {}) with {} bytes",
+                               channels, native, native, sample.channels, sample.height,
+                               sample.width, sample.pixels.size()));
 }
 
 InputTransform::InputTransform(std::int64_t channels, std::int64_t native, std::int64_t resolution,
@@ -84,12 +82,7 @@ InputTransform::InputTransform(std::int64_t channels, std::int64_t native, std::
 void InputTransform::operator()(const Sample& sample, const Augmentation& augmentation, float* out,
                                 Scratch& scratch) const {
   const std::int64_t n = native_, plane = n * n;
-  if (sample.channels != channels_ || sample.height != n || sample.width != n ||
-      std::ssize(sample.pixels) != channels_ * plane) {
-    throw ShapeError(fmt::format("sample: expected ({}, {}, {}), got ({}, {}, {}) with {} bytes",
-                                 channels_, n, n, sample.channels, sample.height, sample.width,
-                                 sample.pixels.size()));
-  }
+  require_size(sample, channels_, n);
   const bool resize = resolution_ != n;
   if (resize) scratch.native.resize(plane);
   for (std::int64_t c = 0; c < channels_; ++c) {

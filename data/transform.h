@@ -6,19 +6,12 @@
 
 #include "data/dataset.h"
 #include "data/resize.h"
+#include "kernels/augment.h"
 
 namespace hac {
 
-// Shift of the image inside a border of zero pixels, then mirror: random crop of the image padded
-// by 4 has dy and dx in [-4, 4]. Output (y, x) is input (y + dy, x + dx), x counted from the right
-// when mirrored.
-struct Augmentation {
-  int dy = 0, dx = 0;
-  bool mirror = false;
-};
-
-// The augmentation of one position of an epoch, a function of (seed, epoch, position) alone.
-Augmentation random_augmentation(std::uint64_t seed, std::int64_t epoch, std::int64_t position);
+// Throws ShapeError when the sample has another size than the set declared.
+void require_size(const Sample& sample, std::int64_t channels, std::int64_t native);
 
 // Sample -> net input (channels, resolution, resolution) f32: augment at the native size, normalise
 // by (pixel / 255 - mean) / std, then resize if the size differs. Pixels beyond the border are
@@ -32,7 +25,10 @@ class InputTransform {
   InputTransform(std::int64_t channels, std::int64_t native, std::int64_t resolution,
                  const Normalization& normalization);
   std::int64_t resolution() const { return resolution_; }
-  // Throws ShapeError when the sample has another size than the set declared.
+  const std::array<float, 3>& scale() const { return scale_; }
+  const std::array<float, 3>& shift() const { return shift_; }
+  const ResizeAxis& axis() const { return axis_; }  // of both axes; empty where nothing is resized
+  // Throws ShapeError as require_size().
   void operator()(const Sample& sample, const Augmentation& augmentation, float* out,
                   Scratch& scratch) const;
 

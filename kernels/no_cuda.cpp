@@ -1,12 +1,14 @@
 // Stands in for every *_cuda table in a build without CUDA: empty, so that asking for the device is
 // a clear error and nothing else in the code needs to know.
 
+#include "kernels/augment.h"
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
 #include "kernels/cuda/weights.h"
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/linear.h"
+#include "kernels/mixup.h"
 #include "kernels/pool2d.h"
 #include "kernels/runtime.h"
 #include "kernels/sgd.h"
@@ -15,12 +17,14 @@
 
 namespace hac {
 
+const AugmentKernels augment_cuda{};
 const BatchNormKernels batchnorm_cuda{};
 const CastKernels cast_cuda{};
 const Conv2dKernels conv2d_cuda{};
 const DropoutKernels dropout_cuda{};
 const ElementwiseKernels elementwise_cuda{};
 const LinearKernels linear_cuda{};
+const MixupKernels mixup_cuda{};
 const Pool2dKernels pool2d_cuda{};
 const ReorderKernels reorder_cuda{};
 const SgdKernels sgd_cuda{};

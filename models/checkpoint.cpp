@@ -87,12 +87,17 @@ std::map<std::string, Tensor> take(std::map<std::string, Tensor>& from, const st
 
 void require_same_run(const std::string& path, const std::string& was, const std::string& is) {
   const json a = json::parse(was), b = json::parse(is);
-  for (const auto& [key, value] : b.items()) {
-    if (key == "epochs" || (a.contains(key) && a[key] == value)) continue;
+  const auto text = [](const json& j, const std::string& key) {
+    return j.contains(key) ? j[key].dump() : "nothing";
+  };
+  json either = a;
+  either.update(b);
+  for (const auto& [key, value] : either.items()) {
+    if (key == "epochs" || text(a, key) == text(b, key)) continue;
     throw ConfigError(
         fmt::format("resume '{}': it was trained with {} = {}, this run has {} "
                     "(hint: the same options, or another --out)",
-                    path, key, a.contains(key) ? a[key].dump() : "nothing", value.dump()));
+                    path, key, text(a, key), text(b, key)));
   }
 }
 

@@ -41,10 +41,11 @@ int loader_threads() { return std::clamp(num_threads() / 4, 1, 8); }
 
 std::int64_t count_in_top(const Tensor& scores, const Tensor& labels, int k) {
   const Tensor probs = scores.to(Device{});
+  const Tensor truth = labels.to(Device{});
   const std::int64_t classes = probs.shape()[1];
   std::int64_t hits = 0;
   for (std::int64_t i = 0; i < probs.shape()[0]; ++i) {
-    hits += in_top(probs.as<float>() + i * classes, classes, labels.as<std::int32_t>()[i], k);
+    hits += in_top(probs.as<float>() + i * classes, classes, truth.as<std::int32_t>()[i], k);
   }
   return hits;
 }

@@ -11,7 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "data/loader.h"
+#include "data/mixup.h"
+#include "data/resident_loader.h"
 #include "engine/file.h"
 #include "engine/log.h"
 #include "engine/ops.h"
@@ -67,12 +68,12 @@ class Run {
         config_(config),
         observer_(observer),
         sgd_(model.parameters(), config.sgd),
-        loader_(data.train, loader_config()) {
-    if (config.epochs > 0 && loader_.batches() == 0) {
+        loader_(make_loader(data.train, loader_config(), model.device())) {
+    if (config.epochs > 0 && loader_->batches() == 0) {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
     }
-    total_steps_ = config.epochs * loader_.batches();
+    total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
   }
@@ -123,20 +124,20 @@ class Run {
     log_.emplace(path("log.jsonl"), resuming ? std::optional(logged) : std::nullopt);
   }
 
-  bool all_batches_done() const { return at_.batch > 0 && at_.batch == loader_.batches(); }
+  bool all_batches_done() const { return at_.batch > 0 && at_.batch == loader_->batches(); }
 
   double rate(std::int64_t step) const {
-    return learning_rate(config_.schedule, step, loader_.batches(), config_.epochs);
+    return learning_rate(config_.schedule, step, loader_->batches(), config_.epochs);
   }
 
   // To the end of the epoch or of the run, or until it is interrupted.
   void run_epoch() {
-    const std::int64_t steps = loader_.batches();
+    const std::int64_t steps = loader_->batches();
     Progress progress(fmt::format("{}epoch {}/{}", config_.label, at_.epoch + 1, config_.epochs),
                       std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet);
-    loader_.start(at_.epoch, at_.batch);
+    loader_->start(at_.epoch, at_.batch);
     Batch batch;
-    while (at_.step < total_steps_ && loader_.next(batch)) {
+    while (at_.step < total_steps_ && loader_->next(batch)) {
       step(batch);
       progress.step(batch.size(), fields());
       if (interrupt_requested) return;
@@ -150,9 +151,10 @@ class Run {
     model_.set_step(at_.step);
     model_.zero_grad();
     lr_ = rate(at_.step);
+    const Tensor target = mixed_targets(batch);
     const Var logits = model_.forward(batch.images);
-    const auto [loss, probs] = ops::softmax_cross_entropy(
-        logits, batch.labels, static_cast<float>(config_.label_smoothing));
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(logits, target, static_cast<float>(config_.label_smoothing));
     const double value = loss.value().item();
     // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
     // it tell.
@@ -168,6 +170,12 @@ class Run {
     at_.images += batch.size();
     at_.loss_sum += value * static_cast<double>(batch.size());
     at_.correct += count_in_top(probs, batch.labels, 1);
+  }
+
+  // The labels, or with mixup soft targets and the images mixed in place.
+  Tensor mixed_targets(const Batch& batch) const {
+    if (config_.mixup == 0) return batch.labels;
+    return mixup(batch, model_.arch().classes, mixup_lambda(config_.mixup, config_.seed, at_.step));
   }
 
   ProgressFields fields() const {
@@ -244,8 +252,8 @@ class Run {
   const TrainConfig& config_;
   StepObserver* observer_;
   Sgd sgd_;
-  Loader loader_;
   std::optional<FolderLock> lock_;
+  std::unique_ptr<BatchSource> loader_;
   std::optional<JsonLog> log_;
   TrainPosition at_;
   std::int64_t total_steps_ = 0;

@@ -21,6 +21,7 @@ void validate(const TrainConfig& c) {
   require(c.sgd.weight_decay >= 0, "weight-decay", ">= 0", c.sgd.weight_decay);
   require(c.label_smoothing >= 0 && c.label_smoothing < 1, "label-smoothing", "[0, 1)",
           c.label_smoothing);
+  require(c.mixup >= 0 && c.mixup <= 100, "mixup", "0 (off) to 100", c.mixup);
   validate(c.schedule);
 }
 
@@ -41,6 +42,7 @@ std::string to_json(const TrainConfig& c) {
                    {"gamma", c.schedule.gamma},   {"beta", c.schedule.beta}};
   j["label_smoothing"] = c.label_smoothing;
   j["augment"] = c.augment;
+  if (c.mixup > 0) j["mixup"] = c.mixup;  // off is as if it were not there
   j["shuffle"] = c.shuffle;
   j["seed"] = c.seed;
   return j.dump(2);

@@ -19,6 +19,7 @@ struct TrainConfig {
   ScheduleConfig schedule;
   double label_smoothing = 0;
   bool augment = true;
+  double mixup = 0;  // alpha of lambda ~ Beta(alpha, alpha), a step; 0 = off
   bool shuffle = true;
   std::uint64_t seed = 0;
   std::int64_t max_steps = -1;  // stop after this many steps; -1 = run all epochs

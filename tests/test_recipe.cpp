@@ -42,6 +42,7 @@ momentum = 0.8
 weight_decay = 1e-3
 nesterov = true
 label_smoothing = 0.1
+mixup = 0.2
 augment = false
 shuffle = false
 [train.data]
@@ -113,7 +114,7 @@ TEST(RecipeToml, EveryKeyArrives) {
       "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 1e-3, "nesterov": true,
       "schedule": {"kind": "step", "lr": 0.3, "warmup": 2.0, "milestones": [3.0, 5.5],
                    "gamma": 0.2, "beta": 0.03},
-      "label_smoothing": 0.1, "augment": false, "shuffle": false},
+      "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "shuffle": false},
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1.0, 2.0], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
       "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 
@@ -80,6 +81,54 @@ TEST(Train, ResumesFromAnyStepBitForBit) {
     EXPECT_EQ(result.test.top1, expected.test.top1);
     EXPECT_EQ(result.best_top1, expected.best_top1);
     EXPECT_EQ(lines_of(folder.file("run/log.jsonl")).size(), 3u);
+  }
+}
+
+TEST(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
+  const DataSplit data = open_data(small_data());
+  TrainConfig config = quiet_config("");
+  config.epochs = 2;
+  Model plain(small_net(), kSeed), whole(small_net(), kSeed);
+  train(plain, data, config);
+  config.mixup = 0.4;
+  train(whole, data, config);
+  EXPECT_NE(std::memcmp(plain.state().at("features.0.weight").data(),
+                        whole.state().at("features.0.weight").data(), 64),
+            0);
+  const TempFolder folder;
+  config.out = folder.file("run");
+  config.max_steps = 3;
+  Model first(small_net(), kSeed), second(small_net(), kSeed + 7);
+  train(first, data, config);
+  config.max_steps = -1;
+  config.resume = true;
+  train(second, data, config);
+  expect_same_bits(whole, second);
+  for (const double other : {0.0, 0.5}) {
+    config.mixup = other;
+    EXPECT_THROW(train(second, data, config), ConfigError) << "resumed with mixup " << other;
+  }
+}
+
+// The batches are made there, by ResidentLoader.
+TEST(Train, OnSimtIsTheTrainingOfTheCpu) {
+  const DataSplit data = open_data(small_data());
+  TrainConfig config = quiet_config("");
+  config.batch = 4;
+  config.max_steps = 3;
+  config.mixup = 1;
+  config.schedule = {.kind = "constant", .lr = 1e-3};
+  Model cpu(small_net(), kSeed), simt(small_net(), kSeed, {DeviceKind::simt, 0});
+  train(cpu, data, config);
+  train(simt, data, config);
+  const auto expected = cpu.state(), got = simt.state();
+  for (const auto& [name, tensor] : expected) {
+    const std::vector<float> a = tensor.to_vector(), b = got.at(name).to_vector();
+    float largest = 0;
+    for (const float v : a) largest = std::max(largest, std::abs(v));
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      ASSERT_NEAR(a[i], b[i], 1e-4 * largest) << name << " at " << i << " seed " << kSeed;
+    }
   }
 }
 

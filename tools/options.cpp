@@ -135,6 +135,7 @@ void add_optimizer_options(CLI::App& app, TrainConfig& c) {
   add("--beta", c.schedule.beta, "exponential ends at beta times lr", "X");
   add("--warmup", c.schedule.warmup, "epochs of linear warm-up", "X");
   add("--label-smoothing", c.label_smoothing, "share of the target spread over all classes", "X");
+  add("--mixup", c.mixup, "mix pairs of images, shares ~ Beta(ALPHA, ALPHA); 0 = off", "ALPHA");
   add("--seed", c.seed, "of weights, order and augmentation", "N");
 }
 

@@ -170,6 +170,7 @@ void read_train(Section s, TrainConfig& c) {
   read_schedule(s.section("schedule"), c.schedule);
   s.get("label_smoothing", c.label_smoothing);
   s.get("augment", c.augment);
+  s.get("mixup", c.mixup);
   s.get("shuffle", c.shuffle);
   s.finish();
 }

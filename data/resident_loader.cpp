@@ -1,0 +1,107 @@
+#include "data/resident_loader.h"
+
+#include <algorithm>
+
+#include "engine/storage.h"
+#include "kernels/augment.h"
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+constexpr std::int64_t most_resident_bytes = std::int64_t{2} << 30;
+constexpr std::int64_t images_a_copy = 1024;
+
+bool fits(const Dataset& set, Device device) {
+  const std::int64_t image = set.channels() * set.resolution() * set.resolution();
+  const auto limit = static_cast<std::int64_t>(memory_stats(device).limit);
+  const std::int64_t most =
+      limit > 0 ? std::min(limit / 4, most_resident_bytes) : most_resident_bytes;
+  return set.size() <= most / std::max<std::int64_t>(1, image);
+}
+
+}  // namespace
+
+ResidentLoader::ResidentLoader(DatasetPtr dataset, const LoaderConfig& config, Device device)
+    : BatchSource(std::move(dataset), config),
+      device_(device),
+      transform_(dataset_->channels(), dataset_->resolution(),
+                 config.resolution == 0 ? dataset_->resolution() : config.resolution,
+                 dataset_->normalization()) {
+  const ResizeAxis& axis = transform_.axis();
+  if (axis.taps > 0) {
+    resize_start_ = Tensor::from(axis.start, {axis.count}).to(device_);
+    resize_weight_ = Tensor::from(axis.weight, {axis.taps, axis.count}).to(device_);
+  }
+  upload();
+}
+
+// In pieces, so that the host never holds the set twice.
+void ResidentLoader::upload() {
+  const std::int64_t images = dataset_->size(), c = dataset_->channels(),
+                     r = dataset_->resolution(), bytes = c * r * r;
+  pixels_ = Tensor::empty({images, c, r, r}, Dtype::u8, device_);
+  std::vector<std::int32_t> labels(images);
+  const Tensor piece = Tensor::empty({std::min(images, images_a_copy), c, r, r}, Dtype::u8);
+  for (std::int64_t begin = 0; begin < images; begin += images_a_copy) {
+    const std::int64_t end = std::min(begin + images_a_copy, images);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const Sample sample = dataset_->get(i);
+      require_size(sample, c, r);
+      std::copy(sample.pixels.begin(), sample.pixels.end(),
+                piece.as<std::uint8_t>() + (i - begin) * bytes);
+      labels[i] = sample.label;
+    }
+    pixels_.slice(begin, end).copy_from(piece.slice(0, end - begin));
+  }
+  labels_ = Tensor::from(labels, {images}).to(device_);
+}
+
+void ResidentLoader::begin(std::vector<std::int64_t> order, std::int64_t epoch,
+                           std::int64_t first) {
+  const std::vector<std::int32_t> narrow(order.begin(), order.end());
+  order_ = Tensor::from(narrow, {dataset_->size()}).to(device_);
+  epoch_ = epoch;
+  taken_ = first;
+}
+
+bool ResidentLoader::next(Batch& batch) {
+  if (!order_.defined()) throw ConfigError("loader: expected start() before next()");
+  if (taken_ == batches()) return false;
+  const std::int64_t first = taken_ * config_.batch, c = dataset_->channels(),
+                     r = transform_.resolution();
+  const std::int64_t n = std::min(config_.batch, dataset_->size() - first);
+  const AugmentSpec spec{.n = n,
+                         .channels = c,
+                         .native = dataset_->resolution(),
+                         .resolution = r,
+                         .scale = transform_.scale(),
+                         .shift = transform_.shift(),
+                         .augment = config_.augment,
+                         .seed = config_.seed,
+                         .epoch = epoch_,
+                         .first = first};
+  ResizeTable table;
+  if (resize_start_.defined()) {
+    table = {resize_start_.data(), resize_weight_.data(), transform_.axis().taps};
+  }
+  const void* indices = order_.slice(first, first + n).data();
+  batch = {Tensor::activation({n, c, r, r}, spec.dtype, device_),
+           Tensor::empty({n}, Dtype::i32, device_)};
+  augment_kernels.run(&AugmentKernels::images, device_, spec, pixels_.data(), indices, table,
+                      batch.images.data());
+  augment_kernels.run(&AugmentKernels::labels, device_, spec, labels_.data(), indices,
+                      batch.labels.data());
+  ++taken_;
+  return true;
+}
+
+std::unique_ptr<BatchSource> make_loader(DatasetPtr dataset, const LoaderConfig& config,
+                                         Device device) {
+  if (dataset && device.kind != DeviceKind::cpu && fits(*dataset, device)) {
+    return std::make_unique<ResidentLoader>(std::move(dataset), config, device);
+  }
+  return std::make_unique<Loader>(std::move(dataset), config);
+}
+
+}  // namespace hac

@@ -1,0 +1,37 @@
+#pragma once
+// A data set that lies in a device's memory as bytes. Each batch is made there: nothing but the
+// order of an epoch is copied to the device, once an epoch.
+
+#include "data/loader.h"
+#include "data/transform.h"
+
+namespace hac {
+
+// The batches of Loader, on a device other than the CPU: the same images at the same positions with
+// the same augmentation, values equal but for rounding, in the device's own layout. threads and
+// prefetch of the configuration mean nothing here.
+class ResidentLoader final : public BatchSource {
+ public:
+  // Reads and copies the whole set. Throws what Dataset::get() throws, OutOfMemory, and ShapeError
+  // for an image of another size than the set declares.
+  ResidentLoader(DatasetPtr dataset, const LoaderConfig& config, Device device);
+  bool next(Batch& batch) override;
+
+ private:
+  void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
+  void upload();
+
+  Device device_;
+  InputTransform transform_;
+  Tensor pixels_, labels_;               // (images, C, H, W) u8 and (images) i32
+  Tensor resize_start_, resize_weight_;  // undefined where nothing is resized
+  Tensor order_;                         // (images) i32, of the epoch
+  std::int64_t epoch_ = 0, taken_ = 0;
+};
+
+// A ResidentLoader where the device is not the CPU and the set takes at most 2 GiB and a quarter of
+// the device's memory limit, else a Loader.
+std::unique_ptr<BatchSource> make_loader(DatasetPtr dataset, const LoaderConfig& config,
+                                         Device device);
+
+}  // namespace hac

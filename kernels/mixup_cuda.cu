@@ -1,0 +1,58 @@
+// One thread mixes a vector of 16 bytes and its partner in the mirrored image.
+
+#include "kernels/mixup.h"
+
+#include "kernels/cuda/packed.cuh"
+
+namespace hac {
+namespace HAC_GPU {
+namespace {
+
+template <int N, class T>
+__global__ void mixup_kernel(std::int64_t n, std::int64_t elements, float lambda, T* x) {
+  const std::int64_t i = global_thread() * N, image = i / elements;
+  if (image >= n / 2) return;
+  T *a = x + i, *b = x + (n - 1 - image) * elements + i % elements;
+  const Floats<N> left = load_floats<N>(a), right = load_floats<N>(b);
+  Floats<N> mixed_left, mixed_right;
+  for (int j = 0; j < N; ++j) {
+    mixed_left.v[j] = lambda * left.v[j] + (1 - lambda) * right.v[j];
+    mixed_right.v[j] = lambda * right.v[j] + (1 - lambda) * left.v[j];
+  }
+  store_floats<N>(a, mixed_left);
+  store_floats<N>(b, mixed_right);
+}
+
+__global__ void targets_kernel(std::int64_t n, std::int64_t classes, float lambda,
+                               const std::int32_t* labels, float* soft) {
+  const std::int64_t i = global_thread(), row = i / classes;
+  if (row >= n) return;
+  const bool own = i % classes == load(labels + row);
+  const bool other = i % classes == load(labels + n - 1 - row);
+  const float rest = other ? 1 - lambda : 0;
+  store(soft + i, own ? (other ? 1 : lambda) : rest);
+}
+
+void images(Context& ctx, const MixupSpec& s, void* x) {
+  const std::int64_t mixed = s.n / 2 * s.elements;
+  if (mixed == 0) return;
+  by_vector(s.dtype, s.elements, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    launch(ctx, launch_over("mixup", mixed / N), mixup_kernel<N, T>, s.n, s.elements, s.lambda,
+           static_cast<T*>(x));
+  });
+}
+
+void targets(Context& ctx, const MixupSpec& s, const void* labels, void* soft) {
+  if (s.n == 0) return;
+  launch(ctx, launch_over("mixup_targets", s.n * s.classes), targets_kernel, s.n, s.classes,
+         s.lambda, static_cast<const std::int32_t*>(labels), static_cast<float*>(soft));
+}
+
+}  // namespace
+}  // namespace HAC_GPU
+
+const MixupKernels HAC_GPU_TABLE(mixup){.images = HAC_GPU::images, .targets = HAC_GPU::targets};
+
+}  // namespace hac

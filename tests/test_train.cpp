@@ -117,14 +117,14 @@ TEST(Train, OnSimtIsTheTrainingOfTheCpu) {
   config.batch = 4;
   config.max_steps = 3;
   config.mixup = 1;
-  config.schedule = {.kind = "constant", .lr = 1e-3};
+  config.schedule = {.kind = "constant", .lr = 1e-2};
   Model cpu(small_net(), kSeed), simt(small_net(), kSeed, {DeviceKind::simt, 0});
   train(cpu, data, config);
   train(simt, data, config);
   const auto expected = cpu.state(), got = simt.state();
   for (const auto& [name, tensor] : expected) {
     const std::vector<float> a = tensor.to_vector(), b = got.at(name).to_vector();
-    float largest = 0;
+    float largest = 1e-2f;  // a bias before batch norm learns nothing but rounding errors
     for (const float v : a) largest = std::max(largest, std::abs(v));
     for (std::size_t i = 0; i < a.size(); ++i) {
       ASSERT_NEAR(a[i], b[i], 1e-4 * largest) << name << " at " << i << " seed " << kSeed;

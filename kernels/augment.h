@@ -7,7 +7,7 @@
 //   p(c, y, x) = pixel * scale[c] + shift[c] at native (y + dy, x + dx), x counted from the right
 //                when mirrored; pixels beyond the border are 0
 //   out(y, x)  = p(y, x), or where resolution != native
-//                sum_u v[u, y] (sum_t v[t, x] p(start[y] + u, start[x] + t)), the sum over rows
+//                sum_u w[u, y] (sum_t w[t, x] p(start[y] + u, start[x] + t)), the sum over rows
 //                inside where the image shrinks
 //
 // Shapes: set (images, channels, native, native) u8, indices (n) i32 within [0, images),

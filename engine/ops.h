@@ -44,6 +44,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias);
 struct DropoutOptions {
   float p = 0.5f;
   std::uint64_t seed = 0, step = 0;
+  Tensor counter = {};  // 8 bytes on the device of x, a u64 that is added to step; undefined = none
 };
 Var dropout(const Var& x, DropoutOptions options);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -134,6 +135,16 @@ Pool& pool(Device device) {
   return pools.try_emplace(device, device).first->second;
 }
 
+// The bytes between a block's requested size and its end read as zero.
+void zero_tail(Device device, void* data, std::size_t bytes) {
+  const std::size_t tail = round_up(std::max<std::size_t>(bytes, 1), kAlign) - bytes;
+  if (tail == 0) return;
+  Context& context = Context::current(device);
+  context.runtime().zero(context, static_cast<char*>(data) + bytes, tail);
+}
+
+thread_local std::shared_ptr<Arena> current_arena;
+
 }  // namespace
 
 MemoryStats memory_stats(Device device) { return pool(device).stats(); }
@@ -143,14 +154,52 @@ void release_cached_memory(Device device) { pool(device).trim(); }
 void fail_allocation_after(int n) { pool({}).fail_after(n); }
 
 Storage::Storage(std::size_t bytes, Device device) : bytes_(bytes), device_(device) {
+  if (current_arena && current_arena->device() == device) {
+    arena_ = current_arena;
+    const Arena::Block block = arena_->take(bytes);
+    data_ = block.data;
+    capacity_ = block.capacity;
+    return;
+  }
   data_ = pool(device).allocate(bytes, capacity_);
-  const std::size_t tail = round_up(std::max<std::size_t>(bytes, 1), kAlign) - bytes;
-  if (tail > 0) {
-    Context& context = Context::current(device);
-    context.runtime().zero(context, static_cast<char*>(data_) + bytes, tail);
+  zero_tail(device, data_, bytes);
+}
+
+Storage::~Storage() {
+  if (arena_) {
+    arena_->give_back(bytes_, {data_, capacity_});
+  } else {
+    pool(device_).release(data_, capacity_);
   }
 }
 
-Storage::~Storage() { pool(device_).release(data_, capacity_); }
+Arena::~Arena() {
+  for (const auto& [bytes, block] : free_) pool(device_).release(block.data, block.capacity);
+}
+
+Arena::Block Arena::take(std::size_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto it = free_.find(bytes); it != free_.end()) {
+    const Block block = it->second;
+    free_.erase(it);
+    return block;
+  }
+  refuse_in_capture(fmt::format("a tensor of {} bytes more than in the rehearsal", bytes));
+  Block block;
+  block.data = pool(device_).allocate(bytes, block.capacity);
+  bytes_ += block.capacity;
+  zero_tail(device_, block.data, bytes);  // once: nobody writes there
+  return block;
+}
+
+void Arena::give_back(std::size_t bytes, Block block) {
+  const std::scoped_lock lock(mutex_);
+  free_.emplace(bytes, block);
+}
+
+ArenaScope::ArenaScope(std::shared_ptr<Arena> arena)
+    : before_(std::exchange(current_arena, std::move(arena))) {}
+
+ArenaScope::~ArenaScope() { current_arena = std::move(before_); }
 
 }  // namespace hac

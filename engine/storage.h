@@ -3,7 +3,9 @@
 // that a training step allocates nothing from the system after the first one.
 
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "kernels/types.h"
 
@@ -26,6 +28,46 @@ void release_cached_memory(Device device = {});
 // For tests: the n-th allocation from now (1 = next) throws OutOfMemory. 0 disarms.
 void fail_allocation_after(int n);
 
+// The memory of captured work: addresses that nobody else gets while it lives. Blocks come from the
+// device's pool, return here when a storage ends, and serve requests of exactly their size; so work
+// that asks twice for the same sizes in the same order finds the second time all that it needs.
+class Arena {
+ public:
+  explicit Arena(Device device) : device_(device) {}
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  Device device() const { return device_; }
+  std::size_t bytes() const { return bytes_; }  // of all blocks
+
+ private:
+  friend class Storage;
+  struct Block {
+    void* data = nullptr;
+    std::size_t capacity = 0;
+  };
+  Block take(std::size_t bytes);  // DeviceError if there is none while this thread records
+  void give_back(std::size_t bytes, Block block);
+
+  const Device device_;
+  std::mutex mutex_;
+  std::multimap<std::size_t, Block> free_;
+  std::size_t bytes_ = 0;
+};
+
+// While one lives, this thread's storages on the arena's device come from the arena, and hold it.
+class ArenaScope {
+ public:
+  explicit ArenaScope(std::shared_ptr<Arena> arena);
+  ~ArenaScope();
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  std::shared_ptr<Arena> before_;
+};
+
 // A block of device memory, 64-byte aligned. The bytes between the requested size and the next
 // multiple of 64 are zero when it is made.
 class Storage {
@@ -44,6 +86,7 @@ class Storage {
   std::size_t bytes_ = 0;
   std::size_t capacity_ = 0;
   Device device_;
+  std::shared_ptr<Arena> arena_;  // null: the pool
 };
 
 }  // namespace hac

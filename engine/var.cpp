@@ -81,7 +81,7 @@ Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn b
   return out;
 }
 
-void backward(const Var& loss) {
+void backward(const Var& loss, const Tensor& seed) {
   using Impl = Node::Impl;
   if (!loss.defined() || loss.value().numel() != 1) {
     throw ShapeError("backward: expected a loss of one element");
@@ -111,7 +111,8 @@ void backward(const Var& loss) {
 
   std::unordered_map<const Impl*, Tensor> gradients;
   const float one = 1;
-  gradients[loss.impl_.get()] = Tensor::from(std::span(&one, 1), loss.shape()).to(loss.device());
+  gradients[loss.impl_.get()] =
+      seed.defined() ? seed : Tensor::from(std::span(&one, 1), loss.shape()).to(loss.device());
   while (!order.empty()) {
     const std::shared_ptr<Impl> impl = std::move(order.back());
     order.pop_back();

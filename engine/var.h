@@ -25,6 +25,7 @@ class Var {
   // Undefined until backward() reached this leaf.
   const Tensor& grad() const { return impl_->grad; }
   void zero_grad() { impl_->grad = Tensor(); }
+  void set_grad(Tensor grad) const { impl_->grad = std::move(grad); }
   bool requires_grad() const { return defined() && impl_->requires_grad; }
   const std::string& name() const { return impl_->name; }
   const Shape& shape() const { return impl_->value.shape(); }
@@ -34,7 +35,7 @@ class Var {
   friend struct Node;
   friend Var make_var(const char* op, Tensor value, std::vector<Var> inputs,
                       std::function<std::vector<Tensor>(const Tensor&)> backward);
-  friend void backward(const Var& loss);
+  friend void backward(const Var& loss, const Tensor& seed);
   struct Impl {
     Tensor value, grad;
     bool requires_grad = false;
@@ -53,8 +54,9 @@ using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_output)>
 Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward);
 
 // Fills grad() of every leaf that requires it (adding to what is there). loss has one element.
-// The tape is consumed: a second call on the same loss is an Error.
-void backward(const Var& loss);
+// The tape is consumed: a second call on the same loss is an Error. seed: the gradient of the loss,
+// on its device, where a 1 cannot be copied there (captured work).
+void backward(const Var& loss, const Tensor& seed = {});
 
 bool grad_enabled();
 

@@ -35,23 +35,31 @@ Context& Context::current(Device device) {
 
 void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {
+    refuse_in_capture(fmt::format("scratch memory of {} bytes", bytes));
     release_scratch();
-    scratch_ = runtime_.allocate(device_, bytes);
-    if (!scratch_) {
+    void* data = runtime_.allocate(device_, bytes);
+    if (!data) {
       throw OutOfMemory(
           fmt::format("scratch on {}: {} bytes requested", to_string(device_), bytes));
     }
+    scratch_.reset(data, [device = device_, bytes, release = runtime_.release](void* p) {
+      release(device, p);
+      total_scratch(device) -= bytes;
+    });
     scratch_bytes_ = bytes;
     total_scratch(device_) += bytes;
   }
-  return scratch_;
+  return scratch_.get();
 }
 
 void Context::release_scratch() {
-  if (scratch_) runtime_.release(device_, scratch_);
-  scratch_ = nullptr;
-  total_scratch(device_) -= scratch_bytes_;
+  scratch_.reset();
   scratch_bytes_ = 0;
+}
+
+std::shared_ptr<void> Context::keep_for_replay() {
+  using Kept = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
+  return std::make_shared<Kept>(scratch_, cuda_ ? cuda::keep_plans(*cuda_) : nullptr);
 }
 
 std::size_t Context::total_scratch_bytes(Device device) { return total_scratch(device); }

@@ -15,6 +15,7 @@ class Library;  // oneDNN engine, stream, primitive cache; kernels/cpu/library.h
 namespace cuda {
 struct Library;  // CUDA stream, cuDNN and cuBLAS handles, plan caches; kernels/cuda/library.h
 std::shared_ptr<Library> make_library(Device device);
+std::shared_ptr<void> keep_plans(Library& library);
 }  // namespace cuda
 
 class Context {
@@ -33,9 +34,13 @@ class Context {
   cpu::Library& library() { return *library_; }  // of a cpu context
   cuda::Library& cuda() { return *cuda_; }       // of a cuda context
 
-  // Scratch memory shared by all kernels of this context; valid until the next call.
+  // Scratch memory shared by all kernels of this context; valid until the next call. DeviceError
+  // if it would have to grow while this thread records.
   void* scratch(std::size_t bytes);
   std::size_t scratch_bytes() const { return scratch_bytes_; }
+  // What recorded work must hold so that what it points to stays: the scratch memory as it is now
+  // (the context takes new memory when it needs more), and the plans made so far.
+  std::shared_ptr<void> keep_for_replay();
   void release_scratch();
   // Of all contexts of this process for this device.
   static std::size_t total_scratch_bytes(Device device);
@@ -45,7 +50,7 @@ class Context {
   const Runtime& runtime_;
   std::unique_ptr<cpu::Library> library_;
   std::shared_ptr<cuda::Library> cuda_;
-  void* scratch_ = nullptr;
+  std::shared_ptr<void> scratch_;
   std::size_t scratch_bytes_ = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include "kernels/conv2d.h"
 #include "kernels/cuda/weights.h"
+#include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
 
 namespace hac {
@@ -40,8 +41,8 @@ void for_each_output(const Conv2dSpec& s, std::int64_t n, Visit visit) {
 bool has_relu(Epilogue e) { return e == Epilogue::relu || e == Epilogue::add_relu; }
 bool has_add(Epilogue e) { return e == Epilogue::add || e == Epilogue::add_relu; }
 
-void inference(Context&, const Conv2dSpec& s, const void* x, const void* packed, const void* bias,
-               const void* residual, void* y) {
+void convolve(const Conv2dSpec& s, const void* x, const void* packed, const void* bias,
+              const void* residual, void* y) {
   simt::by_float_type(s.dtype, [&](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(packed);
@@ -63,6 +64,11 @@ void inference(Context&, const Conv2dSpec& s, const void* x, const void* packed,
   });
 }
 
+void inference(Context&, const Conv2dSpec& spec, const void* x, const void* packed,
+               const void* bias, const void* residual, void* y) {
+  simt::submit([=] { convolve(spec, x, packed, bias, residual, y); });
+}
+
 std::size_t packed_bytes(Context&, const Conv2dSpec& s) {
   return s.weight_shape().numel() * size_of(s.dtype);
 }
@@ -75,9 +81,7 @@ void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, co
   if (bias) weights_simt.add_bias(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, bias, y);
 }
 
-void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
-  void* packed = ctx.scratch(packed_bytes(ctx, s));
-  weights_simt.pack(ctx, s, w, packed);
+void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* packed, void* dx) {
   simt::by_float_type(s.dtype, [&](auto t) {
     using T = decltype(t);
     const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(packed);
@@ -99,10 +103,14 @@ void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void
   });
 }
 
-void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
-                      void* db) {
+void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
+  void* packed = ctx.scratch(packed_bytes(ctx, spec));
+  weights_simt.pack(ctx, spec, w, packed);
+  simt::submit([=] { scatter_to_input(spec, dy, packed, dx); });
+}
+
+void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* packed) {
   const std::int64_t each = s.c / s.groups * s.r * s.s;
-  void* packed = ctx.scratch(packed_bytes(ctx, s));
   simt::by_float_type(s.dtype, [&](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
@@ -123,6 +131,12 @@ void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const vo
       }
     }
   });
+}
+
+void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
+                      void* db) {
+  void* packed = ctx.scratch(packed_bytes(ctx, s));
+  simt::submit([=] { correlate(s, x, dy, packed); });
   weights_simt.unpack(ctx, s, packed, dw);
   if (db) weights_simt.bias_gradient(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
 }

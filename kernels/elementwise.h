@@ -38,13 +38,15 @@ struct DropoutSpec {
   Shape shape;
   float p = 0.5f;
   std::uint64_t seed = 0;    // stream of this layer
-  std::uint64_t offset = 0;  // step
+  std::uint64_t offset = 0;  // step, or what is added to a step that the device counts
   auto operator<=>(const DropoutSpec&) const = default;
   std::string str() const;
 };
 
 struct DropoutKernels {
-  void (*apply)(Context&, const DropoutSpec&, const void* x, void* y);
+  // step: one u64 on the device that is added to offset, so that a captured step can be replayed
+  // with another mask; null: none.
+  void (*apply)(Context&, const DropoutSpec&, const void* step, const void* x, void* y);
 };
 
 extern const DropoutKernels dropout_cpu, dropout_cuda, dropout_simt;

@@ -61,10 +61,11 @@ void dropout_plane(const Philox& random, float p, std::uint64_t first, std::int6
   }
 }
 
-void dropout(Context& ctx, const DropoutSpec& s, const void* x, void* y) {
+void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
   cpu::require_f32(ctx, s);
   const cpu::Planes v(layout_of(ctx.device(), s.shape), s.shape);
-  const Philox random{s.seed, s.offset};
+  const std::uint64_t counted = step ? *static_cast<const std::uint64_t*>(step) : 0;
+  const Philox random{s.seed, s.offset + counted};
   const float* in = static_cast<const float*>(x);
   float* out = static_cast<float*>(y);
 #pragma omp parallel for collapse(2) schedule(static) if (v.n * v.c * v.hw > cpu::serial_elements)

@@ -82,16 +82,17 @@ void add_relu(Context& ctx, const ElementwiseSpec& s, const void* a, const void*
 // i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W).
 template <class T>
 __global__ void dropout_kernel(std::int64_t n, std::int64_t c, std::int64_t hw, Philox random,
-                               float p, const T* x, T* y) {
+                               float p, const std::uint64_t* step, const T* x, T* y) {
   const std::int64_t i = global_thread();
   if (i >= n * c * hw) return;
+  if (step) random.stream += load(step);
   const std::int64_t pixel = i / c, image = pixel / hw;
   const std::int64_t logical = (image * c + i % c) * hw + pixel % hw;
   const float keep = random.uniform(static_cast<std::uint64_t>(logical)) >= p ? 1.f / (1.f - p) : 0;
   store(y + i, from_float<T>(to_float(load(x + i)) * keep));
 }
 
-void dropout(Context& ctx, const DropoutSpec& s, const void* x, void* y) {
+void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
   const Shape& d = s.shape;
   const bool image = d.rank() == 4;
   const std::int64_t n = image ? d[0] : 1, c = image ? d[1] : 1,
@@ -100,7 +101,8 @@ void dropout(Context& ctx, const DropoutSpec& s, const void* x, void* y) {
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
     launch(ctx, launch_over("dropout", n * c * hw), dropout_kernel<T>, n, c, hw,
-           Philox{s.seed, s.offset}, s.p, static_cast<const T*>(x), static_cast<T*>(y));
+           Philox{s.seed, s.offset}, s.p, static_cast<const std::uint64_t*>(step),
+           static_cast<const T*>(x), static_cast<T*>(y));
   });
 }
 

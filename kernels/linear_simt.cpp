@@ -3,6 +3,7 @@
 #include "kernels/cuda/weights.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
+#include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
 
 namespace hac {
@@ -32,7 +33,7 @@ const void* packed_weights(Context& ctx, const LinearSpec& s, const void* w) {
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
   const void* packed = packed_weights(ctx, s, w);
-  simt::by_float_type(s.dtype, [&](auto t) {
+  simt::submit_by_float_type(s.dtype, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(packed);
     multiply(
@@ -45,7 +46,7 @@ void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, co
 
 void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
   const void* packed = packed_weights(ctx, s, w);
-  simt::by_float_type(s.dtype, [&](auto t) {
+  simt::submit_by_float_type(s.dtype, [=](auto t) {
     using T = decltype(t);
     const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(packed);
     multiply(
@@ -57,7 +58,7 @@ void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void
 
 void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
-  simt::by_float_type(s.dtype, [&](auto t) {
+  simt::submit_by_float_type(s.dtype, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
     multiply(

@@ -39,5 +39,7 @@ std::shared_ptr<Library> make_library(Device device) {
   throw DeviceError(to_string(device) + ": this build has no CUDA part");
 }
 
+std::shared_ptr<void> keep_plans(Library&) { return nullptr; }
+
 }  // namespace cuda
 }  // namespace hac

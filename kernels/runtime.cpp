@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -37,7 +38,33 @@ void zero(Context&, void* p, std::size_t bytes) {
 
 void synchronize(Context&) {}
 
+using Clock = std::chrono::steady_clock;
+
+thread_local bool recording = false;
+
 }  // namespace
+
+bool capturing() { return recording; }
+
+void set_capturing(bool on) { recording = on; }
+
+void refuse_in_capture(const std::string& call) {
+  if (!recording) return;
+  throw DeviceError(
+      fmt::format("capture: expected only work of the device, got {} (hint: do it before the "
+                  "capture, or after the replay)",
+                  call));
+}
+
+Event host_event(Context&) {
+  refuse_in_capture("event_record");
+  return std::make_shared<Clock::time_point>(Clock::now());
+}
+
+double host_elapsed_ms(Context&, const Event& from, const Event& to) {
+  const auto at = [](const Event& e) { return *static_cast<const Clock::time_point*>(e.get()); };
+  return std::chrono::duration<double, std::milli>(at(to) - at(from)).count();
+}
 
 const Runtime runtime_cpu{.count = one,
                           .allocate = allocate,
@@ -46,7 +73,12 @@ const Runtime runtime_cpu{.count = one,
                           .copy_out = copy,
                           .copy = copy,
                           .zero = zero,
-                          .synchronize = synchronize};
+                          .synchronize = synchronize,
+                          .begin_capture = nullptr,
+                          .end_capture = nullptr,
+                          .replay = nullptr,
+                          .event_record = host_event,
+                          .elapsed_ms = host_elapsed_ms};
 
 const Runtime& runtime_of(Device device) {
   if (device.kind == DeviceKind::cpu) return runtime_cpu;

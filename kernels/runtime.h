@@ -3,6 +3,7 @@
 // Context, Storage and Tensor are built on it.
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "kernels/types.h"
@@ -10,6 +11,10 @@
 namespace hac {
 
 class Context;
+
+// Work that was recorded, and a point in a device's time; what they hold is the runtime's affair.
+using Recording = std::shared_ptr<void>;
+using Event = std::shared_ptr<void>;
 
 struct Runtime {
   // Devices of this kind on this machine; why there are none goes to `reason`, if given.
@@ -24,7 +29,29 @@ struct Runtime {
   void (*copy)(Context&, void* to, const void* from, std::size_t bytes);
   void (*zero)(Context&, void* p, std::size_t bytes);
   void (*synchronize)(Context&);
+
+  // From begin_capture on, what this thread gives to the context is recorded instead of run, until
+  // end_capture; replay runs all of it again, with the same arguments and addresses. What needs the
+  // host's memory or time (copy_in, copy_out, synchronize, events) and an allocation are
+  // DeviceErrors meanwhile. Null where the device cannot record.
+  void (*begin_capture)(Context&);
+  Recording (*end_capture)(Context&);
+  void (*replay)(Context&, const Recording&);
+
+  // The moment when everything given to the context before it is done.
+  Event (*event_record)(Context&);
+  // Milliseconds between two; waits for `to`.
+  double (*elapsed_ms)(Context&, const Event& from, const Event& to);
 };
+
+// For runtimes and whatever must not happen while work is recorded.
+bool capturing();  // this thread records
+void set_capturing(bool on);
+void refuse_in_capture(const std::string& call);  // DeviceError naming it, if this thread records
+
+// Events of a device that runs everything at once: the host's clock.
+Event host_event(Context& ctx);
+double host_elapsed_ms(Context& ctx, const Event& from, const Event& to);
 
 extern const Runtime runtime_cpu, runtime_cuda, runtime_simt;
 

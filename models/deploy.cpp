@@ -240,7 +240,7 @@ const Tensor& Deployment::value(int index, const Tensor& images) const {
   return index < 0 ? images : values_[index];
 }
 
-void Deployment::execute(const Step& step, const Tensor& images) {
+void Deployment::execute(const Step& step, const Tensor& images) const {
   const Tensor& x = value(step.inputs[0], images);
   const Tensor& y = values_[step.output];
   const void* other = step.inputs.size() > 1 ? value(step.inputs[1], images).data() : nullptr;
@@ -273,23 +273,54 @@ void Deployment::execute(const Step& step, const Tensor& images) {
   std::visit(run, step.spec);
 }
 
-Tensor Deployment::run(const Tensor& images) { return run(images, {}); }
+void Deployment::check_images(const Tensor& images) const {
+  if (images.shape() == graph_.input) return;
+  throw ShapeError(fmt::format("deployment: expected images {}, got {}", graph_.input.str(),
+                               images.shape().str()));
+}
+
+void Deployment::capture(bool on) {
+  capture_.reset();
+  input_ = Tensor();
+  if (!on) return;
+  auto capture = std::make_unique<Capture>(device_);
+  const Tensor input = Tensor::zeros(graph_.input, Dtype::f32, device_);
+  const auto work = [&] {
+    const Tensor own = input.to(layout_of(device_, input.shape()));
+    for (const Step& step : steps_) execute(step, own);
+  };
+  capture->rehearse(work);
+  capture->record(work);
+  input_ = input;
+  capture_ = std::move(capture);
+}
+
+Tensor Deployment::run(const Tensor& images) {
+  check_images(images);
+  if (capture_) {
+    if (images.device() != device_ || images.data() != input_.data()) input_.copy_from(images);
+    capture_->replay();
+  } else {
+    const Tensor own = images.to(device_).to(layout_of(device_, images.shape()));
+    for (const Step& step : steps_) execute(step, own);
+  }
+  return values_[steps_.back().output];
+}
 
 Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
   using Clock = std::chrono::steady_clock;
-  if (images.shape() != graph_.input) {
-    throw ShapeError(fmt::format("deployment: expected images {}, got {}", graph_.input.str(),
-                                 images.shape().str()));
-  }
-  if (!step_ms.empty() && step_ms.size() != steps_.size()) {
+  check_images(images);
+  if (step_ms.size() != steps_.size()) {
     throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
                                  steps_.size(), step_ms.size()));
   }
   const Tensor own = images.to(device_).cast(dtype_).to(layout_of(device_, images.shape()));
+  Context& context = Context::current(device_);
+  context.runtime().synchronize(context);
   auto before = Clock::now();
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     execute(steps_[s], own);
-    if (step_ms.empty()) continue;
+    context.runtime().synchronize(context);
     const auto now = Clock::now();
     step_ms[s] = std::chrono::duration<double, std::milli>(now - before).count();
     before = now;

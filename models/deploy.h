@@ -7,9 +7,11 @@
 // A batch norm at the input of a pre-activation block has no convolution before it and stays a
 // scale, shift and ReLU.
 
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "engine/capture.h"
 #include "models/model.h"
 
 namespace hac {
@@ -32,8 +34,18 @@ class Deployment {
   // images (batch, C, R, R) plain f32 -> logits (batch, classes), valid until the next run.
   Tensor run(const Tensor& images);
   // The same with the milliseconds of each step; one entry a step, else ShapeError.
+  // They are always run one by one, and waited for.
   Tensor run(const Tensor& images, std::span<double> step_ms);
 
+  // From here on run(images) replays one recording of all steps (on = false: no longer). Throws
+  // ConfigError where the device cannot record.
+  void capture(bool on = true);
+  bool captured() const { return capture_ != nullptr; }
+  // Once captured: the plain images that the recording reads. Written there and given to run(),
+  // they are not copied.
+  const Tensor& input() const { return input_; }
+
+  Device device() const { return device_; }
   const Graph& graph() const { return graph_; }
   const std::vector<Step>& steps() const { return steps_; }
   std::size_t weight_bytes() const;  // packed weights, biases, statistics
@@ -41,7 +53,8 @@ class Deployment {
 
  private:
   void plan_buffers();
-  void execute(const Step& step, const Tensor& images);
+  void execute(const Step& step, const Tensor& images) const;
+  void check_images(const Tensor& images) const;
   const Tensor& value(int index, const Tensor& images) const;
 
   Graph graph_;
@@ -50,6 +63,8 @@ class Deployment {
   std::vector<Step> steps_;
   std::vector<Tensor> values_;  // by op index; several share a buffer in turn
   std::size_t activation_bytes_ = 0;
+  Tensor input_;
+  std::unique_ptr<Capture> capture_;
 };
 
 }  // namespace hac

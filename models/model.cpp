@@ -125,9 +125,9 @@ void Model::train(bool on) {
   training_ = on;
 }
 
-void Model::set_step(std::uint64_t step) {
+void Model::set_step(std::uint64_t step, const Tensor& counter) {
   for (auto& m : modules_) {
-    if (auto* dropout = dynamic_cast<nn::Dropout*>(m.get())) dropout->set_step(step);
+    if (auto* dropout = dynamic_cast<nn::Dropout*>(m.get())) dropout->set_step(step, counter);
   }
 }
 

@@ -27,7 +27,8 @@ class Model {
   void train(bool on = true);
   void eval() { train(false); }
   bool training() const { return training_; }
-  void set_step(std::uint64_t step);  // seeds dropout
+  // Seeds dropout: with step, or with step plus the u64 in counter (8 bytes on the model's device).
+  void set_step(std::uint64_t step, const Tensor& counter = {});
 
   const Architecture& arch() const { return arch_; }
   const Graph& graph() const { return graph_; }

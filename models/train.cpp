@@ -20,6 +20,7 @@
 #include "engine/safetensors.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
+#include "models/captured_step.h"
 #include "models/checkpoint.h"
 #include "models/evaluate.h"
 #include "models/folder_lock.h"
@@ -76,6 +77,9 @@ class Run {
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
+    if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
+      captured_.emplace(model_, sgd_, config_.label_smoothing, config_.batch);
+    }
   }
 
   TrainResult run() {
@@ -148,10 +152,31 @@ class Run {
   }
 
   void step(const Batch& batch) {
+    lr_ = rate(at_.step);
+    // The last batch of an epoch may be smaller.
+    const bool captured = captured_ && batch.size() == config_.batch;
+    const Tensor target = mixed_targets(batch);
+    const StepResult result = captured ? captured_step(batch, target) : eager_step(batch, target);
+    at_.step += 1;
+    at_.batch += 1;
+    at_.images += batch.size();
+    at_.loss_sum += result.loss * static_cast<double>(batch.size());
+    at_.correct += count_in_top(result.probs, batch.labels, 1);
+  }
+
+  StepResult captured_step(const Batch& batch, const Tensor& target) {
+    const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
+    StepResult result =
+        captured_->run(batch.images, target, lr_, at_.step, watched ? observer_ : nullptr);
+    if (!std::isfinite(result.loss)) {
+      throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), result.loss);
+    }
+    return result;
+  }
+
+  StepResult eager_step(const Batch& batch, const Tensor& target) {
     model_.set_step(at_.step);
     model_.zero_grad();
-    lr_ = rate(at_.step);
-    const Tensor target = mixed_targets(batch);
     const Var logits = model_.forward(batch.images);
     const auto [loss, probs] =
         ops::softmax_cross_entropy(logits, target, static_cast<float>(config_.label_smoothing));
@@ -165,11 +190,7 @@ class Run {
     backward(loss);
     if (observer_) observer_->observe(model_, at_.step, total_steps_);
     sgd_.step(lr_);
-    at_.step += 1;
-    at_.batch += 1;
-    at_.images += batch.size();
-    at_.loss_sum += value * static_cast<double>(batch.size());
-    at_.correct += count_in_top(probs, batch.labels, 1);
+    return {.loss = value, .probs = probs};
   }
 
   // The labels, or with mixup soft targets and the images mixed in place.
@@ -254,6 +275,7 @@ class Run {
   Sgd sgd_;
   std::optional<FolderLock> lock_;
   std::unique_ptr<BatchSource> loader_;
+  std::optional<CapturedStep> captured_;
   std::optional<JsonLog> log_;
   TrainPosition at_;
   std::int64_t total_steps_ = 0;
@@ -270,6 +292,7 @@ std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch) {
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer) {
   validate(config);
+  if (config.launch) require_launch_mode(*config.launch, model.device());
   require_match(model, *data.train, "training");
   require_match(model, *data.test, "test");
   return Run(model, data, config, observer).run();

@@ -17,7 +17,16 @@ namespace hac {
 class StepObserver {
  public:
   virtual ~StepObserver() = default;
-  virtual void observe(const Model& model, std::int64_t step, std::int64_t total_steps) = 0;
+  virtual bool wants(std::int64_t step, std::int64_t total_steps) const = 0;
+  // Work of the device, so that a captured step can hold it: recorded once, run at each replay.
+  virtual void accumulate(const Model& model) = 0;
+  // Once a step that was accumulated.
+  virtual void count_step() = 0;
+  void observe(const Model& model, std::int64_t step, std::int64_t total_steps) {
+    if (!wants(step, total_steps)) return;
+    accumulate(model);
+    count_step();
+  }
   // What a checkpoint must hold for the observation to continue.
   virtual std::map<std::string, Tensor> state() const = 0;
   virtual void load_state(const std::map<std::string, Tensor>& state) = 0;

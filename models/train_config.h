@@ -3,9 +3,11 @@
 // a run is resumed, and part of the key under which a trained network is cached.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "data/datasets.h"
+#include "engine/capture.h"
 #include "engine/optim/schedule.h"
 #include "engine/optim/sgd.h"
 
@@ -31,6 +33,7 @@ struct TrainConfig {
   std::string label;                // shown before the progress line
   std::int64_t evaluate_every = 1;  // epochs; the last one always is
   double checkpoint_seconds = 60;
+  std::optional<LaunchMode> launch;  // none: default_launch_mode() of the model's device
   std::string save_gradients;  // after the last step, every parameter's gradient by name
 };
 

@@ -40,8 +40,8 @@ double LayerImportance::reduce(KernelReduction how) const {
   return sum / static_cast<double>(kernels.size());
 }
 
-void ImportanceObserver::observe(const Model& model, std::int64_t step, std::int64_t total_steps) {
-  if (step < total_steps - minibatches_) return;
+void ImportanceObserver::accumulate(const Model& model) {
+  const ArenaScope own(nullptr);  // the sums outlive a captured step
   const std::vector<Var> weights = model.width_weights();
   sums_.resize(weights.size());
   std::vector<TaylorSegment> segments;
@@ -61,7 +61,6 @@ void ImportanceObserver::observe(const Model& model, std::int64_t step, std::int
   const TaylorSpec spec{.layers = static_cast<std::int64_t>(weights.size())};
   taylor_kernels.run(&TaylorKernels::accumulate, model.device(), spec,
                      std::span<const TaylorSegment>(segments));
-  ++observed_;
 }
 
 std::map<std::string, Tensor> ImportanceObserver::state() const {

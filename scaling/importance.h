@@ -34,7 +34,11 @@ class ImportanceObserver : public StepObserver {
  public:
   explicit ImportanceObserver(std::int64_t minibatches) : minibatches_(minibatches) {}
 
-  void observe(const Model& model, std::int64_t step, std::int64_t total_steps) override;
+  bool wants(std::int64_t step, std::int64_t total_steps) const override {
+    return step >= total_steps - minibatches_;
+  }
+  void accumulate(const Model& model) override;
+  void count_step() override { ++observed_; }
   std::map<std::string, Tensor> state() const override;
   void load_state(const std::map<std::string, Tensor>& state) override;
 

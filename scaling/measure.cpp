@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/random.h"
+#include "kernels/context.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -18,17 +19,39 @@ double quantile(std::vector<double> values, double q) {
   return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
 }
 
-Tensor random_images(const Graph& graph) {
-  const Tensor images = Tensor::empty(graph.input);
+// On the network's device, so that the copy from the host is not part of an inference there.
+Tensor random_images(const Deployment& net) {
+  const Tensor images =
+      net.captured() ? net.input() : Tensor::empty(net.graph().input, Dtype::f32, net.device());
   fill_normal(images, 1, "images", 1);
   return images;
 }
 
+Context& context_of(const Deployment& net) { return Context::current(net.device()); }
+
+// Wall clock, until the device is done.
 double time_once(Deployment& net, const Tensor& images) {
+  Context& context = context_of(net);
+  context.runtime().synchronize(context);
   const auto start = std::chrono::steady_clock::now();
   net.run(images);
+  context.runtime().synchronize(context);
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
       .count();
+}
+
+double event_time_once(Deployment& net, const Tensor& images) {
+  Context& context = context_of(net);
+  const Runtime& runtime = context.runtime();
+  runtime.synchronize(context);
+  const Event start = runtime.event_record(context);
+  net.run(images);
+  return runtime.elapsed_ms(context, start, runtime.event_record(context));
+}
+
+// Larger than any second-level cache so far (126 MB); simt has none to speak of.
+std::int64_t flush_bytes(Device device) {
+  return device.kind == DeviceKind::cuda ? std::int64_t{256} << 20 : std::int64_t{1} << 20;
 }
 
 }  // namespace
@@ -52,9 +75,11 @@ LatencyStats summarize(std::span<const double> values) {
 Profile profile(Deployment& net, const MeasureOptions& options) {
   Deployment* const nets[] = {&net};
   Profile p;
+  p.launch = net.captured() ? LaunchMode::graph : LaunchMode::eager;
   p.latency = measure_interleaved(nets, options)[0];
+  if (net.device().kind != DeviceKind::cpu) p.device = measure_device(net, options);
 
-  const Tensor images = random_images(net.graph());
+  const Tensor images = random_images(net);
   const std::size_t steps = net.steps().size();
   std::vector<std::vector<double>> times(steps);
   std::vector<double> ms(steps);
@@ -80,13 +105,30 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
   return p;
 }
 
+DeviceLatency measure_device(Deployment& net, const MeasureOptions& options) {
+  const Tensor images = random_images(net);
+  const Tensor flush = Tensor::empty({flush_bytes(net.device())}, Dtype::u8, net.device());
+  const auto measure = [&](bool cold, auto time) {
+    std::vector<double> times;
+    for (int w = 0; w < options.warmup; ++w) net.run(images);
+    for (int r = 0; r < options.runs; ++r) {
+      if (cold) flush.zero();
+      times.push_back(time(net, images));
+    }
+    return summarize(times);
+  };
+  return {.event = measure(false, event_time_once),
+          .cold = measure(true, time_once),
+          .cold_event = measure(true, event_time_once)};
+}
+
 std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
                                               const MeasureOptions& options) {
   if (options.runs < 1 || options.warmup < 0) {
     throw ConfigError("latency: expected runs >= 1 and warmup >= 0");
   }
   std::vector<Tensor> images;
-  for (const Deployment* net : nets) images.push_back(random_images(net->graph()));
+  for (const Deployment* net : nets) images.push_back(random_images(*net));
   std::vector<std::vector<double>> times(nets.size());
   // Blocks of a few runs: caches are as warm as in a stream of inferences, drift is still shared.
   constexpr int kBlock = 5;

@@ -2,6 +2,7 @@
 // Measuring inference latency as the paper does (mean of 50 batch-1 inferences) and better: after
 // warm-up, with median, percentiles, spread and a check that the machine did not drift meanwhile.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,8 +30,17 @@ struct OpTime {
   double gmacs_per_s = 0;
 };
 
+// Batch latencies by two clocks. The wall clock runs from the call until the device is known to be
+// done; events lie on the device's own time, and so leave out what the host takes to begin and to
+// notice the end. Cold: before each run the device's second-level cache is overwritten.
+struct DeviceLatency {
+  LatencyStats event, cold, cold_event;
+};
+
 struct Profile {
-  LatencyStats latency;
+  LaunchMode launch = LaunchMode::eager;
+  LatencyStats latency;                 // wall clock, warm
+  std::optional<DeviceLatency> device;  // none on the CPU
   std::vector<OpTime> ops;
   std::int64_t macs = 0;   // of one image, times the batch
   double gmacs_per_s = 0;  // macs / median latency: the paper's "GFLOPS"
@@ -42,8 +52,12 @@ struct MeasureOptions {
   int warmup = 10;
 };
 
-// Times whole runs first, then as many with a clock between the steps.
+// Times whole runs first (replayed if the network is captured), then as many with a clock between
+// the steps (never replayed).
 Profile profile(Deployment& net, const MeasureOptions& options = {});
+
+// Of a device other than the CPU: what Profile::device holds.
+DeviceLatency measure_device(Deployment& net, const MeasureOptions& options = {});
 
 // The same of several networks with their runs interleaved, so that a drift of the machine meets
 // all of them alike. Returns the whole-run statistics.

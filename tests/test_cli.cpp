@@ -103,6 +103,8 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
   expect_error({"train", "--augment", "mixup"}, 2, {"--augment", "mixup", "standard"});
   expect_error({"train", "--max-steps", "-2"}, 2, {"--max-steps", "-2"});
   expect_error({"train", "--resume"}, 2, {"--resume", "--out"});
+  expect_error({"train", "--launch", "lazy"}, 2, {"--launch", "lazy"});
+  expect_error(tiny_train + Words{"--launch", "graph"}, 2, {"graph", "cpu"});
   expect_error({"train", "--data", "mnits"}, 2, {"mnits", "fashion-mnist"});
   expect_error({"train", "--threads", "-3"}, 2, {"--threads", "-3"});
   expect_error({"summary", "vgg12"}, 2, {"vgg12", "did you mean vgg11?"});
@@ -166,6 +168,21 @@ TEST_F(Cli, ProfileMeasures) {
   EXPECT_GT(j["latency_ms"]["median"], 0);
   EXPECT_GT(j["peak_fraction"], 0);
   EXPECT_GT(j["layers"].size(), 8u);
+}
+
+TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {
+  const Words base = Words{"profile"} + tiny_model + Words{"--runs", "2", "--warmup", "1"};
+  for (const std::string mode : {"eager", "graph"}) {
+    const json j = json_of(base + Words{"--device", "simt", "--launch", mode});
+    EXPECT_EQ(j["launch"], mode);
+    for (const char* key :
+         {"latency_ms", "event_latency_ms", "cold_latency_ms", "cold_event_latency_ms"}) {
+      EXPECT_GT(j[key]["median"], 0) << key;
+    }
+  }
+  EXPECT_EQ(json_of(base)["launch"], "eager");
+  expect_error(base + Words{"--launch", "graph"}, 2, {"graph", "cpu", "--launch eager"});
+  expect_error(base + Words{"--launch", "lazy"}, 2, {"--launch", "lazy"});
 }
 
 TEST_F(Cli, DoctorExamines) {

@@ -169,6 +169,7 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
       ->group("Run");
   app.add_flag("--overwrite", o.overwrite, "start anew in a folder that holds a training")
       ->group("Run");
+  add_launch_option(app, o.launch);
   app.add_flag("--quiet", c.quiet, "print the result only")->group("Run");
 }
 
@@ -176,6 +177,7 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   TrainConfig c = o.config;
   c.augment = o.augment == "standard";
   c.shuffle = o.shuffle == "on";
+  if (!o.launch.empty()) c.launch = parse_launch_mode(o.launch);
   if (c.data.name == "synthetic" && model.arch.classes) c.data.classes = *model.arch.classes;
   if (c.max_steps < -1) {
     throw ConfigError(fmt::format("option '--max-steps': expected >= 0, got {}", c.max_steps));
@@ -231,6 +233,14 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
          "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
          "of tensors: 2GiB, 500MiB; a plain number is bytes")
       ->type_name("SIZE")
+      ->group("Machine");
+}
+
+void add_launch_option(CLI::App& app, std::string& launch) {
+  app.add_option("--launch", launch,
+                 "start kernels one by one, or replay a recorded graph (default: graph on a GPU)")
+      ->type_name("eager|graph")
+      ->check(CLI::IsMember({"eager", "graph"}))
       ->group("Machine");
 }
 

@@ -45,7 +45,7 @@ void add_data_options(CLI::App& app, DataConfig& data);
 // --epochs --batch --lr ... --out --resume --quiet. Read by finish() into `config`.
 struct TrainOptions {
   TrainConfig config;
-  std::string augment = "standard", shuffle = "on";
+  std::string augment = "standard", shuffle = "on", launch;
   std::string init;  // weights to start from
   bool overwrite = false;
 };
@@ -65,6 +65,9 @@ void add_machine_options(CLI::App& app, MachineOptions& options);
 // Sets the threads and the memory limit and makes sure that the device is there. Throws
 // ConfigError, DeviceError.
 Device start(const MachineOptions& options);
+
+// --launch eager|graph; empty = the device's default.
+void add_launch_option(CLI::App& app, std::string& launch);
 
 void add_json_option(CLI::App& app, bool& json);
 

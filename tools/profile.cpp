@@ -27,6 +27,7 @@ struct Options {
   std::int64_t batch = 1;
   MeasureOptions measure;
   MachineOptions machine;
+  std::string launch;
   bool energy = false;
   std::string trace;
   bool json = false;
@@ -47,11 +48,14 @@ Energy energy_of(const Options& o, Device device, Deployment& net) {
             .reason = fmt::format("not measured (hint: --energy reads {}, {:.0f} s)",
                                   search.meter->name, planned_seconds(protocol))};
   }
-  const Tensor images = Tensor::empty(net.graph().input);
+  const Tensor images = Tensor::empty(net.graph().input, Dtype::f32, device);
   fill_normal(images, 1, "images", 1);
-  return {.result = measure_energy(
-              *search.meter, [&] { net.run(images); }, protocol),
-          .reason = ""};
+  Context& context = Context::current(device);
+  const auto run_once = [&] {
+    net.run(images);
+    context.runtime().synchronize(context);
+  };
+  return {.result = measure_energy(*search.meter, run_once, protocol), .reason = ""};
 }
 
 nlohmann::ordered_json json_of(const EnergyResult& e) {
@@ -82,10 +86,16 @@ std::string line_of(const Energy& energy) {
                      e.idle_watts_after, e.meter, e.covers);
 }
 
+nlohmann::ordered_json json_of(const LatencyStats& l) {
+  return {{"mean", l.mean},     {"median", l.median}, {"p95", l.p95},  {"min", l.min},
+          {"spread", l.spread}, {"drift", l.drift},   {"runs", l.runs}};
+}
+
 nlohmann::ordered_json json_of(const Options& o, const std::string& name, const Profile& p,
                                double peak, const Energy& energy) {
   const Machine machine = this_machine();
-  const LatencyStats& l = p.latency;
+  nlohmann::ordered_json latency = json_of(p.latency);
+  latency["warmup"] = o.measure.warmup;
   nlohmann::ordered_json layers = nlohmann::ordered_json::array();
   for (const OpTime& op : p.ops) {
     layers.push_back({{"name", op.name},
@@ -100,15 +110,9 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"threads", num_threads()},
       {"cpu", machine.cpu},
       {"isa", machine.isa},
-      {"latency_ms",
-       {{"mean", l.mean},
-        {"median", l.median},
-        {"p95", l.p95},
-        {"min", l.min},
-        {"spread", l.spread},
-        {"drift", l.drift},
-        {"runs", l.runs},
-        {"warmup", o.measure.warmup}}},
+      {"device", o.machine.device},
+      {"launch", name_of(p.launch)},
+      {"latency_ms", latency},
       {"macs", p.macs},
       {"gmacs_per_s", p.gmacs_per_s},
       {"peak_gmacs_per_s", peak},
@@ -117,8 +121,21 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"activation_mib", p.activation_mib},
       {"energy", energy.result ? json_of(*energy.result) : nlohmann::ordered_json()}};
   if (!energy.result) j["energy_reason"] = energy.reason;
+  if (p.device) {
+    j["event_latency_ms"] = json_of(p.device->event);
+    j["cold_latency_ms"] = json_of(p.device->cold);
+    j["cold_event_latency_ms"] = json_of(p.device->cold_event);
+  }
   j["layers"] = layers;
   return j;
+}
+
+// Median milliseconds of a device by both clocks, with the second-level cache warm and cold.
+std::string device_line(const Profile& p) {
+  if (!p.device) return "as by the clock: the CPU works while it is called";
+  return fmt::format("warm {:.4f} ms by events, {:.4f} by the clock; cold {:.4f} and {:.4f}",
+                     p.device->event.median, p.latency.median, p.device->cold_event.median,
+                     p.device->cold.median);
 }
 
 void print_table(const std::string& name, const Profile& p, double peak, std::int64_t batch,
@@ -136,9 +153,11 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
   const LatencyStats& l = p.latency;
   print_rows(
       stdout,
-      {{"network", fmt::format("{}, batch {}, threads {}", name, batch, num_threads())},
+      {{"network", fmt::format("{}, batch {}, threads {}, launch {}", name, batch, num_threads(),
+                               name_of(p.launch))},
        {"latency", fmt::format("median {:.4f} ms, mean {:.4f}, p95 {:.4f}, min {:.4f} ({} runs)",
                                l.median, l.mean, l.p95, l.min, l.runs)},
+       {"device", device_line(p)},
        {"steadiness",
         fmt::format("spread {:.1f} %, drift {:+.1f} %", 100 * l.spread, 100 * l.drift)},
        {"utilization", fmt::format("{:.2f} GMAC/s, {:.1f} % of this machine's measured {:.1f}",
@@ -150,11 +169,15 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
 
 void profile_command(const Options& o) {
   const Device device = start(o.machine);
+  const LaunchMode launch =
+      o.launch.empty() ? default_launch_mode(device) : parse_launch_mode(o.launch);
+  require_launch_mode(launch, device);
   Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
               device, parse_dtype(o.machine.dtype));
   if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
   if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
   Deployment net(model, o.batch);
+  if (launch == LaunchMode::graph) net.capture();
   const Profile p = profile(net, o.measure);
   const double peak = measure_peak_gmacs();
   const Energy energy = energy_of(o, device, net);
@@ -192,6 +215,7 @@ void add_profile(CLI::App& app, const std::string&) {
       ->type_name("WORK")
       ->check(CLI::IsMember({"inference", "step"}));
   add_machine_options(*verb, o->machine);
+  add_launch_option(*verb, o->launch);
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale profile vgg11 --width 0.5 --threads 1\n"

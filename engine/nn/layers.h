@@ -48,7 +48,10 @@ class Dropout : public Module {
  public:
   Dropout(float p, std::uint64_t seed) : options_{.p = p, .seed = seed} {}
   Var forward(std::span<const Var> inputs) override;
-  void set_step(std::uint64_t step) { options_.step = step; }
+  void set_step(std::uint64_t step, Tensor counter = {}) {
+    options_.step = step;
+    options_.counter = std::move(counter);
+  }
 
  private:
   ops::DropoutOptions options_;

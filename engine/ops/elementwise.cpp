@@ -71,13 +71,16 @@ Var dropout(const Var& x, DropoutOptions options) {
                          .p = options.p,
                          .seed = options.seed,
                          .offset = options.step};
+  const Tensor counter = options.counter;
   const Device device = x.device();
   Tensor y = like(in);
-  dropout_kernels.run(&DropoutKernels::apply, device, spec, in.data(), y.data());
+  dropout_kernels.run(&DropoutKernels::apply, device, spec, data_or_null(counter), in.data(),
+                      y.data());
   const Layout layout = x.value().layout();
   return make_var("dropout", y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = like(dy);
-    dropout_kernels.run(&DropoutKernels::apply, device, spec, dy.data(), dx.data());
+    dropout_kernels.run(&DropoutKernels::apply, device, spec, data_or_null(counter), dy.data(),
+                        dx.data());
     return {dx.to(layout)};
   });
 }

@@ -24,6 +24,17 @@ Sgd::Sgd(std::vector<Parameter> parameters, SgdOptions options)
 }
 
 void Sgd::step(double lr) {
+  set_rate(lr);
+  update();
+}
+
+void Sgd::set_rate(double lr) {
+  if (!lr_.defined()) return;  // there is nothing to update
+  const float rate = static_cast<float>(lr);
+  lr_.copy_from(Tensor::from(std::span(&rate, 1), {}));
+}
+
+void Sgd::update() {
   std::vector<SgdSegment> segments;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Var& p = parameters_[i].var;
@@ -38,8 +49,6 @@ void Sgd::step(double lr) {
                         .elements = w.storage_numel()});
   }
   if (segments.empty()) return;
-  const float rate = static_cast<float>(lr);
-  lr_.copy_from(Tensor::from(std::span(&rate, 1), {}));
   const SgdSpec spec{.momentum = static_cast<float>(options_.momentum),
                      .weight_decay = static_cast<float>(options_.weight_decay),
                      .nesterov = options_.nesterov};

@@ -21,6 +21,10 @@ class Sgd {
   Sgd(std::vector<Parameter> parameters, SgdOptions options);
   // Updates every parameter that has a gradient.
   void step(double lr);
+  // Its two halves: the rate is written from the host, the update is work of the device alone and
+  // can be captured.
+  void set_rate(double lr);
+  void update();
   // Velocities by name, "momentum.features.0.weight".
   std::map<std::string, Tensor> state() const;
   void load_state(const std::map<std::string, Tensor>& state);

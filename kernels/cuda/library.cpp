@@ -101,6 +101,8 @@ std::shared_ptr<Library> make_library(Device device) {
   return std::make_shared<Library>(device.index);
 }
 
+std::shared_ptr<void> keep_plans(Library& library) { return library.keep_plans(); }
+
 Scratch::Scratch(Context& ctx, std::initializer_list<std::int64_t> parts) {
   std::int64_t total = 0;
   for (const std::int64_t bytes : parts) total += aligned(bytes);

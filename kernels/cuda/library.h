@@ -39,9 +39,11 @@ struct Library {
   Plan& plan(const Key& key, Make make) {
     using Cache = std::map<Key, Plan>;
     std::shared_ptr<void>& slot = caches_[std::type_index(typeid(Cache))];
-    if (!slot) slot = std::make_shared<Cache>();
+    // A new cache instead of an empty one: recorded work may hold the old one's plans.
+    if (!slot || static_cast<Cache*>(slot.get())->size() > kMaxPlans) {
+      slot = std::make_shared<Cache>();
+    }
     Cache& cache = *static_cast<Cache*>(slot.get());
-    if (cache.size() > kMaxPlans) cache.clear();
     const auto it = cache.find(key);
     return it != cache.end() ? it->second : cache.emplace(key, make()).first->second;
   }
@@ -49,13 +51,17 @@ struct Library {
   cudaStream_t stream = nullptr;  // all work of this context, in order
   PlanOptions options;
 
+  // All plans made so far live as long as what this returns.
+  std::shared_ptr<void> keep_plans() const { return std::make_shared<Caches>(caches_); }
+
  private:
+  using Caches = std::unordered_map<std::type_index, std::shared_ptr<void>>;
   static constexpr std::size_t kMaxPlans = 4096;  // scaling visits many networks
   int ordinal_;
   cudnnHandle_t cudnn_ = nullptr;
   cublasLtHandle_t cublas_ = nullptr;
   Descriptor properties_;
-  std::unordered_map<std::type_index, std::shared_ptr<void>> caches_;
+  Caches caches_;
 };
 
 std::shared_ptr<Library> make_library(Device device);

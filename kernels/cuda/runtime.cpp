@@ -21,6 +21,7 @@ int count(std::string* reason) {
 }
 
 void* allocate(Device device, std::size_t bytes) {
+  refuse_in_capture("an allocation of " + std::to_string(bytes) + " bytes");
   void* p = nullptr;
   cuda::check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device).c_str());
   if (cudaMalloc(&p, bytes) == cudaSuccess) return p;
@@ -32,16 +33,19 @@ void* allocate(Device device, std::size_t bytes) {
 void release(Device, void* p) { cudaFree(p); }
 
 void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
+  refuse_in_capture("copy_in");
   // The copy from pageable memory stages it before it returns.
   cuda::check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda::stream_of(ctx)),
               "cudaMemcpyAsync", "to the device");
 }
 
 void synchronize(Context& ctx) {
+  refuse_in_capture("synchronize");
   cuda::check(cudaStreamSynchronize(cuda::stream_of(ctx)), "cudaStreamSynchronize", "");
 }
 
 void copy_out(Context& ctx, void* host, const void* from, std::size_t bytes) {
+  refuse_in_capture("copy_out");
   cuda::check(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda::stream_of(ctx)),
               "cudaMemcpyAsync", "to the host");
   synchronize(ctx);
@@ -56,6 +60,49 @@ void zero(Context& ctx, void* p, std::size_t bytes) {
   cuda::check(cudaMemsetAsync(p, 0, bytes, cuda::stream_of(ctx)), "cudaMemsetAsync", "");
 }
 
+// Other threads may go on allocating and copying: only this one's calls are watched.
+void begin_capture(Context& ctx) {
+  refuse_in_capture("begin_capture");
+  cuda::check(cudaStreamBeginCapture(cuda::stream_of(ctx), cudaStreamCaptureModeThreadLocal),
+              "cudaStreamBeginCapture", "");
+  set_capturing(true);
+}
+
+Recording end_capture(Context& ctx) {
+  set_capturing(false);
+  cudaGraph_t graph = nullptr;
+  cuda::check(cudaStreamEndCapture(cuda::stream_of(ctx), &graph), "cudaStreamEndCapture",
+              "something in the capture was not capturable");
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  cuda::check(error, "cudaGraphInstantiate", "");
+  return {executable, [](void* p) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(p)); }};
+}
+
+void replay(Context& ctx, const Recording& recording) {
+  refuse_in_capture("replay");
+  cuda::check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.get()), cuda::stream_of(ctx)),
+              "cudaGraphLaunch", "");
+}
+
+Event event_record(Context& ctx) {
+  refuse_in_capture("event_record");
+  cudaEvent_t raw = nullptr;
+  cuda::check(cudaEventCreate(&raw), "cudaEventCreate", "");
+  Event event(raw, [](void* p) { cudaEventDestroy(static_cast<cudaEvent_t>(p)); });
+  cuda::check(cudaEventRecord(raw, cuda::stream_of(ctx)), "cudaEventRecord", "");
+  return event;
+}
+
+double elapsed_ms(Context&, const Event& from, const Event& to) {
+  const auto raw = [](const Event& e) { return static_cast<cudaEvent_t>(e.get()); };
+  cuda::check(cudaEventSynchronize(raw(to)), "cudaEventSynchronize", "");
+  float ms = 0;
+  cuda::check(cudaEventElapsedTime(&ms, raw(from), raw(to)), "cudaEventElapsedTime", "");
+  return ms;
+}
+
 }  // namespace
 
 const Runtime runtime_cuda{.count = count,
@@ -65,6 +112,11 @@ const Runtime runtime_cuda{.count = count,
                            .copy_out = copy_out,
                            .copy = copy,
                            .zero = zero,
-                           .synchronize = synchronize};
+                           .synchronize = synchronize,
+                           .begin_capture = begin_capture,
+                           .end_capture = end_capture,
+                           .replay = replay,
+                           .event_record = event_record,
+                           .elapsed_ms = elapsed_ms};
 
 }  // namespace hac

@@ -11,6 +11,7 @@
 #include "kernels/cuda/device.cuh"
 #include "kernels/error.h"
 #include "kernels/simt/block.h"
+#include "kernels/simt/record.h"
 #include "kernels/simt/recorder.h"
 
 namespace hac::simt {
@@ -106,6 +107,11 @@ void* shared(const void* tag, std::size_t bytes) {
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {
   block_here("load and store").access(p, bytes, kind, at);
+}
+
+Calls& recorded_calls() {
+  thread_local Calls calls;
+  return calls;
 }
 
 void set_options(const Options& options) {

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <tuple>
 #include <type_traits>
 
 #include "kernels/simt/executor.h"
+#include "kernels/simt/record.h"
 
 // NOLINTBEGIN(bugprone-reserved-identifier,bugprone-macro-parentheses): the names are CUDA's.
 #define __global__
@@ -84,7 +86,9 @@ void store(T* p, std::type_identity_t<T> v, Place at = Place::here()) {
 template <class... Params, class... Args>
 void launch(Context&, const Launch& how, void (*kernel)(Params...), Args&&... args) {
   static_assert((std::is_trivially_copyable_v<Params> && ...), "parameters are copied as bytes");
-  run(how, [&] { kernel(static_cast<Params>(args)...); });
+  submit([how, kernel, values = std::tuple<Params...>(static_cast<Params>(args)...)] {
+    run(how, [&] { std::apply(kernel, values); });
+  });
 }
 
 }  // namespace hac::simt

@@ -1,0 +1,332 @@
+// What the engine does on a GPU against what the GPU can do.
+// usage: bench_gpu --part conv|train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
+//                  [--tflops X] [--gbs X]
+//   conv    every distinct convolution of the zoo: milliseconds by events, plan, share of its floor
+//   train   VGG11's step, eager and as a graph
+//   infer   ResNet18 and VGG11 at batch 1: eager and graph, warm and cold, by events and the clock
+//   energy  joules an inference
+// floor = max(2 MACs / peak, bytes / bandwidth); the ceilings are those of an H100 unless
+// given (798 TFLOP/s in 16 bits, 60 in f32, 3000 GB/s). --tiny: small shapes, and simt to run the
+// same code without a GPU. Exit codes: 0, 1 failed, 2 usage, 3 no GPU, 77 skipped (the last line
+// says why).
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "bench/bench.h"
+#include "engine/file.h"
+#include "engine/ops.h"
+#include "engine/random.h"
+#include "kernels/context.h"
+#include "kernels/error.h"
+#include "kernels/half.h"
+#include "models/arch_options.h"
+#include "models/captured_step.h"
+#include "models/zoo.h"
+#include "scaling/measure.h"
+#include "scaling/power.h"
+
+using namespace hac;
+using nlohmann::ordered_json;
+
+namespace {
+
+struct Options {
+  std::string part, json;
+  Device device{DeviceKind::cuda, 0};
+  bool tiny = false;
+  double tflops = 0, gbs = 3000;  // 0: f32 60, 16 bit 798
+  int rounds() const { return tiny ? 2 : 20; }
+};
+
+struct Skipped {
+  std::string reason;
+};
+
+// Median milliseconds by events, after three rounds for plans and lazy loading.
+double event_ms(Device device, int rounds, const std::function<void()>& work) {
+  Context& context = Context::current(device);
+  const Runtime& runtime = context.runtime();
+  std::vector<double> times;
+  for (int r = -3; r < rounds; ++r) {
+    const Event start = runtime.event_record(context);
+    work();
+    const double ms = runtime.elapsed_ms(context, start, runtime.event_record(context));
+    if (r >= 0) times.push_back(ms);
+  }
+  return bench::median(times);
+}
+
+// Random numbers: products of zeros run faster than real ones.
+Tensor operand(Device device, const Shape& shape, Dtype dtype) {
+  const Tensor host = Tensor::empty(shape);
+  fill_normal(host, 1, "bench", 1);
+  if (dtype == Dtype::f32) return host.to(device).to(layout_of(device, shape));
+  const Tensor rounded = Tensor::empty(shape, dtype);
+  for (std::int64_t i = 0; i < host.numel(); ++i) {
+    rounded.as<bf16>()[i] = from_float<bf16>(host.as<float>()[i]);
+  }
+  return rounded.to(device).to(layout_of(device, shape));
+}
+
+// ---- conv ----
+
+std::set<Conv2dSpec> convolutions(const Options& o) {
+  std::set<Conv2dSpec> all;
+  const std::vector<std::string> names = o.tiny ? std::vector<std::string>{"vgg11"} : zoo_names();
+  for (const std::string& name : names) {
+    const Architecture arch =
+        o.tiny ? resolve(name, {.width = 0.125}) : resolve(name, ArchOptions{});
+    for (const std::int64_t batch : {1, o.tiny ? 2 : 128}) {
+      for (const Op& op : lower(arch, batch).ops) {
+        const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+        if (!conv) continue;
+        Conv2dSpec s = *conv;
+        s.bias = false;
+        if (o.tiny) s.h = s.w = 4;
+        all.insert(s);
+      }
+    }
+  }
+  return all;
+}
+
+// w and dw are f32 whatever the type of the activations.
+std::function<void()> pass_of(const Options& o, const Conv2dSpec& s) {
+  const Tensor x = operand(o.device, s.in_shape(), s.dtype);
+  const Tensor y = operand(o.device, s.out_shape(), s.dtype);
+  const Tensor w = Tensor::zeros(s.weight_shape(), Dtype::f32, o.device);
+  fill_normal(w, 2, "weights", 0.1);
+  const Device device = o.device;
+  switch (s.pass) {
+    case Pass::backward_data:
+      return [=] {
+        conv2d_kernels.run(&Conv2dKernels::backward_data, device, s, y.data(), w.data(), x.data());
+      };
+    case Pass::backward_weights:
+      return [=] {
+        conv2d_kernels.run(&Conv2dKernels::backward_weights, device, s, x.data(), y.data(),
+                           w.data(), nullptr);
+      };
+    default:
+      return [=] {
+        conv2d_kernels.run(&Conv2dKernels::forward, device, s, x.data(), w.data(), nullptr,
+                           y.data());
+      };
+  }
+}
+
+double floor_ms(const Options& o, const Conv2dSpec& s) {
+  const double peak = o.tflops > 0 ? o.tflops : s.dtype == Dtype::f32 ? 60 : 798;
+  const auto bytes =
+      static_cast<double>(size_of(s.dtype)) *
+      static_cast<double>(s.in_shape().numel() + s.out_shape().numel() + s.weight_shape().numel());
+  return std::max(2e-9 * static_cast<double>(s.cost().macs) / peak, 1e-6 * bytes / o.gbs);
+}
+
+ordered_json conv_part(const Options& o) {
+  ordered_json rows = ordered_json::array();
+  fmt::print("{:>9}  {:>5}  convolution, plan\n", "ms", "floor");
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+    for (Conv2dSpec s : convolutions(o)) {
+      for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+        s.dtype = dtype;
+        s.pass = pass;
+        ordered_json row{{"spec", s.str()}};
+        // One that cuDNN has no plan for does not stop the others.
+        try {
+          Context& context = Context::current(o.device);
+          const double ms = event_ms(o.device, o.rounds(), pass_of(o, s));
+          const std::string plan =
+              conv2d_kernels.on(o.device, &Conv2dKernels::implementation, s)(context, s);
+          row.update({{"ms", ms}, {"floor_share", floor_ms(o, s) / ms}, {"plan", plan}});
+          fmt::print("{:>9.4f}  {:>3.0f} %  {}, {}\n", ms, 100 * floor_ms(o, s) / ms, s.str(),
+                     plan);
+        } catch (const Error& e) {
+          row["error"] = e.what();
+          fmt::print("{:>9}  {:>5}  {}: {}\n", "--", "--", s.str(), e.what());
+        }
+        rows.push_back(std::move(row));
+      }
+    }
+  }
+  return {{"rows", rows}};
+}
+
+// ---- train ----
+
+ordered_json train_row(const Options& o, std::int64_t batch, LaunchMode mode) {
+  ArchOptions arch{.classes = 10};
+  if (o.tiny) arch.width = 0.125;
+  Model model(resolve("vgg11", arch), 1, o.device);
+  Sgd sgd(model.parameters(), {});
+  Shape shape = model.graph().input;
+  shape = {batch, shape[1], shape[2], shape[3]};
+  const Tensor images = operand(o.device, shape, Dtype::f32).plain();
+  const Tensor labels = Tensor::zeros({batch}, Dtype::i32, o.device);
+  CapturedStep captured(model, sgd, 0, batch);
+  const auto step = [&] {
+    if (mode == LaunchMode::graph) {
+      captured.run(images, labels, 0.01, 0);
+      return;
+    }
+    model.zero_grad();
+    const auto [loss, probs] = ops::softmax_cross_entropy(model.forward(images), labels);
+    backward(loss);
+    sgd.step(0.01);
+    loss.value().item();  // as training reads it
+  };
+  const double event = event_ms(o.device, o.rounds(), step);
+  std::vector<double> wall;
+  for (int r = 0; r < o.rounds(); ++r) wall.push_back(bench::milliseconds(step));
+  const double ms = bench::median(wall);
+  fmt::print(
+      "vgg11 f32 batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} images/s\n",
+      batch, name_of(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
+  return {{"model", "vgg11"},        {"dtype", "f32"},    {"batch", batch},
+          {"launch", name_of(mode)}, {"event_ms", event}, {"ms", ms}};
+}
+
+ordered_json train_part(const Options& o) {
+  ordered_json rows = ordered_json::array();
+  const std::vector<std::int64_t> batches =
+      o.tiny ? std::vector<std::int64_t>{2} : std::vector<std::int64_t>{128, 512};
+  for (const std::int64_t batch : batches) {
+    for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
+      rows.push_back(train_row(o, batch, mode));
+    }
+  }
+  return {{"rows", rows}};
+}
+
+// ---- infer, energy ----
+
+Model inference_model(const Options& o, const std::string& name) {
+  ArchOptions arch;
+  if (o.tiny) arch = {.width = 0.125, .resolution = 32};
+  return Model(resolve(name, arch), 1, o.device);
+}
+
+ordered_json infer_part(const Options& o) {
+  ordered_json rows = ordered_json::array();
+  for (const char* name : {"resnet18", "vgg11"}) {
+    const Model model = inference_model(o, name);
+    Deployment net(model);
+    for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
+      net.capture(mode == LaunchMode::graph);
+      const MeasureOptions how{.runs = o.tiny ? 2 : 200, .warmup = o.tiny ? 1 : 20};
+      Deployment* const nets[] = {&net};
+      const double warm = measure_interleaved(nets, how)[0].median;
+      const DeviceLatency d = measure_device(net, how);
+      fmt::print(
+          "{:<9} batch 1 {:<6}  warm {:.4f} ms by events, {:.4f} by the clock; cold {:.4f}, "
+          "{:.4f}\n",
+          name, name_of(mode), d.event.median, warm, d.cold_event.median, d.cold.median);
+      rows.push_back({{"model", name},
+                      {"launch", name_of(mode)},
+                      {"steps", net.steps().size()},
+                      {"warm_ms", warm},
+                      {"warm_event_ms", d.event.median},
+                      {"cold_ms", d.cold.median},
+                      {"cold_event_ms", d.cold_event.median}});
+    }
+  }
+  return {{"rows", rows}};
+}
+
+ordered_json energy_part(const Options& o) {
+  const MeterSearch search = open_meter(o.device);
+  if (!search.meter) throw Skipped{search.reason};
+  ordered_json rows = ordered_json::array();
+  for (const char* name : {"resnet18", "vgg11"}) {
+    const Model model = inference_model(o, name);
+    Deployment net(model);
+    net.capture();
+    Context& context = Context::current(o.device);
+    const EnergyResult e = measure_energy(*search.meter,
+                                          [&] {
+                                            net.run(net.input());
+                                            context.runtime().synchronize(context);
+                                          },
+                                          {.repetitions = 3, .idle_seconds = 3});
+    fmt::print("{:<9} batch 1 graph  {:.3f} mJ ({:.3f} to {:.3f}), {:.3f} above idle; {:.1f} W\n",
+               name, 1e3 * e.raw.mean, 1e3 * e.raw.low, 1e3 * e.raw.high, 1e3 * e.net.mean,
+               e.watts);
+    rows.push_back({{"model", name},
+                    {"meter", e.meter},
+                    {"covers", e.covers},
+                    {"joules", e.raw.mean},
+                    {"net_joules", e.net.mean},
+                    {"watts", e.watts},
+                    {"idle_watts", e.idle_watts_before},
+                    {"ms", 1e3 * e.seconds_per_inference},
+                    {"inferences", e.inferences}});
+  }
+  return {{"rows", rows}};
+}
+
+Options parse(int argc, char** argv) {
+  Options o;
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto value = [&]() -> std::string {
+      if (++i < words.size()) return words[i];
+      throw ConfigError(fmt::format("option '{}': expected a value, got none", words.back()));
+    };
+    if (words[i] == "--part") {
+      o.part = value();
+    } else if (words[i] == "--json") {
+      o.json = value();
+    } else if (words[i] == "--device") {
+      o.device = parse_device(value());
+    } else if (words[i] == "--tflops") {
+      o.tflops = std::stod(value());
+    } else if (words[i] == "--gbs") {
+      o.gbs = std::stod(value());
+    } else if (words[i] == "--tiny") {
+      o.tiny = true;
+    } else {
+      throw ConfigError(fmt::format("option '{}': unknown", words[i]));
+    }
+  }
+  return o;
+}
+
+void run(const Options& o) {
+  using Part = ordered_json (*)(const Options&);
+  const std::pair<const char*, Part> parts[] = {
+      {"conv", conv_part}, {"train", train_part}, {"infer", infer_part}, {"energy", energy_part}};
+  const auto* const part = std::find_if(std::begin(parts), std::end(parts),
+                                        [&](const auto& p) { return o.part == p.first; });
+  if (part == std::end(parts)) {
+    throw ConfigError(
+        fmt::format("option '--part': expected conv, train, infer or energy, got '{}'", o.part));
+  }
+  Context::current(o.device);
+  ordered_json figures = part->second(o);
+  figures["device"] = to_string(o.device);
+  if (!o.json.empty()) write_file_atomically(o.json, figures.dump(1) + "\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(parse(argc, argv));
+    return 0;
+  } catch (const Skipped& s) {
+    fmt::print(stderr, "bench_gpu: {}\n", s.reason);
+    return 77;
+  } catch (const Error& e) {
+    fmt::print(stderr, "bench_gpu: {}\n", e.what());
+    return e.exit_code();
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "bench_gpu: {}\n", e.what());
+    return 2;
+  }
+}

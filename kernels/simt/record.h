@@ -1,0 +1,28 @@
+#pragma once
+// Recorded work under simt: closures that hold their arguments, in order. Nothing runs while a
+// thread records, so whatever leans on a host value that comes later, or on memory that moves,
+// gives other numbers when it is replayed: the tests see it without a GPU.
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "kernels/runtime.h"
+
+namespace hac::simt {
+
+using Calls = std::vector<std::function<void()>>;
+
+Calls& recorded_calls();  // of this thread
+
+// Runs the call, or records it while this thread records. It must hold its arguments by value.
+template <class Call>
+void submit(Call call) {
+  if (capturing()) {
+    recorded_calls().push_back(std::move(call));
+  } else {
+    call();
+  }
+}
+
+}  // namespace hac::simt

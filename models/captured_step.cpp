@@ -21,7 +21,10 @@ CapturedStep::CapturedStep(Model& model, Sgd& sgd, double smoothing, std::int64_
   fill(one_, 1);
 }
 
-CapturedStep::~CapturedStep() { model_.zero_grad(); }
+CapturedStep::~CapturedStep() {
+  model_.zero_grad();
+  model_.set_step(0);  // dropout lets go of the counter
+}
 
 StepResult CapturedStep::run(const Tensor& images, const Tensor& labels, double lr,
                              std::int64_t step, StepObserver* observer) {

@@ -291,12 +291,12 @@ TEST(CapturedStep, GivesItsMemoryBack) {
   EXPECT_EQ(memory_stats(kSimt).in_use, before);
 }
 
-// Three epochs of 4 + 4 + 2 images, the last batch eager; importance over the last four steps.
+// Three epochs of 5 + 5 + 2 images, the last batch eager; importance over the last four steps.
 TEST(CapturedStep, ATrainingEndsInTheSameBitsEitherWay) {
   const DataConfig data_config{
-      .name = "synthetic", .limit_train = 10, .limit_test = 4, .resolution = 8, .classes = 4};
+      .name = "synthetic", .limit_train = 12, .limit_test = 4, .resolution = 8, .classes = 4};
   const DataSplit data = open_data(data_config);
-  TrainConfig config{.data = data_config, .epochs = 3, .batch = 4, .label_smoothing = 0.1};
+  TrainConfig config{.data = data_config, .epochs = 3, .batch = 5, .label_smoothing = 0.1};
   config.schedule = {.kind = "cosine", .lr = 0.05};
   config.quiet = true;
   std::vector<std::map<std::string, std::vector<float>>> ends;

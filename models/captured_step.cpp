@@ -41,7 +41,12 @@ StepResult CapturedStep::run(const Tensor& images, const Tensor& labels, double 
     observer_ = observer;
     gradients_.clear();
     capture_.emplace(model_.device());
-    capture_->rehearse([this] { work(); });
+    try {
+      capture_->rehearse([this] { work(); });
+    } catch (...) {
+      capture_.reset();
+      throw;
+    }
   } else {
     if (!capture_->recorded()) {
       capture_->record([this] { work(); });

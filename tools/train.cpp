@@ -49,6 +49,7 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
       {{"device", fmt::format("{}: {}, {}, oneDNN {}", o.machine.device, machine.cpu, machine.isa,
                               machine.onednn)},
        {"threads", fmt::format("{}", num_threads())},
+       {"launch", name_of(c.launch.value_or(default_launch_mode(parse_device(o.machine.device))))},
        {"model", fmt::format("{}: {} parameters, {} MACs, input {}x{}x{}, {} classes", arch.name,
                              grouped(cost.params), grouped(cost.macs), arch.channels,
                              arch.resolution, arch.resolution, arch.classes)},
@@ -100,6 +101,7 @@ std::string resume_hint(const TrainConfig& c, const std::string& command) {
 void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
   const Device device = start(o.machine);
+  require_launch_mode(c.launch.value_or(default_launch_mode(device)), device);
   const DataSplit data = open_data(c.data);
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);

@@ -170,7 +170,7 @@ ordered_json train_row(const Options& o, std::int64_t batch, LaunchMode mode) {
   shape = {batch, shape[1], shape[2], shape[3]};
   const Tensor images = operand(o.device, shape, Dtype::f32).plain();
   const Tensor labels = Tensor::zeros({batch}, Dtype::i32, o.device);
-  CapturedStep captured(model, sgd, 0, batch);
+  CapturedStep captured(model, sgd, 0);
   const auto step = [&] {
     if (mode == LaunchMode::graph) {
       captured.run(images, labels, 0.01, 0);

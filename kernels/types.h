@@ -15,7 +15,8 @@ enum class Dtype : std::uint8_t { f32, bf16, f16, u8, i32 };
 
 std::size_t size_of(Dtype dtype);  // bytes an element
 std::string_view name_of(Dtype dtype);
-Dtype parse_dtype(std::string_view name);  // "f32", "bf16", ...; throws ConfigError on anything else
+Dtype parse_dtype(
+    std::string_view name);  // "f32", "bf16", ...; throws ConfigError on anything else
 
 enum class DeviceKind : std::uint8_t { cpu, cuda, simt };
 

@@ -8,14 +8,23 @@
 
 namespace hac {
 
-CapturedStep::CapturedStep(Model& model, Sgd& sgd, double smoothing, std::int64_t batch)
+namespace {
+
+// Copies into a tensor that stays where it is; a new one, and true, if it is of another kind.
+bool keep(Tensor& fixed, const Tensor& given, Device device) {
+  const bool fits = fixed.defined() && fixed.shape() == given.shape() &&
+                    fixed.dtype() == given.dtype() && fixed.layout() == given.layout();
+  if (!fits) fixed = Tensor::empty(given.shape(), given.dtype(), device, given.layout());
+  fixed.copy_from(given);
+  return !fits;
+}
+
+}  // namespace
+
+CapturedStep::CapturedStep(Model& model, Sgd& sgd, double smoothing)
     : model_(model), sgd_(sgd), smoothing_(smoothing) {
   const Device device = model.device();
-  const Architecture& arch = model.arch();
   require_launch_mode(LaunchMode::graph, device);
-  images_ =
-      Tensor::empty({batch, arch.channels, arch.resolution, arch.resolution}, Dtype::f32, device);
-  labels_ = Tensor::empty({batch}, Dtype::i32, device);
   counter_ = Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device);
   one_ = Tensor::empty({}, Dtype::f32, device);
   fill(one_, 1);
@@ -26,10 +35,10 @@ CapturedStep::~CapturedStep() {
   model_.set_step(0);  // dropout lets go of the counter
 }
 
-StepResult CapturedStep::run(const Tensor& images, const Tensor& labels, double lr,
+StepResult CapturedStep::run(const Tensor& images, const Tensor& target, double lr,
                              std::int64_t step, StepObserver* observer) {
-  images_.copy_from(images);
-  labels_.copy_from(labels);
+  const bool other_images = keep(images_, images, model_.device());
+  const bool other = keep(target_, target, model_.device()) || other_images;
   const Tensor count = Tensor::empty(counter_.shape(), Dtype::u8);
   const auto value = static_cast<std::uint64_t>(step);
   std::memcpy(count.data(), &value, sizeof value);
@@ -37,7 +46,7 @@ StepResult CapturedStep::run(const Tensor& images, const Tensor& labels, double 
   sgd_.set_rate(lr);
   model_.set_step(0, counter_);
 
-  if (!capture_ || observer != observer_) {
+  if (!capture_ || other || observer != observer_) {
     observer_ = observer;
     gradients_.clear();
     capture_.emplace(model_.device());
@@ -66,7 +75,7 @@ void CapturedStep::work() {
   model_.zero_grad();
   loss_ = probs_ = Tensor();
   const auto [loss, probs] =
-      ops::softmax_cross_entropy(model_.forward(images_), labels_, static_cast<float>(smoothing_));
+      ops::softmax_cross_entropy(model_.forward(images_), target_, static_cast<float>(smoothing_));
   loss_ = loss.value();
   probs_ = probs;
   backward(loss, one_);

@@ -23,18 +23,18 @@ struct StepResult {
 
 class CapturedStep {
  public:
-  // batch: images a step; all steps are of this size. Throws ConfigError where the device cannot
-  // record.
-  CapturedStep(Model& model, Sgd& sgd, double smoothing, std::int64_t batch);
+  // Throws ConfigError where the device cannot record.
+  CapturedStep(Model& model, Sgd& sgd, double smoothing);
   // Drops the model's gradients, whose memory is the step's.
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
 
-  // images (batch, C, R, R), labels (batch) i32, of any device. Leaves weights, statistics and
-  // gradients bit for bit as an eager step does. The first step, and the first with another
-  // observer (null: none), runs eagerly, as the rehearsal; the second records.
-  StepResult run(const Tensor& images, const Tensor& labels, double lr, std::int64_t step,
+  // images (batch, C, R, R); target labels (batch) i32 or soft (batch, classes) f32; of any device.
+  // Leaves weights, statistics and gradients bit for bit as an eager step does. The first step, and
+  // the first with a batch of another kind or another observer (null: none), runs eagerly, as the
+  // rehearsal; the second records.
+  StepResult run(const Tensor& images, const Tensor& target, double lr, std::int64_t step,
                  StepObserver* observer = nullptr);
 
   bool recorded() const { return capture_ && capture_->recorded(); }
@@ -46,7 +46,7 @@ class CapturedStep {
   Model& model_;
   Sgd& sgd_;
   const double smoothing_;
-  Tensor images_, labels_, counter_, one_;  // what the recording reads
+  Tensor images_, target_, counter_, one_;  // what the recording reads
   Tensor loss_, probs_;                     // what it leaves
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;

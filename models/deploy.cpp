@@ -286,8 +286,8 @@ void Deployment::capture(bool on) {
   auto capture = std::make_unique<Capture>(device_);
   const Tensor input = Tensor::zeros(graph_.input, Dtype::f32, device_);
   const auto work = [&] {
-    const Tensor own = input.to(layout_of(device_, input.shape()));
-    for (const Step& step : steps_) execute(step, own);
+    logits_ = Tensor();
+    logits_ = execute_all(input);
   };
   capture->rehearse(work);
   capture->record(work);
@@ -295,16 +295,22 @@ void Deployment::capture(bool on) {
   capture_ = std::move(capture);
 }
 
+Tensor Deployment::own_form(const Tensor& images) const {
+  return images.to(device_).cast(dtype_).to(layout_of(device_, images.shape()));
+}
+
+Tensor Deployment::execute_all(const Tensor& images) {
+  const Tensor own = own_form(images);
+  for (const Step& step : steps_) execute(step, own);
+  return values_[steps_.back().output].cast(Dtype::f32);
+}
+
 Tensor Deployment::run(const Tensor& images) {
   check_images(images);
-  if (capture_) {
-    if (images.device() != device_ || images.data() != input_.data()) input_.copy_from(images);
-    capture_->replay();
-  } else {
-    const Tensor own = images.to(device_).to(layout_of(device_, images.shape()));
-    for (const Step& step : steps_) execute(step, own);
-  }
-  return values_[steps_.back().output];
+  if (!capture_) return execute_all(images);
+  if (images.device() != device_ || images.data() != input_.data()) input_.copy_from(images);
+  capture_->replay();
+  return logits_;
 }
 
 Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
@@ -314,7 +320,7 @@ Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
     throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
                                  steps_.size(), step_ms.size()));
   }
-  const Tensor own = images.to(device_).cast(dtype_).to(layout_of(device_, images.shape()));
+  const Tensor own = own_form(images);
   Context& context = Context::current(device_);
   context.runtime().synchronize(context);
   auto before = Clock::now();

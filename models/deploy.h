@@ -53,6 +53,8 @@ class Deployment {
 
  private:
   void plan_buffers();
+  Tensor own_form(const Tensor& images) const;  // on the device, in its type and layout
+  Tensor execute_all(const Tensor& images);
   void execute(const Step& step, const Tensor& images) const;
   void check_images(const Tensor& images) const;
   const Tensor& value(int index, const Tensor& images) const;
@@ -63,7 +65,7 @@ class Deployment {
   std::vector<Step> steps_;
   std::vector<Tensor> values_;  // by op index; several share a buffer in turn
   std::size_t activation_bytes_ = 0;
-  Tensor input_;
+  Tensor input_, logits_;
   std::unique_ptr<Capture> capture_;
 };
 

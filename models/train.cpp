@@ -78,7 +78,7 @@ class Run {
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
     if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
-      captured_.emplace(model_, sgd_, config_.label_smoothing, config_.batch);
+      captured_.emplace(model_, sgd_, config_.label_smoothing);
     }
   }
 

@@ -34,7 +34,7 @@ struct TrainConfig {
   std::int64_t evaluate_every = 1;  // epochs; the last one always is
   double checkpoint_seconds = 60;
   std::optional<LaunchMode> launch;  // none: default_launch_mode() of the model's device
-  std::string save_gradients;  // after the last step, every parameter's gradient by name
+  std::string save_gradients;        // after the last step, every parameter's gradient by name
 };
 
 // Throws ConfigError naming the field.

@@ -239,7 +239,7 @@ TEST_P(CapturedStepOn, LeavesTheBitsOfAnEagerStep) {
   Model eager(small_net(), kSeed, GetParam()), captured(small_net(), kSeed, GetParam());
   Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
   ImportanceObserver eager_importance(kWatched), importance(kWatched);
-  CapturedStep steps(captured, captured_sgd, 0.1, 4);
+  CapturedStep steps(captured, captured_sgd, 0.1);
   for (int step = 0; step < kSteps; ++step) {
     const Batches batch(step, 4);
     const double expected = eager_step(eager, eager_sgd, batch, step, eager_importance);
@@ -260,7 +260,7 @@ TEST(CapturedStep, EagerStepsMayComeBetween) {
   Model eager(small_net(), kSeed, kSimt), mixed(small_net(), kSeed, kSimt);
   Sgd eager_sgd(eager.parameters(), {}), mixed_sgd(mixed.parameters(), {});
   ImportanceObserver nobody(0);
-  CapturedStep steps(mixed, mixed_sgd, 0.1, 4);
+  CapturedStep steps(mixed, mixed_sgd, 0.1);
   for (int step = 0; step < 6; ++step) {
     const Batches batch(step, step == 3 ? 2 : 4);
     const double expected = eager_step(eager, eager_sgd, batch, step, nobody);
@@ -278,7 +278,7 @@ TEST(CapturedStep, GivesItsMemoryBack) {
   Sgd sgd(model.parameters(), {});
   const std::size_t before = memory_stats(kSimt).in_use;
   {
-    CapturedStep steps(model, sgd, 0, 4);
+    CapturedStep steps(model, sgd, 0);
     const Batches batch(0, 4);
     std::size_t after_two = 0;
     for (int step = 0; step < 5; ++step) {

@@ -16,10 +16,24 @@ __device__ inline float positive(float v) { return v < 0.f ? 0.f : v; }  // a Na
 // What each channel is normalised with, f32.
 struct Channels {
   const float *mean, *scale, *beta;
-  __device__ float normalized(float x, std::int64_t c) const {
-    return (x - load(mean + c)) * load(scale + c) + load(beta + c);
+  // Of the N channels from c on.
+  template <int N>
+  __device__ Floats<N> normalized(const Floats<N>& x, std::int64_t c) const {
+    const Floats<N> m = load_floats<N>(mean + c), s = load_floats<N>(scale + c),
+                    b = load_floats<N>(beta + c);
+    Floats<N> out;
+    for (int j = 0; j < N; ++j) out.v[j] = (x.v[j] - m.v[j]) * s.v[j] + b.v[j];
+    return out;
   }
 };
+
+// The gradient where the ReLU's output y was positive.
+template <int N>
+__device__ Floats<N> masked(const Floats<N>& dy, const Floats<N>& y) {
+  Floats<N> out;
+  for (int j = 0; j < N; ++j) out.v[j] = y.v[j] > 0.f ? dy.v[j] : 0.f;
+  return out;
+}
 
 // Sums about the channel's first value, which lies within its spread: one pass is as exact as two.
 template <class T, int N>
@@ -66,8 +80,7 @@ __global__ void apply_kernel(std::int64_t vectors, std::int64_t c, Channels chan
                              const T* x, const T* residual, T* y) {
   const std::int64_t i = global_thread() * N;
   if (i >= vectors * N) return;
-  Floats<N> v = load_floats<N>(x + i);
-  for (int j = 0; j < N; ++j) v.v[j] = channels.normalized(v.v[j], i % c + j);
+  Floats<N> v = channels.normalized(load_floats<N>(x + i), i % c);
   if (residual) {
     const Floats<N> other = load_floats<N>(residual + i);
     for (int j = 0; j < N; ++j) v.v[j] += other.v[j];
@@ -151,20 +164,13 @@ struct GradientTerms {
   __device__ Pair<N> operator()(std::int64_t i, std::int64_t channel) const {
     const Floats<N> v = load_floats<N>(x + i);
     Floats<N> dz = load_floats<N>(dy + i);
-    if (mask == Mask::from_y) {
-      const Floats<N> out = load_floats<N>(y + i);
-      for (int j = 0; j < N; ++j) dz.v[j] = out.v[j] > 0.f ? dz.v[j] : 0.f;
-    } else if (mask == Mask::from_x) {
-      for (int j = 0; j < N; ++j) {
-        dz.v[j] = channels.normalized(v.v[j], channel + j) > 0.f ? dz.v[j] : 0.f;
-      }
-    }
+    if (mask == Mask::from_y) dz = masked(dz, load_floats<N>(y + i));
+    if (mask == Mask::from_x) dz = masked(dz, channels.normalized(v, channel));
     if (dresidual) store_floats<N>(dresidual + i, dz);
+    const Floats<N> mean = load_floats<N>(channels.mean + channel);
     Pair<N> out;
-    for (int j = 0; j < N; ++j) {
-      out.first.v[j] = dz.v[j];
-      out.second.v[j] = dz.v[j] * (v.v[j] - load(channels.mean + channel + j));
-    }
+    out.first = dz;
+    for (int j = 0; j < N; ++j) out.second.v[j] = dz.v[j] * (v.v[j] - mean.v[j]);
     return out;
   }
 };
@@ -192,14 +198,16 @@ __global__ void backward_apply_kernel(std::int64_t vectors, std::int64_t c, Chan
                                       const T* x, const T* dz, T* dx) {
   const std::int64_t i = global_thread() * N;
   if (i >= vectors * N) return;
-  const Floats<N> v = load_floats<N>(x + i), d = load_floats<N>(dz + i);
+  const std::int64_t channel = i % c;
+  const Floats<N> v = load_floats<N>(x + i);
+  Floats<N> d = load_floats<N>(dz + i);
+  if (from_x) d = masked(d, channels.normalized(v, channel));
+  const Floats<N> mean = load_floats<N>(channels.mean + channel),
+                  scale = load_floats<N>(channels.scale + channel),
+                  shift = load_floats<N>(offset + channel), tilt = load_floats<N>(slope + channel);
   Floats<N> out;
   for (int j = 0; j < N; ++j) {
-    const std::int64_t k = i % c + j;
-    const bool cut = from_x && !(channels.normalized(v.v[j], k) > 0.f);
-    const float centred = v.v[j] - load(channels.mean + k);
-    out.v[j] = load(channels.scale + k) * (cut ? 0.f : d.v[j]) - load(offset + k) -
-               load(slope + k) * centred;
+    out.v[j] = scale.v[j] * d.v[j] - shift.v[j] - tilt.v[j] * (v.v[j] - mean.v[j]);
   }
   store_floats<N>(dx + i, out);
 }

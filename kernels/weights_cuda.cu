@@ -40,7 +40,8 @@ __global__ void add_bias_kernel(std::int64_t vectors, std::int64_t c, const floa
   const std::int64_t i = global_thread() * N;
   if (i >= vectors * N) return;
   Floats<N> v = load_floats<N>(static_cast<const T*>(y + i));
-  for (int j = 0; j < N; ++j) v.v[j] += load(bias + i % c + j);
+  const Floats<N> b = load_floats<N>(bias + i % c);
+  for (int j = 0; j < N; ++j) v.v[j] += b.v[j];
   store_floats<N>(y + i, v);
 }
 

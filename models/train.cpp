@@ -66,7 +66,7 @@ class Run {
   Run(Model& model, const DataSplit& data, const TrainConfig& config, StepObserver* observer)
       : model_(model),
         data_(data),
-        config_(config),
+        config_(of_model(config, model)),
         observer_(observer),
         sgd_(model.parameters(), config.sgd),
         loader_(make_loader(data.train, loader_config(), model.device())) {
@@ -99,6 +99,11 @@ class Run {
   }
 
  private:
+  static TrainConfig of_model(TrainConfig config, const Model& model) {
+    config.dtype = model.dtype();
+    return config;
+  }
+
   LoaderConfig loader_config() const {
     return {.batch = config_.batch,
             .resolution = model_.arch().resolution,
@@ -270,7 +275,7 @@ class Run {
 
   Model& model_;
   const DataSplit& data_;
-  const TrainConfig& config_;
+  const TrainConfig config_;
   StepObserver* observer_;
   Sgd sgd_;
   std::optional<FolderLock> lock_;

@@ -43,6 +43,7 @@ std::string to_json(const TrainConfig& c) {
   j["label_smoothing"] = c.label_smoothing;
   j["augment"] = c.augment;
   if (c.mixup > 0) j["mixup"] = c.mixup;  // off is as if it were not there
+  if (c.dtype != Dtype::f32) j["dtype"] = name_of(c.dtype);
   j["shuffle"] = c.shuffle;
   j["seed"] = c.seed;
   return j.dump(2);

@@ -21,7 +21,8 @@ struct TrainConfig {
   ScheduleConfig schedule;
   double label_smoothing = 0;
   bool augment = true;
-  double mixup = 0;  // alpha of lambda ~ Beta(alpha, alpha), a step; 0 = off
+  double mixup = 0;          // alpha of lambda ~ Beta(alpha, alpha), a step; 0 = off
+  Dtype dtype = Dtype::f32;  // of activations; train() takes the model's
   bool shuffle = true;
   std::uint64_t seed = 0;
   std::int64_t max_steps = -1;  // stop after this many steps; -1 = run all epochs

@@ -147,6 +147,9 @@ TEST(Train, RefusesToResumeAnotherRun) {
   } catch (const ConfigError& e) {
     EXPECT_NE(std::string(e.what()).find("batch"), std::string::npos) << e.what();
   }
+  config.batch = quiet_config("").batch;
+  Model half(small_net(), kSeed, {DeviceKind::simt, 0}, Dtype::bf16);
+  EXPECT_THROW(train(half, data, config), ConfigError) << "resumed with another element type";
 }
 
 TEST(Train, OverfitsOneBatch) {

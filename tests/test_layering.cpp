@@ -75,6 +75,23 @@ TEST(Layering, EveryIncludePointsDown) {
   EXPECT_GT(files, 40) << "the sources were not found";
 }
 
+// Tests and benchmarks may include anything of ours, but the vendors' headers only by way of it.
+TEST(Layering, CudnnAndOneDnnStayInTheirAdapters) {
+  const fs::path root = HAC_SOURCE_DIR;
+  const std::regex vendor("^(cudnn|dnnl|oneapi/)");
+  int files = 0;
+  for (const char* folder : {"tests", "bench"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
+      if (!entry.is_regular_file()) continue;
+      ++files;
+      for (const std::string& include : includes_of(entry.path())) {
+        EXPECT_FALSE(std::regex_search(include, vendor)) << entry.path() << " includes " << include;
+      }
+    }
+  }
+  EXPECT_GT(files, 40) << "the sources were not found";
+}
+
 TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("kernels/a.h", "engine/tensor.h"), "");
   EXPECT_NE(objection("engine/a.cpp", "models/model.h"), "");

@@ -1,42 +1,13 @@
 // What the GPU is, and cuDNN's description of it: the text that plans are built from on machines
 // without one.
 
-#include <cudnn.h>
-
 #include <cstdio>
-#include <vector>
 
 #include "bench/gpu/peaks.h"
+#include "kernels/cuda/backend.h"
 
 namespace hac::peaks {
 namespace {
-
-void check_cudnn(cudnnStatus_t status, const char* call) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string(call) + ": " + cudnnGetErrorString(status));
-}
-
-std::string cudnn_description() {
-  cudnnBackendDescriptor_t d = nullptr;
-  check_cudnn(cudnnBackendCreateDescriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d),
-              "device description");
-  const std::int32_t id = 0;
-  check_cudnn(
-      cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1, &id),
-      "device id");
-  check_cudnn(cudnnBackendFinalize(d), "device description");
-  std::int64_t size = 0;
-  check_cudnn(cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
-                                       CUDNN_TYPE_CHAR, 0, &size, nullptr),
-              "size of the device description");
-  std::vector<char> text(static_cast<std::size_t>(size));
-  check_cudnn(cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
-                                       CUDNN_TYPE_CHAR, size, &size, text.data()),
-              "device description");
-  cudnnBackendDestroyDescriptor(d);
-  std::string json(text.begin(), text.end());
-  return json.substr(0, json.find('\0'));
-}
 
 double attribute(cudaDeviceAttr which) {
   int value = 0;
@@ -73,7 +44,7 @@ Json device_part(const std::string& describe) {
               static_cast<double>(p.totalGlobalMem) / (1 << 30),
               static_cast<double>(p.l2CacheSize) / (1 << 20), runtime, driver, cudnnGetVersion());
   if (!describe.empty()) {
-    const std::string text = cudnn_description();
+    const std::string text = cuda::device_json(cuda::device_properties(0));
     std::FILE* file = std::fopen(describe.c_str(), "w");
     if (file == nullptr || std::fwrite(text.data(), 1, text.size(), file) != text.size() ||
         std::fclose(file) != 0) {

@@ -1,6 +1,6 @@
-#include "kernels/cuda/backend.h"
+// Without fmt: bench/gpu builds this file where there are only CUDA's libraries.
 
-#include <fmt/format.h>
+#include "kernels/cuda/backend.h"
 
 #include <algorithm>
 #include <cstring>
@@ -38,7 +38,7 @@ std::string name_of(cudnnBackendDescriptorType_t type) {
     case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
       return "variant pack";
     default:
-      return fmt::format("descriptor {}", static_cast<int>(type));
+      return "descriptor " + std::to_string(static_cast<int>(type));
   }
 }
 
@@ -57,9 +57,9 @@ std::string last_words() {
 void check(cudnnStatus_t status, const char* call, std::string_view what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   const std::string words = last_words();
-  const std::string message =
-      fmt::format("{} ({}): expected success, got {}{}{}", call, what, cudnnGetErrorString(status),
-                  words.empty() ? "" : ": ", words);
+  const std::string message = std::string(call) + " (" + std::string(what) +
+                              "): expected success, got " + cudnnGetErrorString(status) +
+                              (words.empty() ? "" : ": " + words);
   if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
       status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) {
     throw OutOfMemory(message);
@@ -79,7 +79,7 @@ void Descriptor::set_bytes(Attribute name, cudnnBackendAttributeType_t type, std
       cudnnBackendSetAttribute(handle(), name, type, static_cast<std::int64_t>(n), values);
   if (status == CUDNN_STATUS_SUCCESS) return;
   check(status, "cudnnBackendSetAttribute",
-        fmt::format("{}, attribute {}", name_of(type_), static_cast<int>(name)));
+        name_of(type_) + ", attribute " + std::to_string(static_cast<int>(name)));
 }
 
 Descriptor& Descriptor::set(Attribute name, const Descriptor& value) {

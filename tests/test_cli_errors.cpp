@@ -1,0 +1,115 @@
+// Bad input as a user meets it: damaged files, folders that cannot be written, a full disk. One
+// clear line each, and nothing lost.
+
+#include "engine/safetensors.h"
+#include "tests/cli_fixture.h"
+#include "tests/data_fixtures.h"
+
+namespace hac {
+namespace {
+
+using CliErrors = Cli;
+
+TEST_F(CliErrors, MissingAndDamagedData) {
+  expect_error({"train", "--data", "fashion-mnist", "--data-dir", path("no")}, 1,
+               {path("no"), "expected", "dataset-fashion-mnist"});
+  expect_error({"train", "--data", "cifar10", "--data-dir", path("no")}, 1, {path("no"), "cifar"});
+  expect_error({"train", "--data", "imagefolder:" + path("no")}, 1, {path("no")});
+  write("train-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\0\x02", 8));
+  write("train-labels-idx1-ubyte", "");
+  expect_error({"train", "--data-dir", path("")}, 1, {"train-images-idx3-ubyte", "cut"});
+}
+
+TEST_F(CliErrors, DamagedCheckpoints) {
+  const std::string bytes = slurp(checkpoint("r"));
+  write("cut.safetensors", bytes.substr(0, bytes.size() / 2));
+  write("long.safetensors", bytes + "x");
+  write("huge.safetensors", std::string(8, '\xff'));
+  write("empty.safetensors", "");
+  for (const char* name : {"cut", "long", "huge", "empty", "missing"}) {
+    const std::string file = path(name + std::string(".safetensors"));
+    expect_error({"eval", file}, 1, {file});
+    expect_error({"infer", file, "x.png"}, 1, {file});
+    expect_error(tiny_train + Words{"--quiet", "--init", file}, 1, {file});
+  }
+  write("r/last.safetensors", bytes.substr(0, bytes.size() - 9));
+  expect_error(tiny_train + Words{"--quiet", "--epochs", "2", "--out", path("r"), "--resume"}, 1,
+               {"last.safetensors"});
+  expect_error(Words{"eval", path("r/best.safetensors"), "--model", "vgg13"} + tiny_data, 1,
+               {"best.safetensors", "classifier.weight", "expected (10, 512)"});
+}
+
+TEST_F(CliErrors, DamagedMetadata) {
+  const TensorFile good = load_safetensors(checkpoint("r"));
+  const std::string file = path("m.safetensors");
+  const auto with = [&](const char* key, const std::string& value) {
+    TensorFile bad = good;
+    bad.metadata[key] = value;
+    if (value.empty()) bad.metadata.erase(key);
+    save_safetensors(file, bad);
+  };
+  std::string zero = good.metadata.at("preprocess");
+  zero.replace(zero.find("\"std\":[") + 7, 1, "[0.0,");
+  const std::pair<const char*, std::string> cases[] = {
+      {"preprocess", ""},   {"preprocess", "{}"}, {"preprocess", "[1"},  {"preprocess", zero},
+      {"classes", "[1,2]"}, {"classes", ""},      {"classes", "[\"a\"]"}};
+  for (const auto& [key, value] : cases) {
+    with(key, value);
+    expect_error({"infer", file, "x.png"}, 1, {file});
+  }
+  with("architecture", "");
+  expect_error({"eval", file}, 1, {file, "architecture"});
+}
+
+TEST_F(CliErrors, DamagedImages) {
+  const std::string last = checkpoint("r");
+  std::string jpeg = testing::jpeg(std::vector<std::uint8_t>(3 * 32 * 32, 9), 32, 32);
+  write("cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  write("fine.jpg", jpeg);
+  write("text.png", "not an image");
+  expect_error({"infer", last, path("cut.jpg")}, 1, {"cut.jpg", "JPEG"});
+  expect_error({"infer", last, path("fine.jpg"), path("text.png")}, 1, {"text.png", "neither"});
+  expect_error({"infer", last, path("none.png")}, 1, {"none.png"});
+}
+
+TEST_F(CliErrors, ArchitecturesThatDoNotValidate) {
+  ASSERT_EQ(run({"summary", "vgg11", "--save", path("a.json")}).exit, 0);
+  json j = json::parse(slurp(path("a.json")));
+  j["layers"][0]["out"] = -4;
+  write("negative.json", j.dump());
+  write("cut.json", slurp(path("a.json")).substr(0, 300));
+  expect_error({"summary", path("negative.json")}, 2, {"out", "-4"});
+  expect_error({"summary", path("cut.json")}, 2, {"JSON"});
+  expect_error({"summary", path("none.json")}, 1, {"none.json"});
+}
+
+TEST_F(CliErrors, FoldersThatCannotBeWritten) {
+  write("file", "in the way");
+  expect_error(tiny_train + Words{"--quiet", "--out", path("file/run")}, 1, {path("file/run")});
+  expect_error({"summary", "vgg11", "--save", path("file/a.json")}, 1, {path("file/a.json")});
+  expect_error({"run", "quick", "--quiet", "--out", path("file/run")}, 1, {path("file/run")});
+  EXPECT_EQ(slurp(path("file")), "in the way");
+}
+
+TEST_F(CliErrors, AFullDiskLosesNothing) {
+  const std::string last = checkpoint("r");
+  const std::string before = slurp(last);
+  const Words longer =
+      tiny_train + Words{"--epochs", "2", "--quiet", "--out", path("r"), "--resume"};
+  const Outcome o = run(longer, {.file_limit = 20000});
+  EXPECT_EQ(o.exit, 1) << o.err;
+  EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
+  EXPECT_NE(o.err.find(".safetensors': cannot be written"), std::string::npos) << o.err;
+  EXPECT_TRUE(slurp(last) == before) << "the checkpoint was lost";
+  for (const auto& entry : fs::directory_iterator(path("r"))) {
+    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+  }
+  EXPECT_EQ(run(longer).exit, 0) << "it cannot go on when there is room again";
+
+  const Outcome full = run({"summary"}, {.stdout_path = "/dev/full"});
+  EXPECT_EQ(full.exit, 1);
+  EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+}
+
+}  // namespace
+}  // namespace hac

@@ -103,11 +103,12 @@ std::span<float> Tensor::floats() const {
 }
 
 void Tensor::copy_from(const Tensor& other) const {
-  if (other.shape_ != shape_ || other.dtype_ != dtype_ || other.layout_ != layout_) {
-    throw ShapeError(fmt::format("copy: expected {} {} {}, got {} {} {}", shape_.str(),
-                                 name_of(dtype_), name_of(layout_), other.shape_.str(),
-                                 name_of(other.dtype_), name_of(other.layout_)));
+  if (other.shape_ != shape_ || other.dtype_ != dtype_) {
+    throw ShapeError(fmt::format("copy: expected {} {}, got {} {}", shape_.str(), name_of(dtype_),
+                                 other.shape_.str(), name_of(other.dtype_)));
   }
+  // Only a layout's own device knows it.
+  if (other.layout_ != layout_) return copy_from(other.plain().to(device()).to(layout_));
   const Device here = device(), there = other.device();
   const bool out = here.kind == DeviceKind::cpu;
   Context& context = Context::current(out ? there : here);

@@ -46,7 +46,8 @@ class Tensor {
 
   Tensor clone() const;
   void zero() const;
-  void copy_from(const Tensor& other) const;  // same shape, dtype and layout; throws ShapeError
+  // The numbers of another of any device and layout; same shape and dtype, else ShapeError.
+  void copy_from(const Tensor& other) const;
   // The same numbers, dtype and layout on another device (this tensor itself if it is there).
   Tensor to(Device device) const;
   // The same numbers in another float type, rounded (this tensor itself if it has it).

@@ -70,6 +70,21 @@ Var::Var(Tensor value, bool requires_grad, std::string name) : impl_(std::make_s
   impl_->name = std::move(name);
 }
 
+Tensor Var::value_as(Dtype dtype) const {
+  const Tensor& copy = impl_->copy;
+  return copy.defined() && copy.dtype() == dtype ? copy : impl_->value.cast(dtype);
+}
+
+void Var::keep_copy(Dtype dtype) const {
+  if (dtype == impl_->value.dtype()) return;
+  const Tensor rounded = impl_->value.cast(dtype);
+  if (impl_->copy.defined()) {
+    impl_->copy.copy_from(rounded);
+  } else {
+    impl_->copy = rounded;
+  }
+}
+
 Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward) {
   bool wanted = false;
   for (const Var& v : inputs) wanted = wanted || v.requires_grad();

@@ -24,6 +24,12 @@ class Var {
   const Tensor& value() const { return impl_->value; }
   // Undefined until backward() reached this leaf.
   const Tensor& grad() const { return impl_->grad; }
+  // The value in another float type: the copy that is kept beside it, or one made now.
+  Tensor value_as(Dtype dtype) const;
+  // Keeps such a copy from now on, or renews it. Whoever changes the value renews it too: Sgd does
+  // so in its update, Model when it loads weights. f32 needs none.
+  void keep_copy(Dtype dtype) const;
+  const Tensor& copy() const { return impl_->copy; }  // undefined if none is kept
   void zero_grad() { impl_->grad = Tensor(); }
   void set_grad(Tensor grad) const { impl_->grad = std::move(grad); }
   bool requires_grad() const { return defined() && impl_->requires_grad; }
@@ -37,7 +43,7 @@ class Var {
                       std::function<std::vector<Tensor>(const Tensor&)> backward);
   friend void backward(const Var& loss, const Tensor& seed);
   struct Impl {
-    Tensor value, grad;
+    Tensor value, grad, copy;
     bool requires_grad = false;
     std::string name;
     std::shared_ptr<Node> node;  // null for a leaf, and once the tape is consumed

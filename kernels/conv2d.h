@@ -7,8 +7,9 @@
 //
 // Shapes: x (n, c, h, w), w (k, c/groups, r, s), bias (k), y (n, k, oh, ow),
 //   oh = (h + 2 pad - r) / stride + 1 rounded down.
-// Layout: x and y in layout_of(device, shape); w, bias, dw, db plain. 1-D operands must be readable
-//   up to the next multiple of 64 bytes (every Storage is).
+// Layout: x and y in layout_of(device, shape), w and dw in weight_layout(device). 1-D operands must
+//   be readable up to the next multiple of 64 bytes (every Storage is).
+// Types: x, w, y, dx, dy and dw of the spec's dtype; bias and db f32.
 
 #include <string>
 
@@ -50,12 +51,13 @@ struct Conv2dKernels {
   // db is null without bias.
   void (*backward_weights)(Context&, const Conv2dSpec&, const void* x, const void* dy, void* dw,
                            void* db);
-  // Inference: weights are packed once into the form that the kernel wants.
+  // Inference: weights and bias (null without), both f32, are packed once into the form that the
+  // kernel wants.
   std::size_t (*packed_bytes)(Context&, const Conv2dSpec&);
-  void (*pack)(Context&, const Conv2dSpec&, const void* w, void* packed);
+  void (*pack)(Context&, const Conv2dSpec&, const void* w, const void* bias, void* packed);
   // residual: same shape and layout as y, null unless the epilogue adds. y may alias residual.
   void (*inference)(Context&, const Conv2dSpec&, const void* x, const void* packed,
-                    const void* bias, const void* residual, void* y);
+                    const void* residual, void* y);
   // Name of the implementation chosen for this spec and pass, as the library reports it.
   std::string (*implementation)(Context&, const Conv2dSpec&);
 };

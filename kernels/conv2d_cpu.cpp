@@ -336,21 +336,27 @@ Conv2dSpec inference_spec(const Conv2dSpec& spec) {
   return s;
 }
 
+// Packed for inference: the weights as oneDNN wants them, and behind them the bias.
 std::size_t packed_bytes(Context& ctx, const Conv2dSpec& spec) {
-  return plan_for(ctx, inference_spec(spec)).packed_bytes;
+  const std::size_t weights = plan_for(ctx, inference_spec(spec)).packed_bytes;
+  return spec.bias ? aligned(weights) + spec.k * sizeof(float) : weights;
 }
 
-void pack(Context& ctx, const Conv2dSpec& spec, const void* w, void* packed) {
+void pack(Context& ctx, const Conv2dSpec& spec, const void* w, const void* bias, void* packed) {
   const Conv2dSpec s = inference_spec(spec);
   Plan& plan = plan_for(ctx, s);
   Scratch scratch(ctx, {plan.padded_bytes});
   pack_weights(plan, s, w, packed, scratch);
+  if (s.bias) {
+    std::memcpy(static_cast<char*>(packed) + aligned(plan.packed_bytes), bias, s.k * sizeof(float));
+  }
 }
 
 void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* packed,
-               const void* bias, const void* residual, void* y) {
+               const void* residual, void* y) {
   const Conv2dSpec s = inference_spec(spec);
   Plan& plan = plan_for(ctx, s);
+  const void* bias = static_cast<const char*>(packed) + aligned(plan.packed_bytes);
   if (residual && residual != y) {
     std::memcpy(y, residual, storage_elements(plan.g.out, s.out_shape()) * size_of(s.dtype));
   }

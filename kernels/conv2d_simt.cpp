@@ -1,17 +1,17 @@
-// Plain loops where a GPU would call cuDNN, around the same own kernels (weights packed to KRSC,
-// bias). Sums in double.
+// Plain loops where a GPU would call cuDNN, around the same own kernels. Sums in double.
 
 #include <vector>
 
 #include "kernels/conv2d.h"
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/bias.h"
+#include "kernels/elementwise.h"
 #include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
 
 namespace hac {
 namespace {
 
-// Calls visit(element of x, element of the packed weights) for every product that makes
+// Calls visit(element of x, element of the weights) for every product that makes
 // y[n, i, j, k].
 template <class Visit>
 void for_each_product(const Conv2dSpec& s, std::int64_t n, std::int64_t i, std::int64_t j,
@@ -41,11 +41,11 @@ void for_each_output(const Conv2dSpec& s, std::int64_t n, Visit visit) {
 bool has_relu(Epilogue e) { return e == Epilogue::relu || e == Epilogue::add_relu; }
 bool has_add(Epilogue e) { return e == Epilogue::add || e == Epilogue::add_relu; }
 
-void convolve(const Conv2dSpec& s, const void* x, const void* packed, const void* bias,
+void convolve(const Conv2dSpec& s, const void* x, const void* weights, const void* bias,
               const void* residual, void* y) {
   simt::by_float_type(s.dtype, [&](auto t) {
     using T = decltype(t);
-    const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(packed);
+    const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(weights);
     const T* other = has_add(s.epilogue) ? static_cast<const T*>(residual) : nullptr;
     const float* b = static_cast<const float*>(bias);
     T* out = static_cast<T*>(y);
@@ -64,27 +64,16 @@ void convolve(const Conv2dSpec& s, const void* x, const void* packed, const void
   });
 }
 
-void inference(Context&, const Conv2dSpec& spec, const void* x, const void* packed,
-               const void* bias, const void* residual, void* y) {
-  simt::submit([=] { convolve(spec, x, packed, bias, residual, y); });
-}
-
-std::size_t packed_bytes(Context&, const Conv2dSpec& s) {
-  return s.weight_shape().numel() * size_of(s.dtype);
-}
-
 void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
-  void* packed = ctx.scratch(packed_bytes(ctx, s));
-  weights_simt.pack(ctx, s, w, packed);
-  inference(ctx, s, x, packed, nullptr, nullptr, y);
-  if (bias) weights_simt.add_bias(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, bias, y);
+  simt::submit([=] { convolve(s, x, w, nullptr, nullptr, y); });
+  if (bias) bias_simt.add(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, bias, y);
 }
 
-void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* packed, void* dx) {
+void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
   simt::by_float_type(s.dtype, [&](auto t) {
     using T = decltype(t);
-    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(packed);
+    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(w);
     T* out = static_cast<T*>(dx);
     const std::int64_t image = s.h * s.w * s.c;
 #pragma omp parallel for schedule(static)
@@ -103,18 +92,16 @@ void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* packed, v
   });
 }
 
-void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
-  void* packed = ctx.scratch(packed_bytes(ctx, spec));
-  weights_simt.pack(ctx, spec, w, packed);
-  simt::submit([=] { scatter_to_input(spec, dy, packed, dx); });
+void backward_data(Context&, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
+  simt::submit([=] { scatter_to_input(spec, dy, w, dx); });
 }
 
-void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* packed) {
+void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* dw) {
   const std::int64_t each = s.c / s.groups * s.r * s.s;
   simt::by_float_type(s.dtype, [&](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
-    T* out = static_cast<T*>(packed);
+    T* out = static_cast<T*>(dw);
 #pragma omp parallel for schedule(static)
     for (std::int64_t k = 0; k < s.k; ++k) {
       std::vector<double> sums(each, 0.0);
@@ -135,14 +122,35 @@ void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* packed)
 
 void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
-  void* packed = ctx.scratch(packed_bytes(ctx, s));
-  simt::submit([=] { correlate(s, x, dy, packed); });
-  weights_simt.unpack(ctx, s, packed, dw);
-  if (db) weights_simt.bias_gradient(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
+  simt::submit([=] { correlate(s, x, dy, dw); });
+  if (db) bias_simt.gradient(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
 }
 
-void pack(Context& ctx, const Conv2dSpec& s, const void* w, void* packed) {
-  weights_simt.pack(ctx, s, w, packed);
+// Packed for inference: weights in the activations' type, and the f32 bias behind them.
+std::size_t bias_at(const Conv2dSpec& s) {
+  return round_up(s.weight_shape().numel() * static_cast<std::int64_t>(size_of(s.dtype)), 64);
+}
+
+std::size_t packed_bytes(Context&, const Conv2dSpec& s) {
+  return bias_at(s) + (s.bias ? s.k * sizeof(float) : 0);
+}
+
+void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, void* packed) {
+  const std::int64_t n = s.weight_shape().numel();
+  if (s.dtype == Dtype::f32) {
+    ctx.runtime().copy(ctx, packed, w, n * sizeof(float));
+  } else {
+    cast_simt.apply(ctx, {.to = s.dtype, .elements = n}, w, packed);
+  }
+  if (s.bias) {
+    ctx.runtime().copy(ctx, static_cast<char*>(packed) + bias_at(s), bias, s.k * sizeof(float));
+  }
+}
+
+void inference(Context&, const Conv2dSpec& spec, const void* x, const void* packed,
+               const void* residual, void* y) {
+  const void* bias = spec.bias ? static_cast<const char*>(packed) + bias_at(spec) : nullptr;
+  simt::submit([=] { convolve(spec, x, packed, bias, residual, y); });
 }
 
 std::string implementation(Context&, const Conv2dSpec&) { return "reference loops"; }

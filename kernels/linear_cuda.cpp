@@ -10,8 +10,8 @@
 
 #include <tuple>
 
+#include "kernels/cuda/bias.h"
 #include "kernels/cuda/library.h"
-#include "kernels/cuda/weights.h"
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 
@@ -160,38 +160,27 @@ void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, con
       "cublasLtMatmul", s.str());
 }
 
-// Bytes of n parameters in the type of the activations; 0 where they have it already.
-std::int64_t cast_bytes(const LinearSpec& s, std::int64_t n) {
-  return s.dtype == Dtype::f32 ? 0 : n * static_cast<std::int64_t>(size_of(s.dtype));
-}
-
-const void* cast(Context& ctx, const LinearSpec& s, std::int64_t n, const void* from,
-                 Scratch& scratch) {
-  if (s.dtype == Dtype::f32) return from;
-  void* to = scratch.take(cast_bytes(s, n));
-  cast_cuda.apply(ctx, {.to = s.dtype, .elements = n}, from, to);
-  return to;
-}
-
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
   Plan& plan = plan_for(ctx, s, Product::forward);
-  Scratch scratch(
-      ctx, {plan.workspace_bytes, cast_bytes(s, s.in * s.out), s.bias ? cast_bytes(s, s.out) : 0});
+  const bool cast = s.bias && s.dtype != Dtype::f32;
+  const std::int64_t bias_bytes = cast ? s.out * static_cast<std::int64_t>(size_of(s.dtype)) : 0;
+  Scratch scratch(ctx, {plan.workspace_bytes, bias_bytes});
   void* workspace = scratch.take(plan.workspace_bytes);
-  const void* weights = cast(ctx, s, s.in * s.out, w, scratch);
-  if (s.bias) {
-    const void* b = cast(ctx, s, s.out, bias, scratch);
-    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, b, "bias of a linear layer");
+  if (cast) {
+    void* rounded = scratch.take(bias_bytes);
+    cast_cuda.apply(ctx, {.to = s.dtype, .elements = s.out}, bias, rounded);
+    bias = rounded;
   }
-  run(ctx, s, plan, weights, x, y, workspace);
+  if (s.bias)
+    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias, "bias of a linear layer");
+  run(ctx, s, plan, w, x, y, workspace);
 }
 
 void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
   const Plan& plan = plan_for(ctx, s, Product::backward_data);
-  Scratch scratch(ctx, {plan.workspace_bytes, cast_bytes(s, s.in * s.out)});
-  void* workspace = scratch.take(plan.workspace_bytes);
-  run(ctx, s, plan, cast(ctx, s, s.in * s.out, w, scratch), dy, dx, workspace);
+  Scratch scratch(ctx, {plan.workspace_bytes});
+  run(ctx, s, plan, w, dy, dx, scratch.take(plan.workspace_bytes));
 }
 
 void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const void* dy, void* dw,
@@ -202,7 +191,7 @@ void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const vo
     run(ctx, s, plan, x, dy, dw, scratch.take(plan.workspace_bytes));
   }
   // cuBLASLt has this sum as an epilogue too, but does not promise its order.
-  if (db) weights_cuda.bias_gradient(ctx, s.dtype, s.n, s.out, dy, db);
+  if (db) bias_cuda.gradient(ctx, s.dtype, s.n, s.out, dy, db);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Plain loops where a GPU would call cuBLASLt, around the same own kernels. Sums in double.
 
-#include "kernels/cuda/weights.h"
-#include "kernels/elementwise.h"
+#include "kernels/cuda/bias.h"
 #include "kernels/linear.h"
 #include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
@@ -22,33 +21,23 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, 
   }
 }
 
-// The weights in the activations' type, as the GPU multiplies them.
-const void* packed_weights(Context& ctx, const LinearSpec& s, const void* w) {
-  if (s.dtype == Dtype::f32) return w;
-  void* packed = ctx.scratch(s.in * s.out * size_of(s.dtype));
-  cast_simt.apply(ctx, {.to = s.dtype, .elements = s.in * s.out}, w, packed);
-  return packed;
-}
-
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
-  const void* packed = packed_weights(ctx, s, w);
   simt::submit_by_float_type(s.dtype, [=](auto t) {
     using T = decltype(t);
-    const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(packed);
+    const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
     multiply(
         s.n, s.out, s.in, [&](auto i, auto k) { return to_float(in[i * s.in + k]); },
         [&](auto k, auto j) { return to_float(weights[j * s.in + k]); },
         [&](auto at, float v) { static_cast<T*>(y)[at] = from_float<T>(v); });
   });
-  if (bias) weights_simt.add_bias(ctx, s.dtype, s.n, s.out, bias, y);
+  if (bias) bias_simt.add(ctx, s.dtype, s.n, s.out, bias, y);
 }
 
-void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
-  const void* packed = packed_weights(ctx, s, w);
+void backward_data(Context&, const LinearSpec& s, const void* dy, const void* w, void* dx) {
   simt::submit_by_float_type(s.dtype, [=](auto t) {
     using T = decltype(t);
-    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(packed);
+    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(w);
     multiply(
         s.n, s.in, s.out, [&](auto i, auto k) { return to_float(grad[i * s.out + k]); },
         [&](auto k, auto j) { return to_float(weights[k * s.in + j]); },
@@ -66,7 +55,7 @@ void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const vo
         [&](auto k, auto j) { return to_float(in[k * s.in + j]); },
         [&](auto at, float v) { static_cast<float*>(dw)[at] = v; });
   });
-  if (db) weights_simt.bias_gradient(ctx, s.dtype, s.n, s.out, dy, db);
+  if (db) bias_simt.gradient(ctx, s.dtype, s.n, s.out, dy, db);
 }
 
 }  // namespace

@@ -4,10 +4,11 @@
 #include "kernels/augment.h"
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
-#include "kernels/cuda/weights.h"
+#include "kernels/cuda/bias.h"
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/linear.h"
+#include "kernels/loss_scale.h"
 #include "kernels/mixup.h"
 #include "kernels/pool2d.h"
 #include "kernels/runtime.h"
@@ -19,18 +20,19 @@ namespace hac {
 
 const AugmentKernels augment_cuda{};
 const BatchNormKernels batchnorm_cuda{};
+const BiasKernels bias_cuda{};
 const CastKernels cast_cuda{};
 const Conv2dKernels conv2d_cuda{};
 const DropoutKernels dropout_cuda{};
 const ElementwiseKernels elementwise_cuda{};
 const LinearKernels linear_cuda{};
+const LossScaleKernels loss_scale_cuda{};
 const MixupKernels mixup_cuda{};
 const Pool2dKernels pool2d_cuda{};
 const ReorderKernels reorder_cuda{};
 const SgdKernels sgd_cuda{};
 const SoftmaxXentKernels softmax_xent_cuda{};
 const TaylorKernels taylor_cuda{};
-const WeightKernels weights_cuda{};
 const Runtime runtime_cuda{};
 
 namespace cuda {

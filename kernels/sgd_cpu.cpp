@@ -1,4 +1,5 @@
 #include "kernels/cpu/loop.h"
+#include "kernels/elementwise.h"
 #include "kernels/sgd.h"
 
 namespace hac {
@@ -19,8 +20,14 @@ void update(const SgdSpec& s, float lr, const SgdSegment& segment) {
   }
 }
 
-void step(Context&, const SgdSpec& s, const void* lr, std::span<const SgdSegment> segments) {
-  for (const SgdSegment& segment : segments) update(s, *static_cast<const float*>(lr), segment);
+void step(Context& ctx, const SgdSpec& s, const void* lr, const void* skip,
+          std::span<const SgdSegment> segments) {
+  if (skip && *static_cast<const std::int32_t*>(skip) != 0) return;
+  for (const SgdSegment& segment : segments) {
+    update(s, *static_cast<const float*>(lr), segment);
+    if (!segment.copy) continue;
+    cast_cpu.apply(ctx, {.to = s.copy, .elements = segment.elements}, segment.weight, segment.copy);
+  }
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// All parameters in one launch (64 a launch, exactly). Bytes a parameter: 12 read, 8 written.
+// All parameters in one launch (64 a launch, exactly). Bytes a parameter: 12 read, 8 written, and 2
+// for a 16-bit copy.
 
 #include "kernels/sgd.h"
 
@@ -20,7 +21,7 @@ struct Update {
   }
 };
 
-template <int N>
+template <int N, class Copy>
 __device__ void update_vector(const Update& update, const SgdSegment& s, std::int64_t i) {
   float* w = static_cast<float*>(s.weight) + i;
   float* v = static_cast<float*>(s.velocity) + i;
@@ -29,9 +30,13 @@ __device__ void update_vector(const Update& update, const SgdSegment& s, std::in
   for (int j = 0; j < N; ++j) update(grad.v[j], weight.v[j], velocity.v[j]);
   store_floats<N>(w, weight);
   store_floats<N>(v, velocity);
+  if (s.copy) store_floats<N>(static_cast<Copy*>(s.copy) + i, weight);
 }
 
-__global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const float* lr) {
+template <class Copy>
+__global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const float* lr,
+                            const std::int32_t* skip) {
+  if (skip && load(skip) != 0) return;
   const int which = segments.of_block(blockIdx.x);
   const SgdSegment& s = segments.segment[which];
   const Update update{load(lr), spec.momentum, spec.weight_decay, spec.nesterov};
@@ -41,18 +46,22 @@ __global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const f
       begin + elements_a_block < s.elements ? begin + elements_a_block : s.elements;
   for (std::int64_t i = begin + threadIdx.x * 4; i < end; i += threads * 4) {
     if (i + 4 <= end) {
-      update_vector<4>(update, s, i);
+      update_vector<4, Copy>(update, s, i);
     } else {
-      for (std::int64_t k = i; k < end; ++k) update_vector<1>(update, s, k);
+      for (std::int64_t k = i; k < end; ++k) update_vector<1, Copy>(update, s, k);
     }
   }
 }
 
-void step(Context& ctx, const SgdSpec& spec, const void* lr, std::span<const SgdSegment> segments) {
-  launch_segments(
-      ctx, {.name = "sgd", .block = threads, .barriers = false}, segments,
-      [](const SgdSegment& s) { return ceil_div(s.elements, elements_a_block); }, step_kernel, spec,
-      static_cast<const float*>(lr));
+void step(Context& ctx, const SgdSpec& spec, const void* lr, const void* skip,
+          std::span<const SgdSegment> segments) {
+  by_dtype(spec.copy, [&](auto t) {
+    launch_segments(
+        ctx, {.name = "sgd", .block = threads, .barriers = false}, segments,
+        [](const SgdSegment& s) { return ceil_div(s.elements, elements_a_block); },
+        step_kernel<decltype(t)>, spec, static_cast<const float*>(lr),
+        static_cast<const std::int32_t*>(skip));
+  });
 }
 
 }  // namespace

@@ -29,7 +29,9 @@ struct TaylorSpec {
 };
 
 struct TaylorKernels {
-  void (*accumulate)(Context&, const TaylorSpec&, std::span<const TaylorSegment>);
+  // skip: one i32 on the device; if it is not 0, nothing is added (kernels/loss_scale.h). Null:
+  // never.
+  void (*accumulate)(Context&, const TaylorSpec&, const void* skip, std::span<const TaylorSegment>);
 };
 
 extern const TaylorKernels taylor_cpu, taylor_cuda, taylor_simt;

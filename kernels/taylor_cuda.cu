@@ -16,7 +16,8 @@ __device__ inline double warp_sum(double v) {
   return v;
 }
 
-__global__ void accumulate_kernel(Segments<TaylorSegment> segments) {
+__global__ void accumulate_kernel(Segments<TaylorSegment> segments, const std::int32_t* skip) {
+  if (skip && load(skip) != 0) return;
   const int which = segments.of_block(blockIdx.x), lane = threadIdx.x % 32;
   const TaylorSegment& s = segments.segment[which];
   const std::int64_t kernel =
@@ -34,10 +35,12 @@ __global__ void accumulate_kernel(Segments<TaylorSegment> segments) {
   if (lane == 0) store(score, load(score) + total);
 }
 
-void accumulate(Context& ctx, const TaylorSpec&, std::span<const TaylorSegment> segments) {
+void accumulate(Context& ctx, const TaylorSpec&, const void* skip,
+                std::span<const TaylorSegment> segments) {
   launch_segments(
       ctx, {.name = "taylor", .block = 32 * warps}, segments,
-      [](const TaylorSegment& s) { return ceil_div(s.kernels, warps); }, accumulate_kernel);
+      [](const TaylorSegment& s) { return ceil_div(s.kernels, warps); }, accumulate_kernel,
+      static_cast<const std::int32_t*>(skip));
 }
 
 }  // namespace

@@ -94,6 +94,10 @@ Layout layout_of(Device device, const Shape& shape) {
 #endif
 }
 
+Layout weight_layout(Device device) {
+  return device.kind == DeviceKind::cpu ? Layout::plain : Layout::nhwc;
+}
+
 std::int64_t block_of(Layout layout, std::int64_t channels) {
   switch (layout) {
     case Layout::plain:

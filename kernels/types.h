@@ -46,7 +46,7 @@ class Shape {
   int rank_ = 0;
 };
 
-// How a rank-4 activation lies in memory. Lower ranks, weights and images are always plain.
+// How a rank-4 tensor lies in memory. Lower ranks and images are always plain.
 //   plain      (N, C, H, W)
 //   blocked8   (N, ceil(C/8), H, W, 8)      oneDNN nChw8c, for AVX2
 //   blocked16  (N, ceil(C/16), H, W, 16)    oneDNN nChw16c, for AVX-512
@@ -59,6 +59,9 @@ std::string_view name_of(Layout layout);
 // The one choice of layout: nhwc on cuda and simt; on the CPU plain for C <= 3 (the images) and for
 // ranks below 4, else blocked by the machine's vector width.
 Layout layout_of(Device device, const Shape& shape);
+// Of a convolution's weights (K, C/groups, R, S) and their gradient: nhwc, that is (K, R, S,
+// C/groups), on cuda and simt, plain on the CPU.
+Layout weight_layout(Device device);
 
 // Channels in a block: 1 for plain (N, C, H, W), 8, 16, or C for nhwc. With b = block and
 // C' = padded_channels, every layout is (N, C'/b, H, W, b).

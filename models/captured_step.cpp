@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "engine/ops.h"
-#include "engine/random.h"
 #include "models/train.h"
 
 namespace hac {
@@ -21,13 +20,18 @@ bool keep(Tensor& fixed, const Tensor& given, Device device) {
 
 }  // namespace
 
+void learn(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer) {
+  backward(loss, sgd.loss_scale().seed());
+  sgd.unscale();
+  if (observer) observer->accumulate(model, sgd.loss_scale().skip());
+  sgd.update();
+}
+
 CapturedStep::CapturedStep(Model& model, Sgd& sgd, double smoothing)
     : model_(model), sgd_(sgd), smoothing_(smoothing) {
   const Device device = model.device();
   require_launch_mode(LaunchMode::graph, device);
   counter_ = Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device);
-  one_ = Tensor::empty({}, Dtype::f32, device);
-  fill(one_, 1);
 }
 
 CapturedStep::~CapturedStep() {
@@ -65,7 +69,6 @@ StepResult CapturedStep::run(const Tensor& images, const Tensor& target, double 
     // An eager step in between has put its own in their place.
     for (const auto& [parameter, gradient] : gradients_) parameter.set_grad(gradient);
   }
-  if (observer) observer->count_step();
   return {.loss = loss_.item(), .probs = probs_};
 }
 
@@ -78,9 +81,7 @@ void CapturedStep::work() {
       ops::softmax_cross_entropy(model_.forward(images_), target_, static_cast<float>(smoothing_));
   loss_ = loss.value();
   probs_ = probs;
-  backward(loss, one_);
-  if (observer_) observer_->accumulate(model_);
-  sgd_.update();
+  learn(model_, sgd_, loss, observer_);
 }
 
 }  // namespace hac

@@ -21,6 +21,10 @@ struct StepResult {
   Tensor probs;     // (N, classes) on the model's device, valid until the next step
 };
 
+// What an eager step and a captured one do behind the loss: backward, importance (observer may be
+// null), update. Work of the device alone.
+void learn(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer);
+
 class CapturedStep {
  public:
   // Throws ConfigError where the device cannot record.
@@ -46,8 +50,8 @@ class CapturedStep {
   Model& model_;
   Sgd& sgd_;
   const double smoothing_;
-  Tensor images_, target_, counter_, one_;  // what the recording reads
-  Tensor loss_, probs_;                     // what it leaves
+  Tensor images_, target_, counter_;  // what the recording reads
+  Tensor loss_, probs_;               // what it leaves
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;
   std::optional<Capture> capture_;

@@ -15,6 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kMomentum = "momentum.";
+constexpr const char* kLossScale = "loss_scale.";
 constexpr const char* kObserver = "observer.";
 
 json to_json(const TrainPosition& p) {
@@ -145,13 +146,14 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
   try {
     require_same_run(path, training, to_json(config));
     const TrainPosition position = position_from(json::parse(where));
-    const auto momentum = take(file.tensors, kMomentum);
+    auto optimizer = take(file.tensors, kMomentum);
+    optimizer.merge(take(file.tensors, kLossScale));
     std::map<std::string, Tensor> observed;
     for (const auto& [name, tensor] : take(file.tensors, kObserver)) {
       observed[name.substr(std::string(kObserver).size())] = tensor;
     }
     model.load_state(file.tensors);
-    sgd.load_state(momentum);
+    sgd.load_state(optimizer);
     if (observer) observer->load_state(observed);
     return position;
   } catch (const json::exception& e) {
@@ -165,8 +167,7 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
 
 void load_weights(const std::string& path, Model& model) {
   TensorFile file = load_safetensors(path);
-  take(file.tensors, kMomentum);
-  take(file.tensors, kObserver);
+  for (const char* other : {kMomentum, kLossScale, kObserver}) take(file.tensors, other);
   std::erase_if(file.tensors,
                 [](const auto& t) { return t.first.ends_with("num_batches_tracked"); });
   try {

@@ -105,7 +105,7 @@ class Planner {
       step.mean = copy_of(op.name + ".running_mean").to(device_);
       step.var = copy_of(op.name + ".running_var").to(device_);
     } else if (const auto* linear = std::get_if<LinearSpec>(&op.spec)) {
-      step.packed = copy_of(op.name + ".weight").to(device_);
+      step.packed = copy_of(op.name + ".weight").to(device_).cast(dtype_);
       if (linear->bias) step.bias = copy_of(op.name + ".bias").to(device_);
     }
     return step;
@@ -114,14 +114,14 @@ class Planner {
   void plan_conv(Deployment::Step& step, const std::string& name) {
     Conv2dSpec& conv = std::get<Conv2dSpec>(step.spec);
     const Tensor weight = copy_of(name + ".weight");
-    step.bias = conv.bias ? copy_of(name + ".bias") : Tensor::zeros({conv.k});
+    const Tensor bias = conv.bias ? copy_of(name + ".bias") : Tensor::zeros({conv.k});
     bool add = false, relu = false;
     // Nothing can be folded behind an add or a ReLU.
     for (int at = next(step.output); at >= 0 && !add && !relu; at = next(step.output)) {
       const Op& op = graph_.ops[at];
       if (const auto* bn = std::get_if<BatchNormSpec>(&op.spec)) {
         if (op.inputs[0] != step.output) break;  // it is the residual of that batch norm
-        fold(*bn, op.name, weight, step.bias);
+        fold(*bn, op.name, weight, bias);
         conv.bias = true;
         add = bn->add;
         relu = bn->relu;
@@ -142,9 +142,9 @@ class Planner {
     const auto bytes =
         static_cast<std::int64_t>(conv2d_kernels.run(&Conv2dKernels::packed_bytes, device_, conv));
     step.packed = Tensor::empty({bytes}, Dtype::u8, device_);
-    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, weight.to(device_).data(),
+    const Tensor there = weight.to(device_).to(weight_layout(device_)), b = bias.to(device_);
+    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, there.data(), b.data(),
                        step.packed.data());
-    step.bias = step.bias.to(device_);
   }
 
   // The one operation that reads value i and is still free; -1 if there is none.
@@ -244,12 +244,11 @@ void Deployment::execute(const Step& step, const Tensor& images) const {
   const Tensor& x = value(step.inputs[0], images);
   const Tensor& y = values_[step.output];
   const void* other = step.inputs.size() > 1 ? value(step.inputs[1], images).data() : nullptr;
-  const void* bias = step.bias.defined() ? step.bias.data() : nullptr;
   const ElementwiseSpec elements{.dtype = dtype_, .elements = y.storage_numel()};
   const auto run = [&]<class Spec>(const Spec& s) {
     if constexpr (std::is_same_v<Spec, Conv2dSpec>) {
-      conv2d_kernels.run(&Conv2dKernels::inference, device_, s, x.data(), step.packed.data(), bias,
-                         other, y.data());
+      conv2d_kernels.run(&Conv2dKernels::inference, device_, s, x.data(), step.packed.data(), other,
+                         y.data());
     } else if constexpr (std::is_same_v<Spec, BatchNormSpec>) {
       batchnorm_kernels.run(&BatchNormKernels::forward_eval, device_, s, x.data(), other,
                             step.gamma.data(), step.beta.data(), step.mean.data(), step.var.data(),
@@ -262,8 +261,8 @@ void Deployment::execute(const Step& step, const Tensor& images) const {
     } else if constexpr (std::is_same_v<Spec, Pool2dSpec>) {
       pool2d_kernels.run(&Pool2dKernels::forward, device_, s, x.data(), y.data(), nullptr);
     } else if constexpr (std::is_same_v<Spec, LinearSpec>) {
-      linear_kernels.run(&LinearKernels::forward, device_, s, x.data(), step.packed.data(), bias,
-                         y.data());
+      linear_kernels.run(&LinearKernels::forward, device_, s, x.data(), step.packed.data(),
+                         step.bias.defined() ? step.bias.data() : nullptr, y.data());
     } else if constexpr (std::is_same_v<Spec, FlattenSpec>) {
       const ReorderSpec reorder{
           .dtype = dtype_, .shape = s.shape, .from = x.layout(), .to = Layout::plain};

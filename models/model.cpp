@@ -103,6 +103,9 @@ Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
   for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
     const Op& op = graph_.ops[i];
     modules_.push_back(std::visit(Builder{op.name, seed, i, device}, op.spec));
+    const bool multiplies =
+        std::holds_alternative<Conv2dSpec>(op.spec) || std::holds_alternative<LinearSpec>(op.spec);
+    if (multiplies) modules_.back()->parameters[0].var.keep_copy(dtype);
   }
 }
 
@@ -178,6 +181,9 @@ void Model::load_state(const std::map<std::string, Tensor>& given) {
         problems.size() > shown ? fmt::format("; and {} more", problems.size() - shown) : ""));
   }
   for (const auto& [name, tensor] : own) tensor.copy_from(given.at(name));
+  for (const Parameter& p : parameters()) {
+    if (p.var.copy().defined()) p.var.keep_copy(dtype_);
+  }
 }
 
 std::vector<Var> Model::width_weights() const {

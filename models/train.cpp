@@ -68,7 +68,7 @@ class Run {
         data_(data),
         config_(of_model(config, model)),
         observer_(observer),
-        sgd_(model.parameters(), config.sgd),
+        sgd_(model.parameters(), config.sgd, initial_loss_scale(config, model.dtype())),
         loader_(make_loader(data.train, loader_config(), model.device())) {
     if (config.epochs > 0 && loader_->batches() == 0) {
       throw ConfigError(
@@ -124,6 +124,7 @@ class Run {
     const bool resuming = config_.resume && std::filesystem::exists(last);
     if (resuming) {
       at_ = load_checkpoint(last, model_, sgd_, config_, observer_);
+      skipped_ = sgd_.loss_scale().skipped();
     } else {
       write_file_atomically(path("config.json"), to_json(config_) + "\n");
       write_file_atomically(path("architecture.json"), to_json(model_.arch()) + "\n");
@@ -161,7 +162,11 @@ class Run {
     // The last batch of an epoch may be smaller.
     const bool captured = captured_ && batch.size() == config_.batch;
     const Tensor target = mixed_targets(batch);
-    const StepResult result = captured ? captured_step(batch, target) : eager_step(batch, target);
+    const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
+    StepObserver* observer = watched ? observer_ : nullptr;
+    const StepResult result =
+        captured ? captured_step(batch, target, observer) : eager_step(batch, target, observer);
+    if (!skipped() && watched) observer_->count_step();
     at_.step += 1;
     at_.batch += 1;
     at_.images += batch.size();
@@ -169,17 +174,30 @@ class Run {
     at_.correct += count_in_top(result.probs, batch.labels, 1);
   }
 
-  StepResult captured_step(const Batch& batch, const Tensor& target) {
-    const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
-    StepResult result =
-        captured_->run(batch.images, target, lr_, at_.step, watched ? observer_ : nullptr);
+  // True if the loss scale was too large for this step, and nothing was learned from it.
+  bool skipped() {
+    const LossScale& scale = sgd_.loss_scale();
+    if (!scale.on()) return false;
+    const bool more = scale.skipped() > skipped_;
+    skipped_ = scale.skipped();
+    if (more && scale.scale() < 1) {
+      throw Error(fmt::format(
+          "model '{}': gradients are not finite in {} at step {}, at a loss scale of 1 and any "
+          "above (hint: a lower --lr, more --warmup, or --dtype bf16)",
+          model_.arch().name, name_of(model_.dtype()), at_.step));
+    }
+    return more;
+  }
+
+  StepResult captured_step(const Batch& batch, const Tensor& target, StepObserver* observer) {
+    StepResult result = captured_->run(batch.images, target, lr_, at_.step, observer);
     if (!std::isfinite(result.loss)) {
       throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), result.loss);
     }
     return result;
   }
 
-  StepResult eager_step(const Batch& batch, const Tensor& target) {
+  StepResult eager_step(const Batch& batch, const Tensor& target, StepObserver* observer) {
     model_.set_step(at_.step);
     model_.zero_grad();
     const Var logits = model_.forward(batch.images);
@@ -192,9 +210,8 @@ class Run {
     if (!std::isfinite(value) || hidden) {
       throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), value);
     }
-    backward(loss);
-    if (observer_) observer_->observe(model_, at_.step, total_steps_);
-    sgd_.step(lr_);
+    sgd_.set_rate(lr_);
+    learn(model_, sgd_, loss, observer);
     return {.loss = value, .probs = probs};
   }
 
@@ -244,6 +261,9 @@ class Run {
                    {"test_top1", at_.test.top1},
                    {"test_top5", at_.test.top5}});
     }
+    if (sgd_.loss_scale().on()) {
+      line.update({{"loss_scale", sgd_.loss_scale().scale()}, {"skipped_steps", skipped_}});
+    }
     line.update({{"images_per_second", images_per_second},
                  {"seconds", seconds_since(started_)},
                  {"tensor_peak_bytes", memory_stats().peak},
@@ -284,6 +304,7 @@ class Run {
   std::optional<JsonLog> log_;
   TrainPosition at_;
   std::int64_t total_steps_ = 0;
+  std::int64_t skipped_ = 0;  // steps that the loss scale left out
   double lr_ = 0;
   Clock::time_point started_, saved_;
 };

@@ -19,8 +19,9 @@ class StepObserver {
   virtual ~StepObserver() = default;
   virtual bool wants(std::int64_t step, std::int64_t total_steps) const = 0;
   // Work of the device, so that a captured step can hold it: recorded once, run at each replay.
-  virtual void accumulate(const Model& model) = 0;
-  // Once a step that was accumulated.
+  // skip: if its first i32 is not 0, the gradients are not to be used (LossScale); or undefined.
+  virtual void accumulate(const Model& model, const Tensor& skip = {}) = 0;
+  // Once a step that was accumulated and not skipped.
   virtual void count_step() = 0;
   void observe(const Model& model, std::int64_t step, std::int64_t total_steps) {
     if (!wants(step, total_steps)) return;

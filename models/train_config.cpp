@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
@@ -22,7 +23,15 @@ void validate(const TrainConfig& c) {
   require(c.label_smoothing >= 0 && c.label_smoothing < 1, "label-smoothing", "[0, 1)",
           c.label_smoothing);
   require(c.mixup >= 0 && c.mixup <= 100, "mixup", "0 (off) to 100", c.mixup);
+  int exponent = 0;
+  require(c.loss_scale == 0 || (c.loss_scale >= 1 && c.loss_scale <= 0x1p30 &&
+                                std::frexp(c.loss_scale, &exponent) == 0.5),
+          "loss-scale", "0 (off) or a power of two from 1 to 2^30", c.loss_scale);
   validate(c.schedule);
+}
+
+double initial_loss_scale(const TrainConfig& config, Dtype dtype) {
+  return dtype == Dtype::f16 ? config.loss_scale : 0;
 }
 
 std::string to_json(const TrainConfig& c) {
@@ -44,6 +53,7 @@ std::string to_json(const TrainConfig& c) {
   j["augment"] = c.augment;
   if (c.mixup > 0) j["mixup"] = c.mixup;  // off is as if it were not there
   if (c.dtype != Dtype::f32) j["dtype"] = name_of(c.dtype);
+  if (c.dtype == Dtype::f16) j["loss_scale"] = c.loss_scale;
   j["shuffle"] = c.shuffle;
   j["seed"] = c.seed;
   return j.dump(2);

@@ -23,6 +23,8 @@ struct TrainConfig {
   bool augment = true;
   double mixup = 0;          // alpha of lambda ~ Beta(alpha, alpha), a step; 0 = off
   Dtype dtype = Dtype::f32;  // of activations; train() takes the model's
+  // In f16, where the dynamic scale of the loss begins: a power of two, 0 = no scale.
+  double loss_scale = 65536;
   bool shuffle = true;
   std::uint64_t seed = 0;
   std::int64_t max_steps = -1;  // stop after this many steps; -1 = run all epochs
@@ -40,6 +42,9 @@ struct TrainConfig {
 
 // Throws ConfigError naming the field.
 void validate(const TrainConfig& config);
+
+// 0 in any type but f16.
+double initial_loss_scale(const TrainConfig& config, Dtype dtype);
 
 // The fields that decide what is learned, as one JSON object.
 std::string to_json(const TrainConfig& config);

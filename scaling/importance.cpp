@@ -40,7 +40,7 @@ double LayerImportance::reduce(KernelReduction how) const {
   return sum / static_cast<double>(kernels.size());
 }
 
-void ImportanceObserver::accumulate(const Model& model) {
+void ImportanceObserver::accumulate(const Model& model, const Tensor& skip) {
   const ArenaScope own(nullptr);  // the sums outlive a captured step
   const std::vector<Var> weights = model.width_weights();
   sums_.resize(weights.size());
@@ -60,6 +60,7 @@ void ImportanceObserver::accumulate(const Model& model) {
   }
   const TaylorSpec spec{.layers = static_cast<std::int64_t>(weights.size())};
   taylor_kernels.run(&TaylorKernels::accumulate, model.device(), spec,
+                     skip.defined() ? skip.data() : nullptr,
                      std::span<const TaylorSegment>(segments));
 }
 

@@ -37,7 +37,7 @@ class ImportanceObserver : public StepObserver {
   bool wants(std::int64_t step, std::int64_t total_steps) const override {
     return step >= total_steps - minibatches_;
   }
-  void accumulate(const Model& model) override;
+  void accumulate(const Model& model, const Tensor& skip = {}) override;
   void count_step() override { ++observed_; }
   std::map<std::string, Tensor> state() const override;
   void load_state(const std::map<std::string, Tensor>& state) override;

@@ -87,9 +87,9 @@ void check_inference(Conv2dSpec s, Epilogue epilogue, bool in_place) {
   const Tensor y = in_place ? own_residual : Tensor::activation(s.out_shape());
   const auto bytes = static_cast<std::int64_t>(conv2d_cpu.packed_bytes(context, s));
   const Tensor packed = Tensor::empty({bytes}, Dtype::u8);
-  conv2d_cpu.pack(context, s, w.data(), packed.data());
+  conv2d_cpu.pack(context, s, w.data(), s.bias ? b.data() : nullptr, packed.data());
   for (int round = 0; round < (in_place ? 1 : 2); ++round)
-    conv2d_cpu.inference(context, s, own.data(), packed.data(), s.bias ? b.data() : nullptr,
+    conv2d_cpu.inference(context, s, own.data(), packed.data(),
                          adds ? own_residual.data() : nullptr, y.data());
   const double terms = static_cast<double>(s.r * s.s * s.c / s.groups);
   expect_close(y, expected, tolerance(terms, winograd), s.str() + (in_place ? " in place" : ""));

@@ -152,7 +152,7 @@ std::vector<double> scores(Device device, const Tensor& weights, const Tensor& g
                               .kernels = kernels,
                               .weights = weights.shape()[1]};
   for (int batch = 0; batch < 2; ++batch) {
-    taylor_kernels.run(&TaylorKernels::accumulate, device, TaylorSpec{},
+    taylor_kernels.run(&TaylorKernels::accumulate, device, TaylorSpec{}, nullptr,
                        std::span<const TaylorSegment>(&segment, 1));
   }
   sums.copy_from(there);

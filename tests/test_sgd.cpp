@@ -36,7 +36,7 @@ Stepped stepped(Device device, const SgdSpec& spec, float lr, const std::vector<
   const Tensor w = there(weight), v = there(velocity), g = there(gradient), rate = there({lr});
   const SgdSegment segment{
       .grad = g.data(), .weight = w.data(), .velocity = v.data(), .elements = w.numel()};
-  sgd_kernels.run(&SgdKernels::step, device, spec, rate.data(),
+  sgd_kernels.run(&SgdKernels::step, device, spec, rate.data(), nullptr,
                   std::span<const SgdSegment>(&segment, 1));
   return {w.to_vector(), v.to_vector()};
 }

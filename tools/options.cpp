@@ -136,6 +136,8 @@ void add_optimizer_options(CLI::App& app, TrainConfig& c) {
   add("--warmup", c.schedule.warmup, "epochs of linear warm-up", "X");
   add("--label-smoothing", c.label_smoothing, "share of the target spread over all classes", "X");
   add("--mixup", c.mixup, "mix pairs of images, shares ~ Beta(ALPHA, ALPHA); 0 = off", "ALPHA");
+  add("--loss-scale", c.loss_scale, "with --dtype f16: where it begins, a power of two; 0 = off",
+      "X");
   add("--seed", c.seed, "of weights, order and augmentation", "N");
 }
 

@@ -12,7 +12,7 @@ Conv2d::Conv2d(const std::string& prefix, const Conv2dSpec& spec, std::uint64_t 
   const double fan_out = static_cast<double>(spec.k / spec.groups * spec.r * spec.s);
   const Tensor w = Tensor::empty(spec.weight_shape(), Dtype::f32, device);
   fill_normal(w, seed, name, std::sqrt(2 / fan_out));
-  weight_ = Var(w, true, name);
+  weight_ = Var(w.to(weight_layout(device)), true, name);
   parameters.push_back({name, weight_});
   if (spec.bias) {
     bias_ = Var(Tensor::zeros({spec.k}, Dtype::f32, device), true, prefix + ".bias");

@@ -44,26 +44,28 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
   const Conv2dSpec spec = spec_of(x, weight, bias, options);
   const Device device = x.device();
   const Tensor in = in_own_layout(x.value());
+  const Tensor w = weight.value_as(spec.dtype).to(weight_layout(device));
   Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device);
-  conv2d_kernels.run(&Conv2dKernels::forward, device, spec, in.data(), weight.value().data(),
+  conv2d_kernels.run(&Conv2dKernels::forward, device, spec, in.data(), w.data(),
                      bias.defined() ? bias.value().data() : nullptr, y.data());
 
-  const Layout layout = x.value().layout();  // a gradient lies as its value does
+  // A gradient lies as its value does.
+  const Layout x_layout = x.value().layout(), w_layout = weight.value().layout();
   const bool want_dx = x.requires_grad(), want_db = bias.requires_grad();
-  return make_var("conv2d", y, {x, weight, bias},
-                  [=, w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
-                    Tensor dx, db, dw = Tensor::empty(w.shape(), Dtype::f32, device);
-                    if (want_db) db = Tensor::empty({spec.k}, Dtype::f32, device);
-                    conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(),
-                                       dy.data(), dw.data(), writable_or_null(db));
-                    if (want_dx) {
-                      Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
-                      conv2d_kernels.run(&Conv2dKernels::backward_data, device, spec, dy.data(),
-                                         w.data(), own.data());
-                      dx = own.to(layout);
-                    }
-                    return {dx, dw, db};
-                  });
+  return make_var("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    Tensor dx, db;
+    const Tensor dw = Tensor::empty(w.shape(), spec.dtype, device, w.layout());
+    if (want_db) db = Tensor::empty({spec.k}, Dtype::f32, device);
+    conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(), dy.data(),
+                       dw.data(), writable_or_null(db));
+    if (want_dx) {
+      Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
+      conv2d_kernels.run(&Conv2dKernels::backward_data, device, spec, dy.data(), w.data(),
+                         own.data());
+      dx = own.to(x_layout);
+    }
+    return {dx, dw.cast(Dtype::f32).to(w_layout), db};
+  });
 }
 
 }  // namespace hac::ops

@@ -25,12 +25,13 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                         .out = weight.shape()[0],
                         .bias = bias.defined()};
   const Device device = x.device();
+  const Tensor w = weight.value_as(spec.dtype);
   Tensor y = Tensor::empty(spec.out_shape(), spec.dtype, device);
-  linear_kernels.run(&LinearKernels::forward, device, spec, x.value().data(), weight.value().data(),
+  linear_kernels.run(&LinearKernels::forward, device, spec, x.value().data(), w.data(),
                      bias.defined() ? bias.value().data() : nullptr, y.data());
   const bool want_dx = x.requires_grad();
   return make_var("linear", y, {x, weight, bias},
-                  [=, in = x.value(), w = weight.value()](const Tensor& dy) -> std::vector<Tensor> {
+                  [=, in = x.value()](const Tensor& dy) -> std::vector<Tensor> {
                     Tensor dx, db, dw = Tensor::empty(w.shape(), Dtype::f32, device);
                     if (spec.bias) db = Tensor::empty({spec.out}, Dtype::f32, device);
                     linear_kernels.run(&LinearKernels::backward_weights, device, spec, in.data(),

@@ -12,30 +12,41 @@ constexpr std::string_view prefix = "momentum.";
 
 std::string key_of(const Parameter& p) { return std::string(prefix) + p.name; }
 
+Device device_of(const std::vector<Parameter>& parameters) {
+  return parameters.empty() ? Device{} : parameters.front().var.device();
+}
+
 }  // namespace
 
-Sgd::Sgd(std::vector<Parameter> parameters, SgdOptions options)
-    : parameters_(std::move(parameters)), options_(options) {
+Sgd::Sgd(std::vector<Parameter> parameters, SgdOptions options, double loss_scale)
+    : parameters_(std::move(parameters)),
+      lr_(Tensor::zeros({}, Dtype::f32, device_of(parameters_))),
+      options_(options),
+      loss_scale_(lr_.device(), loss_scale) {
   for (const Parameter& p : parameters_) {
     const Tensor& w = p.var.value();
     velocity_.push_back(Tensor::zeros(w.shape(), w.dtype(), w.device(), w.layout()));
-    lr_ = Tensor::zeros({}, Dtype::f32, w.device());
   }
 }
 
 void Sgd::step(double lr) {
   set_rate(lr);
+  unscale();
   update();
 }
 
+void Sgd::unscale() { loss_scale_.unscale(parameters_); }
+
 void Sgd::set_rate(double lr) {
-  if (!lr_.defined()) return;  // there is nothing to update
   const float rate = static_cast<float>(lr);
   lr_.copy_from(Tensor::from(std::span(&rate, 1), {}));
 }
 
 void Sgd::update() {
   std::vector<SgdSegment> segments;
+  SgdSpec spec{.momentum = static_cast<float>(options_.momentum),
+               .weight_decay = static_cast<float>(options_.weight_decay),
+               .nesterov = options_.nesterov};
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Var& p = parameters_[i].var;
     const Tensor &w = p.value(), &grad = p.grad();
@@ -43,21 +54,23 @@ void Sgd::update() {
     if (grad.shape() != w.shape() || grad.layout() != w.layout())
       throw ShapeError(fmt::format("sgd '{}': expected a gradient of {}, got {}",
                                    parameters_[i].name, w.shape().str(), grad.shape().str()));
+    const Tensor& copy = p.copy();
+    if (copy.defined()) spec.copy = copy.dtype();
     segments.push_back({.grad = grad.data(),
                         .weight = w.data(),
                         .velocity = velocity_[i].data(),
+                        .copy = copy.defined() ? copy.data() : nullptr,
                         .elements = w.storage_numel()});
   }
   if (segments.empty()) return;
-  const SgdSpec spec{.momentum = static_cast<float>(options_.momentum),
-                     .weight_decay = static_cast<float>(options_.weight_decay),
-                     .nesterov = options_.nesterov};
-  sgd_kernels.run(&SgdKernels::step, lr_.device(), spec, lr_.data(),
+  const void* skip = loss_scale_.on() ? loss_scale_.skip().data() : nullptr;
+  sgd_kernels.run(&SgdKernels::step, lr_.device(), spec, lr_.data(), skip,
                   std::span<const SgdSegment>(segments));
+  loss_scale_.update();
 }
 
 std::map<std::string, Tensor> Sgd::state() const {
-  std::map<std::string, Tensor> state;
+  std::map<std::string, Tensor> state = loss_scale_.state();
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     state.emplace(key_of(parameters_[i]), velocity_[i]);
   return state;
@@ -80,6 +93,7 @@ void Sgd::load_state(const std::map<std::string, Tensor>& state) {
                                 name_of(expected.dtype()), expected.shape().str(),
                                 name_of(got.dtype()), got.shape().str()));
   }
+  loss_scale_.load_state(state);
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     velocity_[i].copy_from(state.at(key_of(parameters_[i])));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/nn/module.h"
+#include "engine/optim/loss_scale.h"
 
 namespace hac {
 
@@ -18,14 +19,17 @@ struct SgdOptions {
 
 class Sgd {
  public:
-  Sgd(std::vector<Parameter> parameters, SgdOptions options);
-  // Updates every parameter that has a gradient.
+  // loss_scale: where the scale of the loss begins; 0 = none (LossScale).
+  Sgd(std::vector<Parameter> parameters, SgdOptions options, double loss_scale = 0);
+  // Updates every parameter that has a gradient, and the 16-bit copies of those that keep one.
   void step(double lr);
-  // Its two halves: the rate is written from the host, the update is work of the device alone and
-  // can be captured.
+  // Its parts: the rate is written from the host, the others are work of the device alone and can
+  // be captured. Between unscale and update the gradients are those of the loss itself.
   void set_rate(double lr);
+  void unscale();
   void update();
-  // Velocities by name, "momentum.features.0.weight".
+  const LossScale& loss_scale() const { return loss_scale_; }
+  // Velocities by name, "momentum.features.0.weight", and the loss scale's.
   std::map<std::string, Tensor> state() const;
   void load_state(const std::map<std::string, Tensor>& state);
 
@@ -34,6 +38,7 @@ class Sgd {
   std::vector<Tensor> velocity_;
   Tensor lr_;  // one element on the parameters' device
   SgdOptions options_;
+  LossScale loss_scale_;
 };
 
 }  // namespace hac

@@ -1,0 +1,62 @@
+#include "engine/optim/loss_scale.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "engine/random.h"
+#include "kernels/error.h"
+#include "kernels/loss_scale.h"
+
+namespace hac {
+
+LossScale::LossScale(Device device, double initial) {
+  int exponent = 0;
+  if (initial != 0 && (!(initial >= 1) || std::frexp(initial, &exponent) != 0.5)) {
+    throw ConfigError(
+        fmt::format("loss scale: expected 0 (off) or a power of two from 1, got {}", initial));
+  }
+  scale_ = Tensor::empty({}, Dtype::f32, device);
+  fill(scale_, initial == 0 ? 1 : static_cast<float>(initial));
+  if (initial != 0) counts_ = Tensor::zeros({3}, Dtype::i32, device);
+}
+
+void LossScale::unscale(std::span<const Parameter> parameters) const {
+  if (!on()) return;
+  std::vector<GradSegment> segments;
+  for (const Parameter& p : parameters) {
+    const Tensor& grad = p.var.grad();
+    if (grad.defined()) segments.push_back({grad.data(), grad.storage_numel()});
+  }
+  loss_scale_kernels.run(&LossScaleKernels::unscale, scale_.device(), LossScaleSpec{},
+                         scale_.data(), counts_.data(), std::span<const GradSegment>(segments));
+}
+
+void LossScale::update() const {
+  if (!on()) return;
+  loss_scale_kernels.run(&LossScaleKernels::update, scale_.device(), LossScaleSpec{}, scale_.data(),
+                         counts_.data());
+}
+
+std::int64_t LossScale::skipped() const {
+  return on() ? counts_.to(Device{}).as<std::int32_t>()[2] : 0;
+}
+
+std::map<std::string, Tensor> LossScale::state() const {
+  if (!on()) return {};
+  return {{"loss_scale.scale", scale_}, {"loss_scale.counts", counts_}};
+}
+
+void LossScale::load_state(const std::map<std::string, Tensor>& given) const {
+  const std::map<std::string, Tensor> own = state();
+  for (const auto& [name, tensor] : own) {
+    const auto it = given.find(name);
+    if (it == given.end() || it->second.shape() != tensor.shape() ||
+        it->second.dtype() != tensor.dtype()) {
+      throw IoError(fmt::format("optimizer state: '{}' is missing or malformed", name));
+    }
+  }
+  for (const auto& [name, tensor] : own) tensor.copy_from(given.at(name));
+}
+
+}  // namespace hac

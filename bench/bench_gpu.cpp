@@ -97,12 +97,12 @@ std::set<Conv2dSpec> convolutions(const Options& o) {
   return all;
 }
 
-// w and dw are f32 whatever the type of the activations.
 std::function<void()> pass_of(const Options& o, const Conv2dSpec& s) {
   const Tensor x = operand(o.device, s.in_shape(), s.dtype);
   const Tensor y = operand(o.device, s.out_shape(), s.dtype);
-  const Tensor w = Tensor::zeros(s.weight_shape(), Dtype::f32, o.device);
-  fill_normal(w, 2, "weights", 0.1);
+  const Tensor plain = Tensor::empty(s.weight_shape(), Dtype::f32, o.device);
+  fill_normal(plain, 2, "weights", 0.1);
+  const Tensor w = plain.to(weight_layout(o.device)).cast(s.dtype);
   const Device device = o.device;
   switch (s.pass) {
     case Pass::backward_data:

@@ -60,13 +60,14 @@ __device__ inline float resized(const Source& p, const Table& table, std::int64_
 template <bool resize, int N, class T>
 __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std::int32_t* indices,
                                Table table, T* out) {
-  const std::int64_t i = global_thread() * N, image_size = s.resolution * s.resolution * s.channels;
-  const std::int64_t image = i / image_size, pixel = i % image_size / s.channels;
+  const Offset i = own_element<N>(), c = static_cast<Offset>(s.channels);
+  const Offset width = static_cast<Offset>(s.resolution), image_size = width * width * c;
+  const Offset image = i / image_size, pixel = i % image_size / c;
   if (image >= s.n) return;
   Source source{set + load(indices + image) * s.channels * s.native * s.native, s.native, {}};
   if (s.augment) source.how = random_augmentation(s.seed, s.epoch, s.first + image);
-  source.c = i % s.channels;
-  std::int64_t y = pixel / s.resolution, x = pixel % s.resolution;
+  source.c = i % c;
+  std::int64_t y = pixel / width, x = pixel % width;
   Floats<N> v;
   for (int j = 0; j < N; ++j) {
     source.scale = source.c == 0 ? s.scale[0] : source.c == 1 ? s.scale[1] : s.scale[2];
@@ -83,15 +84,15 @@ __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std
 
 __global__ void labels_kernel(std::int64_t n, const std::int32_t* labels,
                               const std::int32_t* indices, std::int32_t* out) {
-  const std::int64_t i = global_thread();
+  const Offset i = own_element();
   if (i < n) store(out + i, load(labels + load(indices + i)));
 }
 
 template <bool resize, int N, class T>
 void images_as(Context& ctx, const AugmentSpec& s, const void* set, const void* indices,
                const ResizeTable& table, void* out) {
-  const std::int64_t vectors = s.n * s.channels * s.resolution * s.resolution / N;
-  launch(ctx, launch_over("augment", vectors), augment_kernel<resize, N, T>, s,
+  const std::int64_t elements = s.n * s.channels * s.resolution * s.resolution;
+  launch(ctx, launch_over("augment", elements, N), augment_kernel<resize, N, T>, s,
          static_cast<const std::uint8_t*>(set), static_cast<const std::int32_t*>(indices),
          Table{static_cast<const std::int32_t*>(table.start),
                static_cast<const float*>(table.weight), table.taps, s.resolution},

@@ -71,15 +71,15 @@ struct StatisticsFinish {
 
 __global__ void scale_kernel(std::int64_t c, float eps, const float* gamma, const float* var,
                              float* scale) {
-  const std::int64_t i = global_thread();
+  const Offset i = own_element();
   if (i < c) store(scale + i, load(gamma + i) / sqrtf(load(var + i) + eps));
 }
 
 template <class T, int N>
-__global__ void apply_kernel(std::int64_t vectors, std::int64_t c, Channels channels, bool relu,
-                             const T* x, const T* residual, T* y) {
-  const std::int64_t i = global_thread() * N;
-  if (i >= vectors * N) return;
+__global__ void apply_kernel(Offset elements, Offset c, Channels channels, bool relu, const T* x,
+                             const T* residual, T* y) {
+  const Offset i = own_element<N>();
+  if (i >= elements) return;
   Floats<N> v = channels.normalized(load_floats<N>(x + i), i % c);
   if (residual) {
     const Floats<N> other = load_floats<N>(residual + i);
@@ -129,8 +129,8 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
     using T = decltype(t);
     constexpr int N = n.value;
     const Work work(ctx, s, N);
-    const std::int64_t vectors = work.rows * s.c / N;
-    launch(ctx, launch_over("batchnorm_apply", vectors), apply_kernel<T, N>, vectors, s.c,
+    const std::int64_t elements = work.rows * s.c;
+    launch(ctx, launch_over("batchnorm_apply", elements, N), apply_kernel<T, N>, elements, s.c,
            channels_of(ctx, s, work, gamma, beta, mean, var), s.relu, typed<T>(x),
            typed<T>(residual), typed<T>(y));
   });
@@ -193,12 +193,12 @@ struct GradientFinish {
 };
 
 template <class T, int N>
-__global__ void backward_apply_kernel(std::int64_t vectors, std::int64_t c, Channels channels,
-                                      bool from_x, const float* offset, const float* slope,
-                                      const T* x, const T* dz, T* dx) {
-  const std::int64_t i = global_thread() * N;
-  if (i >= vectors * N) return;
-  const std::int64_t channel = i % c;
+__global__ void backward_apply_kernel(Offset elements, Offset c, Channels channels, bool from_x,
+                                      const float* offset, const float* slope, const T* x,
+                                      const T* dz, T* dx) {
+  const Offset i = own_element<N>();
+  if (i >= elements) return;
+  const Offset channel = i % c;
   const Floats<N> v = load_floats<N>(x + i);
   Floats<N> d = load_floats<N>(dz + i);
   if (from_x) d = masked(d, channels.normalized(v, channel));
@@ -233,11 +233,11 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
                                 work.slope};
     column_sums<N>(ctx, "batchnorm_gradients", work.rows, s.c, work.cut, work.partial, terms,
                    finish);
-    const std::int64_t vectors = work.rows * s.c / N;
+    const std::int64_t elements = work.rows * s.c;
     const void* dz = s.add ? dresidual : dy;
-    launch(ctx, launch_over("batchnorm_backward", vectors), backward_apply_kernel<T, N>, vectors,
-           s.c, channels, mask == Mask::from_x, work.offset, work.slope, typed<T>(x), typed<T>(dz),
-           typed<T>(dx));
+    launch(ctx, launch_over("batchnorm_backward", elements, N), backward_apply_kernel<T, N>,
+           elements, s.c, channels, mask == Mask::from_x, work.offset, work.slope, typed<T>(x),
+           typed<T>(dz), typed<T>(dx));
   });
 }
 

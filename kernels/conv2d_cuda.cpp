@@ -2,7 +2,7 @@
 // options.
 
 #include "kernels/conv2d.h"
-#include "kernels/cuda/bias.h"
+#include "kernels/cuda/bias_gradient.h"
 #include "kernels/cuda/conv_plan.h"
 #include "kernels/cuda/library.h"
 #include "kernels/elementwise.h"
@@ -13,14 +13,17 @@ namespace {
 using cuda::ConvPlan;
 using cuda::Scratch;
 
-// What the plan of a pass depends on: the bias is ours in training and belongs to the plan in
-// inference.
+// What the plan of a pass depends on. A forward pass with bias is the inference's with nothing else
+// fused; the gradients know no bias.
 Conv2dSpec planned(const Conv2dSpec& spec, Pass pass) {
   Conv2dSpec s = spec;
   s.pass = pass;
-  if (pass != Pass::inference) {
+  if (pass == Pass::inference) return s;
+  s.epilogue = Epilogue::none;
+  if (pass == Pass::forward && s.bias) {
+    s.pass = Pass::inference;
+  } else {
     s.bias = false;
-    s.epilogue = Epilogue::none;
   }
   return s;
 }
@@ -48,9 +51,7 @@ std::int64_t out_pixels(const Conv2dSpec& s) { return s.n * s.oh() * s.ow(); }
 
 void forward(Context& ctx, const Conv2dSpec& spec, const void* x, const void* w, const void* bias,
              void* y) {
-  const Conv2dSpec s = planned(spec, Pass::forward);
-  execute(ctx, s, {.x = x, .w = w, .y = y});
-  if (spec.bias) bias_cuda.add(ctx, s.dtype, out_pixels(s), s.k, bias, y);
+  execute(ctx, planned(spec, Pass::forward), {.x = x, .w = w, .y = y, .bias = bias});
 }
 
 void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
@@ -61,7 +62,7 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
                       void* db) {
   const Conv2dSpec s = planned(spec, Pass::backward_weights);
   execute(ctx, s, {.x = x, .w = dw, .y = dy});
-  if (db) bias_cuda.gradient(ctx, s.dtype, out_pixels(s), s.k, dy, db);
+  if (db) bias_gradient_cuda.apply(ctx, s.dtype, out_pixels(s), s.k, dy, db);
 }
 
 // Packed for inference: the weights, and behind them what cuDNN adds: the bias in the activations'

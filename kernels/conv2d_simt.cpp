@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
-#include "kernels/cuda/bias.h"
+#include "kernels/cuda/bias_gradient.h"
 #include "kernels/elementwise.h"
 #include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
@@ -47,12 +47,12 @@ void convolve(const Conv2dSpec& s, const void* x, const void* weights, const voi
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(weights);
     const T* other = has_add(s.epilogue) ? static_cast<const T*>(residual) : nullptr;
-    const float* b = static_cast<const float*>(bias);
+    const T* b = static_cast<const T*>(bias);
     T* out = static_cast<T*>(y);
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < s.n; ++n) {
       for_each_output(s, n, [&](auto at, auto i, auto j, auto k) {
-        double sum = b ? b[k] : 0;
+        double sum = b ? to_float(b[k]) : 0;
         for_each_product(s, n, i, j, k, [&](auto from, auto weight) {
           sum += static_cast<double>(to_float(in[from])) * to_float(w[weight]);
         });
@@ -64,10 +64,9 @@ void convolve(const Conv2dSpec& s, const void* x, const void* weights, const voi
   });
 }
 
-void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
+void forward(Context&, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
-  simt::submit([=] { convolve(s, x, w, nullptr, nullptr, y); });
-  if (bias) bias_simt.add(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, bias, y);
+  simt::submit([=] { convolve(s, x, w, s.bias ? bias : nullptr, nullptr, y); });
 }
 
 void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
@@ -123,28 +122,26 @@ void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* dw) {
 void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
   simt::submit([=] { correlate(s, x, dy, dw); });
-  if (db) bias_simt.gradient(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
+  if (db) bias_gradient_simt.apply(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
 }
 
-// Packed for inference: weights in the activations' type, and the f32 bias behind them.
+// Packed for inference: weights and behind them the bias, in the activations' type.
 std::size_t bias_at(const Conv2dSpec& s) {
   return round_up(s.weight_shape().numel() * static_cast<std::int64_t>(size_of(s.dtype)), 64);
 }
 
 std::size_t packed_bytes(Context&, const Conv2dSpec& s) {
-  return bias_at(s) + (s.bias ? s.k * sizeof(float) : 0);
+  return bias_at(s) + (s.bias ? s.k * size_of(s.dtype) : 0);
+}
+
+void copy_rounded(Context& ctx, Dtype to, std::int64_t n, const void* x, void* y) {
+  if (to == Dtype::f32) return ctx.runtime().copy(ctx, y, x, n * sizeof(float));
+  cast_simt.apply(ctx, {.to = to, .elements = n}, x, y);
 }
 
 void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, void* packed) {
-  const std::int64_t n = s.weight_shape().numel();
-  if (s.dtype == Dtype::f32) {
-    ctx.runtime().copy(ctx, packed, w, n * sizeof(float));
-  } else {
-    cast_simt.apply(ctx, {.to = s.dtype, .elements = n}, w, packed);
-  }
-  if (s.bias) {
-    ctx.runtime().copy(ctx, static_cast<char*>(packed) + bias_at(s), bias, s.k * sizeof(float));
-  }
+  copy_rounded(ctx, s.dtype, s.weight_shape().numel(), w, packed);
+  if (s.bias) copy_rounded(ctx, s.dtype, s.k, bias, static_cast<char*>(packed) + bias_at(s));
 }
 
 void inference(Context&, const Conv2dSpec& spec, const void* x, const void* packed,

@@ -26,22 +26,22 @@ struct ReluBackward {
 };
 
 template <class F, int N, class T>
-__global__ void unary_kernel(std::int64_t vectors, const T* x, T* y) {
-  const std::int64_t i = global_thread();
-  if (i >= vectors) return;
-  Floats<N> v = load_floats<N>(x + i * N);
+__global__ void unary_kernel(Offset elements, const T* x, T* y) {
+  const Offset i = own_element<N>();
+  if (i >= elements) return;
+  Floats<N> v = load_floats<N>(x + i);
   for (int j = 0; j < N; ++j) v.v[j] = F()(v.v[j]);
-  store_floats<N>(y + i * N, v);
+  store_floats<N>(y + i, v);
 }
 
 template <class F, int N, class T>
-__global__ void binary_kernel(std::int64_t vectors, const T* a, const T* b, T* y) {
-  const std::int64_t i = global_thread();
-  if (i >= vectors) return;
-  Floats<N> v = load_floats<N>(a + i * N);
-  const Floats<N> w = load_floats<N>(b + i * N);
+__global__ void binary_kernel(Offset elements, const T* a, const T* b, T* y) {
+  const Offset i = own_element<N>();
+  if (i >= elements) return;
+  Floats<N> v = load_floats<N>(a + i);
+  const Floats<N> w = load_floats<N>(b + i);
   for (int j = 0; j < N; ++j) v.v[j] = F()(v.v[j], w.v[j]);
-  store_floats<N>(y + i * N, v);
+  store_floats<N>(y + i, v);
 }
 
 template <class F>
@@ -51,7 +51,7 @@ void binary(Context& ctx, const char* name, const ElementwiseSpec& s, const void
   by_vector(s.dtype, s.elements, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    launch(ctx, launch_over(name, s.elements / N), binary_kernel<F, N, T>, s.elements / N,
+    launch(ctx, launch_over(name, s.elements, N), binary_kernel<F, N, T>, s.elements,
            static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(y));
   });
 }
@@ -61,7 +61,7 @@ void relu(Context& ctx, const ElementwiseSpec& s, const void* x, void* y) {
   by_vector(s.dtype, s.elements, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    launch(ctx, launch_over("relu", s.elements / N), unary_kernel<Relu, N, T>, s.elements / N,
+    launch(ctx, launch_over("relu", s.elements, N), unary_kernel<Relu, N, T>, s.elements,
            static_cast<const T*>(x), static_cast<T*>(y));
   });
 }
@@ -81,13 +81,13 @@ void add_relu(Context& ctx, const ElementwiseSpec& s, const void* a, const void*
 
 // i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W).
 template <class T>
-__global__ void dropout_kernel(std::int64_t n, std::int64_t c, std::int64_t hw, Philox random,
-                               float p, const std::uint64_t* step, const T* x, T* y) {
-  const std::int64_t i = global_thread();
+__global__ void dropout_kernel(Offset n, Offset c, Offset hw, Philox random, float p,
+                               const std::uint64_t* step, const T* x, T* y) {
+  const Offset i = own_element();
   if (i >= n * c * hw) return;
   if (step) random.stream += load(step);
-  const std::int64_t pixel = i / c, image = pixel / hw;
-  const std::int64_t logical = (image * c + i % c) * hw + pixel % hw;
+  const Offset pixel = i / c, image = pixel / hw;
+  const Offset logical = (image * c + i % c) * hw + pixel % hw;
   const float keep = random.uniform(static_cast<std::uint64_t>(logical)) >= p ? 1.f / (1.f - p) : 0;
   store(y + i, from_float<T>(to_float(load(x + i)) * keep));
 }
@@ -109,12 +109,11 @@ void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x
 // Consecutive threads write consecutive elements. Reads are strided, but what the engine reorders
 // is either images of three channels or 1x1 maps, where they are nearly consecutive too.
 template <class T>
-__global__ void reorder_kernel(std::int64_t n, std::int64_t c, std::int64_t hw, bool to_nhwc,
-                               const T* x, T* y) {
-  const std::int64_t i = global_thread();
+__global__ void reorder_kernel(Offset n, Offset c, Offset hw, bool to_nhwc, const T* x, T* y) {
+  const Offset i = own_element();
   if (i >= n * c * hw) return;
-  const std::int64_t inner = to_nhwc ? c : hw, outer = to_nhwc ? hw : c;
-  const std::int64_t image = i / (c * hw), row = i / inner % outer, column = i % inner;
+  const Offset inner = to_nhwc ? c : hw, outer = to_nhwc ? hw : c;
+  const Offset image = i / (c * hw), row = i / inner % outer, column = i % inner;
   store(y + i, load(x + (image * inner + column) * outer + row));
 }
 
@@ -140,16 +139,16 @@ void reorder(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
 }
 
 template <int N, class From, class To>
-__global__ void cast_kernel(std::int64_t vectors, const From* x, To* y) {
-  const std::int64_t i = global_thread();
-  if (i < vectors) store_floats<N>(y + i * N, load_floats<N>(x + i * N));
+__global__ void cast_kernel(Offset elements, const From* x, To* y) {
+  const Offset i = own_element<N>();
+  if (i < elements) store_floats<N>(y + i, load_floats<N>(x + i));
 }
 
 // N elements a thread: 16 bytes on the side of the floats.
 template <int N, class From, class To>
 void cast_as(Context& ctx, std::int64_t n, const void* x, void* y) {
-  launch(ctx, launch_over("cast", n / N), cast_kernel<N, From, To>, n / N,
-         static_cast<const From*>(x), static_cast<To*>(y));
+  launch(ctx, launch_over("cast", n, N), cast_kernel<N, From, To>, n, static_cast<const From*>(x),
+         static_cast<To*>(y));
 }
 
 void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {

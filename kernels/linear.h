@@ -2,7 +2,7 @@
 // Fully connected layer: y = x w^T + bias.
 //   dx = dy w, dw = dy^T x, db = column sums of dy.
 // Shapes: x (n, in), w (out, in), bias (out), y (n, out). All plain.
-// Types: x, w, y, dx, dy of the spec's dtype; bias, db and dw f32.
+// Types: of the spec's dtype, but dw and db f32.
 
 #include <string>
 

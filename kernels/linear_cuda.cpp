@@ -10,9 +10,8 @@
 
 #include <tuple>
 
-#include "kernels/cuda/bias.h"
+#include "kernels/cuda/bias_gradient.h"
 #include "kernels/cuda/library.h"
-#include "kernels/elementwise.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -163,18 +162,10 @@ void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, con
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
   Plan& plan = plan_for(ctx, s, Product::forward);
-  const bool cast = s.bias && s.dtype != Dtype::f32;
-  const std::int64_t bias_bytes = cast ? s.out * static_cast<std::int64_t>(size_of(s.dtype)) : 0;
-  Scratch scratch(ctx, {plan.workspace_bytes, bias_bytes});
-  void* workspace = scratch.take(plan.workspace_bytes);
-  if (cast) {
-    void* rounded = scratch.take(bias_bytes);
-    cast_cuda.apply(ctx, {.to = s.dtype, .elements = s.out}, bias, rounded);
-    bias = rounded;
-  }
+  Scratch scratch(ctx, {plan.workspace_bytes});
   if (s.bias)
     set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias, "bias of a linear layer");
-  run(ctx, s, plan, w, x, y, workspace);
+  run(ctx, s, plan, w, x, y, scratch.take(plan.workspace_bytes));
 }
 
 void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
@@ -191,7 +182,7 @@ void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const vo
     run(ctx, s, plan, x, dy, dw, scratch.take(plan.workspace_bytes));
   }
   // cuBLASLt has this sum as an epilogue too, but does not promise its order.
-  if (db) bias_cuda.gradient(ctx, s.dtype, s.n, s.out, dy, db);
+  if (db) bias_gradient_cuda.apply(ctx, s.dtype, s.n, s.out, dy, db);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Plain loops where a GPU would call cuBLASLt, around the same own kernels. Sums in double.
 
-#include "kernels/cuda/bias.h"
+#include "kernels/cuda/bias_gradient.h"
 #include "kernels/linear.h"
 #include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
@@ -16,22 +16,25 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, 
     for (std::int64_t j = 0; j < columns; ++j) {
       double sum = 0;
       for (std::int64_t k = 0; k < inner; ++k) sum += static_cast<double>(a(i, k)) * b(k, j);
-      store(i * columns + j, static_cast<float>(sum));
+      store(i * columns + j, sum);
     }
   }
 }
 
-void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
+void forward(Context&, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
   simt::submit_by_float_type(s.dtype, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
+    const T* b = s.bias ? static_cast<const T*>(bias) : nullptr;
     multiply(
         s.n, s.out, s.in, [&](auto i, auto k) { return to_float(in[i * s.in + k]); },
         [&](auto k, auto j) { return to_float(weights[j * s.in + k]); },
-        [&](auto at, float v) { static_cast<T*>(y)[at] = from_float<T>(v); });
+        [&](auto at, double v) {
+          static_cast<T*>(y)[at] =
+              from_float<T>(static_cast<float>(b ? v + to_float(b[at % s.out]) : v));
+        });
   });
-  if (bias) bias_simt.add(ctx, s.dtype, s.n, s.out, bias, y);
 }
 
 void backward_data(Context&, const LinearSpec& s, const void* dy, const void* w, void* dx) {
@@ -41,7 +44,7 @@ void backward_data(Context&, const LinearSpec& s, const void* dy, const void* w,
     multiply(
         s.n, s.in, s.out, [&](auto i, auto k) { return to_float(grad[i * s.out + k]); },
         [&](auto k, auto j) { return to_float(weights[k * s.in + j]); },
-        [&](auto at, float v) { static_cast<T*>(dx)[at] = from_float<T>(v); });
+        [&](auto at, double v) { static_cast<T*>(dx)[at] = from_float<T>(static_cast<float>(v)); });
   });
 }
 
@@ -53,9 +56,9 @@ void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const vo
     multiply(
         s.out, s.in, s.n, [&](auto i, auto k) { return to_float(grad[k * s.out + i]); },
         [&](auto k, auto j) { return to_float(in[k * s.in + j]); },
-        [&](auto at, float v) { static_cast<float*>(dw)[at] = v; });
+        [&](auto at, double v) { static_cast<float*>(dw)[at] = static_cast<float>(v); });
   });
-  if (db) bias_simt.gradient(ctx, s.dtype, s.n, s.out, dy, db);
+  if (db) bias_gradient_simt.apply(ctx, s.dtype, s.n, s.out, dy, db);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@ namespace HAC_GPU {
 namespace {
 
 template <int N, class T>
-__global__ void mixup_kernel(std::int64_t n, std::int64_t elements, float lambda, T* x) {
-  const std::int64_t i = global_thread() * N, image = i / elements;
+__global__ void mixup_kernel(Offset n, Offset elements, float lambda, T* x) {
+  const Offset i = own_element<N>(), image = i / elements;
   if (image >= n / 2) return;
   T *a = x + i, *b = x + (n - 1 - image) * elements + i % elements;
   const Floats<N> left = load_floats<N>(a), right = load_floats<N>(b);
@@ -23,9 +23,9 @@ __global__ void mixup_kernel(std::int64_t n, std::int64_t elements, float lambda
   store_floats<N>(b, mixed_right);
 }
 
-__global__ void targets_kernel(std::int64_t n, std::int64_t classes, float lambda,
-                               const std::int32_t* labels, float* soft) {
-  const std::int64_t i = global_thread(), row = i / classes;
+__global__ void targets_kernel(Offset n, Offset classes, float lambda, const std::int32_t* labels,
+                               float* soft) {
+  const Offset i = own_element(), row = i / classes;
   if (row >= n) return;
   const bool own = i % classes == load(labels + row);
   const bool other = i % classes == load(labels + n - 1 - row);
@@ -39,7 +39,7 @@ void images(Context& ctx, const MixupSpec& s, void* x) {
   by_vector(s.dtype, s.elements, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    launch(ctx, launch_over("mixup", mixed / N), mixup_kernel<N, T>, s.n, s.elements, s.lambda,
+    launch(ctx, launch_over("mixup", mixed, N), mixup_kernel<N, T>, s.n, s.elements, s.lambda,
            static_cast<T*>(x));
   });
 }

@@ -4,7 +4,7 @@
 #include "kernels/augment.h"
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
-#include "kernels/cuda/bias.h"
+#include "kernels/cuda/bias_gradient.h"
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/linear.h"
@@ -20,7 +20,7 @@ namespace hac {
 
 const AugmentKernels augment_cuda{};
 const BatchNormKernels batchnorm_cuda{};
-const BiasKernels bias_cuda{};
+const BiasGradientKernel bias_gradient_cuda{};
 const CastKernels cast_cuda{};
 const Conv2dKernels conv2d_cuda{};
 const DropoutKernels dropout_cuda{};

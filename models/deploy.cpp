@@ -106,7 +106,7 @@ class Planner {
       step.var = copy_of(op.name + ".running_var").to(device_);
     } else if (const auto* linear = std::get_if<LinearSpec>(&op.spec)) {
       step.packed = copy_of(op.name + ".weight").to(device_).cast(dtype_);
-      if (linear->bias) step.bias = copy_of(op.name + ".bias").to(device_);
+      if (linear->bias) step.bias = copy_of(op.name + ".bias").to(device_).cast(dtype_);
     }
     return step;
   }

@@ -105,7 +105,8 @@ Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
     modules_.push_back(std::visit(Builder{op.name, seed, i, device}, op.spec));
     const bool multiplies =
         std::holds_alternative<Conv2dSpec>(op.spec) || std::holds_alternative<LinearSpec>(op.spec);
-    if (multiplies) modules_.back()->parameters[0].var.keep_copy(dtype);
+    if (!multiplies) continue;
+    for (const Parameter& p : modules_.back()->parameters) p.var.keep_copy(dtype);
   }
 }
 

@@ -45,9 +45,10 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
   const Device device = x.device();
   const Tensor in = in_own_layout(x.value());
   const Tensor w = weight.value_as(spec.dtype).to(weight_layout(device));
+  const Tensor b = bias.defined() ? bias.value_as(spec.dtype) : Tensor();
   Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device);
-  conv2d_kernels.run(&Conv2dKernels::forward, device, spec, in.data(), w.data(),
-                     bias.defined() ? bias.value().data() : nullptr, y.data());
+  conv2d_kernels.run(&Conv2dKernels::forward, device, spec, in.data(), w.data(), data_or_null(b),
+                     y.data());
 
   // A gradient lies as its value does.
   const Layout x_layout = x.value().layout(), w_layout = weight.value().layout();

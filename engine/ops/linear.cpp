@@ -26,9 +26,10 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                         .bias = bias.defined()};
   const Device device = x.device();
   const Tensor w = weight.value_as(spec.dtype);
+  const Tensor b = bias.defined() ? bias.value_as(spec.dtype) : Tensor();
   Tensor y = Tensor::empty(spec.out_shape(), spec.dtype, device);
   linear_kernels.run(&LinearKernels::forward, device, spec, x.value().data(), w.data(),
-                     bias.defined() ? bias.value().data() : nullptr, y.data());
+                     data_or_null(b), y.data());
   const bool want_dx = x.requires_grad();
   return make_var("linear", y, {x, weight, bias},
                   [=, in = x.value()](const Tensor& dy) -> std::vector<Tensor> {

@@ -1,7 +1,7 @@
 #pragma once
 // Sums over the rows of a (rows, c) matrix, two quantities at once: batch norm's statistics and
 // gradients, the gradient of a bias. Two levels in a fixed order and no atomics, so the same bits
-// at every run: blocks sum chunks of rows in f32, one thread a channel adds the chunks in f64.
+// at every run: blocks sum chunks of rows in f32, others add the chunks in f64.
 
 #include <algorithm>
 
@@ -18,16 +18,17 @@ struct Pair {
 // the block over rows.
 struct ColumnCut {
   static constexpr int block = 256;
-  static constexpr std::int64_t most_chunks = 256;
+  static constexpr std::int64_t most_blocks = 512;
 
   ColumnCut(std::int64_t rows, std::int64_t c, int vector) {
     const std::int64_t vectors = c / vector;
     while (lanes < 32 && lanes < vectors) lanes *= 2;
     tiles = ceil_div(vectors, lanes);
     const std::int64_t at_once = block / lanes;
-    // At least 8 rows a thread, and enough blocks to fill a large GPU.
+    // At least 8 rows a thread, and enough blocks to keep a large GPU's memory busy (132
+    // multiprocessors, half of their threads with 16 bytes each under way).
     chunks = std::clamp<std::int64_t>(rows / (8 * at_once), 1,
-                                      std::max<std::int64_t>(1, most_chunks / tiles));
+                                      std::max<std::int64_t>(1, most_blocks / tiles));
     rows_each = ceil_div(rows, chunks);
     chunks = ceil_div(rows, rows_each);
   }
@@ -72,18 +73,34 @@ __global__ void column_sums_kernel(std::int64_t rows, std::int64_t c, ColumnCut 
   }
 }
 
-// finish(channel, first, second) with the whole sums.
+// finish(channel, first, second) with the whole sums. A block takes 8 channels, a memory sector
+// wide: 32 threads a channel add every 32nd chunk, then one another's sums.
+constexpr int finish_channels = 8;
+
 template <class Finish>
 __global__ void column_finish_kernel(std::int64_t c, std::int64_t chunks, const float* partial,
                                      Finish finish) {
-  const std::int64_t channel = global_thread();
-  if (channel >= c) return;
+  constexpr int block = ColumnCut::block;
+  HAC_SHARED(double, sums, 2 * ColumnCut::block);
+  const int t = threadIdx.x;
+  const std::int64_t channel =
+      static_cast<std::int64_t>(blockIdx.x) * finish_channels + t % finish_channels;
   double first = 0, second = 0;
-  for (std::int64_t i = 0; i < chunks; ++i) {
-    first += load(partial + 2 * i * c + channel);
-    second += load(partial + (2 * i + 1) * c + channel);
+  if (channel < c) {
+    for (std::int64_t i = t / finish_channels; i < chunks; i += block / finish_channels) {
+      first += load(partial + 2 * i * c + channel);
+      second += load(partial + (2 * i + 1) * c + channel);
+    }
   }
-  finish(channel, first, second);
+  sums[t] = first;
+  sums[block + t] = second;
+  for (int half = block / 2; half >= finish_channels; half /= 2) {
+    __syncthreads();
+    if (t >= half) continue;
+    sums[t] += sums[t + half];
+    sums[block + t] += sums[block + t + half];
+  }
+  if (t < finish_channels && channel < c) finish(channel, sums[t], sums[block + t]);
 }
 
 template <int N, class Terms, class Finish>
@@ -91,8 +108,9 @@ void column_sums(Context& ctx, const char* name, std::int64_t rows, std::int64_t
                  const ColumnCut& cut, float* partial, Terms terms, Finish finish) {
   launch(ctx, {.name = name, .grid = cut.tiles * cut.chunks, .block = ColumnCut::block},
          column_sums_kernel<N, Terms>, rows, c, cut, terms, partial);
-  launch(ctx, launch_over("column_finish", c), column_finish_kernel<Finish>, c, cut.chunks, partial,
-         finish);
+  launch(ctx,
+         {.name = "column_finish", .grid = ceil_div(c, finish_channels), .block = ColumnCut::block},
+         column_finish_kernel<Finish>, c, cut.chunks, partial, finish);
 }
 
 }  // namespace hac::HAC_GPU

@@ -1,6 +1,9 @@
 #pragma once
 // Vectors of up to 16 bytes: one memory transaction a thread.
 
+#include <limits>
+#include <string>
+
 #include "kernels/cuda/device.cuh"
 #include "kernels/error.h"
 #include "kernels/types.h"
@@ -37,13 +40,24 @@ __device__ inline void store_floats(T* p, const Floats<N>& values) {
   store(reinterpret_cast<Packed<T, N>*>(p), packed);
 }
 
-__device__ inline std::int64_t global_thread() {
-  return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+// Places within one tensor are counted in 32 bits: a GPU divides 64 in some hundred instructions.
+using Offset = std::int32_t;
+
+// The first of this thread's elements, where each thread has N.
+template <int N = 1>
+__device__ inline Offset own_element() {
+  return static_cast<Offset>((static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) *
+                             N);
 }
 
-// One thread for each of n items.
-inline Launch launch_over(const char* name, std::int64_t n) {
-  return {.name = name, .grid = ceil_div(n, 256), .block = 256, .barriers = false};
+// One thread for every `each` of n elements. Throws ShapeError from 2^31 elements on.
+inline Launch launch_over(const char* name, std::int64_t n, int each = 1) {
+  constexpr std::int64_t last_block = 256 * full_vector<std::uint8_t>;
+  if (n > std::numeric_limits<Offset>::max() - last_block) {
+    throw ShapeError("kernel '" + std::string(name) +
+                     "': expected tensors of fewer than 2^31 elements, got " + std::to_string(n));
+  }
+  return {.name = name, .grid = ceil_div(n, 256 * each), .block = 256, .barriers = false};
 }
 
 // run(T{}) with T the element type of a spec.

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "tests/cli_fixture.h"
 #include "tests/data_fixtures.h"
@@ -115,6 +116,35 @@ TEST_F(Cli, ProfileMeasures) {
   EXPECT_GT(j["latency_ms"]["median"], 0);
   EXPECT_GT(j["peak_fraction"], 0);
   EXPECT_GT(j["layers"].size(), 8u);
+}
+
+// What a kernel must move is known for two of them: SGD reads 12 bytes a parameter and writes 8,
+// and the 16-bit copy of the convolutions' and the linear layer's.
+TEST_F(Cli, ProfileTracesTheKernelsOfAStep) {
+  const Words base = Words{"profile"} + tiny_model + Words{"--device", "simt", "--trace", "step"};
+  const std::int64_t params = json_of({"summary", "vgg11", "--width", "0.125"})["params"];
+  for (const char* dtype : {"f32", "f16"}) {
+    const json j = json_of(base + Words{"--batch", "2", "--dtype", dtype});
+    std::set<std::string> kernels;
+    for (const json& launch : j["launches"]) {
+      kernels.insert(launch["kernel"]);
+      for (const char* kind : {"load", "store"}) {
+        const std::string name = kind;
+        EXPECT_LE(launch["distinct_" + name + "_bytes"], 32 * launch[name + "_sectors"].get<int>());
+      }
+      if (launch["kernel"] != "sgd") continue;
+      EXPECT_GE(launch["load_bytes"], 12 * params);
+      EXPECT_GE(launch["store_bytes"], 8 * params);
+      EXPECT_LT(launch["store_bytes"], (std::string(dtype) == "f16" ? 10 : 8) * params + 1);
+      EXPECT_NEAR(launch["distinct_load_bytes"].get<double>(), 12. * params, 4096);
+    }
+    for (const char* name : {"batchnorm_apply", "max_pool_backward", "softmax_xent", "sgd"}) {
+      EXPECT_TRUE(kernels.contains(name)) << name << " " << dtype;
+    }
+    EXPECT_EQ(kernels.contains("unscale"), std::string(dtype) == "f16");
+  }
+  const std::string table = run(base + Words{"--batch", "2"}).out;
+  EXPECT_NE(table.find("least KiB"), std::string::npos) << table;
 }
 
 TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {

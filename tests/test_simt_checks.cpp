@@ -261,6 +261,10 @@ TEST(SimtTrace, AStrideOf32TouchesASectorALane) {
   EXPECT_EQ(run(1).load_sectors, 4 * n / 32);
   EXPECT_EQ(run(2).load_sectors, 8 * n / 32);
   EXPECT_EQ(run(0).load_sectors, n / 32) << "all lanes at one address: one sector a warp";
+  EXPECT_EQ(wide.distinct_load_sectors, n);
+  EXPECT_EQ(run(2).distinct_load_sectors, 8 * n / 32);
+  EXPECT_EQ(run(0).distinct_load_sectors, 1) << "all warps at one address";
+  EXPECT_EQ(wide.distinct_store_sectors, 4 * n / 32);
 }
 
 TEST(SimtTrace, LoopsPartialWarpsAndIdleLanes) {
@@ -277,6 +281,7 @@ TEST(SimtTrace, LoopsPartialWarpsAndIdleLanes) {
   // Warp 0: elements 0-31, 40-71, 80-99; warp 1: 32-39, 72-79. A sector is 8 elements.
   EXPECT_EQ(t.warp_loads, 2 * 5);
   EXPECT_EQ(t.load_sectors, 2 * (4 + 4 + 3 + 1 + 1));
+  EXPECT_EQ(t.distinct_load_sectors, 13) << "both blocks read the same 100 elements";
   EXPECT_EQ(t.store_bytes, 2 * 4);
   EXPECT_EQ(t.warp_stores, 2);
   EXPECT_EQ(t.store_sectors, 2);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/ops.h"
@@ -9,16 +10,16 @@
 #include "engine/random.h"
 #include "kernels/error.h"
 #include "kernels/simt/executor.h"
+#include "models/captured_step.h"
 #include "models/deploy.h"
 
 namespace hac {
 namespace {
 
-constexpr double sector = 32;
+constexpr std::int64_t sector_bytes = 32;
 
-// Of the bytes that the sectors hold, the part that was asked for.
-double used(std::int64_t bytes, std::int64_t sectors) {
-  return sectors > 0 ? static_cast<double>(bytes) / (sector * static_cast<double>(sectors)) : 1;
+double ratio(std::int64_t a, std::int64_t b) {
+  return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : 1;
 }
 
 void run_inference(const Model& model, const Tensor& images) {
@@ -33,12 +34,13 @@ void run_step(Model& model, const Tensor& images) {
   for (std::int64_t i = 0; i < n; ++i) {
     labels[i] = static_cast<std::int32_t>(i % model.arch().classes);
   }
-  Sgd sgd(model.parameters(), {});
+  // The least scale: at a larger one the first step may be left out.
+  Sgd sgd(model.parameters(), {}, model.dtype() == Dtype::f16 ? 1 : 0);
+  sgd.set_rate(0.1);
   model.zero_grad();
   const auto [loss, probs] =
       ops::softmax_cross_entropy(model.forward(images), Tensor::from(labels, {n}));
-  backward(loss);
-  sgd.step(0.1);
+  learn(model, sgd, loss, nullptr);
 }
 
 std::vector<simt::Trace> traced(Model& model, std::int64_t batch, bool step) {
@@ -64,28 +66,69 @@ nlohmann::ordered_json json_of(const simt::Trace& t) {
           {"warp_loads", t.warp_loads},
           {"warp_stores", t.warp_stores},
           {"load_sectors", t.load_sectors},
-          {"store_sectors", t.store_sectors}};
+          {"store_sectors", t.store_sectors},
+          {"distinct_load_bytes", sector_bytes * t.distinct_load_sectors},
+          {"distinct_store_bytes", sector_bytes * t.distinct_store_sectors}};
 }
 
-void print_table(const std::vector<simt::Trace>& traces) {
+std::string kib(std::int64_t bytes) { return fmt::format("{:.1f}", bytes / 1024.0); }
+
+void print_launches(const std::vector<simt::Trace>& traces) {
   constexpr auto row = "{:<22} {:>8} {:>9} {:>9} {:>11} {:>7} {:>11} {:>7}\n";
   fmt::print(row, "kernel", "blocks", "threads", "barriers", "load KiB", "used", "store KiB",
              "used");
-  std::int64_t loads = 0, stores = 0;
-  const auto kib = [](std::int64_t bytes) { return fmt::format("{:.1f}", bytes / 1024.0); };
-  const auto share = [](double part) { return fmt::format("{:.0f} %", 100 * part); };
+  const auto used = [](std::int64_t bytes, std::int64_t sectors) {
+    return fmt::format("{:.0f} %", 100 * ratio(bytes, sector_bytes * sectors));
+  };
   for (const simt::Trace& t : traces) {
     fmt::print(row, t.kernel, t.blocks, t.threads, t.barriers, kib(t.load_bytes),
-               share(used(t.load_bytes, t.load_sectors)), kib(t.store_bytes),
-               share(used(t.store_bytes, t.store_sectors)));
-    loads += t.load_bytes;
-    stores += t.store_bytes;
+               used(t.load_bytes, t.load_sectors), kib(t.store_bytes),
+               used(t.store_bytes, t.store_sectors));
   }
-  fmt::print(row, fmt::format("{} launches", traces.size()), "", "", "", kib(loads), "",
-             kib(stores), "");
+}
+
+struct Sum {
+  std::int64_t launches = 0, asked = 0, touched = 0, distinct = 0;
+  void add(const simt::Trace& t) {
+    ++launches;
+    asked += t.load_bytes + t.store_bytes;
+    touched += sector_bytes * (t.load_sectors + t.store_sectors);
+    distinct += sector_bytes * (t.distinct_load_sectors + t.distinct_store_sectors);
+  }
+};
+
+// What each kernel moves in all, against the least that any cache could leave of it.
+void print_sums(const std::vector<simt::Trace>& traces) {
+  std::vector<std::pair<std::string, Sum>> sums;  // in the order of their first launch
+  Sum all;
+  for (const simt::Trace& t : traces) {
+    auto it = std::find_if(sums.begin(), sums.end(),
+                           [&](const auto& entry) { return entry.first == t.kernel; });
+    if (it == sums.end()) it = sums.insert(sums.end(), {t.kernel, {}});
+    it->second.add(t);
+    all.add(t);
+  }
+  sums.emplace_back("all", all);
+  constexpr auto row = "{:<22} {:>8} {:>11} {:>11} {:>11} {:>7}\n";
+  fmt::print(row, "kernel", "launches", "asked KiB", "moved KiB", "least KiB", "ratio");
+  for (const auto& [name, s] : sums) {
+    fmt::print(row, name, s.launches, kib(s.asked), kib(s.touched), kib(s.distinct),
+               fmt::format("{:.2f}", ratio(s.touched, s.distinct)));
+  }
+}
+
+void print_table(const std::vector<simt::Trace>& traces) {
+  print_launches(traces);
+  fmt::print("\n");
+  print_sums(traces);
   fmt::print(
-      "used: bytes asked for of the 32-byte sectors that warps touch; above 100 % lanes share an\n"
-      "address. Convolutions and products are cuDNN's and cuBLAS's on a GPU and not counted.\n");
+      "\nused: bytes asked for of the 32-byte sectors that warps touch; above 100 % lanes share "
+      "an\n"
+      "address. moved: these sectors, read or written. least: those that differ within a launch, "
+      "all\n"
+      "that is left where a cache keeps what was touched once. Convolutions and products are "
+      "cuDNN's\n"
+      "and cuBLAS's on a GPU and not counted.\n");
 }
 
 }  // namespace

@@ -67,10 +67,13 @@ __global__ void column_sums_kernel(std::int64_t rows, std::int64_t c, ColumnCut 
     }
   }
   if (t >= cut.lanes || channel >= c) return;
+  Pair<N> whole;
   for (int j = 0; j < N; ++j) {
-    store(partial + chunk * 2 * c + channel + j, sums[j * ColumnCut::block + t]);
-    store(partial + (chunk * 2 + 1) * c + channel + j, sums[(N + j) * ColumnCut::block + t]);
+    whole.first.v[j] = sums[j * ColumnCut::block + t];
+    whole.second.v[j] = sums[(N + j) * ColumnCut::block + t];
   }
+  store_floats<N>(partial + chunk * 2 * c + channel, whole.first);
+  store_floats<N>(partial + (chunk * 2 + 1) * c + channel, whole.second);
 }
 
 // finish(channel, first, second) with the whole sums. A block takes 8 channels, a memory sector

@@ -103,6 +103,8 @@ struct Trace {
   std::int64_t warp_loads = 0, warp_stores = 0;
   // 32-byte sectors that these touch; bytes / (32 * sectors) is the share of the traffic in use.
   std::int64_t load_sectors = 0, store_sectors = 0;
+  // Sectors that differ: all that memory must move if a cache keeps whatever was touched once.
+  std::int64_t distinct_load_sectors = 0, distinct_store_sectors = 0;
 };
 
 std::vector<Trace> take_traces();  // since the last call, in order; not of launches that threw

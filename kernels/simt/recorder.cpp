@@ -42,10 +42,17 @@ void Recorder::end_block() {
     const bool first = i == 0 || touches_[i - 1].site != t.site || touches_[i - 1].warp != t.warp ||
                        touches_[i - 1].k != t.k;
     ++(load ? trace_.load_sectors : trace_.store_sectors);
+    (load ? loaded_ : stored_).insert(t.sector);
     if (first) ++(load ? trace_.warp_loads : trace_.warp_stores);
   }
   touches_.clear();
   for (Site& site : sites_) std::fill(site.executions.begin(), site.executions.end(), 0);
+}
+
+const Trace& Recorder::trace() {
+  trace_.distinct_load_sectors = std::ssize(loaded_);
+  trace_.distinct_store_sectors = std::ssize(stored_);
+  return trace_;
 }
 
 }  // namespace hac::simt

@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <cstring>
+#include <unordered_set>
 #include <vector>
 
 #include "kernels/simt/executor.h"
@@ -22,7 +23,7 @@ class Recorder {
   void access(int thread, std::uintptr_t p, std::size_t bytes, Access kind, Place at);
   void barrier() { ++trace_.barriers; }
   void end_block();
-  const Trace& trace() const { return trace_; }
+  const Trace& trace();
 
  private:
   // One source line, for loads or for stores, and how often each thread of the block has been
@@ -45,6 +46,7 @@ class Recorder {
   Trace trace_;
   std::vector<Site> sites_;
   std::vector<Touch> touches_;  // of the block that runs
+  std::unordered_set<std::uintptr_t> loaded_, stored_;
 };
 
 }  // namespace hac::simt

@@ -1,6 +1,6 @@
 #pragma once
 // The two 16-bit floating-point types as storage: arithmetic is done in float. The same bits on
-// the host, under simt and on a GPU.
+// the host, under simt and on a GPU (which has instructions for them), but for the bits in a NaN.
 //   bf16  1 sign, 8 exponent, 7 mantissa bits
 //   f16   1 sign, 5 exponent, 10 mantissa bits (IEEE 754 binary16)
 // Conversions from float round to nearest, ties to even; a NaN stays a NaN, f16 overflows to inf.
@@ -47,12 +47,18 @@ HAC_HOST_DEVICE inline float to_float(bf16 v) {
 }
 
 HAC_HOST_DEVICE inline float to_float(f16 v) {
+#ifdef __CUDA_ARCH__
+  float converted;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(converted) : "h"(v.bits));
+  return converted;
+#else
   const std::uint32_t sign = static_cast<std::uint32_t>(v.bits & 0x8000u) << 16;
   const std::uint32_t rest = v.bits & 0x7FFFu;
   if (rest >= 0x7C00u) return half_detail::float_of(sign | 0x7F800000u | (rest & 0x3FFu) << 13);
   // Shifted into place the exponent is 112 too low; the product mends it, subnormals too.
   const float magnitude = half_detail::float_of(rest << 13) * 0x1p112f;
   return half_detail::float_of(sign | half_detail::bits_of(magnitude));
+#endif
 }
 
 template <class T>
@@ -65,15 +71,26 @@ HAC_HOST_DEVICE inline float from_float<float>(float v) {
 
 template <>
 HAC_HOST_DEVICE inline bf16 from_float<bf16>(float v) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  bf16 rounded;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(v));
+  return rounded;
+#else
   const std::uint32_t bits = half_detail::bits_of(v);
   if ((bits & 0x7FFFFFFFu) > 0x7F800000u) {
     return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};
   }
   return {static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+#endif
 }
 
 template <>
 HAC_HOST_DEVICE inline f16 from_float<f16>(float v) {
+#ifdef __CUDA_ARCH__
+  f16 rounded;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(v));
+  return rounded;
+#else
   const std::uint32_t bits = half_detail::bits_of(v);
   const std::uint32_t sign = bits >> 16 & 0x8000u, rest = bits & 0x7FFFFFFFu;
   std::uint32_t half;
@@ -87,6 +104,7 @@ HAC_HOST_DEVICE inline f16 from_float<f16>(float v) {
     half = (rest + 0xFFFu + (rest >> 13 & 1u) - 0x38000000u) >> 13;
   }
   return {static_cast<std::uint16_t>(sign | half)};
+#endif
 }
 
 }  // namespace hac

@@ -4,6 +4,7 @@
 #include "kernels/augment.h"
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
+#include "kernels/cuda/options.h"
 #include "kernels/cuda/weights.h"
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
@@ -14,6 +15,7 @@
 #include "kernels/sgd.h"
 #include "kernels/softmax_xent.h"
 #include "kernels/taylor.h"
+#include "kernels/tuned_plans.h"
 
 namespace hac {
 
@@ -39,7 +41,13 @@ std::shared_ptr<Library> make_library(Device device) {
   throw DeviceError(to_string(device) + ": this build has no CUDA part");
 }
 
+// There is no library to call these with.
 std::shared_ptr<void> keep_plans(Library&) { return nullptr; }
+void autotune(Library&, PlanFile) {}
+PlanOptions& plan_options(Library&) {
+  static PlanOptions none;
+  return none;
+}
 
 }  // namespace cuda
 }  // namespace hac

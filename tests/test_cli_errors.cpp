@@ -91,6 +91,22 @@ TEST_F(CliErrors, FoldersThatCannotBeWritten) {
   EXPECT_EQ(slurp(path("file")), "in the way");
 }
 
+TEST_F(CliErrors, OnlyAGpuHasPlansToChooseFrom) {
+  const std::string last = checkpoint("r");
+  for (const std::string option : {"--autotune", "--tf32"}) {
+    for (const std::string device : {"cpu", "simt"}) {
+      const Words wish{option, "--device", device};
+      for (const Words& verb :
+           {tiny_train, Words{"eval", last}, Words{"infer", last, "x.png"}, Words{"profile"},
+            Words{"importance"}, Words{"doctor"}, Words{"run", "quick", "--out", path("q")},
+            Words{"scale", "--largest-growth", "1"}}) {
+        expect_error(verb + wish, 2, {option.substr(2), "expected a GPU", device});
+      }
+    }
+  }
+  EXPECT_FALSE(fs::exists(path("q")));
+}
+
 TEST_F(CliErrors, AFullDiskLosesNothing) {
   const std::string last = checkpoint("r");
   const std::string before = slurp(last);

@@ -14,6 +14,8 @@
 #include "engine/plan_options.h"
 #include "kernels/cuda/library.h"
 #include "kernels/error.h"
+#include "kernels/half.h"
+#include "kernels/simt/memory.h"
 #include "tests/op_test.h"
 #include "tests/temp_folder.h"
 
@@ -23,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using cuda::ConvPlan;
 using cuda::Descriptor;
+using cuda::measure_on;
 using cuda::PlanOptions;
 using cuda::to_text;
 using cuda::TunedPlans;
@@ -266,6 +269,68 @@ TEST_F(Autotune, NoPlanSaysWhy) {
   const std::string error =
       message_of<DeviceError>([&] { plan(t, clock, {.workspace_limit = -1}); });
   EXPECT_NE(error.find("over the workspace limit"), std::string::npos) << error;
+}
+
+// Under simt, whose list of live allocations shows what a plan may touch.
+TEST_F(Autotune, TimesOnOperandsAndWorkspaceOfItsOwn) {
+  Context& simt = Context::current({DeviceKind::simt, 0});
+  const auto before = simt::live_ranges()->size();
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
+    const Conv2dSpec spec{.dtype = dtype,
+                          .n = 2,
+                          .c = 8,
+                          .h = 150,
+                          .w = 140,
+                          .k = 16,
+                          .bias = true,
+                          .epilogue = Epilogue::add_relu,
+                          .pass = Pass::inference};
+    const std::int64_t size = static_cast<std::int64_t>(size_of(dtype));
+    int runs = 0;
+    std::int64_t workspace_bytes = 0;
+    const auto run = [&](const ConvPlan& plan, const cuda::ConvOperands& o, void* workspace) {
+      ++runs;
+      workspace_bytes += plan.workspace_bytes;
+      const auto live = simt::live_ranges();
+      const auto expect = [&](const char* name, const void* p, std::int64_t bytes) {
+        const auto at = reinterpret_cast<std::uintptr_t>(p);
+        EXPECT_EQ(at % 16, 0u) << name;
+        EXPECT_TRUE(find_range(*live, at, static_cast<std::size_t>(bytes)))
+            << name << ": " << simt::describe_place(*live, at + static_cast<std::size_t>(bytes));
+      };
+      expect("x", o.x, size * spec.in_shape().numel());
+      expect("w", o.w, size * spec.weight_shape().numel());
+      expect("y", o.y, size * spec.out_shape().numel());
+      expect("bias", o.bias, size * spec.k);
+      expect("residual", o.residual, size * spec.out_shape().numel());
+      if (plan.workspace_bytes > 0) expect("workspace", workspace, plan.workspace_bytes);
+      // The very last numbers too.
+      const auto number = [&](const void* p, std::int64_t i) {
+        if (dtype == Dtype::f32) return static_cast<const float*>(p)[i];
+        if (dtype == Dtype::f16) return to_float(static_cast<const f16*>(p)[i]);
+        return to_float(static_cast<const bf16*>(p)[i]);
+      };
+      for (const std::int64_t i : {std::int64_t{0}, spec.in_shape().numel() - 1}) {
+        EXPECT_LE(std::abs(number(o.x, i)), 1);
+        EXPECT_NE(number(o.x, i), number(o.x, i - (i > 0 ? 1 : -1)));
+      }
+    };
+    Tuner t = tuner();
+    t.plan(device_, spec, {}, measure_on(simt, spec, run));
+    const auto plans = cuda::list_plans(device_, spec, {}, 10);
+    EXPECT_EQ(runs, 13 * std::ssize(plans)) << spec.str();
+    EXPECT_TRUE(workspace_bytes > 0 || dtype != Dtype::f32) << "no plan with workspace was seen";
+  }
+  EXPECT_EQ(simt::live_ranges()->size(), before) << "something was kept";
+}
+
+TEST_F(Autotune, WithoutMemoryItSaysHowMuchItWanted) {
+  Conv2dSpec huge = kSpec;
+  huge.n = std::int64_t{1} << 40;
+  Context& cpu = Context::current();
+  const auto measure = measure_on(cpu, huge, [](const auto&, const auto&, void*) {});
+  const std::string error = message_of<OutOfMemory>([&] { cuda::fastest(huge, plans_, measure); });
+  EXPECT_EQ(error.find(huge.str() + ": 144115188075855872 bytes requested on cpu"), 0u) << error;
 }
 
 TEST(EventMs, IsTheMedianOfTheRunsThatCount) {

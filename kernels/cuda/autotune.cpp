@@ -156,17 +156,22 @@ void Tuner::remember(const TunedKey& key, TunedPlan plan) {
   if (file_.write) file_.write(to_text(known_));
 }
 
-ConvPlan tuned_plan(Context& ctx, const Conv2dSpec& spec) {
-  Library& lib = ctx.cuda();
-  std::optional<Operands> operands;
-  const auto measure = [&](const ConvPlan& plan) {
-    if (!operands) operands.emplace(ctx, spec);
+MeasurePlan measure_on(Context& ctx, const Conv2dSpec& spec, RunPlan run) {
+  // Made when first wanted: a remembered plan needs none.
+  return [&ctx, spec, run, operands = std::shared_ptr<Operands>()](const ConvPlan& plan) mutable {
+    if (!operands) operands = std::make_shared<Operands>(ctx, spec);
     const std::shared_ptr<void> workspace =
         plan.workspace_bytes > 0 ? allocate(ctx, plan.workspace_bytes) : nullptr;
-    return event_ms(ctx, kWarmRuns, kRuns,
-                    [&] { execute(lib.cudnn(), plan, spec, operands->get(), workspace.get()); });
+    return event_ms(ctx, kWarmRuns, kRuns, [&] { run(plan, operands->get(), workspace.get()); });
   };
-  return lib.tuner->plan(lib.properties(), spec, lib.options, measure);
+}
+
+ConvPlan tuned_plan(Context& ctx, const Conv2dSpec& spec) {
+  Library& lib = ctx.cuda();
+  const auto run = [&](const ConvPlan& plan, const ConvOperands& operands, void* workspace) {
+    execute(lib.cudnn(), plan, spec, operands, workspace);
+  };
+  return lib.tuner->plan(lib.properties(), spec, lib.options, measure_on(ctx, spec, run));
 }
 
 void autotune(Library& library, PlanFile file) {

@@ -45,9 +45,15 @@ class Tuner {
   TunedPlans known_, measured_;  // what the file held when last read; this process' own
 };
 
-// Tuner::plan on the context's GPU, timed by events: 3 warm runs, the median of 10. It takes memory
-// of its own for operands and workspace meanwhile: gradients are not there yet when a plan is made,
-// and an operand may be input and output at once. OutOfMemory where there is none left for that.
+// Enqueues a plan on the context's device.
+using RunPlan = std::function<void(const ConvPlan&, const ConvOperands&, void* workspace)>;
+
+// Times plans of this spec by events: 3 warm runs, the median of 10. It takes memory of its own for
+// operands (random numbers) and workspace meanwhile: gradients are not there yet when a plan is
+// made, and an operand may be input and output at once. OutOfMemory where there is none left.
+MeasurePlan measure_on(Context& ctx, const Conv2dSpec& spec, RunPlan run);
+
+// Tuner::plan of the context's GPU.
 ConvPlan tuned_plan(Context& ctx, const Conv2dSpec& spec);
 
 }  // namespace hac::cuda

@@ -1,14 +1,15 @@
 // What the engine does on a GPU against what the GPU can do.
 // usage: bench_gpu --part conv|train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
-//                  [--tflops X] [--gbs X]
+//                  [--tflops X] [--gbs X] [--autotune] [--seconds S]
 //   conv    every distinct convolution of the zoo: milliseconds by events, plan, share of its floor
 //   train   VGG11's step, eager and as a graph
 //   infer   ResNet18 and VGG11 at batch 1: eager and graph, warm and cold, by events and the clock
 //   energy  joules an inference
 // floor = max(2 MACs / peak, bytes / bandwidth); the ceilings are those of an H100 unless
 // given (798 TFLOP/s in 16 bits, 60 in f32, 3000 GB/s). --tiny: small shapes, and simt to run the
-// same code without a GPU. Exit codes: 0, 1 failed, 2 usage, 3 no GPU, 77 skipped (the last line
-// says why).
+// same code without a GPU. --autotune: cuDNN's plans measured, and the fastest taken instead of the
+// heuristics' first choice. --seconds: conv begins nothing new after that. Exit codes: 0, 1 failed,
+// 2 usage, 3 no GPU, 77 skipped (the last line says why).
 
 #include <fmt/format.h>
 
@@ -22,6 +23,7 @@
 #include "bench/bench.h"
 #include "engine/file.h"
 #include "engine/ops.h"
+#include "engine/plan_options.h"
 #include "engine/random.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -40,8 +42,9 @@ namespace {
 struct Options {
   std::string part, json;
   Device device{DeviceKind::cuda, 0};
-  bool tiny = false;
+  bool tiny = false, autotune = false;
   double tflops = 0, gbs = 3000;  // 0: f32 60, 16 bit 798
+  double seconds = 1e9;
   int rounds() const { return tiny ? 2 : 20; }
 };
 
@@ -49,18 +52,9 @@ struct Skipped {
   std::string reason;
 };
 
-// Median milliseconds by events, after three rounds for plans and lazy loading.
-double event_ms(Device device, int rounds, const std::function<void()>& work) {
-  Context& context = Context::current(device);
-  const Runtime& runtime = context.runtime();
-  std::vector<double> times;
-  for (int r = -3; r < rounds; ++r) {
-    const Event start = runtime.event_record(context);
-    work();
-    const double ms = runtime.elapsed_ms(context, start, runtime.event_record(context));
-    if (r >= 0) times.push_back(ms);
-  }
-  return bench::median(times);
+// After three rounds for plans and lazy loading.
+double event_ms(const Options& o, const std::function<void()>& work) {
+  return event_ms(Context::current(o.device), 3, o.rounds(), work);
 }
 
 // Random numbers: products of zeros run faster than real ones.
@@ -131,18 +125,25 @@ double floor_ms(const Options& o, const Conv2dSpec& s) {
 }
 
 ordered_json conv_part(const Options& o) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
   ordered_json rows = ordered_json::array();
+  int left_out = 0;
   fmt::print("{:>9}  {:>5}  convolution, plan\n", "ms", "floor");
   for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
     for (Conv2dSpec s : convolutions(o)) {
       for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+        if (std::chrono::duration<double>(Clock::now() - begin).count() > o.seconds) {
+          ++left_out;
+          continue;
+        }
         s.dtype = dtype;
         s.pass = pass;
         ordered_json row{{"spec", s.str()}};
         // One that cuDNN has no plan for does not stop the others.
         try {
           Context& context = Context::current(o.device);
-          const double ms = event_ms(o.device, o.rounds(), pass_of(o, s));
+          const double ms = event_ms(o, pass_of(o, s));
           const std::string plan =
               conv2d_kernels.on(o.device, &Conv2dKernels::implementation, s)(context, s);
           row.update({{"ms", ms}, {"floor_share", floor_ms(o, s) / ms}, {"plan", plan}});
@@ -156,7 +157,8 @@ ordered_json conv_part(const Options& o) {
       }
     }
   }
-  return {{"rows", rows}};
+  if (left_out > 0) fmt::print("{} left out: no time\n", left_out);
+  return {{"rows", rows}, {"left_out", left_out}};
 }
 
 // ---- train ----
@@ -182,7 +184,7 @@ ordered_json train_row(const Options& o, std::int64_t batch, LaunchMode mode) {
     sgd.step(0.01);
     loss.value().item();  // as training reads it
   };
-  const double event = event_ms(o.device, o.rounds(), step);
+  const double event = event_ms(o, step);
   std::vector<double> wall;
   for (int r = 0; r < o.rounds(); ++r) wall.push_back(bench::milliseconds(step));
   const double ms = bench::median(wall);
@@ -310,6 +312,10 @@ Options parse(int argc, char** argv) {
       o.tflops = std::stod(value());
     } else if (words[i] == "--gbs") {
       o.gbs = std::stod(value());
+    } else if (words[i] == "--seconds") {
+      o.seconds = std::stod(value());
+    } else if (words[i] == "--autotune") {
+      o.autotune = true;
     } else if (words[i] == "--tiny") {
       o.tiny = true;
     } else {
@@ -330,6 +336,7 @@ void run(const Options& o) {
         fmt::format("option '--part': expected conv, train, infer or energy, got '{}'", o.part));
   }
   Context::current(o.device);
+  if (o.autotune) autotune(o.device, "");
   ordered_json figures = part->second(o);
   figures["device"] = to_string(o.device);
   if (!o.json.empty()) write_file_atomically(o.json, figures.dump(1) + "\n");

@@ -1,7 +1,11 @@
-// Convolution on cuDNN. Plans come from kernels/cuda/conv_plan.h and are cached by spec and
-// options.
+// Convolution on cuDNN. Plans come from kernels/cuda/conv_plan.h, or measured from
+// kernels/cuda/autotune.h, and are cached by spec and options.
 
 #include "kernels/conv2d.h"
+
+#include <tuple>
+
+#include "kernels/cuda/autotune.h"
 #include "kernels/cuda/bias_gradient.h"
 #include "kernels/cuda/conv_plan.h"
 #include "kernels/cuda/library.h"
@@ -30,8 +34,11 @@ Conv2dSpec planned(const Conv2dSpec& spec, Pass pass) {
 
 const ConvPlan& plan_for(Context& ctx, const Conv2dSpec& s) {
   cuda::Library& lib = ctx.cuda();
-  return lib.plan<ConvPlan>(std::pair(s, lib.options),
-                            [&] { return cuda::make_plan(lib.properties(), s, lib.options); });
+  return lib.plan<ConvPlan>(std::tuple(s, lib.options, lib.tuner != nullptr), [&] {
+    // Nothing can be timed while work is recorded; it ran before, so its plans are there.
+    if (lib.tuner && !capturing()) return cuda::tuned_plan(ctx, s);
+    return cuda::make_plan(lib.properties(), s, lib.options);
+  });
 }
 
 void execute(Context& ctx, const Conv2dSpec& s, const cuda::ConvOperands& operands) {

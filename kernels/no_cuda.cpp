@@ -5,6 +5,7 @@
 #include "kernels/batchnorm.h"
 #include "kernels/conv2d.h"
 #include "kernels/cuda/bias_gradient.h"
+#include "kernels/cuda/options.h"
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/linear.h"
@@ -15,6 +16,7 @@
 #include "kernels/sgd.h"
 #include "kernels/softmax_xent.h"
 #include "kernels/taylor.h"
+#include "kernels/tuned_plans.h"
 
 namespace hac {
 
@@ -41,7 +43,13 @@ std::shared_ptr<Library> make_library(Device device) {
   throw DeviceError(to_string(device) + ": this build has no CUDA part");
 }
 
+// There is no library to call these with.
 std::shared_ptr<void> keep_plans(Library&) { return nullptr; }
+void autotune(Library&, PlanFile) {}
+PlanOptions& plan_options(Library&) {
+  static PlanOptions none;
+  return none;
+}
 
 }  // namespace cuda
 }  // namespace hac

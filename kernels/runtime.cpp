@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -64,6 +66,23 @@ Event host_event(Context&) {
 double host_elapsed_ms(Context&, const Event& from, const Event& to) {
   const auto at = [](const Event& e) { return *static_cast<const Clock::time_point*>(e.get()); };
   return std::chrono::duration<double, std::milli>(at(to) - at(from)).count();
+}
+
+double event_ms(Context& ctx, int warm, int runs, const std::function<void()>& work) {
+  const Runtime& runtime = ctx.runtime();
+  for (int r = 0; r < warm; ++r) work();
+  std::vector<Event> events{runtime.event_record(ctx)};
+  for (int r = 0; r < runs; ++r) {
+    work();
+    events.push_back(runtime.event_record(ctx));
+  }
+  std::vector<double> times;
+  for (std::size_t r = 1; r < events.size(); ++r) {
+    times.push_back(runtime.elapsed_ms(ctx, events[r - 1], events[r]));
+  }
+  const auto middle = times.begin() + runs / 2;
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
 }
 
 const Runtime runtime_cpu{.count = one,

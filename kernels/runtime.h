@@ -3,6 +3,7 @@
 // Context, Storage and Tensor are built on it.
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -52,6 +53,10 @@ void refuse_in_capture(const std::string& call);  // DeviceError naming it, if t
 // Events of a device that runs everything at once: the host's clock.
 Event host_event(Context& ctx);
 double host_elapsed_ms(Context& ctx, const Event& from, const Event& to);
+
+// Median milliseconds of work by the device's clock, after warm runs that do not count. All are
+// given to the device before the first is waited for, so that it does not wait for the host.
+double event_ms(Context& ctx, int warm, int runs, const std::function<void()>& work);
 
 extern const Runtime runtime_cpu, runtime_cuda, runtime_simt;
 

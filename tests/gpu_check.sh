@@ -78,7 +78,7 @@ fi'
 stand_in compute-sanitizer 'echo "========= $*"; [[ $* != *initcheck* ]] || exit 9'
 
 run 0 # a bare machine: what cannot be built is skipped with a reason
-holds 's["error"] is None and s["gpu"].startswith("NVIDIA Fake \"1\"") and len(p) == 14'
+holds 's["error"] is None and s["gpu"].startswith("NVIDIA Fake \"1\"") and len(p) == 15'
 holds 'p["build"]["state"] == "ok" and "bench/gpu only" in p["build"]["note"]'
 holds 'all(p[n]["state"] == "ok" and p[n]["result"] == {"part": n} for n in ("copy", "gemm"))'
 holds 'p["conv"]["state"] == "skipped" and p["conv"]["note"] == "bench_gpu was not built"'

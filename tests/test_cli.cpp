@@ -163,11 +163,20 @@ TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {
 }
 
 TEST_F(Cli, DoctorExamines) {
+  ::setenv("HAC_PLAN_CACHE", path("none.txt").c_str(), 1);
   const json j = json_of({"doctor", "--threads", "1"});
   expect_keys(j, {"isa", "threads", "peak_gmacs_per_s", "bandwidth_gb_per_s", "libraries", "data"});
   EXPECT_EQ(j["threads"], 1);
   EXPECT_GT(j["peak_gmacs_per_s"], 0);
   EXPECT_EQ(run({"doctor"}).exit, 0);
+  EXPECT_FALSE(j.contains("plan_cache"));
+  ::setenv("HAC_PLAN_CACHE", path("plans.txt").c_str(), 1);
+  write("plans.txt", "not plans\n");
+  const Outcome o = run({"doctor"});
+  EXPECT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.out.find("tuned plans '" + path("plans.txt") + "', line 1"), std::string::npos)
+      << o.out;
+  ::unsetenv("HAC_PLAN_CACHE");
 }
 
 TEST_F(Cli, TrainThenEvalThenInfer) {

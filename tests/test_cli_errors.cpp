@@ -91,6 +91,20 @@ TEST_F(CliErrors, FoldersThatCannotBeWritten) {
   EXPECT_EQ(slurp(path("file")), "in the way");
 }
 
+TEST_F(CliErrors, OnlyAGpuHasPlansToChooseFrom) {
+  const std::string last = checkpoint("r");
+  for (const std::string option : {"--autotune", "--tf32"}) {
+    for (const std::string device : {"cpu", "simt"}) {
+      const Words wish{option, "--device", device};
+      // Tiny, so that a build that does not refuse ends too.
+      for (const Words& verb : {tiny_train + Words{"--max-steps", "1"}, Words{"doctor"},
+                                Words{"infer", last, "x.png"}, Words{"profile"} + tiny_model}) {
+        expect_error(verb + wish, 2, {option.substr(2), "expected a GPU", device});
+      }
+    }
+  }
+}
+
 TEST_F(CliErrors, AFullDiskLosesNothing) {
   const std::string last = checkpoint("r");
   const std::string before = slurp(last);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/datasets.h"
+#include "engine/plan_options.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
@@ -49,6 +50,15 @@ Json writable_folders() {
   return folders;
 }
 
+// "" if nothing was ever autotuned.
+std::string find_plan_cache() {
+  try {
+    return describe_plan_cache(plan_cache_path());
+  } catch (const ConfigError&) {
+    return "";
+  }
+}
+
 Json examine(const Options& o) {
   start(o.machine);
   const Machine m = this_machine();
@@ -56,7 +66,7 @@ Json examine(const Options& o) {
   std::string cuda = "not built";
   const int gpus = runtime_cuda.count ? runtime_cuda.count(&cuda) : 0;
   for (int i = 0; i < gpus; ++i) devices.push_back(to_string({DeviceKind::cuda, i}));
-  return {
+  Json j{
       {"version", HAC_VERSION},
       {"devices", devices},
       {"cuda", devices.size() > 2 ? "available" : cuda},
@@ -77,6 +87,8 @@ Json examine(const Options& o) {
       {"compiler", m.compiler},
       {"data", find_data()},
       {"writable", writable_folders()}};
+  if (const std::string cache = find_plan_cache(); !cache.empty()) j["plan_cache"] = cache;
+  return j;
 }
 
 void print_text(const Json& j) {
@@ -104,6 +116,9 @@ void print_text(const Json& j) {
   }
   for (const auto& [path, writable] : j["writable"].items()) {
     rows.push_back({path, writable.get<bool>() ? "writable" : "not writable"});
+  }
+  if (j.contains("plan_cache")) {
+    rows.push_back({"plan cache", j["plan_cache"].get<std::string>()});
   }
   print_rows(stdout, rows);
 }

@@ -5,7 +5,7 @@
 #
 # Needs nvcc, cuDNN 9 and CMake with Ninja or make; nothing is installed and nothing fetched. Parts
 # (default: all, in this order): build device tests copy gemm launch conv train infer pytorch energy
-# memcheck racecheck initcheck. A part that fails or has no time left does not stop the next.
+# tune memcheck racecheck initcheck. A part that fails or has no time left does not stop the next.
 # Exit codes: 0 every part passed or was skipped, 1 one failed, 2 usage, 3 no GPU.
 #
 # HAC_GPU_BUILD    build folder (build-gpu)
@@ -18,7 +18,7 @@
 set -uo pipefail
 
 parts=(build device tests copy gemm launch conv train infer pytorch energy
-  memcheck racecheck initcheck)
+  tune memcheck racecheck initcheck)
 
 usage() {
   echo "gpu_check: $1 (usage: tools/gpu_check.sh OUT [PART...]; parts: ${parts[*]})" >&2
@@ -106,13 +106,17 @@ program() {
   with_libraries "$file" "${@:2}"
 }
 peaks() { program gpu_peaks --part "$1" --json "$work/$1.json" "${@:2}"; }
-bench() { program bench_gpu --part "$1" --json "$work/$1.json"; }
+bench() { program bench_gpu --part "$1" --json "$work/$1.json" "${@:2}"; }
 
 part_device() { peaks device --describe "$out/cudnn_device.json"; }
 part_copy() { peaks copy; }
 part_gemm() { peaks gemm; }
 part_launch() { peaks launch; }
-part_conv() { bench conv; }
+part_conv() { bench conv --seconds 50; }
+# The same once more on the plans that are the fastest when measured.
+part_tune() {
+  program bench_gpu --part conv --json "$work/tune.json" --autotune --seconds 50
+}
 part_train() { bench train; }
 part_infer() { bench infer; }
 part_energy() { bench energy; }
@@ -164,7 +168,7 @@ limit_of() {
   case $1 in
     build) echo 240 ;;
     tests) echo 120 ;;
-    conv | train) echo 60 ;;
+    conv | tune | train) echo 60 ;;
     energy) echo 70 ;;
     *check) echo 60 ;;
     *) echo 40 ;;

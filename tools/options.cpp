@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "engine/plan_options.h"
 #include "engine/storage.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -236,6 +237,12 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
          "of tensors: 2GiB, 500MiB; a plain number is bytes")
       ->type_name("SIZE")
       ->group("Machine");
+  app.add_flag("--tf32", o.tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
+      ->group("Machine");
+  app.add_flag("--autotune", o.autotune,
+               "on a GPU: time cuDNN's plans when first needed and remember the fastest in "
+               "$HAC_PLAN_CACHE (default: hacscale/cudnn-plans.txt in the user's cache folder)")
+      ->group("Machine");
 }
 
 void add_launch_option(CLI::App& app, std::string& launch) {
@@ -251,6 +258,8 @@ Device start(const MachineOptions& o) {
   parse_dtype(o.dtype);
   if (o.threads > 0) set_num_threads(o.threads);
   Context::current(device);
+  if (o.tf32) allow_tf32(device);
+  if (o.autotune) autotune(device, plan_cache_path());
   set_memory_limit(o.memory_limit, device);
   return device;
 }

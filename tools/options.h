@@ -54,16 +54,17 @@ void add_train_options(CLI::App& app, TrainOptions& options);
 // training which would be lost; IoError: an --out in which another process works.
 TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 
-// --threads --device --memory-limit.
+// --threads --device --dtype --memory-limit --tf32 --autotune.
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
   std::string dtype = "f32";
-  std::size_t memory_limit = 0;  // bytes; 0 = none
+  std::size_t memory_limit = 0;         // bytes; 0 = none
+  bool tf32 = false, autotune = false;  // engine/plan_options.h
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
-// Sets the threads and the memory limit and makes sure that the device is there. Throws
-// ConfigError, DeviceError.
+// Sets the threads, the memory limit and the plans' options, and makes sure that the device is
+// there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
 Device start(const MachineOptions& options);
 
 // --launch eager|graph; empty = the device's default.

@@ -3,25 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <map>
 
+#include "kernels/cuda/naming.h"
 #include "kernels/error.h"
 
 namespace hac::cuda {
 namespace {
-
-// Puts the spec before what went wrong.
-template <class F>
-auto naming(const Conv2dSpec& spec, F f) {
-  try {
-    return f();
-  } catch (const OutOfMemory& e) {
-    throw OutOfMemory(fmt::format("{}: {}", spec.str(), e.what()));
-  } catch (const DeviceError& e) {
-    throw DeviceError(fmt::format("{}: {}", spec.str(), e.what()));
-  }
-}
 
 EngineConfig describe(Descriptor config) {
   EngineConfig c;
@@ -82,7 +70,8 @@ bool passes(ConvPlan& plan, const Descriptor& device, const Conv2dSpec& spec,
   return false;
 }
 
-// Up to `limit` plans. Mode A takes about 1 ms, the fallbacks 6, so they come only when wanted.
+// Up to `limit` plans, run-time compiled only if there is no other: each takes seconds to make.
+// Mode A takes about 1 ms, the fallbacks 6, so they come only when wanted.
 std::vector<ConvPlan> collect(const Descriptor& device, const Conv2dSpec& spec,
                               const PlanOptions& options, std::size_t limit, Reasons& reasons) {
   std::vector<ConvPlan> plans;
@@ -106,9 +95,9 @@ std::vector<ConvPlan> collect(const Descriptor& device, const Conv2dSpec& spec,
       }
     }
   }
+  if (!plans.empty()) return plans;
   for (EngineConfig& config : last_resort) {
-    if (plans.size() >= limit) break;
-    consider(std::move(config));
+    if (plans.size() < limit) consider(std::move(config));
   }
   return plans;
 }
@@ -165,11 +154,9 @@ ConvPlan make_plan(const Descriptor& device, const Conv2dSpec& spec, const PlanO
 }
 
 std::vector<ConvPlan> list_plans(const Descriptor& device, const Conv2dSpec& spec,
-                                 const PlanOptions& options) {
+                                 const PlanOptions& options, std::size_t most) {
   Reasons reasons;
-  return naming(spec, [&] {
-    return collect(device, spec, options, std::numeric_limits<std::size_t>::max(), reasons);
-  });
+  return naming(spec, [&] { return collect(device, spec, options, most, reasons); });
 }
 
 ConvPlan rebuild_plan(const Descriptor& device, const Conv2dSpec& spec, std::int64_t engine,

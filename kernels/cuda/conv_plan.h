@@ -9,13 +9,9 @@
 
 #include "kernels/cuda/conv_graph.h"
 #include "kernels/cuda/options.h"
+#include "kernels/tuned_plans.h"
 
 namespace hac::cuda {
-
-struct Knob {
-  std::int64_t type = 0, value = 0;  // cudnnBackendKnobType_t
-  auto operator<=>(const Knob&) const = default;
-};
 
 // One of cuDNN's ways to compute an operation graph; an index and knobs name it within a version.
 struct EngineConfig {
@@ -50,9 +46,10 @@ struct ConvPlan {
 // The first plan that passes, run-time compiled only if no other does. Throws DeviceError naming
 // the spec and what was wrong with every configuration.
 ConvPlan make_plan(const Descriptor& device, const Conv2dSpec& spec, const PlanOptions& options);
-// All of them, in the same order: what an autotuner measures.
+// The first `most` of them, in the same order and with the same last resort: what an autotuner
+// measures. Empty where make_plan throws.
 std::vector<ConvPlan> list_plans(const Descriptor& device, const Conv2dSpec& spec,
-                                 const PlanOptions& options);
+                                 const PlanOptions& options, std::size_t most = 1000);
 // The plan that an autotuner once chose. Throws DeviceError if this cuDNN does not have it.
 ConvPlan rebuild_plan(const Descriptor& device, const Conv2dSpec& spec, std::int64_t engine,
                       std::span<const Knob> knobs);

@@ -101,6 +101,8 @@ std::shared_ptr<Library> make_library(Device device) {
   return std::make_shared<Library>(device.index);
 }
 
+PlanOptions& plan_options(Library& library) { return library.options; }
+
 std::shared_ptr<void> keep_plans(Library& library) { return library.keep_plans(); }
 
 Scratch::Scratch(Context& ctx, std::initializer_list<std::int64_t> parts) {

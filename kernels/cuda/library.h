@@ -19,6 +19,8 @@
 
 namespace hac::cuda {
 
+class Tuner;  // kernels/cuda/autotune.h
+
 void check(cublasStatus_t status, const char* call, std::string_view what);
 
 struct Library {
@@ -50,6 +52,7 @@ struct Library {
 
   cudaStream_t stream = nullptr;  // all work of this context, in order
   PlanOptions options;
+  std::shared_ptr<Tuner> tuner;  // null: the first choice of the heuristics
 
   // All plans made so far live as long as what this returns.
   std::shared_ptr<void> keep_plans() const { return std::make_shared<Caches>(caches_); }

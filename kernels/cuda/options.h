@@ -15,4 +15,8 @@ struct PlanOptions {
   auto operator<=>(const PlanOptions&) const = default;
 };
 
+struct Library;
+// Of a context's library: those of the plans that it makes from now on.
+PlanOptions& plan_options(Library& library);
+
 }  // namespace hac::cuda

@@ -1,0 +1,19 @@
+// libFuzzer: the plan cache from hostile bytes. Only IoError may come out, and what is taken must
+// be written so that it is read as the same.
+
+#include <cstdint>
+#include <string_view>
+
+#include "kernels/error.h"
+#include "kernels/tuned_plans.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace hac::cuda;
+  try {
+    const auto plans = parse_tuned_plans({reinterpret_cast<const char*>(data), size}, "fuzz");
+    const std::string text = to_text(plans);
+    if (to_text(parse_tuned_plans(text, "again")) != text) __builtin_trap();
+  } catch (const hac::IoError&) {
+  }
+  return 0;
+}

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "kernels/elementwise.h"
@@ -313,7 +312,6 @@ Tensor Deployment::run(const Tensor& images) {
 }
 
 Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
-  using Clock = std::chrono::steady_clock;
   check_images(images);
   if (step_ms.size() != steps_.size()) {
     throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
@@ -321,14 +319,15 @@ Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
   }
   const Tensor own = own_form(images);
   Context& context = Context::current(device_);
-  context.runtime().synchronize(context);
-  auto before = Clock::now();
+  const Runtime& runtime = context.runtime();
+  runtime.synchronize(context);
+  std::vector<Event> events{runtime.event_record(context)};
+  for (const Step& step : steps_) {
+    execute(step, own);
+    events.push_back(runtime.event_record(context));
+  }
   for (std::size_t s = 0; s < steps_.size(); ++s) {
-    execute(steps_[s], own);
-    context.runtime().synchronize(context);
-    const auto now = Clock::now();
-    step_ms[s] = std::chrono::duration<double, std::milli>(now - before).count();
-    before = now;
+    step_ms[s] = runtime.elapsed_ms(context, events[s], events[s + 1]);
   }
   return values_[steps_.back().output].cast(Dtype::f32);
 }

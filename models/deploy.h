@@ -33,8 +33,8 @@ class Deployment {
 
   // images (batch, C, R, R) plain f32 -> logits (batch, classes), valid until the next run.
   Tensor run(const Tensor& images);
-  // The same with the milliseconds of each step; one entry a step, else ShapeError.
-  // They are always run one by one, and waited for.
+  // The same with the milliseconds of each step by the device's clock; one entry a step, else
+  // ShapeError. They are always started one by one.
   Tensor run(const Tensor& images, std::span<double> step_ms);
 
   // From here on run(images) replays one recording of all steps (on = false: no longer). Throws

@@ -93,6 +93,10 @@ Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules,
 
 }  // namespace
 
+std::string Placement::str() const {
+  return fmt::format("{} {}", to_string(device), name_of(dtype));
+}
+
 Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
     : arch_(std::move(arch)), graph_(lower(arch_)), device_(device), dtype_(dtype) {
   const bool half = dtype == Dtype::bf16 || dtype == Dtype::f16;

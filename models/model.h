@@ -11,6 +11,14 @@
 
 namespace hac {
 
+// Where a network runs, and what its activations are computed in.
+struct Placement {
+  Device device;
+  Dtype dtype = Dtype::f32;
+  bool operator==(const Placement&) const = default;
+  std::string str() const;  // "cuda:0 bf16"
+};
+
 class Model {
  public:
   // Initialised as PyTorch users expect: He normal (fan out) for convolutions, their biases zero,

@@ -25,11 +25,11 @@ class Experiment {
   Experiment(const Recipe& recipe, const ExperimentOptions& options)
       : recipe_(recipe),
         options_(options),
-        machine_(this_machine()),
+        measured_on_{this_machine(), options.where},
         stages_(options.out + "/stages", options.quiet),
         data_(open_data(recipe.train.data)),
         data_key_(data_key(data_)),
-        networks_(options.out + "/networks", data_key_, options.quiet) {
+        networks_(options.out + "/networks", data_key_, options.quiet, options.where) {
     write_file_atomically(options.out + "/recipe.json", to_json(recipe) + "\n");
     ArchOptions arch = recipe.arch;
     const Dataset& images = *data_.train;
@@ -43,7 +43,7 @@ class Experiment {
   }
 
   std::string run() {
-    const json peak = measure_peak(stages_, machine_);
+    const json peak = peak_of(stages_, measured_on_);
     learn_latency();
     budget_ = hac::resolve(parse_latency_limit(recipe_.scale.latency),
                            parse_params_limit(recipe_.scale.params), model_->predict(baseline_),
@@ -71,7 +71,7 @@ class Experiment {
 
     const ResultParts parts{.recipe = recipe_,
                             .budget = budget_,
-                            .machine = machine_,
+                            .measured_on = measured_on_,
                             .command = options_.command,
                             .dataset = dataset,
                             .baseline = baseline_,
@@ -92,7 +92,7 @@ class Experiment {
  private:
   void learn_latency() {
     if (recipe_.latency.file.empty()) {
-      const auto timings = time_sampled_networks(stages_, machine_, recipe_, baseline_);
+      const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
       latency_models_ = latency_models_json(timings);
       model_ = fit_latency(recipe_.latency.kind, timings);
     } else {
@@ -106,7 +106,7 @@ class Experiment {
   json measure(const char* stage, const std::vector<T>& networks) {
     std::vector<Architecture> archs;
     for (const T& n : networks) archs.push_back(n.arch);
-    return measure_networks(stages_, machine_, recipe_, stage, archs);
+    return measure_networks(stages_, measured_on_, recipe_, stage, archs);
   }
 
   // How far off the model was on the networks that it chose and on those of the sweep; not on the
@@ -168,7 +168,7 @@ class Experiment {
 
   const Recipe& recipe_;
   const ExperimentOptions& options_;
-  Machine machine_;
+  MeasuredOn measured_on_;
   Stages stages_;
   DataSplit data_;
   std::string data_key_;

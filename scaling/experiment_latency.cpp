@@ -5,23 +5,27 @@
 
 #include "scaling/alpha.h"
 #include "scaling/measure.h"
+#include "scaling/peak.h"
 
 namespace hac {
 namespace {
 
 using nlohmann::json;
 
-// What a measured time depends on besides the network.
-json here(const Machine& machine) {
-  return {{"cpu", machine.cpu},
-          {"threads", machine.threads},
-          {"isa", machine.isa},
-          {"onednn", machine.onednn}};
+json here(const MeasuredOn& on) {
+  json j{{"cpu", on.machine.cpu},
+         {"threads", on.machine.threads},
+         {"isa", on.machine.isa},
+         {"onednn", on.machine.onednn}};
+  if (on.where == Placement{}) return j;
+  j["device"] = name_of(on.where.device);
+  j["dtype"] = name_of(on.where.dtype);
+  return j;
 }
 
-json inputs_of(const Machine& machine, const Recipe& recipe,
+json inputs_of(const MeasuredOn& on, const Recipe& recipe,
                const std::vector<Architecture>& archs) {
-  json inputs{{"machine", here(machine)},
+  json inputs{{"machine", here(on)},
               {"runs", recipe.latency.runs},
               {"warmup", recipe.latency.warmup},
               {"archs", json::array()}};
@@ -63,20 +67,22 @@ std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architect
 
 }  // namespace
 
-json measure_peak(Stages& stages, const Machine& machine) {
-  return stages.run("peak", here(machine), [] {
-    return json{{"peak_gmacs", measure_peak_gmacs()}, {"bandwidth_gbs", measure_bandwidth_gbs()}};
+json peak_of(Stages& stages, const MeasuredOn& on) {
+  return stages.run("peak", here(on), [&] {
+    const Peak peak = measure_peak(on.where.device, on.where.dtype);
+    return json{{"peak_gmacs", peak.gmacs_per_s ? json(*peak.gmacs_per_s) : json()},
+                {"bandwidth_gbs", measure_bandwidth_gbs()}};
   });
 }
 
-std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const Machine& machine,
+std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredOn& on,
                                                  const Recipe& recipe,
                                                  const Architecture& baseline) {
   const std::vector<Architecture> nets = networks_to_time(recipe, baseline);
-  const json timed = stages.run("latency", inputs_of(machine, recipe, nets), [&] {
+  const json timed = stages.run("latency", inputs_of(on, recipe, nets), [&] {
     json rows = json::array();
     for (const Architecture& a : nets) {
-      const NetworkTiming t = time_network(a, measuring(recipe));
+      const NetworkTiming t = time_network(a, measuring(recipe), on.where);
       json ops = json::object();
       for (const auto& [op, ms] : t.op_ms) ops[std::to_string(op)] = ms;
       rows.push_back({{"total_ms", t.total_ms}, {"op_ms", ops}});
@@ -92,13 +98,13 @@ std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const Machine& 
   return timings;
 }
 
-json measure_networks(Stages& stages, const Machine& machine, const Recipe& recipe,
+json measure_networks(Stages& stages, const MeasuredOn& on, const Recipe& recipe,
                       const std::string& stage, const std::vector<Architecture>& archs) {
-  return stages.run(stage, inputs_of(machine, recipe, archs), [&] {
+  return stages.run(stage, inputs_of(on, recipe, archs), [&] {
     std::vector<std::unique_ptr<Deployment>> nets;
     std::vector<Deployment*> pointers;
     for (const Architecture& a : archs) {
-      nets.push_back(std::make_unique<Deployment>(Model(a)));
+      nets.push_back(deploy_random(a, on.where));
       pointers.push_back(nets.back().get());
     }
     json rows = json::array();

@@ -7,24 +7,31 @@
 #include <vector>
 
 #include "kernels/machine.h"
+#include "models/model.h"
 #include "scaling/latency.h"
 #include "scaling/recipe.h"
 #include "scaling/stages.h"
 
 namespace hac {
 
-// {peak_gmacs, bandwidth_gbs} of this machine.
-nlohmann::json measure_peak(Stages& stages, const Machine& machine);
+// What a measured time depends on besides the network.
+struct MeasuredOn {
+  Machine machine;
+  Placement where;
+};
+
+// {peak_gmacs, bandwidth_gbs}: of the device (null where it has none), and of the host's memory.
+nlohmann::json peak_of(Stages& stages, const MeasuredOn& on);
 
 // Layer times of the baseline and of random widths around it, at every resolution that the alpha
 // search may choose.
-std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const Machine& machine,
+std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredOn& on,
                                                  const Recipe& recipe,
                                                  const Architecture& baseline);
 
 // {median, mean, p95, min, spread, drift, runs} of each network, their runs interleaved so that a
 // drift of the machine meets all of them alike.
-nlohmann::json measure_networks(Stages& stages, const Machine& machine, const Recipe& recipe,
+nlohmann::json measure_networks(Stages& stages, const MeasuredOn& on, const Recipe& recipe,
                                 const std::string& stage, const std::vector<Architecture>& archs);
 
 }  // namespace hac

@@ -15,7 +15,7 @@ constexpr double kNoticeable = 0.05;  // of a latency
 
 json finite_or_null(double x) { return std::isfinite(x) ? json(x) : json(); }
 
-json table_row(const Contender& c, const json& training, const json& latency, double peak) {
+json table_row(const Contender& c, const json& training, const json& latency, const json& peak) {
   const Counters counters = count(c.arch);
   const double gmacs = utilization_gmacs(counters.macs, latency.at("median"));
   return {{"method", c.method},
@@ -27,7 +27,7 @@ json table_row(const Contender& c, const json& training, const json& latency, do
           {"predicted_ms", c.predicted_ms},
           {"measured_ms", latency},
           {"gmacs_per_s", gmacs},
-          {"peak_fraction", peak_fraction(gmacs, peak)},
+          {"peak_fraction", peak.is_null() ? json() : json(peak_fraction(gmacs, peak))},
           {"top1", training.at("top1")},
           {"weights", training.at("weights")},
           {"limit", c.limit}};
@@ -184,7 +184,9 @@ json sweep_json(const std::vector<SweepPoint>& points, const json& times) {
 }
 
 std::string assemble_results(const ResultParts& parts) {
-  const double peak = parts.peak.at("peak_gmacs");
+  const json& peak = parts.peak.at("peak_gmacs");
+  const Machine& machine = parts.measured_on.machine;
+  const Placement& where = parts.measured_on.where;
   json table = json::array(), plans = json::array();
   for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
     table.push_back(table_row(parts.contenders[i], parts.training[i], parts.latency[i], peak));
@@ -201,16 +203,18 @@ std::string assemble_results(const ResultParts& parts) {
       {"command", parts.command},
       {"created", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
       {"machine",
-       {{"cpu", parts.machine.cpu},
-        {"cores", parts.machine.cores},
-        {"threads", parts.machine.threads},
-        {"isa", parts.machine.isa},
+       {{"cpu", machine.cpu},
+        {"cores", machine.cores},
+        {"threads", machine.threads},
+        {"isa", machine.isa},
+        {"device", name_of(where.device)},
+        {"dtype", name_of(where.dtype)},
         {"peak_gmacs", peak},
         {"bandwidth_gbs", parts.peak.at("bandwidth_gbs")}}},
       {"versions",
        {{"hacscale", HAC_VERSION},
-        {"onednn", parts.machine.onednn},
-        {"compiler", parts.machine.compiler}}},
+        {"onednn", machine.onednn},
+        {"compiler", machine.compiler}}},
       {"dataset", parts.dataset},
       {"baseline", parts.baseline.name},
       {"seeds", parts.recipe.seeds},

@@ -34,7 +34,7 @@ struct Contender {
 struct ResultParts {
   const Recipe& recipe;
   const Budget& budget;
-  const Machine& machine;
+  const MeasuredOn& measured_on;
   const std::string& command;
   const nlohmann::json& dataset;
   const Architecture& baseline;

@@ -146,11 +146,17 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
   return stats;
 }
 
-NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options) {
-  const Model model(arch);
-  Deployment net(model);
-  const Profile p = profile(net, options);
-  NetworkTiming timing{.graph = net.graph(), .op_ms = {}, .total_ms = p.latency.median};
+std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placement& where) {
+  auto net = std::make_unique<Deployment>(Model(arch, 0, where.device, where.dtype));
+  if (default_launch_mode(where.device) == LaunchMode::graph) net->capture();
+  return net;
+}
+
+NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options,
+                           const Placement& where) {
+  const std::unique_ptr<Deployment> net = deploy_random(arch, where);
+  const Profile p = profile(*net, options);
+  NetworkTiming timing{.graph = net->graph(), .op_ms = {}, .total_ms = p.latency.median};
   for (const OpTime& op : p.ops) timing.op_ms[op.op] = op.ms;
   return timing;
 }

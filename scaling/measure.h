@@ -2,6 +2,7 @@
 // Measuring inference latency as the paper does (mean of 50 batch-1 inferences) and better: after
 // warm-up, with median, percentiles, spread and a check that the machine did not drift meanwhile.
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -64,8 +65,11 @@ DeviceLatency measure_device(Deployment& net, const MeasureOptions& options = {}
 std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
                                               const MeasureOptions& options = {});
 
-// Builds the architecture with random weights and times it: latency does not depend on what was
-// learned. What a LatencyModel is fitted on.
-NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options = {});
+// The architecture with random weights, for batch 1, ready to be timed (latency does not depend on
+// what was learned), launched as the device does by default.
+std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placement& where);
+// Times it: what a LatencyModel is fitted on.
+NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options = {},
+                           const Placement& where = {});
 
 }  // namespace hac

@@ -58,8 +58,8 @@ std::string data_key(const DataSplit& data) {
   return content_key(content);
 }
 
-NetworkCache::NetworkCache(std::string folder, std::string data_key, bool quiet)
-    : folder_(std::move(folder)), data_key_(std::move(data_key)), quiet_(quiet) {
+NetworkCache::NetworkCache(std::string folder, std::string data_key, bool quiet, Placement where)
+    : folder_(std::move(folder)), data_key_(std::move(data_key)), quiet_(quiet), where_(where) {
   make_folder(folder_);
 }
 
@@ -71,9 +71,10 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
 }
 
 TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
+  const std::string place = where_ == Placement{} ? "" : "\non " + where_.str();
   const std::string question =
-      fmt::format("{}\n{}\ndata {}\nobserve {}", hac::to_json(request.arch),
-                  hac::to_json(request.config), data_key_, request.observe);
+      fmt::format("{}\n{}\ndata {}\nobserve {}{}", hac::to_json(request.arch),
+                  hac::to_json(request.config), data_key_, request.observe, place);
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
   const std::string answer = folder + "/result.json", last = folder + "/last.safetensors";
   const bool have_weights = std::filesystem::exists(last);
@@ -93,7 +94,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   config.quiet = quiet_;
   config.label = request.label;
   const DataSplit& split = data(config.data);
-  Model model(request.arch, config.seed);
+  Model model(request.arch, config.seed, where_.device, where_.dtype);
   ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {

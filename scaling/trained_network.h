@@ -30,8 +30,8 @@ std::string data_key(const DataSplit& data);
 class NetworkCache {
  public:
   // `data_key` is part of the question that every network answers: the same name of a set may stand
-  // for other files.
-  NetworkCache(std::string folder, std::string data_key, bool quiet);
+  // for other files. `where` they are trained is part of it too: bits differ from device to device.
+  NetworkCache(std::string folder, std::string data_key, bool quiet, Placement where = {});
 
   // Throws Error when Ctrl-C stopped the training, after it was saved.
   TrainedNetwork train(const TrainingRequest& request);
@@ -41,6 +41,7 @@ class NetworkCache {
 
   std::string folder_, data_key_;
   bool quiet_;
+  Placement where_;
   std::map<std::string, DataSplit> data_;
 };
 

@@ -14,6 +14,7 @@
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "scaling/alpha.h"
+#include "scaling/measure.h"
 #include "scaling/trained_network.h"
 #include "tests/temp_folder.h"
 #include "tools/report/report.h"
@@ -279,6 +280,47 @@ TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
   EXPECT_EQ(trained(key), 1);
   EXPECT_EQ(trained(key), 1);
   EXPECT_EQ(trained("other"), 2);
+}
+
+// A network of a few layers: simt is slow.
+Architecture small_net() {
+  return {.name = "small",
+          .channels = 3,
+          .resolution = 8,
+          .classes = 10,
+          .layers = {Conv{.name = "conv", .out = 8}, BatchNorm{.name = "norm", .relu = true}, Pool{},
+                     Flatten{}, Linear{.name = "classifier"}}};
+}
+
+TEST(Experiment, TrainsAndMeasuresWhereItIsTold) {
+  constexpr Device simt{DeviceKind::simt, 0};
+  TrainConfig config;
+  config.data = {.name = "synthetic", .limit_train = 24, .limit_test = 12, .resolution = 8};
+  config.epochs = 1;
+  config.batch = 8;
+  config.quiet = true;
+  const TempFolder folder;
+  const auto trained = [&](const Placement& where) {
+    NetworkCache(folder.file("n"), "key", true, where)
+        .train({.arch = small_net(), .config = config, .observe = true});
+    return std::distance(fs::directory_iterator(folder.file("n")), {});
+  };
+  EXPECT_EQ(trained({}), 1);
+  EXPECT_EQ(trained({simt}), 2) << "the CPU's result was taken for simt's";
+  EXPECT_EQ(trained({simt, Dtype::bf16}), 3);
+  EXPECT_EQ(trained({simt}), 3);
+
+  Model model(small_net(), config.seed, simt, Dtype::bf16);
+  const TrainResult expected = train(model, open_data(config.data), config);
+  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true, {simt, Dtype::bf16})
+                                    .train({.arch = small_net(), .config = config, .observe = true});
+  EXPECT_EQ(cached.test.loss, expected.test.loss);
+
+  const auto net = deploy_random(small_net(), {simt, Dtype::bf16});
+  EXPECT_EQ(net->device(), simt);
+  const NetworkTiming timing = time_network(small_net(), {.runs = 2, .warmup = 0}, {simt});
+  EXPECT_GT(timing.op_ms.size(), 2u);
+  for (const auto& [op, ms] : timing.op_ms) EXPECT_GT(ms, 0) << op;
 }
 
 // 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.

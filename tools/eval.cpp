@@ -37,7 +37,7 @@ DataConfig data_for(const Options& o) {
 }
 
 void eval(const Options& o) {
-  const Device device = start(o.machine);
+  const Device device = start(o.machine).device;
   const DataConfig config = data_for(o);
   const DataSplit data = open_data(config);
   const bool named = !o.model.model.empty();

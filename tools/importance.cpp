@@ -73,7 +73,7 @@ void print_observation(const Json& j) {
 void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
   if (!o.checkpoint.empty()) hold_still(c);
-  const Device device = start(o.machine);
+  const Device device = start(o.machine).device;
   const DataSplit data = open_data(c.data);
   Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
                                    : checkpoint_architecture(o.checkpoint),

@@ -102,7 +102,7 @@ void infer(Options o) {
     throw ConfigError("arguments: expected CHECKPOINT IMAGE..., got " +
                       std::string(o.checkpoint.empty() ? "neither" : "no image"));
   }
-  const Device device = start(o.machine);
+  const Device device = start(o.machine).device;
   const Preprocessing p = checkpoint_preprocessing(o.checkpoint);
   Model model(checkpoint_architecture(o.checkpoint), 0, device, parse_dtype(o.machine.dtype));
   const Architecture& arch = model.arch();

@@ -253,15 +253,15 @@ void add_launch_option(CLI::App& app, std::string& launch) {
       ->group("Machine");
 }
 
-Device start(const MachineOptions& o) {
+Placement start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
-  parse_dtype(o.dtype);
+  const Dtype dtype = parse_dtype(o.dtype);
   if (o.threads > 0) set_num_threads(o.threads);
   Context::current(device);
   if (o.tf32) allow_tf32(device);
   if (o.autotune) autotune(device, plan_cache_path());
   set_memory_limit(o.memory_limit, device);
-  return device;
+  return {device, dtype};
 }
 
 void add_json_option(CLI::App& app, bool& json) {

@@ -9,6 +9,7 @@
 #include "data/datasets.h"
 #include "kernels/types.h"
 #include "models/arch_options.h"
+#include "models/model.h"
 #include "models/train_config.h"
 
 namespace CLI {
@@ -65,7 +66,7 @@ struct MachineOptions {
 void add_machine_options(CLI::App& app, MachineOptions& options);
 // Sets the threads, the memory limit and the plans' options, and makes sure that the device is
 // there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
-Device start(const MachineOptions& options);
+Placement start(const MachineOptions& options);
 
 // --launch eager|graph; empty = the device's default.
 void add_launch_option(CLI::App& app, std::string& launch);

@@ -168,7 +168,7 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
 }
 
 void profile_command(const Options& o) {
-  const Device device = start(o.machine);
+  const Device device = start(o.machine).device;
   const LaunchMode launch =
       o.launch.empty() ? default_launch_mode(device) : parse_launch_mode(o.launch);
   require_launch_mode(launch, device);

@@ -50,11 +50,11 @@ void run(const Options& o, const std::string& command) {
   }
   if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
-  start(o.machine);
+  const Placement where = start(o.machine);
   make_folder(o.out + "/report");
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, end_with_hint);
   const std::string results =
-      run_experiment(recipe, {.out = o.out, .command = command, .quiet = o.quiet});
+      run_experiment(recipe, {.out = o.out, .command = command, .quiet = o.quiet, .where = where});
   const std::string page = o.out + "/report/index.html";
   write_file_atomically(page, render_report(results));
   fmt::print("{}", o.json ? results : render_result_table(results));

@@ -57,7 +57,8 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
 
 // Times the network, random widths around it and, where it is to grow, larger inputs; fits a model.
 LatencyModelPtr measure_model(LatencyModelKind kind, const Architecture& arch,
-                              const SamplingOptions& sampling, bool growing) {
+                              const SamplingOptions& sampling, bool growing,
+                              const Placement& where) {
   std::vector<Architecture> nets{arch};
   for (const auto& sampled : sample_widths(widths(arch), sampling)) {
     nets.push_back(with_widths(arch, sampled));
@@ -67,18 +68,18 @@ LatencyModelPtr measure_model(LatencyModelKind kind, const Architecture& arch,
   }
   fmt::print(stderr, "measuring {} networks\n", nets.size());
   std::vector<NetworkTiming> timings;
-  for (const Architecture& net : nets) timings.push_back(time_network(net));
+  for (const Architecture& net : nets) timings.push_back(time_network(net, {}, where));
   const LatencyError error = cross_validate(kind, timings);
   fmt::print(stderr, "latency {}: median error {:.1f} %, worst {:.1f} % on networks left out\n",
              to_string(kind), 100 * error.median, 100 * error.worst);
   return fit_latency(kind, timings);
 }
 
-LatencyModelPtr latency_model(const Options& o, const Architecture& arch) {
+LatencyModelPtr latency_model(const Options& o, const Architecture& arch, const Placement& where) {
   const bool measured = o.latency_model == "table" || o.latency_model == "regression";
   if (!measured) return load_latency_model(o.latency_model);
   return measure_model(parse_latency_model_kind(o.latency_model), arch, o.sampling,
-                       o.largest_growth.has_value());
+                       o.largest_growth.has_value(), where);
 }
 
 // The bound on s of Eq. 3 that the latency limit gives, at one alpha.
@@ -136,8 +137,8 @@ void scale(Options o) {
   std::vector<ImportanceLaw> laws;
   if (!o.laws.empty()) laws = load_laws(o.laws, arch);
   if (!o.out.empty()) make_folder(o.out);
-  start(o.machine);
-  const LatencyModelPtr model = latency_model(o, arch);
+  const Placement where = start(o.machine);
+  const LatencyModelPtr model = latency_model(o, arch, where);
   if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
   Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
   budget.latency_slack = o.latency_slack;

@@ -100,7 +100,7 @@ std::string resume_hint(const TrainConfig& c, const std::string& command) {
 
 void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
-  const Device device = start(o.machine);
+  const Device device = start(o.machine).device;
   require_launch_mode(c.launch.value_or(default_launch_mode(device)), device);
   const DataSplit data = open_data(c.data);
   const Architecture arch = resolve_for(o.model, *data.train);

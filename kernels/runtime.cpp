@@ -1,46 +1,16 @@
 #include "kernels/runtime.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
-#include <chrono>
-#include <cstdlib>
-#include <cstring>
+#include <atomic>
 
-#include "kernels/context.h"
 #include "kernels/error.h"
 
 namespace hac {
 namespace {
 
-constexpr std::size_t alignment = 64;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
-
-int one(std::string*) { return 1; }
-
-void* allocate(Device, std::size_t bytes) {
-  const bool huge = bytes >= 2 * huge_page;  // fewer page faults and TLB misses
-  const std::size_t unit = huge ? huge_page : alignment;
-  void* data = std::aligned_alloc(unit, round_up(bytes, unit));
-  if (data && huge) madvise(data, bytes, MADV_HUGEPAGE);
-  return data;
-}
-
-void release(Device, void* p) { std::free(p); }
-
-void copy(Context&, void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-}
-
-void zero(Context&, void* p, std::size_t bytes) {
-  if (bytes > 0) std::memset(p, 0, bytes);
-}
-
-void synchronize(Context&) {}
-
-using Clock = std::chrono::steady_clock;
-
 thread_local bool recording = false;
+std::atomic<void (*)(Device)> unused_memory = nullptr;
 
 }  // namespace
 
@@ -56,29 +26,11 @@ void refuse_in_capture(const std::string& call) {
                   call));
 }
 
-Event host_event(Context&) {
-  refuse_in_capture("event_record");
-  return std::make_shared<Clock::time_point>(Clock::now());
-}
+void set_release_unused(void (*release)(Device)) { unused_memory = release; }
 
-double host_elapsed_ms(Context&, const Event& from, const Event& to) {
-  const auto at = [](const Event& e) { return *static_cast<const Clock::time_point*>(e.get()); };
-  return std::chrono::duration<double, std::milli>(at(to) - at(from)).count();
+void release_unused(Device device) {
+  if (const auto release = unused_memory.load()) release(device);
 }
-
-const Runtime runtime_cpu{.count = one,
-                          .allocate = allocate,
-                          .release = release,
-                          .copy_in = copy,
-                          .copy_out = copy,
-                          .copy = copy,
-                          .zero = zero,
-                          .synchronize = synchronize,
-                          .begin_capture = nullptr,
-                          .end_capture = nullptr,
-                          .replay = nullptr,
-                          .event_record = host_event,
-                          .elapsed_ms = host_elapsed_ms};
 
 const Runtime& runtime_of(Device device) {
   if (device.kind == DeviceKind::cpu) return runtime_cpu;

@@ -1,0 +1,19 @@
+#include "kernels/error.h"
+
+namespace hac {
+
+std::string with_hint(const std::string& message, const std::string& hint) {
+  return message.substr(0, message.rfind(" (hint: ")) + " (hint: " + hint + ")";
+}
+
+void rethrow_device_error(const std::string& message) {
+  try {
+    throw;
+  } catch (const OutOfMemory&) {
+    throw OutOfMemory(message);
+  } catch (const DeviceError&) {
+    throw DeviceError(message);
+  }
+}
+
+}  // namespace hac

@@ -52,6 +52,7 @@ class Pool {
     const std::scoped_lock lock(mutex_);
     MemoryStats stats = stats_;
     stats.scratch = Context::total_scratch_bytes(device_);
+    stats.free = free_bytes();
     return stats;
   }
   void reset_peak() {
@@ -71,6 +72,12 @@ class Pool {
   bool over_limit(std::size_t more) const {
     return stats_.limit > 0 &&
            stats_.in_use + Context::total_scratch_bytes(device_) + more > stats_.limit;
+  }
+
+  std::size_t free_bytes() const {
+    const std::size_t left = runtime_.memory(device_).free + stats_.cached;
+    const std::size_t used = stats_.in_use + Context::total_scratch_bytes(device_);
+    return stats_.limit > 0 ? std::min(left, stats_.limit - std::min(stats_.limit, used)) : left;
   }
 
   void* take_cached(std::size_t wanted, std::size_t& capacity) {
@@ -109,9 +116,9 @@ class Pool {
   [[noreturn]] void refuse(std::size_t wanted, const char* why) {
     throw OutOfMemory(fmt::format(
         "memory on {}: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, scratch "
-        "{:.1f} MiB, limit {} (hint: a smaller --batch, --resolution or --width)",
+        "{:.1f} MiB, free {:.1f} MiB, limit {} (hint: a smaller --batch, --resolution or --width)",
         to_string(device_), mib(wanted), why, mib(stats_.in_use), mib(stats_.peak),
-        mib(Context::total_scratch_bytes(device_)),
+        mib(Context::total_scratch_bytes(device_)), mib(free_bytes()),
         stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none"));
   }
 
@@ -125,6 +132,8 @@ class Pool {
 };
 
 Pool& pool(Device device) {
+  static std::once_flag once;
+  std::call_once(once, [] { set_release_unused(release_cached_memory); });
   if (device == Device{}) {
     static Pool& host = *new Pool({});  // outlives every static tensor
     return host;

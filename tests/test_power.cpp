@@ -260,6 +260,16 @@ TEST_F(Nvml, ChoosesAmongSeveralByPciBusIdOnly) {
   expect_none(kGpu, {"0000:ff:00.0"});
 }
 
+// CUDA's first device may be NVML's second.
+TEST_F(Nvml, AsksTheDeviceForItsPciBusId) {
+  set(2, 0);
+  options.bus_id = [](Device device) {
+    return device.index == 0 ? "0000:86:00.0" : "0000:3b:00.0";
+  };
+  EXPECT_EQ(open(kGpu).name, "NVML: Fake B");
+  EXPECT_EQ(open({DeviceKind::cuda, 1}).name, "NVML: Fake A");
+}
+
 TEST_F(Nvml, ErrorsKeepItsOwnWords) {
   set(1, 9);
   expect_none(kGpu, {"NVML", "Driver Not Loaded"});

@@ -10,6 +10,7 @@
 #include "engine/capture.h"
 #include "engine/file.h"
 #include "engine/safetensors.h"
+#include "kernels/elementwise.h"
 #include "kernels/simt/executor.h"
 #include "models/train.h"
 #include "tests/temp_folder.h"
@@ -137,6 +138,20 @@ TEST(LostDevice, RefusesEverythingButToReleaseMemory) {
   // Destructors of what lived on it run at the end of this scope and must not throw.
   x = Tensor();
   event.reset();
+}
+
+TEST(LostDevice, AnErrorInAKernelNamesSpecAndDevice) {
+  const Mended mended;
+  const ElementwiseSpec spec{.elements = 4};
+  const Tensor x = Tensor::zeros({4}, Dtype::f32, kSimt);
+  simt::fail_launch_after(1);
+  try {
+    elementwise_kernels.run(&ElementwiseKernels::relu, kSimt, spec, x.data(), x.data());
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const DeviceError& error) {
+    const std::string message = error.what();
+    EXPECT_TRUE(message.starts_with(spec.str() + " on simt: ")) << message;
+  }
 }
 
 // The command line adds the very words to type.

@@ -60,7 +60,8 @@ void check(cublasStatus_t status, const char* call, std::string_view what) {
   // The library may have left CUDA's own error behind, which says more.
   const cudaError_t error = cudaGetLastError();
   const std::string message = fmt::format(
-      "{} ({}): expected success, got {}{}{}", call, what, cublasLtGetStatusString(status),
+      "{} ({}): expected success, got {}: {}{}{}", call, what, cublasLtGetStatusName(status),
+      cublasLtGetStatusString(status),
       error == cudaSuccess ? "" : fmt::format(", {}", cudaGetErrorName(error)), consequence(error));
   if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(message);
   throw DeviceError(message);

@@ -1,11 +1,13 @@
 #pragma once
-// The devices and element types that a test runs on.
+// The devices and element types that a test runs on. Tests that include this carry the label `gpu`
+// (tests/CMakeLists.txt).
 
 #include <string>
 #include <vector>
 
 #include "kernels/runtime.h"
 #include "kernels/simt/executor.h"
+#include "tests/gpu.h"
 
 namespace hac {
 
@@ -26,7 +28,7 @@ inline std::vector<Place> places() {
                          {"simt random", simt, simt::Order::random},
                          {"simt bf16", simt, simt::Order::forward, Dtype::bf16},
                          {"simt f16", simt, simt::Order::forward, Dtype::f16}};
-  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) {
+  if (gpu_present()) {
     all.push_back({"cuda", gpu});
     all.push_back({"cuda bf16", gpu, {}, Dtype::bf16});
     all.push_back({"cuda f16", gpu, {}, Dtype::f16});

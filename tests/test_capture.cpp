@@ -17,6 +17,7 @@
 #include "scaling/importance.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"
+#include "tests/places.h"
 #include "tests/simt_fixtures.h"
 
 namespace hac {
@@ -226,7 +227,7 @@ double eager_step(Model& model, Sgd& sgd, const Batches& batch, int step, Import
 // simt, and the GPU where there is one.
 std::vector<Device> recorders() {
   std::vector<Device> all{kSimt};
-  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) all.push_back({DeviceKind::cuda, 0});
+  if (gpu_present()) all.push_back({DeviceKind::cuda, 0});
   return all;
 }
 

@@ -35,6 +35,7 @@ class Meter : public ::testing::Test {
     options.sysfs_root = folder.file("");
     options.nvml = folder.file("no-such-library.so");
     options.sample_seconds = 0;
+    options.bus_id = [](Device) { return ""; };  // whatever GPU is here
     options.now = [this] { return time; };
   }
   // Renamed into place, as a reader must never see half a value.

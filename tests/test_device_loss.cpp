@@ -87,7 +87,7 @@ TEST_P(DeviceLoss, LeavesACheckpointFromWhichTheRunEndsInTheSameBits) {
     const std::string message = error_when_lost_at(n, config);
     EXPECT_NE(message.find("lost"), std::string::npos) << n << ": " << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.file(""))) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
       EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
     }
     config.resume = true;

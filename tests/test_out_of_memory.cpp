@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <regex>
 
 #include "kernels/cpu/host.h"
@@ -159,32 +158,26 @@ TEST(OutOfMemory, InEvaluationHalvesTheBatch) {
   EXPECT_NEAR(got.loss, expected.loss, 1e-6);
 }
 
-void write(const TempFolder& folder, const std::string& name, const std::string& text) {
-  const std::string path = folder.file(name);
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  std::ofstream(path) << text;
-}
-
 TEST(HostMemory, IsWhatIsAvailableOrLeftOfTheControlGroup) {
   const TempFolder folder;
-  const std::string root = folder.file("");
+  const std::string root = folder.path();
   EXPECT_EQ(host::memory_in(root).total, 0u);
-  write(folder, "proc/meminfo",
-        "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\n");
+  folder.write("proc/meminfo",
+               "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\n");
   EXPECT_EQ(host::memory_in(root).free, 600u * 1024);
   EXPECT_EQ(host::memory_in(root).total, 1000u * 1024);
-  write(folder, "proc/self/cgroup", "0::/user/job\n");
-  write(folder, "sys/fs/cgroup/user/job/memory.max", "max\n");
-  write(folder, "sys/fs/cgroup/user/job/memory.current", "4096\n");
+  folder.write("proc/self/cgroup", "0::/user/job\n");
+  folder.write("sys/fs/cgroup/user/job/memory.max", "max\n");
+  folder.write("sys/fs/cgroup/user/job/memory.current", "4096\n");
   EXPECT_EQ(host::memory_in(root).free, 600u * 1024);
-  write(folder, "sys/fs/cgroup/user/job/memory.max", "204800\n");
+  folder.write("sys/fs/cgroup/user/job/memory.max", "204800\n");
   EXPECT_EQ(host::memory_in(root).free, 204800u - 4096);
   EXPECT_EQ(host::memory_in(root).total, 204800u);
-  write(folder, "sys/fs/cgroup/user/job/memory.stat", "anon 1024\ninactive_file 3072\n");
+  folder.write("sys/fs/cgroup/user/job/memory.stat", "anon 1024\ninactive_file 3072\n");
   EXPECT_EQ(host::memory_in(root).free, 204800u - 1024);
   // Version 1, seen from inside of a container.
-  write(folder, "sys/fs/cgroup/memory/memory.limit_in_bytes", "102400\n");
-  write(folder, "sys/fs/cgroup/memory/memory.usage_in_bytes", "200000\n");
+  folder.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "102400\n");
+  folder.write("sys/fs/cgroup/memory/memory.usage_in_bytes", "200000\n");
   EXPECT_EQ(host::memory_in(root).free, 0u);
   EXPECT_GT(host::memory({}).free, 0u);
   EXPECT_GE(host::memory({}).total, host::memory({}).free);

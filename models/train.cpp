@@ -84,8 +84,8 @@ class Run {
     }
   }
 
-  // Steps that need all the memory a run ever does: whole batches, recorded where steps are, beside
-  // the test set, the last one of an epoch, which may be smaller and has memory of its own,
+  // What needs all the memory that a run ever does: whole batches, recorded where steps are, beside
+  // the test set; the last batch of an epoch, which may be smaller and then has memory of its own;
   // and an evaluation.
   static constexpr std::int64_t rehearsal_steps = 3;
   TrainResult rehearse() {
@@ -352,9 +352,15 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
     return Run(model, data, config, observer).run();
   } catch (const OutOfMemory& error) {
     const std::int64_t most = std::min(config.batch, data.train->size());
-    throw_with_batch(error, largest_batch(most, [&](std::int64_t batch) {
-                       rehearse(model, data, config, batch);
-                     }));
+    BatchSearch found{.complete = false};
+    try {
+      found =
+          largest_batch(most, [&](std::int64_t batch) { rehearse(model, data, config, batch); });
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {  // what ended the run is worth more than what ended the search
+    }
+    throw_with_batch(error, found);
   } catch (const DeviceError& error) {
     throw DeviceError(resumable(error.what(), config));
   }

@@ -144,7 +144,8 @@ void add_train(CLI::App& app, const std::string& command) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale train vgg11 --width 0.25 --data fashion-mnist --epochs 5 --out runs/a\n"
-      "Ctrl-C finishes the step, saves, says how to resume and exits with 130.");
+      "Ctrl-C finishes the step, saves, says how to resume and exits with 130.\n"
+      "Out of memory: the error names the largest --batch that fits, after trying.");
   verb->callback([o, &command] { train_command(*o, command); });
 }
 

@@ -55,6 +55,10 @@ class Pool {
     stats.free = free_bytes();
     return stats;
   }
+  std::string describe() {
+    const std::scoped_lock lock(mutex_);
+    return describe_locked();
+  }
   void reset_peak() {
     const std::scoped_lock lock(mutex_);
     stats_.peak = stats_.in_use;
@@ -113,13 +117,18 @@ class Pool {
     stats_.cached = 0;
   }
 
+  std::string describe_locked() const {
+    return fmt::format(
+        "in use {:.1f} MiB, peak {:.1f} MiB, scratch {:.1f} MiB, free {:.1f} MiB, limit {}",
+        mib(stats_.in_use), mib(stats_.peak), mib(Context::total_scratch_bytes(device_)),
+        mib(free_bytes()), stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none");
+  }
+
   [[noreturn]] void refuse(std::size_t wanted, const char* why) {
     throw OutOfMemory(fmt::format(
-        "memory on {}: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, scratch "
-        "{:.1f} MiB, free {:.1f} MiB, limit {} (hint: a smaller --batch, --resolution or --width)",
-        to_string(device_), mib(wanted), why, mib(stats_.in_use), mib(stats_.peak),
-        mib(Context::total_scratch_bytes(device_)), mib(free_bytes()),
-        stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none"));
+        "memory on {}: requested {:.1f} MiB, {}; {} (hint: a smaller --batch, --resolution or "
+        "--width)",
+        to_string(device_), mib(wanted), why, describe_locked()));
   }
 
   const Device device_;
@@ -132,8 +141,9 @@ class Pool {
 };
 
 Pool& pool(Device device) {
-  static std::once_flag once;
-  std::call_once(once, [] { set_release_unused(release_cached_memory); });
+  static const MemoryKeeper keeper{.release_unused = release_cached_memory,
+                                   .describe = [](Device d) { return pool(d).describe(); }};
+  set_memory_keeper(&keeper);
   if (device == Device{}) {
     static Pool& host = *new Pool({});  // outlives every static tensor
     return host;

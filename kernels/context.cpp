@@ -39,14 +39,14 @@ void* Context::scratch(std::size_t bytes) {
     release_scratch();
     void* data = runtime_.allocate(device_, bytes);
     if (!data) {
-      release_unused(device_);
+      memory_keeper().release_unused(device_);
       data = runtime_.allocate(device_, bytes);
     }
     if (!data) {
       constexpr double mib = 1 << 20;
-      throw OutOfMemory(fmt::format(
-          "scratch memory on {}: requested {:.1f} MiB, the device has no more; free {:.1f} MiB",
-          to_string(device_), bytes / mib, runtime_.memory(device_).free / mib));
+      throw OutOfMemory(
+          fmt::format("scratch memory on {}: requested {:.1f} MiB, the system has no more; {}",
+                      to_string(device_), bytes / mib, memory_keeper().describe(device_)));
     }
     scratch_.reset(data, [device = device_, bytes, release = runtime_.release](void* p) {
       release(device, p);

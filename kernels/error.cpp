@@ -3,7 +3,8 @@
 namespace hac {
 
 std::string with_hint(const std::string& message, const std::string& hint) {
-  return message.substr(0, message.rfind(" (hint: ")) + " (hint: " + hint + ")";
+  const std::size_t own = message.ends_with(')') ? message.rfind(" (hint: ") : std::string::npos;
+  return message.substr(0, own) + " (hint: " + hint + ")";
 }
 
 void rethrow_device_error(const std::string& message) {

@@ -42,7 +42,7 @@ class OutOfMemory : public DeviceError {
   using DeviceError::DeviceError;
 };
 
-// The message with this hint in place of its own: "... (hint: HINT)".
+// The message with this hint in place of the one that it ends with: "... (hint: HINT)".
 std::string with_hint(const std::string& message, const std::string& hint);
 
 // Inside a catch block: throws the DeviceError or OutOfMemory that is handled again, its message

@@ -10,7 +10,7 @@ namespace hac {
 namespace {
 
 thread_local bool recording = false;
-std::atomic<void (*)(Device)> unused_memory = nullptr;
+std::atomic<const MemoryKeeper*> keeper_of_memory = nullptr;
 
 }  // namespace
 
@@ -26,10 +26,12 @@ void refuse_in_capture(const std::string& call) {
                   call));
 }
 
-void set_release_unused(void (*release)(Device)) { unused_memory = release; }
+void set_memory_keeper(const MemoryKeeper* keeper) { keeper_of_memory = keeper; }
 
-void release_unused(Device device) {
-  if (const auto release = unused_memory.load()) release(device);
+const MemoryKeeper& memory_keeper() {
+  static const MemoryKeeper nobody;
+  const MemoryKeeper* keeper = keeper_of_memory;
+  return keeper ? *keeper : nobody;
 }
 
 const Runtime& runtime_of(Device device) {

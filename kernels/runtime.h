@@ -59,10 +59,15 @@ bool capturing();  // this thread records
 void set_capturing(bool on);
 void refuse_in_capture(const std::string& call);  // DeviceError naming it, if this thread records
 
-// Whoever keeps freed memory of a device for reuse says here how to give it back: called before an
-// allocation outside of its own is an OutOfMemory.
-void set_release_unused(void (*release)(Device));
-void release_unused(Device device);
+// Whoever counts a device's memory and keeps what was freed (engine/storage.h) says so here, for
+// the one allocation that is not its own: before it is an OutOfMemory what is unused is given back,
+// and the message holds the description ("in use 1.0 MiB, peak ...").
+struct MemoryKeeper {
+  void (*release_unused)(Device) = [](Device) {};
+  std::string (*describe)(Device) = [](Device) { return std::string(); };
+};
+void set_memory_keeper(const MemoryKeeper* keeper);  // it must live on
+const MemoryKeeper& memory_keeper();
 
 extern const Runtime runtime_cpu, runtime_cuda, runtime_simt;
 

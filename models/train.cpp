@@ -332,7 +332,7 @@ void rehearse(Model& model, const DataSplit& data, TrainConfig config, std::int6
 std::string resumable(const std::string& message, const TrainConfig& config) {
   const std::string last = config.out + "/last.safetensors";
   if (config.out.empty() || !std::filesystem::exists(last)) return message;
-  return with_hint(fmt::format("{}; the run can go on from '{}'", message, last), "--resume");
+  return fmt::format("{}; the run can go on from '{}' (hint: --resume)", message, last);
 }
 
 }  // namespace

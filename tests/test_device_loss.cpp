@@ -154,6 +154,13 @@ TEST(LostDevice, AnErrorInAKernelNamesSpecAndDevice) {
   }
 }
 
+TEST(Hint, ReplacesTheOneAtTheEndOnly) {
+  EXPECT_EQ(with_hint("a: no b", "c"), "a: no b (hint: c)");
+  EXPECT_EQ(with_hint("a: no b (hint: d)", "c"), "a: no b (hint: c)");
+  EXPECT_EQ(with_hint("a (hint: d); go on", "c"), "a (hint: d); go on (hint: c)");
+  EXPECT_EQ(with_hint("a (hint: d); go on (hint: e)", "c"), "a (hint: d); go on (hint: c)");
+}
+
 // The command line adds the very words to type.
 TEST(LostDevice, TrainSaysHowToResume) {
   const Mended mended;

@@ -123,6 +123,26 @@ TEST(OutOfMemory, OfADeploymentNamesABatchToo) {
   EXPECT_TRUE(out_of_memory(found.batch + found.batch / 3)) << found.batch;
 }
 
+// The kernels' own allocation says as much as a tensor's, and takes what the tensors left unused.
+TEST(OutOfMemory, OfScratchMemoryDescribesItAll) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer ends the process at such a request";
+#endif
+  Context& context = Context::current();
+  { const Tensor kept = Tensor::empty({1 << 20}); }
+  ASSERT_GE(memory_stats().cached, std::size_t{4} << 20);
+  try {
+    context.scratch(std::size_t{1} << 62);
+    ADD_FAILURE() << "4 EiB of scratch memory";
+  } catch (const OutOfMemory& error) {
+    const std::string message = error.what();
+    for (const char* part : {"requested", "in use", "peak", "scratch", "free", "limit"}) {
+      EXPECT_NE(message.find(part), std::string::npos) << part << " is not in: " << message;
+    }
+  }
+  EXPECT_EQ(memory_stats().cached, 0u);
+}
+
 TEST(LargestBatch, IsFoundToWithinASixteenthAndFits) {
   for (std::int64_t most = 0; most < 300; ++most) {
     const BatchSearch found = largest_batch(300, [&](std::int64_t images) {

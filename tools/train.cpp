@@ -107,8 +107,10 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
   } catch (const OutOfMemory&) {
     throw;
   } catch (const DeviceError& error) {
-    if (!c.out.empty() && !std::filesystem::exists(c.out + "/last.safetensors")) throw;
-    throw DeviceError(with_hint(error.what(), resume_hint(c, command)));
+    const std::string hint = resume_hint(c, command);
+    if (c.out.empty()) throw DeviceError(fmt::format("{} ({})", error.what(), hint));
+    if (!std::filesystem::exists(c.out + "/last.safetensors")) throw;
+    throw DeviceError(with_hint(error.what(), hint));
   }
 }
 

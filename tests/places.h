@@ -2,6 +2,7 @@
 // The devices and element types that a test runs on. Tests that include this carry the label `gpu`
 // (tests/CMakeLists.txt).
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@
 namespace hac {
 
 // Where every op is checked: the CPU, the GPU's kernels under simt in three orders of their
-// threads, and the GPU itself where there is one.
+// threads, and the GPU itself where there is one. HAC_PLACES=cuda leaves those whose names begin
+// so: a GPU's sanitizer has no use for the others.
 struct Place {
   std::string name;
   Device device;
@@ -32,6 +34,9 @@ inline std::vector<Place> places() {
     all.push_back({"cuda", gpu});
     all.push_back({"cuda bf16", gpu, {}, Dtype::bf16});
     all.push_back({"cuda f16", gpu, {}, Dtype::f16});
+  }
+  if (const char* wanted = std::getenv("HAC_PLACES")) {
+    std::erase_if(all, [&](const Place& p) { return !p.name.starts_with(wanted); });
   }
   return all;
 }

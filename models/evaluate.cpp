@@ -137,6 +137,8 @@ EvalResult Evaluation::run_once(std::int64_t most_batches) {
     top1 += count_in_top(probs, batch.labels, 1);
     top5 += count_in_top(probs, batch.labels, 5);
   }
+  // What was loaded ahead is let go of.
+  if (result.images < data_->size()) loader_->start(0, loader_->batches());
   const double n = std::max<double>(1, result.images);
   result.loss /= n;
   result.top1 = top1 / n;

@@ -2,7 +2,7 @@
 // usage: bench_gpu --part conv|train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
 //                  [--tflops X] [--gbs X] [--autotune] [--seconds S]
 //   conv    every distinct convolution of the zoo: milliseconds by events, plan, share of its floor
-//   train   VGG11's step, eager and as a graph
+//   train   VGG11's step in f32 and bf16, eager and as a graph
 //   infer   ResNet18 and VGG11 at batch 1: eager and graph, warm and cold, by events and the clock
 //   energy  joules an inference
 // floor = max(2 MACs / peak, bytes / bandwidth); the ceilings are those of an H100 unless
@@ -163,10 +163,10 @@ ordered_json conv_part(const Options& o) {
 
 // ---- train ----
 
-ordered_json train_row(const Options& o, std::int64_t batch, LaunchMode mode) {
+ordered_json train_row(const Options& o, Dtype dtype, std::int64_t batch, LaunchMode mode) {
   ArchOptions arch{.classes = 10};
   if (o.tiny) arch.width = 0.125;
-  Model model(resolve("vgg11", arch), 1, o.device);
+  Model model(resolve("vgg11", arch), 1, o.device, dtype);
   Sgd sgd(model.parameters(), {});
   Shape shape = model.graph().input;
   shape = {batch, shape[1], shape[2], shape[3]};
@@ -189,19 +189,22 @@ ordered_json train_row(const Options& o, std::int64_t batch, LaunchMode mode) {
   for (int r = 0; r < o.rounds(); ++r) wall.push_back(bench::milliseconds(step));
   const double ms = bench::median(wall);
   fmt::print(
-      "vgg11 f32 batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} images/s\n",
-      batch, name_of(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
-  return {{"model", "vgg11"},        {"dtype", "f32"},    {"batch", batch},
-          {"launch", name_of(mode)}, {"event_ms", event}, {"ms", ms}};
+      "vgg11 {:<4} batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} "
+      "images/s\n",
+      name_of(dtype), batch, name_of(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
+  return {{"model", "vgg11"},        {"dtype", name_of(dtype)}, {"batch", batch},
+          {"launch", name_of(mode)}, {"event_ms", event},       {"ms", ms}};
 }
 
 ordered_json train_part(const Options& o) {
   ordered_json rows = ordered_json::array();
   const std::vector<std::int64_t> batches =
       o.tiny ? std::vector<std::int64_t>{2} : std::vector<std::int64_t>{128, 512};
-  for (const std::int64_t batch : batches) {
-    for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
-      rows.push_back(train_row(o, batch, mode));
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+    for (const std::int64_t batch : batches) {
+      for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
+        rows.push_back(train_row(o, dtype, batch, mode));
+      }
     }
   }
   return {{"rows", rows}};

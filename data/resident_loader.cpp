@@ -99,7 +99,10 @@ bool ResidentLoader::next(Batch& batch) {
 std::unique_ptr<BatchSource> make_loader(DatasetPtr dataset, const LoaderConfig& config,
                                          Device device) {
   if (dataset && device.kind != DeviceKind::cpu && fits(*dataset, device)) {
-    return std::make_unique<ResidentLoader>(std::move(dataset), config, device);
+    try {
+      return std::make_unique<ResidentLoader>(dataset, config, device);
+    } catch (const OutOfMemory&) {  // batches can still be sent there one by one
+    }
   }
   return std::make_unique<Loader>(std::move(dataset), config);
 }

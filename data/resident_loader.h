@@ -30,7 +30,7 @@ class ResidentLoader final : public BatchSource {
 };
 
 // A ResidentLoader where the device is not the CPU and the set takes at most 2 GiB and a quarter of
-// the device's memory limit, else a Loader.
+// the device's memory limit, and there is that much, else a Loader.
 std::unique_ptr<BatchSource> make_loader(DatasetPtr dataset, const LoaderConfig& config,
                                          Device device);
 

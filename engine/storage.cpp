@@ -52,7 +52,12 @@ class Pool {
     const std::scoped_lock lock(mutex_);
     MemoryStats stats = stats_;
     stats.scratch = Context::total_scratch_bytes(device_);
+    stats.free = free_bytes();
     return stats;
+  }
+  std::string describe() {
+    const std::scoped_lock lock(mutex_);
+    return describe_locked();
   }
   void reset_peak() {
     const std::scoped_lock lock(mutex_);
@@ -71,6 +76,12 @@ class Pool {
   bool over_limit(std::size_t more) const {
     return stats_.limit > 0 &&
            stats_.in_use + Context::total_scratch_bytes(device_) + more > stats_.limit;
+  }
+
+  std::size_t free_bytes() const {
+    const std::size_t left = runtime_.memory(device_).free + stats_.cached;
+    const std::size_t used = stats_.in_use + Context::total_scratch_bytes(device_);
+    return stats_.limit > 0 ? std::min(left, stats_.limit - std::min(stats_.limit, used)) : left;
   }
 
   void* take_cached(std::size_t wanted, std::size_t& capacity) {
@@ -106,13 +117,18 @@ class Pool {
     stats_.cached = 0;
   }
 
+  std::string describe_locked() const {
+    return fmt::format(
+        "in use {:.1f} MiB, peak {:.1f} MiB, scratch {:.1f} MiB, free {:.1f} MiB, limit {}",
+        mib(stats_.in_use), mib(stats_.peak), mib(Context::total_scratch_bytes(device_)),
+        mib(free_bytes()), stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none");
+  }
+
   [[noreturn]] void refuse(std::size_t wanted, const char* why) {
     throw OutOfMemory(fmt::format(
-        "memory on {}: requested {:.1f} MiB, {}; in use {:.1f} MiB, peak {:.1f} MiB, scratch "
-        "{:.1f} MiB, limit {} (hint: a smaller --batch, --resolution or --width)",
-        to_string(device_), mib(wanted), why, mib(stats_.in_use), mib(stats_.peak),
-        mib(Context::total_scratch_bytes(device_)),
-        stats_.limit ? fmt::format("{:.1f} MiB", mib(stats_.limit)) : "none"));
+        "memory on {}: requested {:.1f} MiB, {}; {} (hint: a smaller --batch, --resolution or "
+        "--width)",
+        to_string(device_), mib(wanted), why, describe_locked()));
   }
 
   const Device device_;
@@ -125,6 +141,9 @@ class Pool {
 };
 
 Pool& pool(Device device) {
+  static const MemoryKeeper keeper{.release_unused = release_cached_memory,
+                                   .describe = [](Device d) { return pool(d).describe(); }};
+  set_memory_keeper(&keeper);
   if (device == Device{}) {
     static Pool& host = *new Pool({});  // outlives every static tensor
     return host;

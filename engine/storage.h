@@ -17,6 +17,8 @@ struct MemoryStats {
   std::size_t cached = 0;   // bytes kept for reuse
   std::size_t scratch = 0;  // bytes of the kernels' scratch memory, not part of in_use
   std::size_t limit = 0;    // 0 = none
+  // What could still be asked for: of the device and under the limit, with the cached bytes.
+  std::size_t free = 0;
 };
 
 MemoryStats memory_stats(Device device = {});
@@ -72,7 +74,9 @@ class ArenaScope {
 // multiple of 64 are zero when it is made.
 class Storage {
  public:
-  Storage(std::size_t bytes, Device device);  // throws OutOfMemory
+  // Throws OutOfMemory naming what was requested, in use, the peak, scratch memory, what is free
+  // and the limit.
+  Storage(std::size_t bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

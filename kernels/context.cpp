@@ -39,8 +39,14 @@ void* Context::scratch(std::size_t bytes) {
     release_scratch();
     void* data = runtime_.allocate(device_, bytes);
     if (!data) {
+      memory_keeper().release_unused(device_);
+      data = runtime_.allocate(device_, bytes);
+    }
+    if (!data) {
+      constexpr double mib = 1 << 20;
       throw OutOfMemory(
-          fmt::format("scratch on {}: {} bytes requested", to_string(device_), bytes));
+          fmt::format("scratch memory on {}: requested {:.1f} MiB, the system has no more; {}",
+                      to_string(device_), bytes / mib, memory_keeper().describe(device_)));
     }
     scratch_.reset(data, [device = device_, bytes, release = runtime_.release](void* p) {
       release(device, p);
@@ -69,6 +75,12 @@ void set_num_threads(int threads) {
 }
 
 int num_threads() { return omp_get_max_threads(); }
+
+void rethrow_naming(const std::string& spec, Device device, const DeviceError& error) {
+  const std::string message = error.what();
+  if (message.find(spec) != std::string::npos) throw;
+  rethrow_device_error(fmt::format("{} on {}: {}", spec, to_string(device), message));
+}
 
 void throw_unavailable(const std::string& spec, Device device) {
   throw DeviceError(fmt::format("{}: not available on {}", spec, to_string(device)));

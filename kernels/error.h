@@ -42,4 +42,11 @@ class OutOfMemory : public DeviceError {
   using DeviceError::DeviceError;
 };
 
+// The message with this hint in place of the one that it ends with: "... (hint: HINT)".
+std::string with_hint(const std::string& message, const std::string& hint);
+
+// Inside a catch block: throws the DeviceError or OutOfMemory that is handled again, its message
+// changed.
+[[noreturn]] void rethrow_device_error(const std::string& message);
+
 }  // namespace hac

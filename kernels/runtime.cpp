@@ -1,12 +1,9 @@
 #include "kernels/runtime.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdlib>
-#include <cstring>
+#include <atomic>
 #include <vector>
 
 #include "kernels/context.h"
@@ -15,34 +12,8 @@
 namespace hac {
 namespace {
 
-constexpr std::size_t alignment = 64;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
-
-int one(std::string*) { return 1; }
-
-void* allocate(Device, std::size_t bytes) {
-  const bool huge = bytes >= 2 * huge_page;  // fewer page faults and TLB misses
-  const std::size_t unit = huge ? huge_page : alignment;
-  void* data = std::aligned_alloc(unit, round_up(bytes, unit));
-  if (data && huge) madvise(data, bytes, MADV_HUGEPAGE);
-  return data;
-}
-
-void release(Device, void* p) { std::free(p); }
-
-void copy(Context&, void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
-}
-
-void zero(Context&, void* p, std::size_t bytes) {
-  if (bytes > 0) std::memset(p, 0, bytes);
-}
-
-void synchronize(Context&) {}
-
-using Clock = std::chrono::steady_clock;
-
 thread_local bool recording = false;
+std::atomic<const MemoryKeeper*> keeper_of_memory = nullptr;
 
 }  // namespace
 
@@ -58,14 +29,12 @@ void refuse_in_capture(const std::string& call) {
                   call));
 }
 
-Event host_event(Context&) {
-  refuse_in_capture("event_record");
-  return std::make_shared<Clock::time_point>(Clock::now());
-}
+void set_memory_keeper(const MemoryKeeper* keeper) { keeper_of_memory = keeper; }
 
-double host_elapsed_ms(Context&, const Event& from, const Event& to) {
-  const auto at = [](const Event& e) { return *static_cast<const Clock::time_point*>(e.get()); };
-  return std::chrono::duration<double, std::milli>(at(to) - at(from)).count();
+const MemoryKeeper& memory_keeper() {
+  static const MemoryKeeper nobody;
+  const MemoryKeeper* keeper = keeper_of_memory;
+  return keeper ? *keeper : nobody;
 }
 
 double event_ms(Context& ctx, int warm, int runs, const std::function<void()>& work) {
@@ -84,20 +53,6 @@ double event_ms(Context& ctx, int warm, int runs, const std::function<void()>& w
   std::nth_element(times.begin(), middle, times.end());
   return *middle;
 }
-
-const Runtime runtime_cpu{.count = one,
-                          .allocate = allocate,
-                          .release = release,
-                          .copy_in = copy,
-                          .copy_out = copy,
-                          .copy = copy,
-                          .zero = zero,
-                          .synchronize = synchronize,
-                          .begin_capture = nullptr,
-                          .end_capture = nullptr,
-                          .replay = nullptr,
-                          .event_record = host_event,
-                          .elapsed_ms = host_elapsed_ms};
 
 const Runtime& runtime_of(Device device) {
   if (device.kind == DeviceKind::cpu) return runtime_cpu;

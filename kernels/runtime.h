@@ -17,12 +17,25 @@ class Context;
 using Recording = std::shared_ptr<void>;
 using Event = std::shared_ptr<void>;
 
+// Bytes; zeros where nobody can tell.
+struct DeviceMemory {
+  std::size_t free = 0;   // what the device would still give to this process
+  std::size_t total = 0;  // what it has, or what this process may have of it
+};
+
 struct Runtime {
   // Devices of this kind on this machine; why there are none goes to `reason`, if given.
   int (*count)(std::string* reason);
   // At least 64-byte aligned; null when there is no more. Contents undefined.
   void* (*allocate)(Device, std::size_t bytes);
   void (*release)(Device, void* p);
+  // Also asked on the way to an error, so it throws nothing.
+  DeviceMemory (*memory)(Device);
+  // "0000:3b:00.0", by which other libraries know the device; "" where it is on no bus.
+  std::string (*bus_id)(Device);
+  // What tells apart devices of different speed: "NVIDIA H100 80GB HBM3, sm_90, 132 SMs"; of the
+  // CPU and simt the kind alone (kernels/machine.h knows the CPU).
+  std::string (*name)(Device);
   // Ordered behind what this context was given before. A copy from or to host memory has read or
   // written it on return; `from` and `to` are on the context's device unless named host.
   void (*copy_in)(Context&, void* to, const void* host, std::size_t bytes);
@@ -50,9 +63,15 @@ bool capturing();  // this thread records
 void set_capturing(bool on);
 void refuse_in_capture(const std::string& call);  // DeviceError naming it, if this thread records
 
-// Events of a device that runs everything at once: the host's clock.
-Event host_event(Context& ctx);
-double host_elapsed_ms(Context& ctx, const Event& from, const Event& to);
+// Whoever counts a device's memory and keeps what was freed (engine/storage.h) says so here, for
+// the one allocation that is not its own: before it is an OutOfMemory what is unused is given back,
+// and the message holds the description ("in use 1.0 MiB, peak ...").
+struct MemoryKeeper {
+  void (*release_unused)(Device) = [](Device) {};
+  std::string (*describe)(Device) = [](Device) { return std::string(); };
+};
+void set_memory_keeper(const MemoryKeeper* keeper);  // it must live on
+const MemoryKeeper& memory_keeper();
 
 // Median milliseconds of work by the device's clock, after warm runs that do not count. All are
 // given to the device before the first is waited for, so that it does not wait for the host.

@@ -5,10 +5,13 @@
 #include <string>
 
 #include "kernels/context.h"
+#include "kernels/error.h"
 
 namespace hac {
 
 [[noreturn]] void throw_unavailable(const std::string& spec, Device device);
+// The error that is handled, saying what was run and where.
+[[noreturn]] void rethrow_naming(const std::string& spec, Device device, const DeviceError& error);
 
 template <class Table>
 struct Backends {
@@ -28,10 +31,15 @@ struct Backends {
     return found;
   }
 
-  // Calls it in the context of this thread.
+  // Calls it in the context of this thread. A DeviceError from there names spec and device.
   template <class Entry, class Spec, class... Args>
   auto run(Entry Table::*entry, Device device, const Spec& spec, Args... args) const {
-    return on(device, entry, spec)(Context::current(device), spec, args...);
+    const Entry found = on(device, entry, spec);
+    try {
+      return found(Context::current(device), spec, args...);
+    } catch (const DeviceError& error) {
+      rethrow_naming(spec.str(), device, error);
+    }
   }
 };
 

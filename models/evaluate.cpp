@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/loader.h"
+#include "data/resident_loader.h"
 #include "engine/ops.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -84,36 +84,70 @@ void throw_not_finite(Model& model, const Tensor& images, const std::string& whe
       model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
 }
 
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch_size) {
-  require_match(model, *data, "test");
-  const EvalMode mode(model);
-  Loader loader(data, {.batch = batch_size,
-                       .resolution = model.arch().resolution,
-                       .shuffle = false,
-                       .augment = false,
-                       .threads = loader_threads()});
-  loader.start(0);
-  const bool finite = broken_parameter(model).empty() && statistics_finite(model);
+Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch)
+    : model_(model), data_(std::move(data)), batch_(batch) {
+  require_match(model_, *data_, "test");
+}
+
+void Evaluation::open_loader() {
+  if (loader_) return;
+  loader_ = make_loader(data_,
+                        {.batch = batch_,
+                         .resolution = model_.arch().resolution,
+                         .shuffle = false,
+                         .augment = false,
+                         .threads = loader_threads()},
+                        model_.device());
+}
+
+EvalResult Evaluation::run(std::int64_t most_batches) {
+  Context& context = Context::current(model_.device());
+  const std::size_t scratch = context.scratch_bytes();
+  for (;;) {
+    try {
+      const EvalResult result = run_once(most_batches);
+      if (context.scratch_bytes() > scratch) context.release_scratch();
+      return result;
+    } catch (const OutOfMemory&) {
+      if (batch_ == 1) throw;
+    }
+    context.release_scratch();
+    loader_.reset();
+    batch_ /= 2;
+  }
+}
+
+EvalResult Evaluation::run_once(std::int64_t most_batches) {
+  const EvalMode mode(model_);
+  open_loader();
+  loader_->start(0);
+  const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
   EvalResult result;
   std::int64_t top1 = 0, top5 = 0;
   Batch batch;
-  while (loader.next(batch)) {
+  for (std::int64_t i = 0; i < most_batches && loader_->next(batch); ++i) {
     const auto [loss, probs] =
-        ops::softmax_cross_entropy(model.forward(batch.images), batch.labels);
+        ops::softmax_cross_entropy(model_.forward(batch.images), batch.labels);
     const double value = loss.value().item();
     if (!finite || !std::isfinite(value)) {
-      throw_not_finite(model, batch.images, "in evaluation", value);
+      throw_not_finite(model_, batch.images, "in evaluation", value);
     }
     result.loss += value * static_cast<double>(batch.size());
     result.images += batch.size();
     top1 += count_in_top(probs, batch.labels, 1);
     top5 += count_in_top(probs, batch.labels, 5);
   }
+  // What was loaded ahead is let go of.
+  if (result.images < data_->size()) loader_->start(0, loader_->batches());
   const double n = std::max<double>(1, result.images);
   result.loss /= n;
   result.top1 = top1 / n;
   result.top5 = top5 / n;
   return result;
+}
+
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch) {
+  return Evaluation(model, data, batch).run();
 }
 
 }  // namespace hac

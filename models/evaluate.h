@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "data/dataset.h"
+#include "data/loader.h"
 #include "models/model.h"
 
 namespace hac {
@@ -17,7 +17,26 @@ struct EvalResult {
 };
 
 // Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
-// Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
+class Evaluation {
+ public:
+  Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256);
+  // Leaves the set on the model's device, if make_loader put it there, and no scratch memory beyond
+  // what there was. most_batches: fewer for who only wants to know whether memory suffices.
+  // Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
+  // A batch for which memory does not suffice is halved: only the rounding of the loss tells.
+  EvalResult run(std::int64_t most_batches = INT64_MAX);
+
+ private:
+  EvalResult run_once(std::int64_t most_batches);
+  void open_loader();
+
+  Model& model_;
+  const DatasetPtr data_;
+  std::int64_t batch_;
+  std::unique_ptr<BatchSource> loader_;
+};
+
+// Once.
 EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256);
 
 // Throws ConfigError when images or classes of a set do not fit the model; `which` names the set.

@@ -24,6 +24,7 @@
 #include "models/checkpoint.h"
 #include "models/evaluate.h"
 #include "models/folder_lock.h"
+#include "models/largest_batch.h"
 
 namespace hac {
 namespace {
@@ -69,7 +70,8 @@ class Run {
         config_(of_model(config, model)),
         observer_(observer),
         sgd_(model.parameters(), config.sgd, initial_loss_scale(config, model.dtype())),
-        loader_(make_loader(data.train, loader_config(), model.device())) {
+        loader_(make_loader(data.train, loader_config(), model.device())),
+        evaluation_(model, data.test) {
     if (config.epochs > 0 && loader_->batches() == 0) {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
@@ -80,6 +82,27 @@ class Run {
     if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
       captured_.emplace(model_, sgd_, config_.label_smoothing);
     }
+  }
+
+  // What needs all the memory that a run ever does: whole batches, recorded where steps are, beside
+  // the test set; the last batch of an epoch, which may be smaller and then has memory of its own;
+  // and an evaluation.
+  static constexpr std::int64_t rehearsal_steps = 3;
+  TrainResult rehearse() {
+    evaluation_.run(1);
+    // How far ahead a loader's threads are is a matter of time: as far as they can be.
+    Tensor ahead;
+    if (model_.device().kind == DeviceKind::cpu) {
+      const LoaderConfig loader = loader_config();
+      const Architecture& a = model_.arch();
+      const std::int64_t images = std::max(loader.prefetch, loader.threads) * config_.batch;
+      ahead = Tensor::empty({images, a.channels, a.resolution, a.resolution});
+    }
+    at_.batch = std::max<std::int64_t>(0, loader_->batches() - rehearsal_steps);
+    const TrainResult result = run();
+    ahead = {};
+    evaluation_.run(1);
+    return result;
   }
 
   TrainResult run() {
@@ -240,7 +263,7 @@ class Run {
 
   // True if this is the best epoch so far.
   bool evaluate_epoch() {
-    at_.test = evaluate(model_, data_.test);
+    at_.test = evaluation_.run();
     const bool best = at_.test.top1 > at_.best_top1;
     at_.best_top1 = std::max(at_.best_top1, at_.test.top1);
     if (!config_.quiet) {
@@ -300,6 +323,7 @@ class Run {
   Sgd sgd_;
   std::optional<FolderLock> lock_;
   std::unique_ptr<BatchSource> loader_;
+  Evaluation evaluation_;
   std::optional<CapturedStep> captured_;
   std::optional<JsonLog> log_;
   TrainPosition at_;
@@ -308,6 +332,29 @@ class Run {
   double lr_ = 0;
   Clock::time_point started_, saved_;
 };
+
+// Throws OutOfMemory if a run with that batch would. Weights stay: the learning rate is 0.
+void rehearse(Model& model, const DataSplit& data, TrainConfig config, std::int64_t batch) {
+  config.batch = batch;
+  config.max_steps = Run::rehearsal_steps;
+  config.epochs = config.evaluate_every = 1 << 20;
+  config.schedule = {.kind = "constant", .lr = 0};
+  config.out = config.save_gradients = "";
+  config.resume = false;
+  config.quiet = true;
+  model.zero_grad();
+  Context::current(model.device()).release_scratch();
+  if (Run(model, data, config, nullptr).rehearse().interrupted) {
+    throw Interrupted("interrupted while looking for a batch that fits into memory");
+  }
+}
+
+// The last checkpoint is whole whatever happened; says so where there is one.
+std::string resumable(const std::string& message, const TrainConfig& config) {
+  const std::string last = config.out + "/last.safetensors";
+  if (config.out.empty() || !std::filesystem::exists(last)) return message;
+  return fmt::format("{}; the run can go on from '{}' (hint: --resume)", message, last);
+}
 
 }  // namespace
 
@@ -321,7 +368,23 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
   if (config.launch) require_launch_mode(*config.launch, model.device());
   require_match(model, *data.train, "training");
   require_match(model, *data.test, "test");
-  return Run(model, data, config, observer).run();
+  // In a handler the run is gone, and with it its memory.
+  try {
+    return Run(model, data, config, observer).run();
+  } catch (const OutOfMemory& error) {
+    const std::int64_t most = std::min(config.batch, data.train->size());
+    BatchSearch found{.complete = false};
+    try {
+      found =
+          largest_batch(most, [&](std::int64_t batch) { rehearse(model, data, config, batch); });
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {  // what ended the run is worth more than what ended the search
+    }
+    throw_with_batch(error, found);
+  } catch (const DeviceError& error) {
+    throw DeviceError(resumable(error.what(), config));
+  }
 }
 
 }  // namespace hac

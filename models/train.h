@@ -55,7 +55,10 @@ std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 // it continues from last.safetensors, bit for bit as if it had never stopped.
 // Throws ConfigError when the data do not fit the model or the checkpoint is of another run,
 // IoError when another process works in `out`, and Error when the loss or a batch norm's statistics
-// are not finite, naming the first layer; the last checkpoint stays.
+// are not finite, naming the first layer; the last checkpoint stays. Where memory runs out it tries
+// smaller batches (a few steps each, some 20 s in all; batch norm's statistics are not worth
+// anything then) and throws an OutOfMemory that names the largest that fits. When a device fails
+// the DeviceError names the checkpoint to go on from.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
 

@@ -18,7 +18,7 @@ struct ExperimentOptions {
   std::string out;      // DIR
   std::string command;  // as the user typed it, for the report
   bool quiet = false;
-  Placement where;      // what is trained and measured
+  Placement where;  // what is trained and measured
 };
 
 // Returns the text of DIR/results.json. Throws Error, also when another process works in DIR and

@@ -18,13 +18,12 @@ json here(const MeasuredOn& on) {
          {"isa", on.machine.isa},
          {"onednn", on.machine.onednn}};
   if (on.where == Placement{}) return j;
-  j["device"] = name_of(on.where.device);
+  j["device"] = runtime_of(on.where.device).name(on.where.device);
   j["dtype"] = name_of(on.where.dtype);
   return j;
 }
 
-json inputs_of(const MeasuredOn& on, const Recipe& recipe,
-               const std::vector<Architecture>& archs) {
+json inputs_of(const MeasuredOn& on, const Recipe& recipe, const std::vector<Architecture>& archs) {
   json inputs{{"machine", here(on)},
               {"runs", recipe.latency.runs},
               {"warmup", recipe.latency.warmup},

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/machine.h"
 #include "models/counters.h"
 #include "scaling/alpha.h"
+#include "scaling/experiment_latency.h"
 #include "scaling/latency.h"
 #include "scaling/law.h"
 #include "scaling/recipe.h"

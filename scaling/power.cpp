@@ -9,6 +9,7 @@
 
 #include "kernels/error.h"
 #include "kernels/random.h"
+#include "kernels/runtime.h"
 #include "scaling/power_meters.h"
 
 namespace hac {
@@ -86,11 +87,21 @@ EnergyFigure figure(const std::vector<double>& values) {
   return f;
 }
 
+// "" where it cannot be told: then a machine's only GPU is meant.
+std::string bus_id_of(Device device, const MeterOptions& options) {
+  if (!options.pci_bus_id.empty()) return options.pci_bus_id;
+  if (options.bus_id) return options.bus_id(device);
+  const bool there = runtime_cuda.count && device.index < runtime_cuda.count(nullptr);
+  return there ? runtime_cuda.bus_id(device) : "";
+}
+
 }  // namespace
 
-MeterSearch open_meter(Device device, const MeterOptions& options) {
+MeterSearch open_meter(Device device, const MeterOptions& given) {
+  MeterOptions options = given;
   switch (device.kind) {
     case DeviceKind::cuda:
+      options.pci_bus_id = bus_id_of(device, given);
       return first_of({open_nvml, open_ina3221}, options);
     case DeviceKind::cpu:
       return first_of({open_ina3221, open_rapl}, options);

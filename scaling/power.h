@@ -32,7 +32,9 @@ struct MeterSearch {
 struct MeterOptions {
   std::string sysfs_root = "/";  // the folder that holds sys/
   std::string nvml = "libnvidia-ml.so.1";
-  std::string pci_bus_id;  // of the GPU, "0000:3b:00.0": CUDA and NVML count in different orders
+  // Of the GPU, "0000:3b:00.0": CUDA and NVML count in different orders. Empty = asked of bus_id.
+  std::string pci_bus_id;
+  std::function<std::string(Device)> bus_id;  // empty = the device's runtime
   // Meters that measure power integrate it by the trapezoid rule, sampled every so often by a
   // thread of their own; 0 = only when joules() is called.
   double sample_seconds = 0.05;

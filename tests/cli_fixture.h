@@ -31,7 +31,7 @@ class Cli : public ::testing::Test {
   Outcome run(const Words& arguments, const RunOptions& options = {}) const {
     return Program(folder_.path(), arguments, options).wait();
   }
-  std::string path(const std::string& name) const { return folder_.path(name); }
+  std::string path(const std::string& name) const { return folder_.file(name); }
   void write(const std::string& name, const std::string& text) const { folder_.write(name, text); }
 
   // Fails, with the exit code of architecture and one line that holds every one of `parts`.
@@ -61,7 +61,7 @@ class Cli : public ::testing::Test {
     return j;
   }
 
-  testing::TempFolder folder_;
+  TempFolder folder_;
 };
 
 }  // namespace hac

@@ -1,16 +1,20 @@
 #pragma once
-// The devices and element types that a test runs on.
+// The devices and element types that a test runs on. Tests that include this carry the label `gpu`
+// (tests/CMakeLists.txt).
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "kernels/runtime.h"
 #include "kernels/simt/executor.h"
+#include "tests/gpu.h"
 
 namespace hac {
 
 // Where every op is checked: the CPU, the GPU's kernels under simt in three orders of their
-// threads, and the GPU itself where there is one.
+// threads, and the GPU itself where there is one. HAC_PLACES=cuda leaves those whose names begin
+// so: a GPU's sanitizer has no use for the others.
 struct Place {
   std::string name;
   Device device;
@@ -26,10 +30,13 @@ inline std::vector<Place> places() {
                          {"simt random", simt, simt::Order::random},
                          {"simt bf16", simt, simt::Order::forward, Dtype::bf16},
                          {"simt f16", simt, simt::Order::forward, Dtype::f16}};
-  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) {
+  if (gpu_present()) {
     all.push_back({"cuda", gpu});
     all.push_back({"cuda bf16", gpu, {}, Dtype::bf16});
     all.push_back({"cuda f16", gpu, {}, Dtype::f16});
+  }
+  if (const char* wanted = std::getenv("HAC_PLACES")) {
+    std::erase_if(all, [&](const Place& p) { return !p.name.starts_with(wanted); });
   }
   return all;
 }

@@ -1,11 +1,12 @@
 #pragma once
 // A folder of a test's own, gone when the test is.
 
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include <stdlib.h>
 
-#include <atomic>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 
 namespace hac {
@@ -13,10 +14,11 @@ namespace hac {
 class TempFolder {
  public:
   TempFolder() {
-    static std::atomic<int> counter{0};
-    path_ = std::filesystem::path(::testing::TempDir()) /
-            ("hac-" + std::to_string(::getpid()) + "-" + std::to_string(counter++));
-    std::filesystem::create_directories(path_);
+    std::string name = (std::filesystem::temp_directory_path() / "hac-test-XXXXXX").string();
+    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    path_ = name;
+    // A test may go on as another user.
+    std::filesystem::permissions(path_, static_cast<std::filesystem::perms>(0755));
   }
   ~TempFolder() {
     std::error_code ignored;
@@ -25,9 +27,15 @@ class TempFolder {
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;
 
+  std::string path() const { return path_.string(); }
   std::string file(const std::string& name) const { return (path_ / name).string(); }
   std::size_t files() const {
     return std::distance(std::filesystem::directory_iterator(path_), {});
+  }
+  // Makes the folders on the way.
+  void write(const std::string& name, const std::string& bytes) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << bytes;
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -15,6 +16,8 @@
 #include "models/train.h"
 #include "scaling/importance.h"
 #include "scaling/measure.h"
+#include "scaling/peak.h"
+#include "tests/places.h"
 #include "tests/simt_fixtures.h"
 
 namespace hac {
@@ -224,7 +227,7 @@ double eager_step(Model& model, Sgd& sgd, const Batches& batch, int step, Import
 // simt, and the GPU where there is one.
 std::vector<Device> recorders() {
   std::vector<Device> all{kSimt};
-  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) all.push_back({DeviceKind::cuda, 0});
+  if (gpu_present()) all.push_back({DeviceKind::cuda, 0});
   return all;
 }
 
@@ -382,6 +385,25 @@ TEST(Events, LieInTheOrderOfTheWork) {
   const Event after = runtime.event_record(context);
   EXPECT_GT(runtime.elapsed_ms(context, before, after), 0);
   EXPECT_LT(runtime.elapsed_ms(context, after, before), 0);
+}
+
+TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
+  const Peak simt = measure_peak(kSimt, Dtype::bf16);
+  EXPECT_FALSE(simt.gmacs_per_s);
+  EXPECT_NE(simt.of.find("simt"), std::string::npos) << simt.of;
+  EXPECT_GT(measure_peak({}, Dtype::f32).gmacs_per_s.value_or(0), 0.1);
+}
+
+// The median of ten is at most twice their mean.
+TEST(Peak, OfAProductIsItsMacsOverItsMedianTime) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
+    const LinearSpec spec{.dtype = dtype, .n = 300, .in = 40, .out = 24, .bias = false};
+    const auto start = std::chrono::steady_clock::now();
+    const double gmacs = measure_linear_gmacs(kSimt, spec, 10);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    EXPECT_GE(gmacs, 5 * static_cast<double>(spec.cost().macs) * 1e-9 / taken.count());
+    EXPECT_LT(gmacs, 50) << "no host multiplies that fast under simt";
+  }
 }
 
 }  // namespace

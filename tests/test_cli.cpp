@@ -9,6 +9,7 @@
 
 #include "tests/cli_fixture.h"
 #include "tests/data_fixtures.h"
+#include "tests/gpu.h"
 
 namespace hac {
 namespace {
@@ -73,6 +74,7 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
 }
 
 TEST_F(Cli, ADeviceThatIsNotThereIsExitThree) {
+  if (gpu_present()) GTEST_SKIP() << "there is a GPU";
   expect_error(tiny_train + Words{"--device", "cuda:0"}, 3, {"cuda:0", "--device cpu"});
   expect_error({"profile", "--device", "cuda:0"}, 3, {"cuda:0"});
   expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
@@ -84,6 +86,8 @@ TEST_F(Cli, AMemoryLimitThatIsTooSmallIsExitThree) {
   expect_error(train + limit("64KiB"), 3, {"memory on cpu", "limit 0.1 MiB", "--batch"});
   expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
   expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
+  expect_error(Words{"profile"} + tiny_model + Words{"--batch", "300"} + limit("8MiB"), 3,
+               {"memory on cpu", "(hint: --batch ", " would fit)"});
   EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
   for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
     expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});
@@ -111,6 +115,8 @@ TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
 TEST_F(Cli, ProfileMeasures) {
   const json j = json_of(Words{"profile"} + tiny_model + Words{"--runs", "5", "--warmup", "1"});
   expect_keys(j, {"latency_ms", "gmacs_per_s", "peak_fraction", "layers"});
+  EXPECT_NEAR(j["peak_fraction"], double(j["gmacs_per_s"]) / double(j["peak_gmacs_per_s"]), 1e-12);
+  EXPECT_NE(std::string(j["peak_of"]).find("threads"), std::string::npos) << j["peak_of"];
   expect_keys(j["latency_ms"], {"mean", "median", "p95", "runs"});
   EXPECT_EQ(j["latency_ms"]["runs"], 5);
   EXPECT_GT(j["latency_ms"]["median"], 0);
@@ -152,6 +158,8 @@ TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {
   for (const std::string mode : {"eager", "graph"}) {
     const json j = json_of(base + Words{"--device", "simt", "--launch", mode});
     EXPECT_EQ(j["launch"], mode);
+    EXPECT_TRUE(j["peak_gmacs_per_s"].is_null() && j["peak_fraction"].is_null());
+    EXPECT_NE(std::string(j["peak_of"]).find("simt"), std::string::npos) << j["peak_of"];
     for (const char* key :
          {"latency_ms", "event_latency_ms", "cold_latency_ms", "cold_event_latency_ms"}) {
       EXPECT_GT(j[key]["median"], 0) << key;

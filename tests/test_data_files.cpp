@@ -17,7 +17,6 @@ namespace {
 using testing::big_endian;
 using testing::error_of;
 using testing::gzip;
-using testing::TempFolder;
 
 std::int64_t pixel_sum(const Sample& s) {
   return std::accumulate(s.pixels.begin(), s.pixels.end(), std::int64_t{0});
@@ -250,11 +249,11 @@ TEST(Cifar, RejectsBadFiles) {
     const std::string message =
         error_of<IoError>([&] { open_cifar(tiny(cifar10_layout()), {.dir = folder.path()}); });
     EXPECT_CONTAINS(message, expected);
-    EXPECT_CONTAINS(message, folder.path("data_batch_3.bin"));
+    EXPECT_CONTAINS(message, folder.file("data_batch_3.bin"));
   }
   const TempFolder folder;
   write_cifar10(folder);
-  std::filesystem::remove(folder.path("data_batch_4.bin"));
+  std::filesystem::remove(folder.file("data_batch_4.bin"));
   const std::string message =
       error_of<IoError>([&] { open_cifar(tiny(cifar10_layout()), {.dir = folder.path()}); });
   EXPECT_CONTAINS(message, "data_batch_4.bin");

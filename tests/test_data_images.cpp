@@ -16,7 +16,6 @@ namespace {
 using testing::error_of;
 using testing::jpeg;
 using testing::png;
-using testing::TempFolder;
 
 using Colour = std::array<std::uint8_t, 3>;
 constexpr std::array<Colour, 4> corners{
@@ -252,9 +251,9 @@ TEST(Jpeg, CutFilesAreErrors) {
   EXPECT_THROW(decode_image(bytes.substr(0, bytes.size() - 1), "x"), IoError);
   const TempFolder folder;
   folder.write("half.jpg", bytes.substr(0, bytes.size() / 2));
-  EXPECT_CONTAINS(error_of<IoError>([&] { read_image(folder.path("half.jpg")); }),
-                  folder.path("half.jpg"));
-  EXPECT_THROW(read_image(folder.path("absent.jpg")), IoError);
+  EXPECT_CONTAINS(error_of<IoError>([&] { read_image(folder.file("half.jpg")); }),
+                  folder.file("half.jpg"));
+  EXPECT_THROW(read_image(folder.file("absent.jpg")), IoError);
 }
 
 TEST(Jpeg, JunkAtTheEndIsHarmlessButCorruptionIsNot) {
@@ -380,15 +379,15 @@ TEST(ImageFolder, ACorruptImageNamesItsPath) {
   folder.write("train/ant/d.jpg", jpeg(quadrants(64, 64), 64, 64).substr(0, 500));
   const DataSplit data = open_folder(folder);
   EXPECT_NO_THROW(data.train->get(0));
-  EXPECT_CONTAINS(error_of<IoError>([&] { data.train->get(1); }), folder.path("train/ant/d.jpg"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { data.train->get(1); }), folder.file("train/ant/d.jpg"));
 }
 
 TEST(ImageFolder, RejectsBadFolders) {
   EXPECT_THROW(open_data({.name = "imagefolder"}), ConfigError);
   EXPECT_THROW(open_data({.name = "imagefolder:"}), ConfigError);
   const TempFolder folder;
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.path("train"));
-  std::filesystem::create_directories(folder.path("train"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("train"));
+  std::filesystem::create_directories(folder.file("train"));
   EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
                   "a folder for each class, got none");
   write_folder(folder);
@@ -396,11 +395,11 @@ TEST(ImageFolder, RejectsBadFolders) {
   folder.write("val/dog/a.jpg", "");
   EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
                   "got 3 with 'dog' only in one of them");
-  std::filesystem::remove_all(folder.path("val/dog"));
-  std::filesystem::remove(folder.path("val/ant/a.jpg"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.path("val/ant"));
-  std::filesystem::remove_all(folder.path("val"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.path("val"));
+  std::filesystem::remove_all(folder.file("val/dog"));
+  std::filesystem::remove(folder.file("val/ant/a.jpg"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("val/ant"));
+  std::filesystem::remove_all(folder.file("val"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("val"));
 }
 
 TEST(ImageFolder, RealPhotographsDecode) {

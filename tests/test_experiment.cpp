@@ -288,8 +288,8 @@ Architecture small_net() {
           .channels = 3,
           .resolution = 8,
           .classes = 10,
-          .layers = {Conv{.name = "conv", .out = 8}, BatchNorm{.name = "norm", .relu = true}, Pool{},
-                     Flatten{}, Linear{.name = "classifier"}}};
+          .layers = {Conv{.name = "conv", .out = 8}, BatchNorm{.name = "norm", .relu = true},
+                     Pool{}, Flatten{}, Linear{.name = "classifier"}}};
 }
 
 TEST(Experiment, TrainsAndMeasuresWhereItIsTold) {
@@ -312,8 +312,9 @@ TEST(Experiment, TrainsAndMeasuresWhereItIsTold) {
 
   Model model(small_net(), config.seed, simt, Dtype::bf16);
   const TrainResult expected = train(model, open_data(config.data), config);
-  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true, {simt, Dtype::bf16})
-                                    .train({.arch = small_net(), .config = config, .observe = true});
+  const TrainedNetwork cached =
+      NetworkCache(folder.file("n"), "key", true, {simt, Dtype::bf16})
+          .train({.arch = small_net(), .config = config, .observe = true});
   EXPECT_EQ(cached.test.loss, expected.test.loss);
 
   const auto net = deploy_random(small_net(), {simt, Dtype::bf16});

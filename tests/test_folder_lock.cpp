@@ -20,8 +20,8 @@ using testing::Words;
 using testing::operator+;
 
 TEST(FolderLock, SecondIsRefusedUntilTheFirstIsGone) {
-  const testing::TempFolder folder;
-  const std::string path = folder.path("run");
+  const TempFolder folder;
+  const std::string path = folder.file("run");
   EXPECT_NO_THROW(require_free(path)) << "a folder that is not there";
   fs::create_directory(path);
   {
@@ -31,22 +31,22 @@ TEST(FolderLock, SecondIsRefusedUntilTheFirstIsGone) {
       EXPECT_CONTAINS(message, "'" + path + "'");
       EXPECT_CONTAINS(message, "process " + std::to_string(::getpid()));
     }
-    fs::create_directory(folder.path("other"));
-    EXPECT_NO_THROW(FolderLock(folder.path("other")));
+    fs::create_directory(folder.file("other"));
+    EXPECT_NO_THROW(FolderLock(folder.file("other")));
   }
   EXPECT_TRUE(fs::is_empty(path)) << "the lock file is left";
   EXPECT_NO_THROW(FolderLock{path});
 }
 
 TEST(FolderLock, ADeadProcessHoldsNothing) {
-  const testing::TempFolder folder;
+  const TempFolder folder;
   const pid_t child = ::fork();
   if (child == 0) {
     new FolderLock(folder.path());  // never deleted
     ::_exit(0);
   }
   ::waitpid(child, nullptr, 0);
-  EXPECT_TRUE(fs::exists(folder.path(".lock"))) << "the child did not get that far";
+  EXPECT_TRUE(fs::exists(folder.file(".lock"))) << "the child did not get that far";
   EXPECT_NO_THROW(require_free(folder.path()));
   EXPECT_NO_THROW(FolderLock(folder.path()));
 }
@@ -64,11 +64,11 @@ class CliLock : public ::testing::Test {
     EXPECT_CONTAINS(o.err, "process " + std::to_string(holder));
   }
 
-  testing::TempFolder folder_, beside_;
+  TempFolder folder_, beside_;
 };
 
 TEST_F(CliLock, TwoTrainingsInOneFolder) {
-  const std::string out = folder_.path("r");
+  const std::string out = folder_.file("r");
   const Words train = {"train",  "vgg11",         "--width", "0.125",        "--threads", "1",
                        "--data", "synthetic",     "--batch", "16",           "--quiet",   "--out",
                        out,      "--limit-train", "160",     "--limit-test", "100"};
@@ -87,14 +87,14 @@ TEST_F(CliLock, TwoTrainingsInOneFolder) {
 TEST_F(CliLock, ALockIsNoTraining) {
   folder_.write("r/.lock", "1\n");
   const Outcome o = run({"train", "vgg11", "--width", "0.125", "--threads", "1", "--data",
-                         "synthetic", "--max-steps", "0", "--quiet", "--out", folder_.path("r")});
+                         "synthetic", "--max-steps", "0", "--quiet", "--out", folder_.file("r")});
   EXPECT_EQ(o.exit, 0) << o.err;
 }
 
 TEST_F(CliLock, TwoRunsInOneFolder) {
   folder_.write("r.toml", "[arch]\nwidth = 0.125\n[train.data]\nname = \"synthetic\"\n");
-  const std::string out = folder_.path("out");
-  const Words command = {"run", folder_.path("r.toml"), "--quiet", "--threads", "1", "--out", out};
+  const std::string out = folder_.file("out");
+  const Words command = {"run", folder_.file("r.toml"), "--quiet", "--threads", "1", "--out", out};
   Program first(folder_.path(), command);
   ASSERT_TRUE(first.wait_until([&] { return fs::exists(out + "/stages"); }));
   expect_refused(command, out, first.pid());

@@ -35,6 +35,7 @@ class Meter : public ::testing::Test {
     options.sysfs_root = folder.file("");
     options.nvml = folder.file("no-such-library.so");
     options.sample_seconds = 0;
+    options.bus_id = [](Device) { return ""; };  // whatever GPU is here
     options.now = [this] { return time; };
   }
   // Renamed into place, as a reader must never see half a value.
@@ -258,6 +259,16 @@ TEST_F(Nvml, ChoosesAmongSeveralByPciBusIdOnly) {
   EXPECT_DOUBLE_EQ(meter.joules(), 2);
   options.pci_bus_id = "0000:ff:00.0";
   expect_none(kGpu, {"0000:ff:00.0"});
+}
+
+// CUDA's first device may be NVML's second.
+TEST_F(Nvml, AsksTheDeviceForItsPciBusId) {
+  set(2, 0);
+  options.bus_id = [](Device device) {
+    return device.index == 0 ? "0000:86:00.0" : "0000:3b:00.0";
+  };
+  EXPECT_EQ(open(kGpu).name, "NVML: Fake B");
+  EXPECT_EQ(open({DeviceKind::cuda, 1}).name, "NVML: Fake A");
 }
 
 TEST_F(Nvml, ErrorsKeepItsOwnWords) {

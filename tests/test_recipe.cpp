@@ -237,13 +237,13 @@ growth = [1, 2]
 class CliRun : public ::testing::Test {
  protected:
   Outcome run(const Words& arguments) const { return Program(folder_.path(), arguments).wait(); }
-  testing::TempFolder folder_;
+  TempFolder folder_;
 };
 
 TEST_F(CliRun, FromRecipeToReport) {
   folder_.write("tiny.toml", tiny);
-  const std::string out = folder_.path("out");
-  const Words command = {"run", folder_.path("tiny.toml"), "--out", out, "--threads", "1"};
+  const std::string out = folder_.file("out");
+  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads", "1"};
   const Outcome first = run(command);
   ASSERT_EQ(first.exit, 0) << first.err;
   for (const char* part : {"baseline", "uniform width", "hacscale (plain)", "report: "}) {
@@ -263,8 +263,8 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   std::string text = tiny;
   text.replace(text.find("limit_train = 60"), 16, "limit_train = 600");
   folder_.write("tiny.toml", text);
-  const std::string out = folder_.path("out");
-  const Words command = {"run", folder_.path("tiny.toml"), "--out", out, "--threads", "1"};
+  const std::string out = folder_.file("out");
+  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads", "1"};
   Program program(folder_.path(), command);
   ASSERT_TRUE(program.wait_until([&] {  // until the first training has begun
     std::error_code none;
@@ -290,9 +290,9 @@ TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
   text.replace(text.find("runs = 3"), 8, "runs = 100000");
   folder_.write("tiny.toml", text);
   for (const int signal : {SIGINT, SIGTERM}) {
-    const std::string out = folder_.path(std::to_string(signal));
+    const std::string out = folder_.file(std::to_string(signal));
     Program program(folder_.path(),
-                    {"run", folder_.path("tiny.toml"), "--out", out, "--threads", "1", "--quiet"});
+                    {"run", folder_.file("tiny.toml"), "--out", out, "--threads", "1", "--quiet"});
     ASSERT_TRUE(
         program.wait_until([&] { return std::filesystem::exists(out + "/stages/peak.json"); }));
     program.send(signal);
@@ -312,14 +312,14 @@ TEST_F(CliRun, ListsPrintsAndRefuses) {
   const auto expect_error = [&](const std::string& toml, int code, const char* part) {
     folder_.write("r.toml", toml);
     const Outcome o = run(
-        {"run", folder_.path("r.toml"), "--quiet", "--threads", "1", "--out", folder_.path("o")});
+        {"run", folder_.file("r.toml"), "--quiet", "--threads", "1", "--out", folder_.file("o")});
     EXPECT_EQ(o.exit, code) << o.err;
     EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
     EXPECT_CONTAINS(o.err, part);
   };
   std::string typo = tiny;
   expect_error(typo.replace(typo.find("epochs"), 6, "epoch"), 2, "did you mean 'epochs'?");
-  EXPECT_FALSE(std::filesystem::exists(folder_.path("o"))) << "something half-written";
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("o"))) << "something half-written";
   std::string text = tiny;
   expect_error(text.replace(text.find("\"4x\""), 4, "\"0.5x\""), 2, "latency budget");
 }

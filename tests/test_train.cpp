@@ -132,6 +132,28 @@ TEST(Train, OnSimtIsTheTrainingOfTheCpu) {
   }
 }
 
+// On simt the test set lies on the device and its batches are made there.
+TEST(Evaluate, OnSimtIsTheEvaluationOfTheCpu) {
+  const DataSplit data = open_data(small_data());
+  Architecture larger = small_net();
+  larger.resolution = 40;  // images are resized
+  for (const Architecture& arch : {small_net(), larger}) {
+    Model cpu(arch, kSeed), simt(arch, kSeed, {DeviceKind::simt, 0});
+    const EvalResult expected = evaluate(cpu, data.test, 16);
+    Evaluation evaluation(simt, data.test, 16);
+    const std::size_t before = memory_stats({DeviceKind::simt, 0}).in_use;
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      const EvalResult got = evaluation.run();
+      EXPECT_EQ(got.images, expected.images);
+      EXPECT_EQ(got.top1, expected.top1);
+      EXPECT_EQ(got.top5, expected.top5);
+      EXPECT_NEAR(got.loss, expected.loss, 1e-5 * expected.loss);
+    }
+    const auto resident = static_cast<std::size_t>(50 * 3 * 32 * 32);
+    EXPECT_GE(memory_stats({DeviceKind::simt, 0}).in_use, before + resident);
+  }
+}
+
 TEST(Train, RefusesToResumeAnotherRun) {
   const DataSplit data = open_data(small_data());
   const TempFolder folder;

@@ -152,8 +152,8 @@ sanitize() {
   local bad=0 file filter
   while read -r file filter; do
     echo "$1: $(basename "$file")"
-    with_libraries compute-sanitizer --tool "$1" --error-exitcode 9 "$file" "--gtest_filter=$filter" \
-      </dev/null >"$work/$1.part" 2>&1 || bad=1
+    HAC_PLACES=cuda with_libraries compute-sanitizer --tool "$1" --error-exitcode 9 "$file" \
+      "--gtest_filter=$filter" </dev/null >"$work/$1.part" 2>&1 || bad=1
     grep -E '^=========|\[  (FAILED|PASSED)' "$work/$1.part" | tail -n 40 || true
   done <<<"$tests"
   return "$bad"

@@ -11,7 +11,9 @@
 #include "kernels/context.h"
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
+#include "models/largest_batch.h"
 #include "scaling/measure.h"
+#include "scaling/peak.h"
 #include "scaling/power.h"
 #include "scaling/utilization.h"
 #include "tools/commands.h"
@@ -92,7 +94,7 @@ nlohmann::ordered_json json_of(const LatencyStats& l) {
 }
 
 nlohmann::ordered_json json_of(const Options& o, const std::string& name, const Profile& p,
-                               double peak, const Energy& energy) {
+                               const Peak& peak, const Energy& energy) {
   const Machine machine = this_machine();
   nlohmann::ordered_json latency = json_of(p.latency);
   latency["warmup"] = o.measure.warmup;
@@ -115,11 +117,16 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"latency_ms", latency},
       {"macs", p.macs},
       {"gmacs_per_s", p.gmacs_per_s},
-      {"peak_gmacs_per_s", peak},
-      {"peak_fraction", peak_fraction(p.gmacs_per_s, peak)},
+      {"peak_gmacs_per_s", nullptr},
+      {"peak_fraction", nullptr},
+      {"peak_of", peak.of},
       {"weight_mib", p.weight_mib},
       {"activation_mib", p.activation_mib},
       {"energy", energy.result ? json_of(*energy.result) : nlohmann::ordered_json()}};
+  if (peak.gmacs_per_s) {
+    j["peak_gmacs_per_s"] = *peak.gmacs_per_s;
+    j["peak_fraction"] = peak_fraction(p.gmacs_per_s, *peak.gmacs_per_s);
+  }
   if (!energy.result) j["energy_reason"] = energy.reason;
   if (p.device) {
     j["event_latency_ms"] = json_of(p.device->event);
@@ -138,7 +145,14 @@ std::string device_line(const Profile& p) {
                      p.device->cold.median);
 }
 
-void print_table(const std::string& name, const Profile& p, double peak, std::int64_t batch,
+std::string utilization_line(const Profile& p, const Peak& peak) {
+  if (!peak.gmacs_per_s) return fmt::format("{:.2f} GMAC/s; peak {}", p.gmacs_per_s, peak.of);
+  return fmt::format("{:.2f} GMAC/s, {:.1f} % of a measured {:.1f} ({})", p.gmacs_per_s,
+                     100 * peak_fraction(p.gmacs_per_s, *peak.gmacs_per_s), *peak.gmacs_per_s,
+                     peak.of);
+}
+
+void print_table(const std::string& name, const Profile& p, const Peak& peak, std::int64_t batch,
                  const Energy& energy) {
   std::size_t width = 5;
   for (const OpTime& op : p.ops) width = std::max(width, op.name.size() + op.kind.size() + 3);
@@ -160,26 +174,18 @@ void print_table(const std::string& name, const Profile& p, double peak, std::in
        {"device", device_line(p)},
        {"steadiness",
         fmt::format("spread {:.1f} %, drift {:+.1f} %", 100 * l.spread, 100 * l.drift)},
-       {"utilization", fmt::format("{:.2f} GMAC/s, {:.1f} % of this machine's measured {:.1f}",
-                                   p.gmacs_per_s, 100 * peak_fraction(p.gmacs_per_s, peak), peak)},
+       {"utilization", utilization_line(p, peak)},
        {"memory",
         fmt::format("weights {:.2f} MiB, activations {:.2f} MiB", p.weight_mib, p.activation_mib)},
        {"energy", line_of(energy)}});
 }
 
-void profile_command(const Options& o) {
-  const Device device = start(o.machine).device;
-  const LaunchMode launch =
-      o.launch.empty() ? default_launch_mode(device) : parse_launch_mode(o.launch);
-  require_launch_mode(launch, device);
-  Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
-              device, parse_dtype(o.machine.dtype));
-  if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
-  if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
+void profile_network(const Options& o, const Model& model, LaunchMode launch) {
+  const Device device = model.device();
   Deployment net(model, o.batch);
   if (launch == LaunchMode::graph) net.capture();
   const Profile p = profile(net, o.measure);
-  const double peak = measure_peak_gmacs();
+  const Peak peak = measure_peak(device, model.dtype());
   const Energy energy = energy_of(o, device, net);
   const std::string& name = model.arch().name;
   if (o.json) {
@@ -191,6 +197,22 @@ void profile_command(const Options& o) {
     fmt::print(stderr,
                "the machine drifted by {:+.0f} % meanwhile: measure again when it is idle\n",
                100 * p.latency.drift);
+  }
+}
+
+void profile_command(const Options& o) {
+  const Device device = start(o.machine).device;
+  const LaunchMode launch =
+      o.launch.empty() ? default_launch_mode(device) : parse_launch_mode(o.launch);
+  require_launch_mode(launch, device);
+  Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
+              device, parse_dtype(o.machine.dtype));
+  if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
+  if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
+  try {
+    profile_network(o, model, launch);
+  } catch (const OutOfMemory& error) {
+    throw_with_batch(error, largest_deployed_batch(model, launch, o.batch));
   }
 }
 

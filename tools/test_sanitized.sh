@@ -10,4 +10,4 @@ for source in tests/test_ops_*.cpp; do targets+=("$(basename "$source" .cpp)"); 
 cmake --preset sanitize -DHAC_TESTS=ON
 cmake --build --preset sanitize --target "${targets[@]}"
 filter=$(IFS='|'; echo "${targets[*]}")
-ctest --preset sanitize -L "^($filter)\$" "$@"
+ctest --preset sanitize -L "^($filter)(:gpu)?\$" "$@"

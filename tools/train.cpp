@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "kernels/context.h"
@@ -98,6 +99,21 @@ std::string resume_hint(const TrainConfig& c, const std::string& command) {
   return "resume with: " + command + (c.resume ? "" : " --resume");
 }
 
+// What the device did cannot be undone, but the run can go on.
+TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConfig& c,
+                            const std::string& command) {
+  try {
+    return train(model, data, c);
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const DeviceError& error) {
+    const std::string hint = resume_hint(c, command);
+    if (c.out.empty()) throw DeviceError(fmt::format("{} ({})", error.what(), hint));
+    if (!std::filesystem::exists(c.out + "/last.safetensors")) throw;
+    throw DeviceError(with_hint(error.what(), hint));
+  }
+}
+
 void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
   const Device device = start(o.machine).device;
@@ -107,7 +123,7 @@ void train_command(const Options& o, const std::string& command) {
   if (!c.quiet) print_resolved(o, c, arch, data);
   Model model(arch, c.seed, device, parse_dtype(o.machine.dtype));
   if (!o.train.init.empty()) load_weights(o.train.init, model);
-  const TrainResult result = train(model, data, c);
+  const TrainResult result = train_resumable(model, data, c, command);
   if (result.interrupted) {
     throw Interrupted(
         fmt::format("interrupted after step {} ({})", result.steps, resume_hint(c, command)));
@@ -130,7 +146,8 @@ void add_train(CLI::App& app, const std::string& command) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale train vgg11 --width 0.25 --data fashion-mnist --epochs 5 --out runs/a\n"
-      "Ctrl-C finishes the step, saves, says how to resume and exits with 130.");
+      "Ctrl-C finishes the step, saves, says how to resume and exits with 130.\n"
+      "Out of memory: the error names the largest --batch that fits, after trying.");
   verb->callback([o, &command] { train_command(*o, command); });
 }
 

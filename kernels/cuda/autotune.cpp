@@ -42,13 +42,6 @@ std::optional<ConvPlan> rebuild(const Descriptor& properties, const Conv2dSpec& 
   }
 }
 
-std::string name_of_gpu(int ordinal) {
-  cudaDeviceProp gpu{};
-  check(cudaGetDeviceProperties(&gpu, ordinal), "cudaGetDeviceProperties", "naming the GPU");
-  return fmt::format("{}, sm_{}{}, {} SMs", gpu.name, gpu.major, gpu.minor,
-                     gpu.multiProcessorCount);
-}
-
 std::shared_ptr<void> allocate(Context& ctx, std::int64_t bytes) {
   void* p = ctx.runtime().allocate(ctx.device(), static_cast<std::size_t>(bytes));
   if (!p) {
@@ -175,7 +168,8 @@ ConvPlan tuned_plan(Context& ctx, const Conv2dSpec& spec) {
 }
 
 void autotune(Library& library, PlanFile file) {
-  library.tuner = std::make_shared<Tuner>(name_of_gpu(library.ordinal()), std::move(file));
+  library.tuner = std::make_shared<Tuner>(runtime_cuda.name({DeviceKind::cuda, library.ordinal()}),
+                                          std::move(file));
 }
 
 }  // namespace hac::cuda

@@ -2,6 +2,8 @@
 
 #include "kernels/cuda/backend.h"
 
+#include <cuda_runtime.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -57,9 +59,12 @@ std::string last_words() {
 void check(cudnnStatus_t status, const char* call, std::string_view what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   const std::string words = last_words();
-  const std::string message = std::string(call) + " (" + std::string(what) +
-                              "): expected success, got " + cudnnGetErrorString(status) +
-                              (words.empty() ? "" : ": " + words);
+  // cuDNN may have left CUDA's own error behind, for the next call to report.
+  const cudaError_t error = cudaGetLastError();
+  const std::string message =
+      std::string(call) + " (" + std::string(what) + "): expected success, got " +
+      cudnnGetErrorString(status) + (words.empty() ? "" : ": " + words) +
+      (error == cudaSuccess ? "" : std::string(", ") + cudaGetErrorName(error));
   if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
       status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) {
     throw OutOfMemory(message);

@@ -3,14 +3,24 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
+
 #include "kernels/context.h"
 
 namespace hac::cuda {
 
 cudaStream_t stream_of(Context& ctx);
 
+// A kernel's fault: it shows at whatever call comes next, and no call of this process to the device
+// succeeds after it.
+bool is_sticky(cudaError_t error);
+
 // Throws DeviceError (OutOfMemory for want of memory) naming the call, what it was for and CUDA's
-// own words; an error that is not sticky is cleared.
+// own words. An error that is not sticky is cleared, so that the next call does not report it; of a
+// sticky one the message says that earlier work may be to blame and the device is gone.
 void check(cudaError_t error, const char* call, const char* what);
+
+// The same of a kernel that was just launched.
+void check_launch(const char* kernel, std::int64_t grid, int block);
 
 }  // namespace hac::cuda

@@ -54,7 +54,7 @@ template <class... Params, class... Args>
 void launch(Context& ctx, const Launch& how, void (*kernel)(Params...), Args&&... args) {
   kernel<<<static_cast<unsigned>(how.grid), how.block, 0, stream_of(ctx)>>>(
       static_cast<Params>(std::forward<Args>(args))...);
-  check(cudaGetLastError(), "launch", how.name);
+  check_launch(how.name, how.grid, how.block);
 }
 
 }  // namespace hac::cuda

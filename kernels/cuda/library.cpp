@@ -15,34 +15,6 @@ bool means_no_gpu(cudaError_t error) {
 
 std::int64_t aligned(std::int64_t bytes) { return round_up(bytes, 256); }
 
-}  // namespace
-
-cudaStream_t stream_of(Context& ctx) { return ctx.cuda().stream; }
-
-void check(cudaError_t error, const char* call, const char* what) {
-  if (error == cudaSuccess) return;
-  // Otherwise the next call would report it again; a sticky one stays whatever is done.
-  cudaGetLastError();
-  if (means_no_gpu(error)) {
-    throw DeviceError(fmt::format("{} ({}): expected a GPU and its driver, got none: {}", call,
-                                  what, cudaGetErrorString(error)));
-  }
-  const std::string message = fmt::format("{} ({}): expected success, got {}: {}", call, what,
-                                          cudaGetErrorName(error), cudaGetErrorString(error));
-  if (error == cudaErrorMemoryAllocation) throw OutOfMemory(message);
-  throw DeviceError(message);
-}
-
-void check(cublasStatus_t status, const char* call, std::string_view what) {
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  const std::string message =
-      fmt::format("{} ({}): expected success, got {}", call, what, cublasLtGetStatusString(status));
-  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(message);
-  throw DeviceError(message);
-}
-
-namespace {
-
 // 0 where there is no GPU or no driver.
 int device_count() {
   int count = 0;

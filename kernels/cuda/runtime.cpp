@@ -32,6 +32,33 @@ void* allocate(Device device, std::size_t bytes) {
 // Also runs while the process ends, when the driver may be gone: nothing to report then.
 void release(Device, void* p) { cudaFree(p); }
 
+DeviceMemory memory(Device device) {
+  DeviceMemory m;
+  if (cudaSetDevice(device.index) == cudaSuccess &&
+      cudaMemGetInfo(&m.free, &m.total) == cudaSuccess) {
+    return m;
+  }
+  cudaGetLastError();
+  return {};
+}
+
+std::string name(Device device) {
+  cudaDeviceProp gpu{};
+  cuda::check(cudaGetDeviceProperties(&gpu, device.index), "cudaGetDeviceProperties",
+              to_string(device).c_str());
+  return std::string(gpu.name) + ", sm_" + std::to_string(gpu.major) + std::to_string(gpu.minor) +
+         ", " + std::to_string(gpu.multiProcessorCount) + " SMs";
+}
+
+std::string bus_id(Device device) {
+  char id[32] = "";
+  cuda::check(cudaDeviceGetPCIBusId(id, sizeof id, device.index), "cudaDeviceGetPCIBusId",
+              to_string(device).c_str());
+  return id;
+}
+
+std::string name_of(Context& ctx) { return to_string(ctx.device()); }
+
 void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
   refuse_in_capture("copy_in");
   // The copy from pageable memory stages it before it returns.
@@ -41,7 +68,8 @@ void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
 
 void synchronize(Context& ctx) {
   refuse_in_capture("synchronize");
-  cuda::check(cudaStreamSynchronize(cuda::stream_of(ctx)), "cudaStreamSynchronize", "");
+  cuda::check(cudaStreamSynchronize(cuda::stream_of(ctx)), "cudaStreamSynchronize",
+              ("waiting for " + name_of(ctx)).c_str());
 }
 
 void copy_out(Context& ctx, void* host, const void* from, std::size_t bytes) {
@@ -57,14 +85,14 @@ void copy(Context& ctx, void* to, const void* from, std::size_t bytes) {
 }
 
 void zero(Context& ctx, void* p, std::size_t bytes) {
-  cuda::check(cudaMemsetAsync(p, 0, bytes, cuda::stream_of(ctx)), "cudaMemsetAsync", "");
+  cuda::check(cudaMemsetAsync(p, 0, bytes, cuda::stream_of(ctx)), "cudaMemsetAsync", "zeros");
 }
 
 // Other threads may go on allocating and copying: only this one's calls are watched.
 void begin_capture(Context& ctx) {
   refuse_in_capture("begin_capture");
   cuda::check(cudaStreamBeginCapture(cuda::stream_of(ctx), cudaStreamCaptureModeThreadLocal),
-              "cudaStreamBeginCapture", "");
+              "cudaStreamBeginCapture", "recording");
   set_capturing(true);
 }
 
@@ -76,30 +104,30 @@ Recording end_capture(Context& ctx) {
   cudaGraphExec_t executable = nullptr;
   const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);
-  cuda::check(error, "cudaGraphInstantiate", "");
+  cuda::check(error, "cudaGraphInstantiate", "recording");
   return {executable, [](void* p) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(p)); }};
 }
 
 void replay(Context& ctx, const Recording& recording) {
   refuse_in_capture("replay");
   cuda::check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.get()), cuda::stream_of(ctx)),
-              "cudaGraphLaunch", "");
+              "cudaGraphLaunch", "replay");
 }
 
 Event event_record(Context& ctx) {
   refuse_in_capture("event_record");
   cudaEvent_t raw = nullptr;
-  cuda::check(cudaEventCreate(&raw), "cudaEventCreate", "");
+  cuda::check(cudaEventCreate(&raw), "cudaEventCreate", "timing");
   Event event(raw, [](void* p) { cudaEventDestroy(static_cast<cudaEvent_t>(p)); });
-  cuda::check(cudaEventRecord(raw, cuda::stream_of(ctx)), "cudaEventRecord", "");
+  cuda::check(cudaEventRecord(raw, cuda::stream_of(ctx)), "cudaEventRecord", "timing");
   return event;
 }
 
 double elapsed_ms(Context&, const Event& from, const Event& to) {
   const auto raw = [](const Event& e) { return static_cast<cudaEvent_t>(e.get()); };
-  cuda::check(cudaEventSynchronize(raw(to)), "cudaEventSynchronize", "");
+  cuda::check(cudaEventSynchronize(raw(to)), "cudaEventSynchronize", "timing");
   float ms = 0;
-  cuda::check(cudaEventElapsedTime(&ms, raw(from), raw(to)), "cudaEventElapsedTime", "");
+  cuda::check(cudaEventElapsedTime(&ms, raw(from), raw(to)), "cudaEventElapsedTime", "timing");
   return ms;
 }
 
@@ -108,6 +136,9 @@ double elapsed_ms(Context&, const Event& from, const Event& to) {
 const Runtime runtime_cuda{.count = count,
                            .allocate = allocate,
                            .release = release,
+                           .memory = memory,
+                           .bus_id = bus_id,
+                           .name = name,
                            .copy_in = copy_in,
                            .copy_out = copy_out,
                            .copy = copy,

@@ -21,6 +21,8 @@ namespace {
 constexpr int max_host_threads = 16;
 
 struct State {
+  std::atomic<int> launches_left = 0;  // until the device is lost; 0 = it never is
+  std::atomic<bool> lost = false;
   std::mutex mutex;
   Options options;
   std::vector<Trace> traces;
@@ -107,6 +109,21 @@ void* shared(const void* tag, std::size_t bytes) {
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {
   block_here("load and store").access(p, bytes, kind, at);
+}
+
+void fail_launch_after(int n) {
+  state().launches_left = n;
+  state().lost = false;
+}
+
+void require_device() {
+  if (!state().lost) return;
+  throw DeviceError("simt: the device is lost (simulated): nothing can be asked of it any more");
+}
+
+void begin_launch() {
+  if (state().launches_left > 0 && --state().launches_left == 0) state().lost = true;
+  require_device();
 }
 
 Calls& recorded_calls() {

@@ -109,6 +109,14 @@ struct Trace {
 
 std::vector<Trace> take_traces();  // since the last call, in order; not of launches that threw
 
+// ---- Losing the device ----
+
+// For tests: the n-th launch from now (1 = next), of a kernel or a copy, finds the device lost. It
+// is a DeviceError, and so is all that is asked of the device afterwards (allocations, copies,
+// replays, events, waiting) until fail_launch_after(0) brings the device back. Memory can always be
+// released. One count for all threads.
+void fail_launch_after(int n);
+
 // ---- Memory ----
 
 // 256-byte aligned, with red zones before and behind (poisoned under AddressSanitizer), contents

@@ -2,24 +2,29 @@
 
 #include "kernels/runtime.h"
 
-#include <cstring>
 #include <utility>
 
+#include "kernels/cpu/host.h"
 #include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
 
 namespace hac {
 namespace {
 
-int one(std::string*) { return 1; }
+// What a recording cannot hold and a lost device cannot do.
+void require_now(const std::string& call) {
+  refuse_in_capture(call);
+  simt::require_device();
+}
+
 void* allocate(Device, std::size_t bytes) {
-  refuse_in_capture("an allocation of " + std::to_string(bytes) + " bytes");
+  require_now("an allocation of " + std::to_string(bytes) + " bytes");
   return simt::allocate(bytes);
 }
 void release(Device, void* p) { simt::release(p); }
 
 void copy(Context&, void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) simt::submit([=] { std::memcpy(to, from, bytes); });
+  simt::submit([=] { host::copy(to, from, bytes); });
 }
 
 void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
@@ -33,13 +38,18 @@ void copy_out(Context& ctx, void* host, const void* from, std::size_t bytes) {
 }
 
 void zero(Context&, void* p, std::size_t bytes) {
-  if (bytes > 0) simt::submit([=] { std::memset(p, 0, bytes); });
+  simt::submit([=] { host::zero(p, bytes); });
 }
 
-void synchronize(Context&) { refuse_in_capture("synchronize"); }
+void synchronize(Context&) { require_now("synchronize"); }
+
+Event event_record(Context& ctx) {
+  require_now("event_record");
+  return host::event_record(ctx);
+}
 
 void begin_capture(Context&) {
-  refuse_in_capture("begin_capture");
+  require_now("begin_capture");
   simt::recorded_calls().clear();
   set_capturing(true);
 }
@@ -50,15 +60,18 @@ Recording end_capture(Context&) {
 }
 
 void replay(Context&, const Recording& recording) {
-  refuse_in_capture("replay");
+  require_now("replay");
   for (const auto& call : *static_cast<const simt::Calls*>(recording.get())) call();
 }
 
 }  // namespace
 
-const Runtime runtime_simt{.count = one,
+const Runtime runtime_simt{.count = host::count,
                            .allocate = allocate,
                            .release = release,
+                           .memory = host::memory,
+                           .bus_id = host::bus_id,
+                           .name = to_string,
                            .copy_in = copy_in,
                            .copy_out = copy_out,
                            .copy = copy,
@@ -67,7 +80,7 @@ const Runtime runtime_simt{.count = one,
                            .begin_capture = begin_capture,
                            .end_capture = end_capture,
                            .replay = replay,
-                           .event_record = host_event,
-                           .elapsed_ms = host_elapsed_ms};
+                           .event_record = event_record,
+                           .elapsed_ms = host::elapsed_ms};
 
 }  // namespace hac

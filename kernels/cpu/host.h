@@ -1,0 +1,23 @@
+#pragma once
+// What devices share whose memory is the host's and whose work is done at once: the CPU and simt.
+
+#include <cstddef>
+#include <string>
+
+#include "kernels/runtime.h"
+
+namespace hac::host {
+
+int count(std::string* reason);  // one
+// MemAvailable, or what the limit of this process's control group leaves, if that is less.
+DeviceMemory memory(Device device);
+// The same with the files in other folders, for tests; "" for what a root has not.
+DeviceMemory memory_in(const std::string& root);
+std::string bus_id(Device device);  // none
+void copy(void* to, const void* from, std::size_t bytes);
+void zero(void* p, std::size_t bytes);
+// Events by the host's clock.
+Event event_record(Context& ctx);
+double elapsed_ms(Context& ctx, const Event& from, const Event& to);
+
+}  // namespace hac::host

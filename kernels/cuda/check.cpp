@@ -1,0 +1,70 @@
+#include "kernels/cuda/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "kernels/cuda/library.h"
+#include "kernels/error.h"
+
+namespace hac::cuda {
+namespace {
+
+// What is known of a sticky error beyond its name.
+std::string consequence(cudaError_t error) {
+  if (!is_sticky(error)) return "";
+  const char* blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
+  const bool at_once = blocking != nullptr && std::string_view(blocking) == "1";
+  return fmt::format("; this process cannot use the device any more{}",
+                     at_once ? ""
+                             : ", and the fault may lie in earlier work (hint: "
+                               "CUDA_LAUNCH_BLOCKING=1 shows it where it happens)");
+}
+
+}  // namespace
+
+bool is_sticky(cudaError_t error) {
+  constexpr cudaError_t sticky[] = {
+      cudaErrorIllegalAddress,      cudaErrorLaunchFailure,      cudaErrorLaunchTimeout,
+      cudaErrorHardwareStackError,  cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,
+      cudaErrorInvalidAddressSpace, cudaErrorInvalidPc,          cudaErrorAssert,
+      cudaErrorECCUncorrectable,    cudaErrorNvlinkUncorrectable};
+  return std::find(std::begin(sticky), std::end(sticky), error) != std::end(sticky);
+}
+
+cudaStream_t stream_of(Context& ctx) { return ctx.cuda().stream; }
+
+void check(cudaError_t error, const char* call, const char* what) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // clears
+  if (error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice) {
+    throw DeviceError(fmt::format("{} ({}): expected a GPU and its driver, got none: {}", call,
+                                  what, cudaGetErrorString(error)));
+  }
+  const std::string message =
+      fmt::format("{} ({}): expected success, got {}: {}{}", call, what, cudaGetErrorName(error),
+                  cudaGetErrorString(error), consequence(error));
+  if (error == cudaErrorMemoryAllocation) throw OutOfMemory(message);
+  throw DeviceError(message);
+}
+
+void check_launch(const char* kernel, std::int64_t grid, int block) {
+  const cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) return;
+  check(error, "launch", fmt::format("kernel '{}', {} blocks of {}", kernel, grid, block).c_str());
+}
+
+void check(cublasStatus_t status, const char* call, std::string_view what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  // The library may have left CUDA's own error behind, which says more.
+  const cudaError_t error = cudaGetLastError();
+  const std::string message = fmt::format(
+      "{} ({}): expected success, got {}: {}{}{}", call, what, cublasLtGetStatusName(status),
+      cublasLtGetStatusString(status),
+      error == cudaSuccess ? "" : fmt::format(", {}", cudaGetErrorName(error)), consequence(error));
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(message);
+  throw DeviceError(message);
+}
+
+}  // namespace hac::cuda

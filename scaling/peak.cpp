@@ -1,0 +1,72 @@
+#include "scaling/peak.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/random.h"
+#include "kernels/context.h"
+#include "kernels/error.h"
+#include "kernels/machine.h"
+
+namespace hac {
+namespace {
+
+// The same few random rows again and again: products of zeros would run faster than real ones, and
+// only so few are made on the host.
+Tensor random_matrix(Device device, std::int64_t rows, std::int64_t columns, Dtype dtype) {
+  const std::int64_t some = std::min<std::int64_t>(rows, 256);
+  const Tensor block = Tensor::empty({some, columns}, Dtype::f32, device);
+  fill_normal(block, 1, "peak", 1);
+  const Tensor rounded = block.cast(dtype);
+  Tensor matrix = Tensor::empty({rows, columns}, dtype, device);
+  for (std::int64_t at = 0; at < rows; at += some) {
+    const std::int64_t n = std::min(some, rows - at);
+    matrix.slice(at, at + n).copy_from(rounded.slice(0, n));
+  }
+  return matrix;
+}
+
+}  // namespace
+
+double measure_linear_gmacs(Device device, const LinearSpec& spec, int rounds) {
+  const Tensor x = random_matrix(device, spec.n, spec.in, spec.dtype);
+  const Tensor w = random_matrix(device, spec.out, spec.in, spec.dtype);
+  const Tensor y = Tensor::empty(spec.out_shape(), spec.dtype, device);
+  Context& context = Context::current(device);
+  const Runtime& runtime = context.runtime();
+  std::vector<double> times;
+  for (int r = -3; r < rounds; ++r) {
+    const Event start = runtime.event_record(context);
+    linear_kernels.run(&LinearKernels::forward, device, spec, x.data(), w.data(), nullptr,
+                       y.data());
+    const double ms = runtime.elapsed_ms(context, start, runtime.event_record(context));
+    if (r >= 0) times.push_back(ms);
+  }
+  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  return static_cast<double>(spec.cost().macs) * 1e-6 / times[times.size() / 2];
+}
+
+Peak measure_peak(Device device, Dtype dtype) {
+  switch (device.kind) {
+    case DeviceKind::simt:
+      return {.of = "none: simt executes kernels on the host for checking only"};
+    case DeviceKind::cpu:
+      return {.gmacs_per_s = measure_peak_gmacs(),
+              .of = fmt::format("f32 multiply-adds in registers, {} threads", num_threads())};
+    case DeviceKind::cuda:
+      break;
+  }
+  LinearSpec spec{.dtype = dtype, .n = 32768, .in = 4096, .out = 4096, .bias = false};
+  for (;;) {
+    try {
+      return {.gmacs_per_s = measure_linear_gmacs(device, spec),
+              .of = fmt::format("{} on {}", spec.str(), to_string(device))};
+    } catch (const OutOfMemory&) {  // a small device is busy enough with fewer rows
+      if (spec.n <= 1024) throw;
+    }
+    spec.n /= 2;
+  }
+}
+
+}  // namespace hac

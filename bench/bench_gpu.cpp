@@ -175,7 +175,7 @@ ordered_json train_row(const Options& o, Dtype dtype, std::int64_t batch, Launch
   CapturedStep captured(model, sgd, 0);
   const auto step = [&] {
     if (mode == LaunchMode::graph) {
-      captured.run(images, labels, 0.01, 0);
+      captured.run({images, labels, labels}, 0.01, 0);
       return;
     }
     model.zero_grad();

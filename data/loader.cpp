@@ -158,6 +158,12 @@ void BatchSource::start(std::int64_t epoch, std::int64_t first) {
   begin(std::move(order), epoch, first);
 }
 
+bool BatchSource::next(Batch& batch) {
+  if (!advance()) return false;
+  batch = make();
+  return true;
+}
+
 Loader::Loader(DatasetPtr dataset, const LoaderConfig& config)
     : BatchSource(std::move(dataset), config), impl_(std::make_unique<Impl>(dataset_, config)) {
   for (int t = 0; t < config.threads; ++t) {
@@ -181,7 +187,7 @@ void Loader::begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int
   impl_->work.notify_all();
 }
 
-bool Loader::next(Batch& batch) {
+bool Loader::advance() {
   Impl& impl = *impl_;
   std::unique_lock lock(impl.mutex);
   if (!impl.started) throw ConfigError("loader: expected start() before next()");
@@ -190,7 +196,8 @@ bool Loader::next(Batch& batch) {
   impl.ready.wait(lock, [&] { return slot.batch || slot.error; });
   // The error stays: an epoch does not go on with a batch missing.
   if (slot.error) std::rethrow_exception(slot.error);
-  batch = std::move(*slot.batch);
+  chosen_ = std::move(*slot.batch);
+  size_ = chosen_.size();
   slot = {};
   ++impl.taken;
   lock.unlock();

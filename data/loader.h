@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "data/dataset.h"
@@ -42,7 +43,14 @@ class BatchSource {
   // Starts an epoch at batch `first`.
   void start(std::int64_t epoch, std::int64_t first = 0);
   // The next batch; false at the end of the epoch.
-  virtual bool next(Batch& batch) = 0;
+  bool next(Batch& batch);
+  // Its two halves: the host's choice of the batch, and the batch itself, once.
+  virtual bool advance() = 0;
+  virtual Batch make() = 0;
+  std::int64_t size() const { return size_; }  // images of the chosen batch
+  // True where make() is work of the device alone, the same for each batch of a size, and so can be
+  // captured (engine/capture.h).
+  virtual bool capturable() const { return false; }
 
  protected:
   // Image order[i] is at position i of the epoch.
@@ -50,6 +58,7 @@ class BatchSource {
 
   const DatasetPtr dataset_;
   const LoaderConfig config_;
+  std::int64_t size_ = 0;
 };
 
 class Loader final : public BatchSource {
@@ -57,13 +66,15 @@ class Loader final : public BatchSource {
   Loader(DatasetPtr dataset, const LoaderConfig& config);
   ~Loader() override;
   // Rethrows what a loader thread threw.
-  bool next(Batch& batch) override;
+  bool advance() override;
+  Batch make() override { return std::move(chosen_); }
 
  private:
   void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
 
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  Batch chosen_;
 };
 
 // The order of an epoch: a permutation of [0, n), a function of (seed, epoch) alone.

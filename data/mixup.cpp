@@ -36,18 +36,18 @@ float mixup_lambda(double alpha, std::uint64_t seed, std::int64_t step) {
   return static_cast<float>(1 / (1 + std::exp(-std::abs(a - b))));
 }
 
-Tensor mixup(const Batch& batch, std::int64_t classes, float lambda) {
+Tensor mixup(const Batch& batch, std::int64_t classes, const Tensor& lambda) {
   const std::int64_t n = batch.size();
   const Device device = batch.images.device();
   const MixupSpec spec{.dtype = batch.images.dtype(),
                        .n = n,
                        .elements = n > 0 ? batch.images.storage_numel() / n : 0,
-                       .classes = classes,
-                       .lambda = lambda};
+                       .classes = classes};
   const Tensor labels = batch.labels.to(device);
   Tensor soft = Tensor::empty({n, classes}, Dtype::f32, device);
-  mixup_kernels.run(&MixupKernels::images, device, spec, batch.images.data());
-  mixup_kernels.run(&MixupKernels::targets, device, spec, labels.data(), soft.data());
+  mixup_kernels.run(&MixupKernels::images, device, spec, lambda.data(), batch.images.data());
+  mixup_kernels.run(&MixupKernels::targets, device, spec, lambda.data(), labels.data(),
+                    soft.data());
   return soft;
 }
 

@@ -12,7 +12,7 @@ namespace hac {
 // alpha > 0.
 float mixup_lambda(double alpha, std::uint64_t seed, std::int64_t step);
 
-// Mixes the images in place, on their device; the targets (N, classes) f32.
-Tensor mixup(const Batch& batch, std::int64_t classes, float lambda);
+// Mixes the images in place; the targets (N, classes) f32. lambda: one f32 on the images' device.
+Tensor mixup(const Batch& batch, std::int64_t classes, const Tensor& lambda);
 
 }  // namespace hac

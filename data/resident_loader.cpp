@@ -1,6 +1,7 @@
 #include "data/resident_loader.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/storage.h"
 #include "kernels/augment.h"
@@ -55,45 +56,51 @@ void ResidentLoader::upload() {
     pixels_.slice(begin, end).copy_from(piece.slice(0, end - begin));
   }
   labels_ = Tensor::from(labels, {images}).to(device_);
+  order_ = Tensor::empty({images}, Dtype::i32, device_);
+  position_ = Tensor::empty({sizeof(BatchPosition)}, Dtype::u8, device_);
 }
 
 void ResidentLoader::begin(std::vector<std::int64_t> order, std::int64_t epoch,
                            std::int64_t first) {
   const std::vector<std::int32_t> narrow(order.begin(), order.end());
-  order_ = Tensor::from(narrow, {dataset_->size()}).to(device_);
+  order_.copy_from(Tensor::from(narrow, order_.shape()));
   epoch_ = epoch;
   taken_ = first;
 }
 
-bool ResidentLoader::next(Batch& batch) {
-  if (!order_.defined()) throw ConfigError("loader: expected start() before next()");
+bool ResidentLoader::advance() {
+  if (epoch_ < 0) throw ConfigError("loader: expected start() before next()");
   if (taken_ == batches()) return false;
-  const std::int64_t first = taken_ * config_.batch, c = dataset_->channels(),
-                     r = transform_.resolution();
-  const std::int64_t n = std::min(config_.batch, dataset_->size() - first);
-  const AugmentSpec spec{.n = n,
+  const BatchPosition position{.epoch = epoch_, .first = taken_ * config_.batch};
+  const Tensor host = Tensor::empty(position_.shape(), Dtype::u8);
+  std::memcpy(host.data(), &position, sizeof position);
+  position_.copy_from(host);
+  size_ = std::min(config_.batch, dataset_->size() - position.first);
+  ++taken_;
+  return true;
+}
+
+Batch ResidentLoader::make() {
+  const std::int64_t c = dataset_->channels(), r = transform_.resolution();
+  const AugmentSpec spec{.n = size_,
                          .channels = c,
                          .native = dataset_->resolution(),
                          .resolution = r,
                          .scale = transform_.scale(),
                          .shift = transform_.shift(),
                          .augment = config_.augment,
-                         .seed = config_.seed,
-                         .epoch = epoch_,
-                         .first = first};
+                         .seed = config_.seed};
   ResizeTable table;
   if (resize_start_.defined()) {
     table = {resize_start_.data(), resize_weight_.data(), transform_.axis().taps};
   }
-  const void* indices = order_.slice(first, first + n).data();
-  batch = {Tensor::activation({n, c, r, r}, spec.dtype, device_),
-           Tensor::empty({n}, Dtype::i32, device_)};
-  augment_kernels.run(&AugmentKernels::images, device_, spec, pixels_.data(), indices, table,
-                      batch.images.data());
-  augment_kernels.run(&AugmentKernels::labels, device_, spec, labels_.data(), indices,
-                      batch.labels.data());
-  ++taken_;
-  return true;
+  Batch batch{Tensor::activation({size_, c, r, r}, spec.dtype, device_),
+              Tensor::empty({size_}, Dtype::i32, device_)};
+  augment_kernels.run(&AugmentKernels::images, device_, spec, pixels_.data(), order_.data(),
+                      position_.data(), table, batch.images.data());
+  augment_kernels.run(&AugmentKernels::labels, device_, spec, labels_.data(), order_.data(),
+                      position_.data(), batch.labels.data());
+  return batch;
 }
 
 std::unique_ptr<BatchSource> make_loader(DatasetPtr dataset, const LoaderConfig& config,

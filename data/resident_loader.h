@@ -15,7 +15,9 @@ class ResidentLoader final : public BatchSource {
   // Reads and copies the whole set. Throws what Dataset::get() throws, OutOfMemory, and ShapeError
   // for an image of another size than the set declares.
   ResidentLoader(DatasetPtr dataset, const LoaderConfig& config, Device device);
-  bool next(Batch& batch) override;
+  bool advance() override;
+  Batch make() override;
+  bool capturable() const override { return true; }
 
  private:
   void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
@@ -26,7 +28,8 @@ class ResidentLoader final : public BatchSource {
   Tensor pixels_, labels_;               // (images, C, H, W) u8 and (images) i32
   Tensor resize_start_, resize_weight_;  // undefined where nothing is resized
   Tensor order_;                         // (images) i32, of the epoch
-  std::int64_t epoch_ = 0, taken_ = 0;
+  Tensor position_;                      // a BatchPosition, as bytes
+  std::int64_t epoch_ = -1, taken_ = 0;
 };
 
 // A ResidentLoader where the device is not the CPU and the set takes at most 2 GiB and a quarter of

@@ -13,8 +13,8 @@ Cost AugmentSpec::cost() const {
 }
 
 std::string AugmentSpec::str() const {
-  return fmt::format("augment:{},n{}c{}r{}->{}{},seed{}e{}p{}", name_of(dtype), n, channels, native,
-                     resolution, augment ? ",shift4,mirror" : "", seed, epoch, first);
+  return fmt::format("augment:{},n{}c{}r{}->{}{},seed{}", name_of(dtype), n, channels, native,
+                     resolution, augment ? ",shift4,mirror" : "", seed);
 }
 
 const AugmentKernels augment_cpu{};

@@ -10,8 +10,11 @@
 //                sum_u w[u, y] (sum_t w[t, x] p(start[y] + u, start[x] + t)), the sum over rows
 //                inside where the image shrinks
 //
-// Shapes: set (images, channels, native, native) u8, indices (n) i32 within [0, images),
-// out (n, channels, resolution, resolution) nhwc.
+// The batch is images order[first] to order[first + n - 1] of the set, with first and the epoch
+// read from device memory, so that a captured step can be replayed on another batch.
+//
+// Shapes: set (images, channels, native, native) u8, order (at least first + n) i32 within
+// [0, images), out (n, channels, resolution, resolution) nhwc.
 
 #include <array>
 #include <string>
@@ -48,10 +51,13 @@ struct AugmentSpec {
   std::array<float, 3> scale{1, 1, 1}, shift{};  // channels is at most 3
   bool augment = true;
   std::uint64_t seed = 0;
-  std::int64_t epoch = 0, first = 0;  // position in the epoch of the batch's first image
   auto operator<=>(const AugmentSpec&) const = default;
   Cost cost() const;
   std::string str() const;
+};
+
+struct BatchPosition {
+  std::int64_t epoch = 0, first = 0;  // first: place in the epoch of the batch's first image
 };
 
 // Along rows and columns alike, on the device; unused where resolution == native.
@@ -62,10 +68,12 @@ struct ResizeTable {
 };
 
 struct AugmentKernels {
-  void (*images)(Context&, const AugmentSpec&, const void* set, const void* indices,
-                 const ResizeTable&, void* out);
-  // out[i] = labels[indices[i]], all i32.
-  void (*labels)(Context&, const AugmentSpec&, const void* labels, const void* indices, void* out);
+  // position: a BatchPosition on the device.
+  void (*images)(Context&, const AugmentSpec&, const void* set, const void* order,
+                 const void* position, const ResizeTable&, void* out);
+  // out[i] = labels[order[first + i]], all i32.
+  void (*labels)(Context&, const AugmentSpec&, const void* labels, const void* order,
+                 const void* position, void* out);
 };
 
 extern const AugmentKernels augment_cpu, augment_cuda, augment_simt;

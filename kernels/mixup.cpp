@@ -10,7 +10,7 @@ Cost MixupSpec::cost() const {
 }
 
 std::string MixupSpec::str() const {
-  return fmt::format("mixup:{},n{}e{},k{},lambda{}", name_of(dtype), n, elements, classes, lambda);
+  return fmt::format("mixup:{},n{}e{},k{}", name_of(dtype), n, elements, classes);
 }
 
 }  // namespace hac

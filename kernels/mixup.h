@@ -4,7 +4,8 @@
 //   x[i] <- lambda x[i] + (1 - lambda) x[n-1-i], likewise the targets; the middle one of an odd
 //   batch stays as it is
 //
-// Shapes: x (n, ...) in any layout; labels (n) i32 -> soft (n, classes) f32.
+// Shapes: x (n, ...) in any layout; labels (n) i32 -> soft (n, classes) f32; lambda one f32 on the
+// device, so that a captured step can be replayed with another.
 
 #include <string>
 
@@ -20,16 +21,15 @@ struct MixupSpec {
   std::int64_t n = 1;
   std::int64_t elements = 0;  // storage elements of one image, padding included
   std::int64_t classes = 2;
-  float lambda = 1;
   auto operator<=>(const MixupSpec&) const = default;
   Cost cost() const;
   std::string str() const;
 };
 
 struct MixupKernels {
-  void (*images)(Context&, const MixupSpec&, void* x);
+  void (*images)(Context&, const MixupSpec&, const void* lambda, void* x);
   // A label outside [0, classes) adds to no class.
-  void (*targets)(Context&, const MixupSpec&, const void* labels, void* soft);
+  void (*targets)(Context&, const MixupSpec&, const void* lambda, const void* labels, void* soft);
 };
 
 extern const MixupKernels mixup_cpu, mixup_cuda, mixup_simt;

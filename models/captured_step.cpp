@@ -39,10 +39,26 @@ CapturedStep::~CapturedStep() {
   model_.set_step(0);  // dropout lets go of the counter
 }
 
-StepResult CapturedStep::run(const Tensor& images, const Tensor& target, double lr,
-                             std::int64_t step, StepObserver* observer) {
-  const bool other_images = keep(images_, images, model_.device());
-  const bool other = keep(target_, target, model_.device()) || other_images;
+StepResult CapturedStep::run(const StepBatch& batch, double lr, std::int64_t step,
+                             StepObserver* observer) {
+  const Device device = model_.device();
+  bool other = make_ != nullptr;
+  make_ = nullptr;
+  other |= keep(given_.images, batch.images, device);
+  other |= keep(given_.target, batch.target, device);
+  given_.labels = batch.labels;
+  return run_step(other, lr, step, observer);
+}
+
+StepResult CapturedStep::run(const std::function<StepBatch()>& make, double lr, std::int64_t step,
+                             StepObserver* observer) {
+  const bool other = make_ == nullptr;
+  make_ = make;
+  return run_step(other, lr, step, observer);
+}
+
+StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
+                                  StepObserver* observer) {
   const Tensor count = Tensor::empty(counter_.shape(), Dtype::u8);
   const auto value = static_cast<std::uint64_t>(step);
   std::memcpy(count.data(), &value, sizeof value);
@@ -69,7 +85,7 @@ StepResult CapturedStep::run(const Tensor& images, const Tensor& target, double 
     // An eager step in between has put its own in their place.
     for (const auto& [parameter, gradient] : gradients_) parameter.set_grad(gradient);
   }
-  return {.loss = loss_.item(), .probs = probs_};
+  return {.loss = loss_.item(), .probs = probs_, .batch = make_ ? batch_ : given_};
 }
 
 // First it lets go of what the step before left, so that the recording finds the same memory free
@@ -77,8 +93,11 @@ StepResult CapturedStep::run(const Tensor& images, const Tensor& target, double 
 void CapturedStep::work() {
   model_.zero_grad();
   loss_ = probs_ = Tensor();
-  const auto [loss, probs] =
-      ops::softmax_cross_entropy(model_.forward(images_), target_, static_cast<float>(smoothing_));
+  batch_ = {};
+  if (make_) batch_ = make_();
+  const StepBatch& batch = make_ ? batch_ : given_;
+  const auto [loss, probs] = ops::softmax_cross_entropy(model_.forward(batch.images), batch.target,
+                                                        static_cast<float>(smoothing_));
   loss_ = loss.value();
   probs_ = probs;
   learn(model_, sgd_, loss, observer_);

@@ -1,9 +1,10 @@
 #pragma once
-// The whole training step as one recording: forward, loss, backward, importance, update. A step
-// writes the batch, the learning rate and the number of the step into device memory, replays, and
-// reads the loss.
+// The whole training step as one recording: the batch where the device makes it, forward, loss,
+// backward, importance, update. A step writes the learning rate, its number and what chooses the
+// batch (or the batch itself) into device memory, replays, and reads the loss.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -16,9 +17,15 @@ namespace hac {
 
 class StepObserver;
 
+// images (N, C, R, R); labels (N) i32; target: the labels, or soft (N, classes) f32.
+struct StepBatch {
+  Tensor images, labels, target;
+};
+
 struct StepResult {
   double loss = 0;  // batch mean
   Tensor probs;     // (N, classes) on the model's device, valid until the next step
+  StepBatch batch;  // what was learned from, valid as long
 };
 
 // What an eager step and a captured one do behind the loss: backward, importance (observer may be
@@ -34,24 +41,31 @@ class CapturedStep {
   CapturedStep(const CapturedStep&) = delete;
   CapturedStep& operator=(const CapturedStep&) = delete;
 
-  // images (batch, C, R, R); target labels (batch) i32 or soft (batch, classes) f32; of any device.
-  // Leaves weights, statistics and gradients bit for bit as an eager step does. The first step, and
-  // the first with a batch of another kind or another observer (null: none), runs eagerly, as the
-  // rehearsal; the second records.
-  StepResult run(const Tensor& images, const Tensor& target, double lr, std::int64_t step,
+  // A batch of any device. Leaves weights, statistics and gradients bit for bit as an eager step
+  // does. The first step, and the first with a batch of another kind or another observer (null:
+  // none), runs eagerly, as the rehearsal; the second records.
+  StepResult run(const StepBatch& batch, double lr, std::int64_t step,
+                 StepObserver* observer = nullptr);
+  // The same with a batch that make() makes: work of the device alone, which becomes part of the
+  // recording and is not called again until there is another one.
+  StepResult run(const std::function<StepBatch()>& make, double lr, std::int64_t step,
                  StepObserver* observer = nullptr);
 
   bool recorded() const { return capture_ && capture_->recorded(); }
   std::size_t bytes() const { return capture_ ? capture_->bytes() : 0; }
 
  private:
+  StepResult run_step(bool other, double lr, std::int64_t step, StepObserver* observer);
   void work();
 
   Model& model_;
   Sgd& sgd_;
   const double smoothing_;
-  Tensor images_, target_, counter_;  // what the recording reads
-  Tensor loss_, probs_;               // what it leaves
+  StepBatch given_;                  // what the recording reads where nothing makes it
+  std::function<StepBatch()> make_;  // or null
+  Tensor counter_;                   // the number of the step
+  Tensor loss_, probs_;              // what it leaves
+  StepBatch batch_;
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;
   std::optional<Capture> capture_;

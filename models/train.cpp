@@ -76,6 +76,9 @@ class Run {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
     }
+    if (config.mixup > 0) {
+      lambda_ = Tensor::zeros({}, Dtype::f32, loader_->capturable() ? model.device() : Device{});
+    }
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
@@ -169,10 +172,10 @@ class Run {
     Progress progress(fmt::format("{}epoch {}/{}", config_.label, at_.epoch + 1, config_.epochs),
                       std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet);
     loader_->start(at_.epoch, at_.batch);
-    Batch batch;
-    while (at_.step < total_steps_ && loader_->next(batch)) {
-      step(batch);
-      progress.step(batch.size(), fields());
+    while (at_.step < total_steps_ && loader_->advance()) {
+      const std::int64_t images = loader_->size();
+      step(images);
+      progress.step(images, fields());
       if (interrupt_requested) return;
       if (seconds_since(saved_) > config_.checkpoint_seconds) save("last");
     }
@@ -180,21 +183,41 @@ class Run {
     if (all_batches_done()) finish_epoch(progress.images_per_second());
   }
 
-  void step(const Batch& batch) {
+  void step(std::int64_t images) {
     lr_ = rate(at_.step);
-    // The last batch of an epoch may be smaller.
-    const bool captured = captured_ && batch.size() == config_.batch;
-    const Tensor target = mixed_targets(batch);
+    if (config_.mixup > 0) {
+      const float lambda = mixup_lambda(config_.mixup, config_.seed, at_.step);
+      lambda_.copy_from(Tensor::from(std::span(&lambda, 1), {}));
+    }
     const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
-    StepObserver* observer = watched ? observer_ : nullptr;
-    const StepResult result =
-        captured ? captured_step(batch, target, observer) : eager_step(batch, target, observer);
+    const StepResult result = run_step(images, watched ? observer_ : nullptr);
     if (!skipped() && watched) observer_->count_step();
     at_.step += 1;
     at_.batch += 1;
-    at_.images += batch.size();
-    at_.loss_sum += result.loss * static_cast<double>(batch.size());
-    at_.correct += count_in_top(result.probs, batch.labels, 1);
+    at_.images += images;
+    at_.loss_sum += result.loss * static_cast<double>(images);
+    at_.correct += count_in_top(result.probs, result.batch.labels, 1);
+  }
+
+  StepResult run_step(std::int64_t images, StepObserver* observer) {
+    const auto make = [this] { return make_batch(); };
+    // The last batch of an epoch may be smaller.
+    if (!captured_ || images != config_.batch) return eager_step(make(), observer);
+    const StepResult result = loader_->capturable()
+                                  ? captured_->run(make, lr_, at_.step, observer)
+                                  : captured_->run(make(), lr_, at_.step, observer);
+    if (!std::isfinite(result.loss)) {
+      throw_not_finite(model_, result.batch.images, fmt::format("at step {}", at_.step),
+                       result.loss);
+    }
+    return result;
+  }
+
+  // With mixup soft targets, and the images mixed.
+  StepBatch make_batch() {
+    const Batch batch = loader_->make();
+    if (config_.mixup == 0) return {batch.images, batch.labels, batch.labels};
+    return {batch.images, batch.labels, mixup(batch, model_.arch().classes, lambda_)};
   }
 
   // True if the loss scale was too large for this step, and nothing was learned from it.
@@ -212,20 +235,12 @@ class Run {
     return more;
   }
 
-  StepResult captured_step(const Batch& batch, const Tensor& target, StepObserver* observer) {
-    StepResult result = captured_->run(batch.images, target, lr_, at_.step, observer);
-    if (!std::isfinite(result.loss)) {
-      throw_not_finite(model_, batch.images, fmt::format("at step {}", at_.step), result.loss);
-    }
-    return result;
-  }
-
-  StepResult eager_step(const Batch& batch, const Tensor& target, StepObserver* observer) {
+  StepResult eager_step(const StepBatch& batch, StepObserver* observer) {
     model_.set_step(at_.step);
     model_.zero_grad();
     const Var logits = model_.forward(batch.images);
-    const auto [loss, probs] =
-        ops::softmax_cross_entropy(logits, target, static_cast<float>(config_.label_smoothing));
+    const auto [loss, probs] = ops::softmax_cross_entropy(
+        logits, batch.target, static_cast<float>(config_.label_smoothing));
     const double value = loss.value().item();
     // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
     // it tell.
@@ -235,13 +250,7 @@ class Run {
     }
     sgd_.set_rate(lr_);
     learn(model_, sgd_, loss, observer);
-    return {.loss = value, .probs = probs};
-  }
-
-  // The labels, or with mixup soft targets and the images mixed in place.
-  Tensor mixed_targets(const Batch& batch) const {
-    if (config_.mixup == 0) return batch.labels;
-    return mixup(batch, model_.arch().classes, mixup_lambda(config_.mixup, config_.seed, at_.step));
+    return {.loss = value, .probs = probs, .batch = batch};
   }
 
   ProgressFields fields() const {
@@ -323,6 +332,7 @@ class Run {
   Sgd sgd_;
   std::optional<FolderLock> lock_;
   std::unique_ptr<BatchSource> loader_;
+  Tensor lambda_;  // mixup's share of this step, where the batch is
   Evaluation evaluation_;
   std::optional<CapturedStep> captured_;
   std::optional<JsonLog> log_;

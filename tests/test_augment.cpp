@@ -62,7 +62,8 @@ constexpr Size sizes[] = {{3, 8, 8},  {1, 8, 8},   {3, 9, 9},  {1, 7, 12}, {3, 9
 
 // The kernel by itself on images of the set, in the order of `indices`.
 Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
-                 const InputTransform& transform, AugmentSpec spec, Device device) {
+                 const InputTransform& transform, AugmentSpec spec, Device device,
+                 const BatchPosition& position = {}) {
   const std::int64_t c = set.channels(), native = set.resolution(), n = std::ssize(indices);
   Tensor pixels = Tensor::empty({set.size(), c, native, native}, Dtype::u8);
   for (std::int64_t i = 0; i < set.size(); ++i) {
@@ -85,11 +86,17 @@ Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
     weight = Tensor::from(axis.weight, {axis.taps, axis.count}).to(device);
     table = {start.data(), weight.data(), axis.taps};
   }
-  const Tensor chosen = Tensor::from(indices, {n}).to(device);
+  // As a part of an epoch's order.
+  std::vector<std::int32_t> order(position.first, -1);
+  order.insert(order.end(), indices.begin(), indices.end());
+  const Tensor chosen = Tensor::from(order, {std::ssize(order)}).to(device);
+  const Tensor where = Tensor::empty({sizeof position}, Dtype::u8);
+  std::memcpy(where.data(), &position, sizeof position);
+  const Tensor there = where.to(device);
   const Tensor out =
       Tensor::activation({n, c, spec.resolution, spec.resolution}, spec.dtype, device);
-  augment_kernels.run(&AugmentKernels::images, device, spec, pixels.data(), chosen.data(), table,
-                      out.data());
+  augment_kernels.run(&AugmentKernels::images, device, spec, pixels.data(), chosen.data(),
+                      there.data(), table, out.data());
   return out;
 }
 
@@ -101,7 +108,7 @@ TEST(Augment, HasTheNumbersOfTheCpu) {
                                    set->normalization());
     InputTransform::Scratch scratch;
     for (const bool augment : {true, false}) {
-      const AugmentSpec spec{.augment = augment, .seed = kSeed, .epoch = 3, .first = 14};
+      const AugmentSpec spec{.augment = augment, .seed = kSeed};
       const std::int64_t image = size.channels * size.resolution * size.resolution;
       std::vector<float> expected(indices.size() * image);
       for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -112,7 +119,7 @@ TEST(Augment, HasTheNumbersOfTheCpu) {
       }
       for (const Place& place : devices()) {
         const At at(place);
-        const Tensor got = augmented(*set, indices, transform, spec, place.device);
+        const Tensor got = augmented(*set, indices, transform, spec, place.device, {3, 14});
         EXPECT_EQ(got.layout(), Layout::nhwc);
         expect_near(got.to_vector(), expected,
                     place.name + " " + got.shape().str() + " of " + std::to_string(size.native) +

@@ -8,6 +8,9 @@
 #include <cstring>
 #include <numeric>
 
+#include "data/datasets.h"
+#include "data/mixup.h"
+#include "data/resident_loader.h"
 #include "engine/capture.h"
 #include "engine/ops.h"
 #include "engine/random.h"
@@ -247,7 +250,8 @@ TEST_P(CapturedStepOn, LeavesTheBitsOfAnEagerStep) {
     const Batches batch(step, 4);
     const double expected = eager_step(eager, eager_sgd, batch, step, eager_importance);
     ImportanceObserver* observer = importance.wants(step, kSteps) ? &importance : nullptr;
-    const StepResult result = steps.run(batch.images, batch.labels, rate(step), step, observer);
+    const StepResult result =
+        steps.run({batch.images, batch.labels, batch.labels}, rate(step), step, observer);
     if (observer) observer->count_step();
     EXPECT_EQ(result.loss, expected) << "step " << step;
     // A change of observer makes a new recording.
@@ -271,10 +275,47 @@ TEST(CapturedStep, EagerStepsMayComeBetween) {
     if (step == 3) {
       EXPECT_EQ(eager_step(mixed, mixed_sgd, batch, step, nobody), expected);
     } else {
-      EXPECT_EQ(steps.run(batch.images, batch.labels, rate(step), step).loss, expected);
+      EXPECT_EQ(steps.run({batch.images, batch.labels, batch.labels}, rate(step), step).loss,
+                expected);
     }
     expect_same(numbers_of(mixed), numbers_of(eager));
   }
+}
+
+// The place in the epoch, the epoch and mixup's share change from replay to replay.
+TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
+  const Device device = GetParam();
+  const DatasetPtr set =
+      open_data({.name = "synthetic", .limit_train = 12, .resolution = 8, .classes = 4}).train;
+  ResidentLoader loader(set, {.batch = 4, .seed = kSeed}, device);
+  Model eager(small_net(), kSeed, device), captured(small_net(), kSeed, device);
+  Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
+  CapturedStep steps(captured, captured_sgd, 0);
+  const Tensor lambda = Tensor::zeros({}, Dtype::f32, device);
+  int made = 0;
+  const auto make = [&]() -> StepBatch {
+    ++made;
+    const Batch batch = loader.make();
+    return {batch.images, batch.labels, mixup(batch, 4, lambda)};
+  };
+  for (int step = 0; step < 6; ++step) {
+    if (step % 3 == 0) loader.start(step / 3);
+    ASSERT_TRUE(loader.advance());
+    fill(lambda, 0.5f + 0.08f * static_cast<float>(step));
+    const StepBatch batch = make();
+    eager.set_step(step);
+    eager.zero_grad();
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(eager.forward(batch.images), batch.target, 0);
+    backward(loss);
+    eager_sgd.step(rate(step));
+    made = step == 0 ? 0 : made - 1;
+    const StepResult result = steps.run(make, rate(step), step);
+    EXPECT_EQ(result.loss, loss.value().item()) << "step " << step;
+    EXPECT_EQ(result.batch.images.to_vector(), batch.images.to_vector()) << "step " << step;
+    expect_same(numbers_of(captured), numbers_of(eager));
+  }
+  EXPECT_EQ(made, 2) << "once in the rehearsal, once in the recording";
 }
 
 TEST(CapturedStep, GivesItsMemoryBack) {
@@ -286,7 +327,7 @@ TEST(CapturedStep, GivesItsMemoryBack) {
     const Batches batch(0, 4);
     std::size_t after_two = 0;
     for (int step = 0; step < 5; ++step) {
-      steps.run(batch.images, batch.labels, 0.1, step);
+      steps.run({batch.images, batch.labels, batch.labels}, 0.1, step);
       if (step == 1) after_two = memory_stats(kSimt).in_use;
     }
     EXPECT_EQ(memory_stats(kSimt).in_use, after_two) << "a replayed step allocated";

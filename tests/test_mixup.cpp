@@ -37,6 +37,10 @@ Batch batch_of(const Case& c, Device device) {
           Tensor::from(labels, {c.n}).to(device)};
 }
 
+Tensor lambda_on(Device device, float lambda) {
+  return Tensor::from(std::span(&lambda, 1), {}).to(device);
+}
+
 // Written as the definition has it, on one-hot targets.
 Doubles mixed(const Doubles& x, std::int64_t n, double lambda) {
   const std::int64_t size = std::ssize(x) / n;
@@ -60,7 +64,7 @@ TEST(Mixup, MatchesTheFormulaInDouble) {
       for (std::int64_t i = 0; i < c.n; ++i) {
         hot[i * c.classes + labels.as<std::int32_t>()[i]] = 1;
       }
-      const Tensor soft = mixup(batch, c.classes, c.lambda);
+      const Tensor soft = mixup(batch, c.classes, lambda_on(place.device, c.lambda));
       ASSERT_EQ(soft.shape(), (Shape{c.n, c.classes})) << what;
       expect_close(batch.images, mixed(images, c.n, c.lambda), 3e-7, what + " images");
       expect_close(soft, mixed(hot, c.n, c.lambda), 1e-7, what + " targets");
@@ -76,10 +80,11 @@ void expect_in_sixteen_bits(Dtype dtype, const Place& place) {
     Tensor host = Tensor::empty({n, elements}, dtype);
     for (std::size_t i = 0; i < given.size(); ++i) host.as<T>()[i] = from_float<T>(given[i]);
     const Tensor x = host.to(place.device);
-    const MixupSpec spec{.dtype = dtype, .n = n, .elements = elements, .lambda = 0.75f};
+    const MixupSpec spec{.dtype = dtype, .n = n, .elements = elements};
     Doubles before(given.size());
     for (std::size_t i = 0; i < given.size(); ++i) before[i] = to_float(host.as<T>()[i]);
-    mixup_kernels.run(&MixupKernels::images, place.device, spec, x.data());
+    mixup_kernels.run(&MixupKernels::images, place.device, spec,
+                      lambda_on(place.device, 0.75f).data(), x.data());
     const Tensor after = x.to(Device{});
     const Doubles expected = mixed(before, n, 0.75);
     for (std::size_t i = 0; i < expected.size(); ++i) {

@@ -55,6 +55,11 @@ void autotune(Device device, const std::string& file) {
                   .write = [file](const std::string& text) { write_file_atomically(file, text); }});
 }
 
+std::string describe_plan_options(Device device) {
+  if (device.kind != DeviceKind::cuda) return "";
+  return cuda::describe_plans(Context::current(device).cuda());
+}
+
 std::string plan_cache_path() {
   if (const char* file = std::getenv("HAC_PLAN_CACHE"); file && *file) return file;
   fs::path cache = folder_from("XDG_CACHE_HOME");

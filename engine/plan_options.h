@@ -18,6 +18,10 @@ void allow_tf32(Device device);
 // where the file holds something else (it is left as it is) or cannot be written.
 void autotune(Device device, const std::string& file);
 
+// What results and times on the device depend on besides it: "cudnn 91900, tf32, autotuned"; "" of
+// the CPU and simt.
+std::string describe_plan_options(Device device);
+
 // HAC_PLAN_CACHE, else hacscale/cudnn-plans.txt in XDG_CACHE_HOME, else in ~/.cache. Throws
 // ConfigError if none of these and no HOME is set.
 std::string plan_cache_path();

@@ -9,7 +9,7 @@
 //   oh = (h + 2 pad - r) / stride + 1 rounded down.
 // Layout: x and y in layout_of(device, shape), w and dw in weight_layout(device). 1-D operands must
 //   be readable up to the next multiple of 64 bytes (every Storage is).
-// Types: of the spec's dtype, but db and what is packed for inference f32.
+// Types: of the spec's dtype, but db f32, and f32 what pack() is given.
 
 #include <string>
 

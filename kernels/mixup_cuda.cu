@@ -38,6 +38,7 @@ __global__ void targets_kernel(Offset n, Offset classes, const float* share,
 void images(Context& ctx, const MixupSpec& s, const void* lambda, void* x) {
   const std::int64_t mixed = s.n / 2 * s.elements;
   if (mixed == 0) return;
+  require_offsets("mixup", s.n * s.elements);
   by_vector(s.dtype, s.elements, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;

@@ -46,6 +46,7 @@ std::shared_ptr<Library> make_library(Device device) {
 // There is no library to call these with.
 std::shared_ptr<void> keep_plans(Library&) { return nullptr; }
 void autotune(Library&, PlanFile) {}
+std::string describe_plans(Library&) { return ""; }
 PlanOptions& plan_options(Library&) {
   static PlanOptions none;
   return none;

@@ -144,6 +144,7 @@ std::size_t index_bytes(Context&, const Pool2dSpec& s) {
 
 void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* index) {
   s.validate();
+  require_offsets("pool", s.in_shape().numel());
   const Windows windows(s);
   by_vector(s.dtype, s.c, [&](auto t, auto n) {
     using T = decltype(t);
@@ -160,6 +161,7 @@ void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* in
 }
 
 void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* index, void* dx) {
+  require_offsets("pool", s.out_shape().numel());
   const Windows windows(s);
   by_vector(s.dtype, s.c, [&](auto t, auto n) {
     using T = decltype(t);

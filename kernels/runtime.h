@@ -74,7 +74,8 @@ void set_memory_keeper(const MemoryKeeper* keeper);  // it must live on
 const MemoryKeeper& memory_keeper();
 
 // Median milliseconds of work by the device's clock, after warm runs that do not count. All are
-// given to the device before the first is waited for, so that it does not wait for the host.
+// given to the device before the first is waited for; work that takes the host longer to give than
+// the device to do is timed by the host's pace all the same.
 double event_ms(Context& ctx, int warm, int runs, const std::function<void()>& work);
 
 extern const Runtime runtime_cpu, runtime_cuda, runtime_simt;

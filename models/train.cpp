@@ -35,6 +35,9 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Gradients that overflow f16 at this scale are none that a scale could mend.
+constexpr double least_loss_scale = 1. / 16;
+
 bool drops_last(std::int64_t images, std::int64_t batch) { return images % batch == 1; }
 
 // Any thread may be the one that a signal is delivered to.
@@ -224,13 +227,14 @@ class Run {
   bool skipped() {
     const LossScale& scale = sgd_.loss_scale();
     if (!scale.on()) return false;
-    const bool more = scale.skipped() > skipped_;
-    skipped_ = scale.skipped();
-    if (more && scale.scale() < 1) {
+    const std::int64_t now = scale.skipped();
+    const bool more = now > skipped_;
+    skipped_ = now;
+    if (more && scale.scale() < least_loss_scale) {
       throw Error(fmt::format(
-          "model '{}': gradients are not finite in {} at step {}, at a loss scale of 1 and any "
+          "model '{}': gradients are not finite in {} at step {}, at a loss scale of {} and any "
           "above (hint: a lower --lr, more --warmup, or --dtype bf16)",
-          model_.arch().name, name_of(model_.dtype()), at_.step));
+          model_.arch().name, name_of(model_.dtype()), at_.step, least_loss_scale));
     }
     return more;
   }

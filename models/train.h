@@ -23,11 +23,6 @@ class StepObserver {
   virtual void accumulate(const Model& model, const Tensor& skip = {}) = 0;
   // Once a step that was accumulated and not skipped.
   virtual void count_step() = 0;
-  void observe(const Model& model, std::int64_t step, std::int64_t total_steps) {
-    if (!wants(step, total_steps)) return;
-    accumulate(model);
-    count_step();
-  }
   // What a checkpoint must hold for the observation to continue.
   virtual std::map<std::string, Tensor> state() const = 0;
   virtual void load_state(const std::map<std::string, Tensor>& state) = 0;

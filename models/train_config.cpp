@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
@@ -23,10 +22,8 @@ void validate(const TrainConfig& c) {
   require(c.label_smoothing >= 0 && c.label_smoothing < 1, "label-smoothing", "[0, 1)",
           c.label_smoothing);
   require(c.mixup >= 0 && c.mixup <= 100, "mixup", "0 (off) to 100", c.mixup);
-  int exponent = 0;
-  require(c.loss_scale == 0 || (c.loss_scale >= 1 && c.loss_scale <= 0x1p30 &&
-                                std::frexp(c.loss_scale, &exponent) == 0.5),
-          "loss-scale", "0 (off) or a power of two from 1 to 2^30", c.loss_scale);
+  require(is_loss_scale(c.loss_scale), "loss-scale", "0 (off) or a power of two from 1 to 2^30",
+          c.loss_scale);
   validate(c.schedule);
 }
 

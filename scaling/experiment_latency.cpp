@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/plan_options.h"
 #include "scaling/alpha.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"
@@ -20,6 +21,7 @@ json here(const MeasuredOn& on) {
   if (on.where == Placement{}) return j;
   j["device"] = runtime_of(on.where.device).name(on.where.device);
   j["dtype"] = name_of(on.where.dtype);
+  j["plans"] = describe_plan_options(on.where.device);
   return j;
 }
 

@@ -34,17 +34,11 @@ double measure_linear_gmacs(Device device, const LinearSpec& spec, int rounds) {
   const Tensor w = random_matrix(device, spec.out, spec.in, spec.dtype);
   const Tensor y = Tensor::empty(spec.out_shape(), spec.dtype, device);
   Context& context = Context::current(device);
-  const Runtime& runtime = context.runtime();
-  std::vector<double> times;
-  for (int r = -3; r < rounds; ++r) {
-    const Event start = runtime.event_record(context);
+  const double ms = event_ms(context, 3, rounds, [&] {
     linear_kernels.run(&LinearKernels::forward, device, spec, x.data(), w.data(), nullptr,
                        y.data());
-    const double ms = runtime.elapsed_ms(context, start, runtime.event_record(context));
-    if (r >= 0) times.push_back(ms);
-  }
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  return static_cast<double>(spec.cost().macs) * 1e-6 / times[times.size() / 2];
+  });
+  return static_cast<double>(spec.cost().macs) * 1e-6 / ms;
 }
 
 Peak measure_peak(Device device, Dtype dtype) {

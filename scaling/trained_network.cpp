@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "engine/plan_options.h"
 #include "kernels/error.h"
 #include "scaling/stages.h"
 
@@ -71,7 +72,10 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
 }
 
 TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
-  const std::string place = where_ == Placement{} ? "" : "\non " + where_.str();
+  const std::string place =
+      where_ == Placement{}
+          ? ""
+          : fmt::format("\non {} {}", where_.str(), describe_plan_options(where_.device));
   const std::string question =
       fmt::format("{}\n{}\ndata {}\nobserve {}{}", hac::to_json(request.arch),
                   hac::to_json(request.config), data_key_, request.observe, place);

@@ -114,6 +114,20 @@ TEST_F(Autotune, PassesOverWhatDoesNotRun) {
   EXPECT_EQ(error, kSpec.str() + ": " + plans_[0].config.name() + " failed");
 }
 
+// The plan that did not fit this time may be the faster one.
+TEST_F(Autotune, WhatMemoryDidNotAllowIsNotRemembered) {
+  Tuner t = tuner();
+  const auto crowded = [&](const ConvPlan& p) -> double {
+    if (p.config.name() == plans_[2].config.name()) throw OutOfMemory("no room");
+    return p.config.name() == plans_[1].config.name() ? 1 : 2;
+  };
+  EXPECT_EQ(t.plan(device_, kSpec, {}, crowded).config.name(), plans_[1].config.name());
+  EXPECT_FALSE(fs::exists(file()));
+  Clock clock({3, 2, 1});
+  EXPECT_EQ(plan(t, clock).config.name(), plans_[2].config.name());
+  EXPECT_EQ(kept().size(), 1u);
+}
+
 TEST_F(Autotune, CandidatesAreTheHeuristicsFirst) {
   const auto all = cuda::list_plans(device_, kSpec, {});
   ASSERT_GT(all.size(), plans_.size());
@@ -318,7 +332,9 @@ TEST_F(Autotune, TimesOnOperandsAndWorkspaceOfItsOwn) {
     Tuner t = tuner();
     t.plan(device_, spec, {}, measure_on(simt, spec, run));
     const auto plans = cuda::list_plans(device_, spec, {}, 10);
-    EXPECT_EQ(runs, 13 * std::ssize(plans)) << spec.str();
+    // Twice by itself, and up to 20 times into a recording.
+    EXPECT_GE(runs, 3 * std::ssize(plans)) << spec.str();
+    EXPECT_LE(runs, 22 * std::ssize(plans)) << spec.str();
     EXPECT_TRUE(workspace_bytes > 0 || dtype != Dtype::f32) << "no plan with workspace was seen";
   }
   EXPECT_EQ(simt::live_ranges()->size(), before) << "something was kept";

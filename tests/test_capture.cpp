@@ -20,6 +20,7 @@
 #include "scaling/importance.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"
+#include "tests/observe.h"
 #include "tests/places.h"
 #include "tests/simt_fixtures.h"
 
@@ -222,7 +223,7 @@ double eager_step(Model& model, Sgd& sgd, const Batches& batch, int step, Import
   const auto [loss, probs] =
       ops::softmax_cross_entropy(model.forward(batch.images), batch.labels, 0.1f);
   backward(loss);
-  o.observe(model, step, kSteps);
+  observe(o, model, step, kSteps);
   sgd.step(rate(step));
   return loss.value().item();
 }

@@ -12,6 +12,7 @@
 #include "models/evaluate.h"
 #include "models/model.h"
 #include "scaling/importance.h"
+#include "tests/observe.h"
 #include "tests/op_test.h"
 
 namespace hac {
@@ -58,7 +59,7 @@ Outcome train(const Architecture& arch, const Place& place) {
         out.gradients[p.name] = p.var.grad().to(Device{}).clone();
       }
     }
-    observer.observe(model, step, 2);
+    observe(observer, model, step, 2);
     sgd.step(0.01);
   }
   for (const auto& [name, t] : model.state()) out.state[name] = t.to(Device{}).clone();

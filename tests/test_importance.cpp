@@ -10,6 +10,7 @@
 #include "engine/ops.h"
 #include "engine/random.h"
 #include "kernels/error.h"
+#include "tests/observe.h"
 
 namespace hac {
 namespace {
@@ -105,7 +106,7 @@ Kernels observed(const ImportanceObserver& observer, const Model& model) {
 
 Kernels observed_once(const Model& model) {
   ImportanceObserver observer(1);
-  observer.observe(model, 0, 1);
+  observe(observer, model, 0, 1);
   return observed(observer, model);
 }
 
@@ -132,10 +133,10 @@ TEST(Importance, IsTheMeanOverMinibatchesOfADirectSum) {
     Model model(arch, seed);
     ImportanceObserver observer(2);
     learn_gradients(model, random_images("a"));
-    observer.observe(model, 0, 2);
+    observe(observer, model, 0, 2);
     Kernels mean = scores(model);
     learn_gradients(model, random_images("b"));
-    observer.observe(model, 1, 2);
+    observe(observer, model, 1, 2);
     const Kernels second = scores(model);
     for (std::size_t l = 0; l < mean.size(); ++l) {
       for (std::size_t k = 0; k < mean[l].size(); ++k) mean[l][k] = (mean[l][k] + second[l][k]) / 2;
@@ -159,8 +160,8 @@ TEST(Importance, OnlyTheLastMinibatchesCount) {
   ImportanceObserver last_two(2), fresh(2);
   for (int step = 0; step < 5; ++step) {
     learn_gradients(model, random_images(std::to_string(step)));
-    last_two.observe(model, step, 5);
-    if (step >= 3) fresh.observe(model, step - 3, 2);
+    observe(last_two, model, step, 5);
+    if (step >= 3) observe(fresh, model, step - 3, 2);
   }
   EXPECT_EQ(last_two.observed(), 2);
   EXPECT_EQ(observed(last_two, model), observed(fresh, model));
@@ -252,7 +253,7 @@ TEST(Importance, TheScoreOfABatchIsNotTheMeanOfItsImages) {
   ImportanceObserver each(batch_size);
   for (std::int64_t i = 0; i < batch_size; ++i) {
     learn_gradients(model, {batch.images.slice(i, i + 1), batch.labels.slice(i, i + 1)});
-    each.observe(model, i, batch_size);
+    observe(each, model, i, batch_size);
   }
   learn_gradients(model, batch);
   const Kernels whole = observed_once(model), mean = observed(each, model);
@@ -273,15 +274,15 @@ TEST(Importance, AnInterruptedObservationGoesOnToTheSameBits) {
   const Images a = random_images("a"), b = random_images("b"), c = random_images("c");
   ImportanceObserver whole(3), first(3), rest(3);
   learn_gradients(model, a);
-  whole.observe(model, 0, 3);
-  first.observe(model, 0, 3);
+  observe(whole, model, 0, 3);
+  observe(first, model, 0, 3);
   rest.load_state(first.state());
   EXPECT_EQ(rest.observed(), 1);
   EXPECT_EQ(observed(rest, model), observed(first, model));
   for (const auto& [step, batch] : {std::pair{1, &b}, std::pair{2, &c}}) {
     learn_gradients(model, *batch);
-    whole.observe(model, step, 3);
-    rest.observe(model, step, 3);
+    observe(whole, model, step, 3);
+    observe(rest, model, step, 3);
   }
   EXPECT_EQ(rest.observed(), 3);
   EXPECT_EQ(observed(rest, model), observed(whole, model));
@@ -296,7 +297,7 @@ TEST(Importance, MalformedStatesAreRefused) {
   Model model(plain_net(), seed);
   ImportanceObserver observer(1);
   learn_gradients(model, random_images("a"));
-  observer.observe(model, 0, 1);
+  observe(observer, model, 0, 1);
   const std::map<std::string, Tensor> good = observer.state();
   ASSERT_EQ(good.size(), 3u);
   ImportanceObserver other(1);

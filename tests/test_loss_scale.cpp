@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -23,8 +24,17 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr Device kSimt{DeviceKind::simt, 0};
 constexpr std::uint64_t kSeed = 11;
+
+// Where f16 is trained: simt, and the GPU where there is one.
+std::vector<Device> f16_devices() {
+  std::vector<Device> all;
+  for (const Place& place : places()) {
+    const bool again = std::find(all.begin(), all.end(), place.device) != all.end();
+    if (place.dtype == Dtype::f16 && !again) all.push_back(place.device);
+  }
+  return all;
+}
 
 std::int32_t flag_of(const Tensor& counts) { return counts.to(Device{}).as<std::int32_t>()[0]; }
 
@@ -114,7 +124,9 @@ TEST(LossScale, RefusesWhatIsNoPowerOfTwo) {
 // ---- SGD: what it skips, and the 16-bit copies ----
 
 TEST(Sgd, ASkippedStepChangesNothingButTheScale) {
-  for (const Device device : {Device{}, kSimt}) {
+  std::vector<Device> devices = f16_devices();
+  devices.push_back({});
+  for (const Device device : devices) {
     const Var w(random_tensor({37}, kSeed, 0).to(device), true, "w");
     Sgd sgd({{"w", w}}, {}, 64);
     const std::vector<float> before = w.value().to_vector();
@@ -188,15 +200,15 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
 }
 
 // A loss of a millionth the usual size: its gradients are under the least number of f16.
-TEST(LossScale, KeepsGradientsThatF16WouldLose) {
-  const auto gradient = [](Dtype dtype, double loss_scale) {
-    Model model(small_net(), kSeed, kSimt, dtype);
+void expect_kept(Device device) {
+  const auto gradient = [&](Dtype dtype, double loss_scale) {
+    Model model(small_net(), kSeed, device, dtype);
     Sgd sgd(model.parameters(), {}, loss_scale);
     const Tensor images = random_tensor({4, 3, 8, 8}, kSeed, 3);
     const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 3}, {4});
     const auto [loss, probs] = ops::softmax_cross_entropy(model.forward(images), labels, 0);
     const float seed = sgd.loss_scale().seed().item() * 0x1p-20f;
-    backward(loss, Tensor::from(std::span(&seed, 1), {}).to(kSimt));
+    backward(loss, Tensor::from(std::span(&seed, 1), {}).to(device));
     sgd.unscale();
     return model.parameters()[0].var.grad().to_vector();
   };
@@ -208,6 +220,10 @@ TEST(LossScale, KeepsGradientsThatF16WouldLose) {
   // Five layers of f16 arithmetic.
   EXPECT_LT(largest_difference(gradient(Dtype::f16, 65536), expected), 0.02 * size);
   EXPECT_EQ(gradient(Dtype::f32, 65536), expected) << "a power of two changes no bit of f32";
+}
+
+TEST(LossScale, KeepsGradientsThatF16WouldLose) {
+  for (const Device device : f16_devices()) expect_kept(device);
 }
 
 DataConfig tiny_data() {
@@ -233,7 +249,7 @@ Numbers numbers_of(const Model& model) {
 
 // From a scale that is far too large: the first steps are left out, the others learn. Eager and
 // captured alike, and importance counts only the steps that were used.
-TEST(LossScale, ATrainingFindsItsScale) {
+void expect_found(Device device) {
   const DataSplit data = open_data(tiny_data());
   std::vector<Numbers> ends;
   for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
@@ -241,7 +257,7 @@ TEST(LossScale, ATrainingFindsItsScale) {
     TrainConfig config = f16_config();
     config.launch = mode;
     config.out = folder.file("run");
-    Model model(small_net(), kSeed, kSimt, Dtype::f16);
+    Model model(small_net(), kSeed, device, Dtype::f16);
     ImportanceObserver observer(100);  // every step
     const TrainResult result = train(model, data, config, &observer);
     ASSERT_EQ(result.steps, 18);
@@ -262,35 +278,65 @@ TEST(LossScale, ATrainingFindsItsScale) {
     }
   }
   EXPECT_EQ(ends[0], ends[1]);
-  Model fresh(small_net(), kSeed, kSimt, Dtype::f16);
+  Model fresh(small_net(), kSeed, device, Dtype::f16);
   EXPECT_NE(numbers_of(fresh).at("stem.weight"), ends[0].at("stem.weight"));
 }
 
-TEST(LossScale, ResumesBitForBit) {
+TEST(LossScale, ATrainingFindsItsScale) {
+  for (const Device device : f16_devices()) expect_found(device);
+}
+
+void expect_resumed(Device device) {
   const DataSplit data = open_data(tiny_data());
-  Model whole(small_net(), kSeed, kSimt, Dtype::f16);
+  Model whole(small_net(), kSeed, device, Dtype::f16);
   TrainConfig config = f16_config();
   train(whole, data, config);
   for (const std::int64_t stop : {2, 11}) {
     const TempFolder folder;
     config.out = folder.file("run");
     config.max_steps = stop;
-    Model first(small_net(), kSeed, kSimt, Dtype::f16);
+    Model first(small_net(), kSeed, device, Dtype::f16);
     train(first, data, config);
     config.max_steps = -1;
     config.resume = true;
-    Model second(small_net(), kSeed + 7, kSimt, Dtype::f16);
+    Model second(small_net(), kSeed + 7, device, Dtype::f16);
     train(second, data, config);
     EXPECT_EQ(numbers_of(second), numbers_of(whole)) << "stopped at " << stop;
     config.resume = false;
   }
 }
 
-// Activations that vanish before batch norm make gradients that no scale from 1 on can hold.
-TEST(LossScale, SaysSoWhenNoScaleIsSmallEnough) {
+TEST(LossScale, ResumesBitForBit) {
+  for (const Device device : f16_devices()) expect_resumed(device);
+}
+
+TEST(LossScale, RefusesAStateThatIsNone) {
+  const LossScale scale(Device{}, 8);
+  const auto state = [](float value, std::int32_t bad, std::int32_t good, std::int32_t skipped) {
+    const std::vector<std::int32_t> counts{bad, good, skipped};
+    return std::map<std::string, Tensor>{
+        {"loss_scale.scale", Tensor::from(std::span(&value, 1), {})},
+        {"loss_scale.counts", Tensor::from(counts, {3})}};
+  };
+  EXPECT_THROW(scale.load_state({}), IoError);
+  for (const float value : {0.f, -2.f, 3.f, kInf, kNan}) {
+    EXPECT_THROW(scale.load_state(state(value, 0, 0, 0)), IoError) << value;
+  }
+  EXPECT_THROW(scale.load_state(state(4, 1, 0, 0)), IoError);
+  EXPECT_THROW(scale.load_state(state(4, 0, -1, 0)), IoError);
+  EXPECT_THROW(scale.load_state(state(4, 0, 0, -1)), IoError);
+  EXPECT_EQ(scale.scale(), 8) << "a refused state changed it";
+  scale.load_state(state(0.25f, 0, 7, 2));
+  EXPECT_EQ(scale.scale(), 0.25);
+  EXPECT_EQ(scale.skipped(), 2);
+}
+
+// Activations that vanish before batch norm make gradients that no scale can mend.
+void expect_refused(Device device) {
   const DataSplit data = open_data(tiny_data());
-  Model model(small_net(), kSeed, kSimt, Dtype::f16);
-  for (const char* conv : {"stem.weight", "conv.weight"}) multiply(model, conv, 1e-4f);
+  Model model(small_net(), kSeed, device, Dtype::f16);
+  multiply(model, "conv.weight", 1e-6f);
+  multiply(model, "norm2.weight", 1e3f);
   multiply(model, "classifier.weight", 1e4f);
   TrainConfig config = f16_config();
   config.loss_scale = 1;
@@ -302,6 +348,10 @@ TEST(LossScale, SaysSoWhenNoScaleIsSmallEnough) {
     EXPECT_NE(what.find("loss scale"), std::string::npos) << what;
     EXPECT_NE(what.find("bf16"), std::string::npos) << what;
   }
+}
+
+TEST(LossScale, SaysSoWhenNoScaleIsSmallEnough) {
+  for (const Device device : f16_devices()) expect_refused(device);
 }
 
 }  // namespace

@@ -180,10 +180,22 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
        {"energy", line_of(energy)}});
 }
 
+// Has run once: what it needs is there.
+std::unique_ptr<Deployment> deploy(const Model& model, std::int64_t batch, LaunchMode launch) {
+  try {
+    auto net = std::make_unique<Deployment>(model, batch);
+    if (launch == LaunchMode::graph) net->capture();
+    net->run(Tensor::zeros(net->graph().input, Dtype::f32, model.device()));
+    return net;
+  } catch (const OutOfMemory& error) {
+    throw_with_batch(error, largest_deployed_batch(model, launch, batch));
+  }
+}
+
 void profile_network(const Options& o, const Model& model, LaunchMode launch) {
   const Device device = model.device();
-  Deployment net(model, o.batch);
-  if (launch == LaunchMode::graph) net.capture();
+  const std::unique_ptr<Deployment> deployed = deploy(model, o.batch, launch);
+  Deployment& net = *deployed;
   const Profile p = profile(net, o.measure);
   const Peak peak = measure_peak(device, model.dtype());
   const Energy energy = energy_of(o, device, net);
@@ -209,11 +221,7 @@ void profile_command(const Options& o) {
               device, parse_dtype(o.machine.dtype));
   if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
   if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
-  try {
-    profile_network(o, model, launch);
-  } catch (const OutOfMemory& error) {
-    throw_with_batch(error, largest_deployed_batch(model, launch, o.batch));
-  }
+  profile_network(o, model, launch);
 }
 
 }  // namespace

@@ -10,11 +10,15 @@
 
 namespace hac {
 
-LossScale::LossScale(Device device, double initial) {
+bool is_loss_scale(double scale) {
   int exponent = 0;
-  if (initial != 0 && (!(initial >= 1) || std::frexp(initial, &exponent) != 0.5)) {
-    throw ConfigError(
-        fmt::format("loss scale: expected 0 (off) or a power of two from 1, got {}", initial));
+  return scale == 0 || (scale >= 1 && scale <= 0x1p30 && std::frexp(scale, &exponent) == 0.5);
+}
+
+LossScale::LossScale(Device device, double initial) {
+  if (!is_loss_scale(initial)) {
+    throw ConfigError(fmt::format(
+        "loss scale: expected 0 (off) or a power of two from 1 to 2^30, got {}", initial));
   }
   scale_ = Tensor::empty({}, Dtype::f32, device);
   fill(scale_, initial == 0 ? 1 : static_cast<float>(initial));
@@ -54,6 +58,18 @@ void LossScale::load_state(const std::map<std::string, Tensor>& given) const {
     if (it == given.end() || it->second.shape() != tensor.shape() ||
         it->second.dtype() != tensor.dtype()) {
       throw IoError(fmt::format("optimizer state: '{}' is missing or malformed", name));
+    }
+  }
+  if (on()) {
+    int exponent = 0;
+    const float scale = given.at("loss_scale.scale").item();
+    const Tensor counts = given.at("loss_scale.counts").to(Device{});
+    const std::int32_t* c = counts.as<std::int32_t>();
+    if (!(scale > 0) || std::frexp(scale, &exponent) != 0.5f || c[0] != 0 || c[1] < 0 || c[2] < 0) {
+      throw IoError(fmt::format(
+          "optimizer state: expected a loss scale that is a power of two, got {} with counts {}, "
+          "{}, {}",
+          scale, c[0], c[1], c[2]));
     }
   }
   for (const auto& [name, tensor] : own) tensor.copy_from(given.at(name));

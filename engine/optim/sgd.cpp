@@ -55,6 +55,10 @@ void Sgd::update() {
       throw ShapeError(fmt::format("sgd '{}': expected a gradient of {}, got {}",
                                    parameters_[i].name, w.shape().str(), grad.shape().str()));
     const Tensor& copy = p.copy();
+    if (copy.defined() && spec.copy != Dtype::f32 && spec.copy != copy.dtype()) {
+      throw ShapeError(fmt::format("sgd '{}': expected a copy in {}, got {}", parameters_[i].name,
+                                   name_of(spec.copy), name_of(copy.dtype())));
+    }
     if (copy.defined()) spec.copy = copy.dtype();
     segments.push_back({.grad = grad.data(),
                         .weight = w.data(),
@@ -62,10 +66,11 @@ void Sgd::update() {
                         .copy = copy.defined() ? copy.data() : nullptr,
                         .elements = w.storage_numel()});
   }
-  if (segments.empty()) return;
   const void* skip = loss_scale_.on() ? loss_scale_.skip().data() : nullptr;
-  sgd_kernels.run(&SgdKernels::step, lr_.device(), spec, lr_.data(), skip,
-                  std::span<const SgdSegment>(segments));
+  if (!segments.empty()) {
+    sgd_kernels.run(&SgdKernels::step, lr_.device(), spec, lr_.data(), skip,
+                    std::span<const SgdSegment>(segments));
+  }
   loss_scale_.update();
 }
 

@@ -18,6 +18,7 @@ using MeasurePlan = std::function<double(const ConvPlan&)>;
 struct Choice {
   std::size_t index = 0;  // into the plans
   double ms = 0;
+  bool all_tried = true;  // false: memory did not suffice for one, which may be faster
 };
 
 // The earliest plan within 2 % of the fastest, so that noise does not decide against the order of
@@ -48,9 +49,10 @@ class Tuner {
 // Enqueues a plan on the context's device.
 using RunPlan = std::function<void(const ConvPlan&, const ConvOperands&, void* workspace)>;
 
-// Times plans of this spec by events: 3 warm runs, the median of 10. It takes memory of its own for
-// operands (random numbers) and workspace meanwhile: gradients are not there yet when a plan is
-// made, and an operand may be input and output at once. OutOfMemory where there is none left.
+// Times plans of this spec by events: 3 warm replays of a recording, the median of 10. It takes
+// memory of its own for operands (random numbers) and workspace meanwhile: gradients are not there
+// yet when a plan is made, and an operand may be input and output at once. OutOfMemory where there
+// is none left.
 MeasurePlan measure_on(Context& ctx, const Conv2dSpec& spec, RunPlan run);
 
 // Tuner::plan of the context's GPU.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cuda/check.h"
 #include "kernels/error.h"
 
 namespace hac::cuda {
@@ -64,7 +65,8 @@ void check(cudnnStatus_t status, const char* call, std::string_view what) {
   const std::string message =
       std::string(call) + " (" + std::string(what) + "): expected success, got " +
       cudnnGetErrorString(status) + (words.empty() ? "" : ": " + words) +
-      (error == cudaSuccess ? "" : std::string(", ") + cudaGetErrorName(error));
+      (error == cudaSuccess ? "" : std::string(", ") + cudaGetErrorName(error)) +
+      consequence(error);
   if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
       status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) {
     throw OutOfMemory(message);

@@ -2,36 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstdlib>
-
 #include "kernels/cuda/library.h"
 #include "kernels/error.h"
 
 namespace hac::cuda {
-namespace {
-
-// What is known of a sticky error beyond its name.
-std::string consequence(cudaError_t error) {
-  if (!is_sticky(error)) return "";
-  const char* blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
-  const bool at_once = blocking != nullptr && std::string_view(blocking) == "1";
-  return fmt::format("; this process cannot use the device any more{}",
-                     at_once ? ""
-                             : ", and the fault may lie in earlier work (hint: "
-                               "CUDA_LAUNCH_BLOCKING=1 shows it where it happens)");
-}
-
-}  // namespace
-
-bool is_sticky(cudaError_t error) {
-  constexpr cudaError_t sticky[] = {
-      cudaErrorIllegalAddress,      cudaErrorLaunchFailure,      cudaErrorLaunchTimeout,
-      cudaErrorHardwareStackError,  cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,
-      cudaErrorInvalidAddressSpace, cudaErrorInvalidPc,          cudaErrorAssert,
-      cudaErrorECCUncorrectable,    cudaErrorNvlinkUncorrectable};
-  return std::find(std::begin(sticky), std::end(sticky), error) != std::end(sticky);
-}
 
 cudaStream_t stream_of(Context& ctx) { return ctx.cuda().stream; }
 

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <string>
 
 #include "kernels/context.h"
 
@@ -14,6 +15,9 @@ cudaStream_t stream_of(Context& ctx);
 // A kernel's fault: it shows at whatever call comes next, and no call of this process to the device
 // succeeds after it.
 bool is_sticky(cudaError_t error);
+
+// What a message says of a sticky error beyond its name; "" of another.
+std::string consequence(cudaError_t error);
 
 // Throws DeviceError (OutOfMemory for want of memory) naming the call, what it was for and CUDA's
 // own words. An error that is not sticky is cleared, so that the next call does not report it; of a

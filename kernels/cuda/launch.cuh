@@ -10,28 +10,23 @@
 
 namespace hac::cuda {
 
-// CUDA's vector type of that many bytes: what nvcc never takes apart.
-template <std::size_t bytes>
-struct Vector {};
-template <>
-struct Vector<8> {
-  using Type = uint2;
-};
-template <>
-struct Vector<16> {
-  using Type = uint4;
-};
+// CUDA's vector types are what nvcc never takes apart: a structure aligned to its size travels as
+// one of 8 bytes, or as one or more of 16.
 template <class T>
-constexpr bool is_vector = alignof(T) == sizeof(T) &&
-                           (sizeof(T) == 8 || sizeof(T) == 16) && std::is_class_v<T>;
+constexpr bool is_vector = std::is_class_v<T> && alignof(T) == sizeof(T) && sizeof(T) >= 8;
+
+template <class T>
+using Vector = std::conditional_t<sizeof(T) == 8, uint2, uint4>;
 
 template <class T>
 __device__ inline T load(const T* p) {
   if constexpr (is_vector<T>) {
-    using V = typename Vector<sizeof(T)>::Type;
-    const V vector = *reinterpret_cast<const V*>(p);
+    using V = Vector<T>;
+    constexpr int n = sizeof(T) / sizeof(V);
+    V parts[n];
+    for (int i = 0; i < n; ++i) parts[i] = reinterpret_cast<const V*>(p)[i];
     T value;
-    memcpy(&value, &vector, sizeof value);
+    memcpy(&value, parts, sizeof value);
     return value;
   } else {
     return *p;
@@ -41,10 +36,11 @@ __device__ inline T load(const T* p) {
 template <class T>
 __device__ inline void store(T* p, std::common_type_t<T> v) {
   if constexpr (is_vector<T>) {
-    using V = typename Vector<sizeof(T)>::Type;
-    V vector;
-    memcpy(&vector, &v, sizeof vector);
-    *reinterpret_cast<V*>(p) = vector;
+    using V = Vector<T>;
+    constexpr int n = sizeof(T) / sizeof(V);
+    V parts[n];
+    memcpy(parts, &v, sizeof v);
+    for (int i = 0; i < n; ++i) reinterpret_cast<V*>(p)[i] = parts[i];
   } else {
     *p = v;
   }

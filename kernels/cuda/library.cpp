@@ -75,6 +75,11 @@ std::shared_ptr<Library> make_library(Device device) {
 
 PlanOptions& plan_options(Library& library) { return library.options; }
 
+std::string describe_plans(Library& library) {
+  return fmt::format("cudnn {}{}{}", cudnnGetVersion(), library.options.allow_tf32 ? ", tf32" : "",
+                     library.tuner ? ", autotuned" : "");
+}
+
 std::shared_ptr<void> keep_plans(Library& library) { return library.keep_plans(); }
 
 Scratch::Scratch(Context& ctx, std::initializer_list<std::int64_t> parts) {

@@ -41,13 +41,15 @@ struct Library {
   Plan& plan(const Key& key, Make make) {
     using Cache = std::map<Key, Plan>;
     std::shared_ptr<void>& slot = caches_[std::type_index(typeid(Cache))];
-    // A new cache instead of an empty one: recorded work may hold the old one's plans.
-    if (!slot || static_cast<Cache*>(slot.get())->size() > kMaxPlans) {
+    if (!slot) slot = std::make_shared<Cache>();
+    const auto it = static_cast<Cache*>(slot.get())->find(key);
+    if (it != static_cast<Cache*>(slot.get())->end()) return it->second;
+    // A new cache instead of an empty one: recorded work may hold the old one's plans, and what is
+    // being recorded has its plans in this one.
+    if (static_cast<Cache*>(slot.get())->size() > kMaxPlans && !capturing()) {
       slot = std::make_shared<Cache>();
     }
-    Cache& cache = *static_cast<Cache*>(slot.get());
-    const auto it = cache.find(key);
-    return it != cache.end() ? it->second : cache.emplace(key, make()).first->second;
+    return static_cast<Cache*>(slot.get())->emplace(key, make()).first->second;
   }
 
   cudaStream_t stream = nullptr;  // all work of this context, in order

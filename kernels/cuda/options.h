@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string>
 
 namespace hac::cuda {
 
@@ -18,5 +19,7 @@ struct PlanOptions {
 struct Library;
 // Of a context's library: those of the plans that it makes from now on.
 PlanOptions& plan_options(Library& library);
+// What its results and times depend on besides device and spec: "cudnn 91900, tf32, autotuned".
+std::string describe_plans(Library& library);
 
 }  // namespace hac::cuda

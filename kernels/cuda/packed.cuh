@@ -1,5 +1,5 @@
 #pragma once
-// Vectors of up to 16 bytes: one memory transaction a thread.
+// Vectors of 16 bytes a thread, and twice that where f32 numbers go with 16-bit ones.
 
 #include <limits>
 #include <string>
@@ -50,13 +50,18 @@ __device__ inline Offset own_element() {
                              N);
 }
 
-// One thread for every `each` of n elements. Throws ShapeError from 2^31 elements on.
+// Throws ShapeError where a tensor has more elements than an Offset and a last block can count.
+inline void require_offsets(const char* name, std::int64_t elements) {
+  constexpr std::int64_t most =
+      std::numeric_limits<Offset>::max() - std::int64_t{256} * full_vector<std::uint8_t>;
+  if (elements <= most) return;
+  throw ShapeError("kernel '" + std::string(name) + "': expected tensors of at most " +
+                   std::to_string(most) + " elements, got " + std::to_string(elements));
+}
+
+// One thread for every `each` of n elements; throws as require_offsets.
 inline Launch launch_over(const char* name, std::int64_t n, int each = 1) {
-  constexpr std::int64_t last_block = 256 * full_vector<std::uint8_t>;
-  if (n > std::numeric_limits<Offset>::max() - last_block) {
-    throw ShapeError("kernel '" + std::string(name) +
-                     "': expected tensors of fewer than 2^31 elements, got " + std::to_string(n));
-  }
+  require_offsets(name, n);
   return {.name = name, .grid = ceil_div(n, 256 * each), .block = 256, .barriers = false};
 }
 

@@ -24,7 +24,12 @@ void* allocate(Device device, std::size_t bytes) {
   refuse_in_capture("an allocation of " + std::to_string(bytes) + " bytes");
   void* p = nullptr;
   cuda::check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device).c_str());
-  if (cudaMalloc(&p, bytes) == cudaSuccess) return p;
+  const cudaError_t error = cudaMalloc(&p, bytes);
+  if (error == cudaSuccess) return p;
+  // A device that earlier work has broken is no want of memory.
+  if (error != cudaErrorMemoryAllocation) {
+    cuda::check(error, "cudaMalloc", to_string(device).c_str());
+  }
   cudaGetLastError();
   return nullptr;
 }

@@ -47,8 +47,8 @@ std::string progress_line(const ProgressState& state, const ProgressFields& fiel
   return line;
 }
 
-Progress::Progress(std::string phase, std::int64_t total, bool quiet, std::FILE* out)
-    : quiet_(quiet), terminal_(::isatty(::fileno(out)) == 1), out_(out) {
+Progress::Progress(std::string phase, std::int64_t total, bool quiet, Device device, std::FILE* out)
+    : quiet_(quiet), terminal_(::isatty(::fileno(out)) == 1), device_(device), out_(out) {
   state_.phase = std::move(phase);
   state_.total = total;
 }
@@ -80,7 +80,7 @@ double Progress::images_per_second() const {
 // Ends in \r to be overwritten by the next one, or in \n to stay.
 void Progress::draw(const ProgressFields& fields, char end) {
   state_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  const MemoryStats memory = memory_stats();
+  const MemoryStats memory = memory_stats(device_);
   state_.memory = memory.peak + memory.scratch;
   std::string line = progress_line(state_, fields);
   // A line that wraps cannot be overwritten.

@@ -8,6 +8,8 @@
 #include <limits>
 #include <string>
 
+#include "kernels/types.h"
+
 namespace hac {
 
 // What the caller knows; a NaN is not shown.
@@ -30,8 +32,9 @@ std::string progress_line(const ProgressState& state, const ProgressFields& fiel
 
 class Progress {
  public:
-  // total counts steps. A quiet one prints nothing at all.
-  Progress(std::string phase, std::int64_t total, bool quiet = false, std::FILE* out = stderr);
+  // total counts steps. A quiet one prints nothing at all. device: whose memory is shown.
+  Progress(std::string phase, std::int64_t total, bool quiet = false, Device device = {},
+           std::FILE* out = stderr);
   // A phase that ends by an exception leaves the cursor on a fresh line.
   ~Progress();
   Progress(const Progress&) = delete;
@@ -48,6 +51,7 @@ class Progress {
 
   ProgressState state_;
   bool quiet_, terminal_;
+  Device device_;
   std::FILE* out_;
   Clock::time_point start_ = Clock::now(), drawn_{};
   std::size_t width_ = 0;  // of the line on the screen

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -24,6 +22,7 @@
 #include "models/checkpoint.h"
 #include "models/evaluate.h"
 #include "models/folder_lock.h"
+#include "models/interrupt.h"
 #include "models/largest_batch.h"
 
 namespace hac {
@@ -39,30 +38,6 @@ double seconds_since(Clock::time_point start) {
 constexpr double least_loss_scale = 1. / 16;
 
 bool drops_last(std::int64_t images, std::int64_t batch) { return images % batch == 1; }
-
-// Any thread may be the one that a signal is delivered to.
-std::atomic<bool> interrupt_requested = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
-
-// Ctrl-C asks the loop to stop after the current step; a second one ends the process at once.
-class InterruptGuard {
- public:
-  InterruptGuard() {
-    interrupt_requested = false;
-    struct sigaction action = {};
-    action.sa_handler = [](int) { interrupt_requested = true; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &int_before_);
-    sigaction(SIGTERM, &action, &term_before_);
-  }
-  ~InterruptGuard() {
-    sigaction(SIGINT, &int_before_, nullptr);
-    sigaction(SIGTERM, &term_before_, nullptr);
-  }
-
- private:
-  struct sigaction int_before_, term_before_;
-};
 
 // One training run: what the loop below needs at every step.
 class Run {
@@ -113,12 +88,13 @@ class Run {
 
   TrainResult run() {
     const InterruptGuard guard;
+    interrupt_ = &guard;
     started_ = saved_ = Clock::now();
     model_.train();
     if (at_.step > 0) lr_ = rate(at_.step - 1);
     // A checkpoint may lie behind the last step of an epoch and before its evaluation.
-    while (!interrupt_requested && (at_.step < total_steps_ || all_batches_done())) run_epoch();
-    const bool interrupted = interrupt_requested;
+    while (!guard.requested() && (at_.step < total_steps_ || all_batches_done())) run_epoch();
+    const bool interrupted = guard.requested();
     if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save("last");
     if (!config_.save_gradients.empty()) save_gradients();
     return {.test = at_.test,
@@ -173,13 +149,14 @@ class Run {
   void run_epoch() {
     const std::int64_t steps = loader_->batches();
     Progress progress(fmt::format("{}epoch {}/{}", config_.label, at_.epoch + 1, config_.epochs),
-                      std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet);
+                      std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet,
+                      model_.device());
     loader_->start(at_.epoch, at_.batch);
     while (at_.step < total_steps_ && loader_->advance()) {
       const std::int64_t images = loader_->size();
       step(images);
       progress.step(images, fields());
-      if (interrupt_requested) return;
+      if (interrupt_->requested()) return;
       if (seconds_since(saved_) > config_.checkpoint_seconds) save("last");
     }
     progress.finish(fields());
@@ -302,7 +279,7 @@ class Run {
     }
     line.update({{"images_per_second", images_per_second},
                  {"seconds", seconds_since(started_)},
-                 {"tensor_peak_bytes", memory_stats().peak},
+                 {"tensor_peak_bytes", memory_stats(model_.device()).peak},
                  {"resident_peak_bytes", peak_resident_bytes()}});
     return line.dump();
   }
@@ -335,6 +312,7 @@ class Run {
   StepObserver* observer_;
   Sgd sgd_;
   std::optional<FolderLock> lock_;
+  const InterruptGuard* interrupt_ = nullptr;  // of run()
   std::unique_ptr<BatchSource> loader_;
   Tensor lambda_;  // mixup's share of this step, where the batch is
   Evaluation evaluation_;

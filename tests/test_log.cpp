@@ -79,7 +79,7 @@ TEST(Progress, OffATerminalOnlyTheLastLineIsPrinted) {
   std::FILE* out = std::tmpfile();
   ASSERT_NE(out, nullptr);
   {
-    Progress progress("epoch 1/1", 3, false, out);
+    Progress progress("epoch 1/1", 3, false, {}, out);
     for (int i = 0; i < 3; ++i) progress.step(8, {.loss = 1});
     EXPECT_EQ(drain(out), "");
     progress.finish({.loss = 2});
@@ -94,7 +94,7 @@ TEST(Progress, OffATerminalOnlyTheLastLineIsPrinted) {
 TEST(Progress, QuietPrintsNothing) {
   std::FILE* out = std::tmpfile();
   {
-    Progress progress("epoch 1/1", 1, true, out);
+    Progress progress("epoch 1/1", 1, true, {}, out);
     progress.step(8, {});
     progress.finish({});
   }
@@ -108,12 +108,18 @@ TEST(Progress, OnATerminalTheLineIsOverwritten) {
   if (::openpty(&ours, &theirs, nullptr, nullptr, &size) != 0) GTEST_SKIP() << "no pty here";
   std::FILE* out = ::fdopen(theirs, "w");
   {
-    Progress progress("a phase with a long name", 2, false, out);
+    Progress progress("a phase with a long name", 2, false, {}, out);
     progress.step(8, {.loss = 1, .accuracy = 0.5, .lr = 0.1});
     progress.finish({.loss = 2});
   }
-  std::string text(4096, '\0');
-  text.resize(static_cast<std::size_t>(::read(ours, text.data(), text.size())));
+  // What was written arrives in pieces.
+  std::string text;
+  char piece[4096];
+  while (text.empty() || text.back() != '\n') {
+    const ssize_t n = ::read(ours, piece, sizeof piece);
+    ASSERT_GT(n, 0) << text;
+    text.append(piece, static_cast<std::size_t>(n));
+  }
   const std::size_t overwritten = text.find('\r');
   ASSERT_NE(overwritten, std::string::npos);
   EXPECT_LT(overwritten, 40u) << "the line wraps";

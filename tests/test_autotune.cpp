@@ -16,6 +16,7 @@
 #include "kernels/error.h"
 #include "kernels/half.h"
 #include "kernels/simt/memory.h"
+#include "tests/message_of.h"
 #include "tests/op_test.h"
 #include "tests/temp_folder.h"
 
@@ -48,16 +49,6 @@ class Clock {
  private:
   std::vector<double> times_;
 };
-
-template <class E, class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "";
-}
 
 class Autotune : public testing::Test {
  protected:

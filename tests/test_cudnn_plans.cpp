@@ -15,6 +15,7 @@
 #include "kernels/error.h"
 #include "models/graph.h"
 #include "models/zoo.h"
+#include "tests/message_of.h"
 
 namespace hac {
 namespace {
@@ -41,17 +42,6 @@ class Plans : public testing::Test {
 
 Conv2dSpec example(Dtype dtype = Dtype::f32, Pass pass = Pass::forward) {
   return {.dtype = dtype, .n = 128, .c = 64, .h = 32, .w = 32, .k = 128, .pass = pass};
-}
-
-// What went wrong, "" if nothing did.
-template <class E, class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "";
 }
 
 // Every convolution of the zoo that differs, f32, without bias or epilogue.

@@ -1,6 +1,7 @@
 #include "engine/safetensors.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
@@ -12,11 +13,13 @@
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "engine/file.h"
 #include "kernels/error.h"
+#include "kernels/half.h"
 
 namespace hac {
 namespace {
@@ -28,211 +31,264 @@ using json = nlohmann::json;
 constexpr std::uint64_t length_bytes = 8;
 constexpr std::uint64_t max_header = 100'000'000;  // the limit of the reference implementation
 
-struct FileDtype {
-  std::string_view name;
-  std::uint64_t size;
-  Dtype memory;  // what it becomes
-};
+// The element types that the format knows, with their bytes.
+constexpr std::pair<std::string_view, std::uint64_t> element_bytes[] = {
+    {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+    {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
+    {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
-constexpr FileDtype file_dtypes[] = {{"F32", 4, Dtype::f32},
-                                     {"I32", 4, Dtype::i32},
-                                     {"U8", 1, Dtype::u8},
-                                     {"F64", 8, Dtype::f32},
-                                     {"I64", 8, Dtype::i32}};
+constexpr const char* readable = "F32, F16, BF16, F64, I32, I64 or U8";
 
-// A tensor as the header describes it; [begin, end) counts from the end of the header.
-struct Entry {
-  std::string name;
-  FileDtype dtype;
-  Shape shape;
-  std::uint64_t begin = 0, end = 0;
-};
-
-// The bytes of a file. `read` copies n of them, at and at + n within the size.
-struct Source {
-  std::uint64_t size;
-  std::function<void(std::uint64_t at, char* to, std::uint64_t n)> read;
-};
-
-// Says which file, and which tensor of it, is wrong. Nothing is allocated for a tensor before the
-// whole header is known to fit the size of the file.
-class Reader {
- public:
-  Reader(Source source, const std::string& file) : source_(std::move(source)), file_(file) {}
-  TensorFile read() const;
-
- private:
-  template <class... Args>
-  [[noreturn]] void fail(fmt::format_string<Args...> form, Args&&... args) const {
-    throw IoError(
-        fmt::format("safetensors '{}': {}", file_, fmt::format(form, std::forward<Args>(args)...)));
+// How many bytes these elements take; nothing where only a later format knows. Zeros in the shape
+// count as ones on the way: (2^31, 2^31, 2^31, 0) must not overflow.
+std::optional<std::uint64_t> bytes_of(const std::string& dtype,
+                                      const std::vector<std::uint64_t>& shape, bool& overflow) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, size] : element_bytes)
+    if (name == dtype) bytes = size;
+  const bool known = bytes > 0;
+  bool empty = false;
+  bytes = std::max<std::uint64_t>(bytes, 1);
+  for (const std::uint64_t dim : shape) {
+    overflow = __builtin_mul_overflow(bytes, std::max<std::uint64_t>(dim, 1), &bytes) || overflow;
+    empty = empty || dim == 0;
   }
-
-  json header(std::uint64_t length) const;
-  Entry entry(const std::string& name, const json& value) const;
-  FileDtype dtype(const std::string& name, const json& value) const;
-  Shape shape(const std::string& name, const json& value) const;
-  void check_ranges(std::vector<Entry>& entries, std::uint64_t data_bytes) const;
-  Tensor tensor(const Entry& e, std::uint64_t at) const;
-  template <class From, class To>
-  Tensor narrowed(const Entry& e, const char* data) const;
-
-  Source source_;
-  const std::string& file_;
-};
-
-json Reader::header(std::uint64_t length) const {
-  std::set<std::string> names;
-  const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
-    const bool opens =
-        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-    if (opens && depth > 2) fail("header is nested too deep");
-    // A JSON object with the same key twice keeps the last one, silently.
-    if (event == json::parse_event_t::key && depth == 1 &&
-        !names.insert(parsed.get<std::string>()).second)
-      fail("header names '{}' twice", parsed.get<std::string>());
-    return true;
-  };
-  std::string text(length, '\0');
-  source_.read(length_bytes, text.data(), length);
-  json result;
-  try {
-    result = json::parse(text, check);
-  } catch (const json::exception& error) {
-    fail("header is not JSON: {}", error.what());
-  }
-  if (!result.is_object()) fail("header: expected a JSON object, got {}", result.type_name());
-  return result;
+  if (!known) return std::nullopt;
+  return empty ? 0 : bytes;
 }
 
-FileDtype Reader::dtype(const std::string& name, const json& value) const {
-  const std::string text = value.is_string() ? value.get<std::string>() : value.type_name();
-  for (const FileDtype& known : file_dtypes)
-    if (known.name == text) return known;
-  fail("tensor '{}': expected dtype F32, I32, U8, F64 or I64, got {}", name, text);
-}
-
-Shape Reader::shape(const std::string& name, const json& value) const {
-  if (!value.is_array() || value.size() > 4)
-    fail("tensor '{}': expected a shape of at most 4 dims", name);
-  std::int64_t dims[4] = {}, elements = 1;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    const bool fits = value[i].is_number_unsigned() &&
-                      value[i].get<std::uint64_t>() <= std::numeric_limits<std::int32_t>::max();
-    if (!fits) fail("tensor '{}': dim {} of the shape is not a size", name, i);
-    dims[i] = value[i].get<std::int64_t>();
-    // Zeros count as ones here: (2^31, 2^31, 2^31, 0) must not overflow on its way to 0.
-    if (__builtin_mul_overflow(elements, std::max<std::int64_t>(dims[i], 1), &elements))
-      fail("tensor '{}': shape overflows", name);
-  }
-  switch (value.size()) {
+Shape as_shape(const std::vector<std::uint64_t>& dims) {
+  std::int64_t d[4] = {};
+  std::copy(dims.begin(), dims.end(), d);
+  switch (dims.size()) {
     case 0:
       return {};
     case 1:
-      return {dims[0]};
+      return {d[0]};
     case 2:
-      return {dims[0], dims[1]};
+      return {d[0], d[1]};
     case 3:
-      return {dims[0], dims[1], dims[2]};
+      return {d[0], d[1], d[2]};
     default:
-      return {dims[0], dims[1], dims[2], dims[3]};
+      return {d[0], d[1], d[2], d[3]};
   }
 }
 
-Entry Reader::entry(const std::string& name, const json& value) const {
+// A JSON object with the same key twice keeps the last one, silently; the format forbids it.
+class HeaderChecks {
+ public:
+  // "" or what is wrong.
+  std::string see(int depth, json::parse_event_t event, const json& parsed) {
+    const bool opens =
+        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+    if (opens && depth > 2) return "header is nested too deep";
+    if (opens && depth < 2) keys_[depth].clear();
+    if (event != json::parse_event_t::key || depth > 2) return "";
+    const auto& key = parsed.get_ref<const std::string&>();
+    return keys_[depth - 1].insert(key).second ? "" : "header names '" + key + "' twice";
+  }
+
+ private:
+  std::set<std::string> keys_[2];
+};
+
+}  // namespace
+
+// The bytes of a file. `read` copies n of them, at and at + n within the size.
+struct SafetensorsReader::Source {
+  std::string name;
+  std::uint64_t size = 0;
+  std::function<void(std::uint64_t at, char* to, std::uint64_t n)> read;
+  std::uint64_t data = 0;  // where the header ends
+
+  template <class... Args>
+  [[noreturn]] void fail(fmt::format_string<Args...> form, Args&&... args) const {
+    throw IoError(
+        fmt::format("safetensors '{}': {}", name, fmt::format(form, std::forward<Args>(args)...)));
+  }
+
+  json header();
+  TensorInfo info(const std::string& tensor, const json& value) const;
+  void check_ranges(const std::map<std::string, TensorInfo>& tensors) const;
+  template <class From, class To>
+  Tensor converted(const std::string& tensor, const TensorInfo& info, Dtype memory) const;
+};
+
+json SafetensorsReader::Source::header() {
+  std::uint64_t length = 0;
+  if (size < length_bytes)
+    fail("expected a header length of 8 bytes, got a file of {} bytes", size);
+  read(0, reinterpret_cast<char*>(&length), length_bytes);
+  if (length > max_header || length > size - length_bytes)
+    fail("header of {} bytes in a file of {} bytes (cut, or not a safetensors file)", length, size);
+  data = length_bytes + length;
+  std::string text(length, '\0');
+  read(length_bytes, text.data(), length);
+  // What a lenient parser would pass over: a byte order mark, an end at a NUL.
+  if (!text.starts_with('{')) fail("header: expected a JSON object, which begins with '{{'");
+  if (text.find('\0') != text.npos) fail("header holds a NUL byte, expected JSON padded by spaces");
+  HeaderChecks checks;
+  json result;
+  try {
+    result = json::parse(text, [&](int depth, json::parse_event_t event, json& parsed) {
+      const std::string wrong = checks.see(depth, event, parsed);
+      if (!wrong.empty()) fail("{}", wrong);
+      return true;
+    });
+  } catch (const json::exception& error) {
+    fail("header is not JSON: {}", error.what());
+  }
+  if (text[text.find_last_not_of(' ')] != '}') fail("header: expected to be padded by spaces only");
+  return result;
+}
+
+TensorInfo SafetensorsReader::Source::info(const std::string& tensor, const json& value) const {
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") ||
-      !value.contains("shape") || !value.contains("data_offsets"))
-    fail("tensor '{}': expected dtype, shape and data_offsets", name);
-  Entry e{name, dtype(name, value["dtype"]), shape(name, value["shape"])};
-  const json& range = value["data_offsets"];
+      !value["dtype"].is_string() || !value.contains("shape") || !value.contains("data_offsets"))
+    fail("tensor '{}': expected dtype, shape and data_offsets", tensor);
+  TensorInfo t{.dtype = value["dtype"]};
+  const json &shape = value["shape"], &range = value["data_offsets"];
+  if (!shape.is_array()) fail("tensor '{}': expected a shape, a list of sizes", tensor);
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (!shape[i].is_number_unsigned())
+      fail("tensor '{}': dim {} of the shape is not a size", tensor, i);
+    t.shape.push_back(shape[i]);
+  }
   if (!range.is_array() || range.size() != 2 || !range[0].is_number_unsigned() ||
       !range[1].is_number_unsigned())
-    fail("tensor '{}': data_offsets: expected two offsets", name);
-  e.begin = range[0].get<std::uint64_t>();
-  e.end = range[1].get<std::uint64_t>();
-  std::uint64_t expected = 0;
-  if (__builtin_mul_overflow(static_cast<std::uint64_t>(e.shape.numel()), e.dtype.size, &expected))
-    fail("tensor '{}': shape overflows", name);
-  if (e.end < e.begin || e.end - e.begin != expected)
-    fail("tensor '{}': {} {} needs {} bytes, data_offsets are [{}, {})", name, e.dtype.name,
-         e.shape.str(), expected, e.begin, e.end);
-  return e;
+    fail("tensor '{}': data_offsets: expected two offsets", tensor);
+  t.begin = range[0];
+  t.end = range[1];
+  bool overflow = false;
+  const std::optional<std::uint64_t> expected = bytes_of(t.dtype, t.shape, overflow);
+  if (overflow) fail("tensor '{}': shape overflows", tensor);
+  if (t.end < t.begin || (expected && t.end - t.begin != *expected))
+    fail("tensor '{}': {} needs {} bytes, data_offsets are [{}, {})", tensor, t.str(),
+         expected.value_or(0), t.begin, t.end);
+  return t;
 }
 
 // The format wants the data covered exactly: nothing shared, nothing left out.
-void Reader::check_ranges(std::vector<Entry>& entries, std::uint64_t data_bytes) const {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
-  });
+void SafetensorsReader::Source::check_ranges(
+    const std::map<std::string, TensorInfo>& tensors) const {
+  std::vector<std::tuple<std::uint64_t, std::uint64_t, std::string_view>> ranges;
+  for (const auto& [name, t] : tensors) ranges.emplace_back(t.begin, t.end, name);
+  std::sort(ranges.begin(), ranges.end());
+  const std::uint64_t bytes = size - data;
   std::uint64_t at = 0;
-  for (const Entry& e : entries) {
-    if (e.end > data_bytes)
-      fail("tensor '{}': ends at byte {}, the data has {} (is the file cut?)", e.name, e.end,
-           data_bytes);
-    if (e.begin < at) fail("tensor '{}': overlaps the one before it", e.name);
-    if (e.begin > at) fail("tensor '{}': {} unused bytes before it", e.name, e.begin - at);
-    at = e.end;
+  for (const auto& [begin, end, tensor] : ranges) {
+    if (end > bytes)
+      fail("tensor '{}': ends at byte {}, the data has {} (is the file cut?)", tensor, end, bytes);
+    if (begin < at) fail("tensor '{}': overlaps the one before it", tensor);
+    if (begin > at) fail("tensor '{}': {} unused bytes before it", tensor, begin - at);
+    at = end;
   }
-  if (at != data_bytes) fail("{} unused bytes at the end", data_bytes - at);
+  if (at != bytes) fail("{} unused bytes at the end", bytes - at);
 }
 
 template <class From, class To>
-Tensor Reader::narrowed(const Entry& e, const char* data) const {
-  const Tensor result = Tensor::empty(e.shape, e.dtype.memory);
-  for (std::int64_t i = 0; i < e.shape.numel(); ++i) {
-    From value;
-    std::memcpy(&value, data + i * sizeof(From), sizeof(From));
-    const From limit = static_cast<From>(std::numeric_limits<To>::max());
-    const From lowest = static_cast<From>(std::numeric_limits<To>::lowest());
-    bool fits = value >= lowest && value <= limit;
-    if constexpr (std::is_floating_point_v<From>) fits = fits || !std::isfinite(value);
-    if (!fits)
-      fail("tensor '{}': {} value {} at {} does not fit into {}", e.name, e.dtype.name, value, i,
-           name_of(e.dtype.memory));
-    result.as<To>()[i] = static_cast<To>(value);
+Tensor SafetensorsReader::Source::converted(const std::string& tensor, const TensorInfo& info,
+                                            Dtype memory) const {
+  const Tensor result = Tensor::empty(as_shape(info.shape), memory);
+  std::vector<From> values(static_cast<std::size_t>(result.numel()));
+  read(data + info.begin, reinterpret_cast<char*>(values.data()), info.end - info.begin);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if constexpr (std::is_arithmetic_v<From>) {
+      const From limit = static_cast<From>(std::numeric_limits<To>::max());
+      const From lowest = static_cast<From>(std::numeric_limits<To>::lowest());
+      bool fits = values[i] >= lowest && values[i] <= limit;
+      if constexpr (std::is_floating_point_v<From>) fits = fits || !std::isfinite(values[i]);
+      if (!fits)
+        fail("tensor '{}': {} value {} at {} does not fit into {}", tensor, info.dtype, values[i],
+             i, name_of(memory));
+      result.as<To>()[i] = static_cast<To>(values[i]);
+    } else {
+      result.as<To>()[i] = to_float(values[i]);
+    }
   }
   return result;
 }
 
-Tensor Reader::tensor(const Entry& e, std::uint64_t at) const {
-  const std::uint64_t n = e.end - e.begin;
-  if (e.dtype.size == 8) {
-    std::string wide(n, '\0');
-    source_.read(at, wide.data(), n);
-    return e.dtype.name == "F64" ? narrowed<double, float>(e, wide.data())
-                                 : narrowed<std::int64_t, std::int32_t>(e, wide.data());
-  }
-  const Tensor result = Tensor::empty(e.shape, e.dtype.memory);
-  if (n > 0) source_.read(at, static_cast<char*>(result.data()), n);
-  return result;
+std::string TensorInfo::str() const {
+  return fmt::format("{} ({})", dtype, fmt::join(shape, ", "));
 }
 
-TensorFile Reader::read() const {
-  std::uint64_t length = 0;
-  if (source_.size < length_bytes)
-    fail("expected a header length of 8 bytes, got a file of {} bytes", source_.size);
-  source_.read(0, reinterpret_cast<char*>(&length), length_bytes);
-  if (length > max_header || length > source_.size - length_bytes)
-    fail("header of {} bytes in a file of {} bytes (cut, or not a safetensors file)", length,
-         source_.size);
-  TensorFile result;
-  std::vector<Entry> entries;
-  const json described = header(length);
+SafetensorsReader::SafetensorsReader(Source opened)
+    : source_(std::make_unique<Source>(std::move(opened))) {
+  const json described = source_->header();
   for (const auto& [name, value] : described.items()) {
     if (name != "__metadata__") {
-      entries.push_back(entry(name, value));
+      tensors_.emplace(name, source_->info(name, value));
       continue;
     }
-    if (!value.is_object()) fail("__metadata__: expected an object, got {}", value.type_name());
+    if (!value.is_object()) source_->fail("__metadata__: expected an object of strings");
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) fail("__metadata__ '{}': expected a string", key);
-      result.metadata.emplace(key, text.get<std::string>());
+      if (!text.is_string()) source_->fail("__metadata__ '{}': expected a string", key);
+      metadata_.emplace(key, text.get<std::string>());
     }
   }
-  const std::uint64_t data = length_bytes + length;
-  check_ranges(entries, source_.size - data);
-  for (const Entry& e : entries) result.tensors.emplace(e.name, tensor(e, data + e.begin));
-  return result;
+  source_->check_ranges(tensors_);
+}
+
+SafetensorsReader::SafetensorsReader(const std::string& path) : SafetensorsReader(open(path)) {}
+
+SafetensorsReader::SafetensorsReader(std::string_view bytes, const std::string& name)
+    : SafetensorsReader(
+          {.name = name, .size = bytes.size(), .read = [bytes](auto at, char* to, auto n) {
+             std::memcpy(to, bytes.data() + at, n);
+           }}) {}
+
+SafetensorsReader::~SafetensorsReader() = default;
+
+SafetensorsReader::Source SafetensorsReader::open(const std::string& path) {
+  const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  if (!*file || error) {
+    throw IoError(fmt::format("file '{}': cannot be opened: {}", path,
+                              error ? error.message() : std::strerror(errno)));
+  }
+  return {.name = path, .size = size, .read = [file, path](auto at, char* to, auto n) {
+            file->seekg(static_cast<std::streamoff>(at));
+            if (!file->read(to, static_cast<std::streamsize>(n))) {
+              throw IoError(fmt::format("file '{}': cannot be read at byte {}", path, at));
+            }
+          }};
+}
+
+Tensor SafetensorsReader::read(const std::string& name) const {
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) source_->fail("tensor '{}': it is not there", name);
+  const TensorInfo& t = it->second;
+  if (t.shape.size() > 4)
+    source_->fail("tensor '{}': expected at most 4 dims, got {}", name, t.str());
+  for (const std::uint64_t dim : t.shape) {
+    if (dim > std::numeric_limits<std::int32_t>::max())
+      source_->fail("tensor '{}': expected dims of at most 2^31 - 1, got {}", name, t.str());
+  }
+  const auto plain = [&](Dtype dtype) {
+    const Tensor result = Tensor::empty(as_shape(t.shape), dtype);
+    if (t.end > t.begin) {
+      source_->read(source_->data + t.begin, static_cast<char*>(result.data()), t.end - t.begin);
+    }
+    return result;
+  };
+  if (t.dtype == "F32") return plain(Dtype::f32);
+  if (t.dtype == "I32") return plain(Dtype::i32);
+  if (t.dtype == "U8") return plain(Dtype::u8);
+  if (t.dtype == "F16") return source_->converted<f16, float>(name, t, Dtype::f32);
+  if (t.dtype == "BF16") return source_->converted<bf16, float>(name, t, Dtype::f32);
+  if (t.dtype == "F64") return source_->converted<double, float>(name, t, Dtype::f32);
+  if (t.dtype == "I64") return source_->converted<std::int64_t, std::int32_t>(name, t, Dtype::i32);
+  source_->fail("tensor '{}': expected dtype {}, got {}", name, readable, t.str());
+}
+
+namespace {
+
+TensorFile read_all(const SafetensorsReader& reader) {
+  TensorFile file{.metadata = reader.metadata()};
+  for (const auto& [name, info] : reader.tensors()) file.tensors.emplace(name, reader.read(name));
+  return file;
 }
 
 std::string_view file_name_of(Dtype dtype, const std::string& path, const std::string& tensor) {
@@ -286,28 +342,10 @@ void save_safetensors(const std::string& path, const TensorFile& file) {
   write_file_atomically(path, bytes);
 }
 
-TensorFile load_safetensors(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::error_code error;
-  const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (!file || error) {
-    throw IoError(fmt::format("file '{}': cannot be opened: {}", path,
-                              error ? error.message() : std::strerror(errno)));
-  }
-  const auto read = [&](std::uint64_t at, char* to, std::uint64_t n) {
-    file.seekg(static_cast<std::streamoff>(at));
-    if (!file.read(to, static_cast<std::streamsize>(n))) {
-      throw IoError(fmt::format("file '{}': cannot be read at byte {}", path, at));
-    }
-  };
-  return Reader({size, read}, path).read();
-}
+TensorFile load_safetensors(const std::string& path) { return read_all(SafetensorsReader(path)); }
 
-TensorFile parse_safetensors(const char* bytes, std::size_t size, const std::string& name) {
-  const auto read = [bytes](std::uint64_t at, char* to, std::uint64_t n) {
-    std::memcpy(to, bytes + at, n);
-  };
-  return Reader({size, read}, name).read();
+TensorFile parse_safetensors(std::string_view bytes, const std::string& name) {
+  return read_all(SafetensorsReader(bytes, name));
 }
 
 }  // namespace hac

@@ -10,6 +10,7 @@
 #include "engine/safetensors.h"
 #include "engine/storage.h"
 #include "kernels/error.h"
+#include "tests/message_of.h"
 #include "tests/temp_folder.h"
 
 namespace hac {
@@ -25,9 +26,7 @@ std::string file_of(const std::string& header, std::size_t data_bytes) {
   return with_length(header.size(), header + std::string(data_bytes, '\0'));
 }
 
-TensorFile parse(const std::string& bytes) {
-  return parse_safetensors(bytes.data(), bytes.size(), "given");
-}
+TensorFile parse(const std::string& bytes) { return parse_safetensors(bytes, "given"); }
 
 Tensor floats(const std::vector<float>& values, const Shape& shape) {
   return Tensor::from(values, shape);
@@ -120,14 +119,14 @@ struct Corruption {
 
 std::vector<Corruption> corruptions() {
   const std::string good = "{" + entry("a", "[2]", "[0,8]") + "}";
-  const std::string deep(100000, '[');
+  const std::string deep = "{\"a\":" + std::string(100000, '[');
   return {
       {"8 bytes", ""},
       {"8 bytes", "1234567"},
       {"cut, or not a safetensors file", with_length(~std::uint64_t{0}, good)},
       {"cut, or not a safetensors file", with_length(1ull << 63, good)},
       {"cut, or not a safetensors file", with_length(good.size() + 1, good)},
-      {"not JSON", with_length(0, "")},
+      {"expected a JSON object", with_length(0, "")},
       {"not JSON", file_of("{\"a\":", 8)},
       {"not JSON", file_of("{\"\xff\":1}", 8)},
       {"expected a JSON object", file_of("[1]", 0)},
@@ -155,15 +154,22 @@ std::vector<Corruption> corruptions() {
       {"expected dtype", file_of(R"({"a":{"shape":[2],"data_offsets":[0,8]}})", 8)},
       {"expected dtype", file_of(R"({"a":7})", 0)},
       {"at most 4 dims", file_of("{" + entry("a", "[1,1,1,1,2]", "[0,8]") + "}", 8)},
-      {"at most 4 dims", file_of("{" + entry("a", "2", "[0,8]") + "}", 8)},
+      {"a list of sizes", file_of("{" + entry("a", "2", "[0,8]") + "}", 8)},
       {"not a size", file_of("{" + entry("a", "[-2]", "[0,8]") + "}", 8)},
       {"not a size", file_of("{" + entry("a", "[2.0]", "[0,8]") + "}", 8)},
-      {"not a size", file_of("{" + entry("a", "[4611686018427387906]", "[0,8]") + "}", 8)},
+      {"overflows", file_of("{" + entry("a", "[4611686018427387906]", "[0,8]") + "}", 8)},
+      {"2^31 - 1", file_of("{" + entry("a", "[2147483648,0]", "[0,0]") + "}", 0)},
       {"overflows",
        file_of("{" + entry("a", "[2147483647,2147483647,2147483647,2]", "[0,8]") + "}", 8)},
       {"overflows",
        file_of("{" + entry("a", "[2147483647,2147483647,2147483647,0]", "[0,0]") + "}", 0)},
       {"overflows", file_of("{" + entry("a", "[2147483647,2147483647,2]", "[0,8]") + "}", 8)},
+      {"twice", file_of(R"({"a":{"dtype":"U8","dtype":"I8","shape":[],"data_offsets":[0,1]}})", 1)},
+      {"expected a JSON object", file_of("\xef\xbb\xbf" + good, 8)},
+      {"expected a JSON object", file_of(" " + good, 8)},
+      {"NUL", file_of(good + std::string(1, '\0'), 8)},
+      {"NUL", file_of(good + std::string(1, '\0') + good, 8)},
+      {"padded by spaces", file_of(good + "\n", 8)},
       {"__metadata__", file_of(R"({"__metadata__":[]})", 0)},
       {"__metadata__", file_of(R"({"__metadata__":{"a":1}})", 0)},
   };
@@ -183,6 +189,43 @@ TEST(Safetensors, RefusesEveryCorruptionWithItsReason) {
   }
 }
 
+// By the definitions of the types: all of f16, and bf16 as the upper half of a float.
+TEST(Safetensors, WidensSixteenBitNumbers) {
+  const std::vector<float> values = {0, -0.f, 1, -1.5f, 65504, 6.103515625e-05f, 5.9604644775e-08f};
+  const std::vector<std::uint16_t> f16 = {0, 0x8000, 0x3c00, 0xbe00, 0x7bff, 0x0400, 1};
+  std::string bytes = file_of(
+      "{" + entry("h", "[7]", "[0,14]", "F16") + "," + entry("b", "[3]", "[14,20]", "BF16") + "}  ",
+      20);
+  std::memcpy(bytes.data() + bytes.size() - 20, f16.data(), 14);
+  const std::uint16_t bf16[3] = {0x3fc0, 0xff80, 1};
+  std::memcpy(bytes.data() + bytes.size() - 6, bf16, 6);
+  const TensorFile file = parse(bytes);
+  ASSERT_EQ(file.tensors.at("h").dtype(), Dtype::f32);
+  EXPECT_EQ(std::memcmp(file.tensors.at("h").data(), values.data(), 28), 0);
+  EXPECT_EQ(file.tensors.at("b").to_vector(),
+            (std::vector<float>{1.5f, -std::numeric_limits<float>::infinity(), 0x1p-133f}));
+}
+
+TEST(Safetensors, JudgesOnlyTheTensorsThatAreRead) {
+  const std::string bytes = file_of(
+      "{" + entry("mask", "[2]", "[0,2]", "BOOL") + "," + entry("n", "[1]", "[2,4]", "I16") + "," +
+          entry("deep", "[1,1,1,1,1]", "[4,8]") + "," + entry("new", "[3]", "[8,9]", "F2_LATER") +
+          "," + entry("long", "[4294967296,0]", "[9,9]") + "," + entry("w", "[1]", "[9,13]") + "}",
+      13);
+  const SafetensorsReader reader(bytes, "given");
+  EXPECT_EQ(reader.tensors().size(), 6u);
+  EXPECT_EQ(reader.tensors().at("deep").str(), "F32 (1, 1, 1, 1, 1)");
+  EXPECT_EQ(reader.read("w").item(), 0.f);
+  const std::pair<const char*, const char*> refused[] = {
+      {"mask", "BOOL (2)"}, {"n", "I16"},         {"deep", "at most 4 dims"},
+      {"new", "F2_LATER"},  {"long", "2^31 - 1"}, {"none", "not there"}};
+  for (const auto& [name, what] : refused) {
+    const std::string message = message_of<IoError>([&] { reader.read(name); });
+    EXPECT_NE(message.find(what), std::string::npos) << name << ": " << message;
+    EXPECT_NE(message.find(name), std::string::npos) << message;
+  }
+}
+
 // Every prefix of a good file, and every single flipped bit, parses or is an IoError.
 TEST(Safetensors, NeverReadsOutsideAFileThatIsCutOrFlipped) {
   const std::string good =
@@ -192,7 +235,7 @@ TEST(Safetensors, NeverReadsOutsideAFileThatIsCutOrFlipped) {
     // A buffer of exactly this size, so that the address sanitizer sees one byte too far.
     const std::vector<char> exact(bytes.begin(), bytes.end());
     try {
-      parse_safetensors(exact.data(), exact.size(), "given");
+      parse_safetensors({exact.data(), exact.size()}, "given");
       return true;
     } catch (const IoError&) {
       return false;

@@ -28,6 +28,9 @@ class Dataset {
   virtual std::int64_t size() const = 0;
   virtual Sample get(std::int64_t i) const = 0;  // throws IoError for a file that cannot be decoded
   virtual std::int32_t label(std::int64_t i) const = 0;  // without decoding
+  // What image i is, without decoding: of a file its path below the set's folder and its size, of
+  // an image in memory a hash of its bytes. Throws IoError for a file that is gone.
+  virtual std::string identity(std::int64_t i) const { return std::to_string(label(i)); }
   virtual std::int64_t channels() const = 0;
   virtual std::int64_t resolution() const = 0;  // native height = width, after padding 28 to 32
   virtual const std::vector<std::string>& classes() const = 0;
@@ -35,5 +38,8 @@ class Dataset {
 };
 
 using DatasetPtr = std::shared_ptr<const Dataset>;
+
+// What a resumed training compares: 16 hex digits over label and identity of all images, in order.
+std::string fingerprint(const Dataset& set);
 
 }  // namespace hac

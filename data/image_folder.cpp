@@ -22,14 +22,18 @@ constexpr Normalization imagenet_statistics{.mean = {0.485f, 0.456f, 0.406f},
 constexpr std::int64_t max_resolution = 8192;
 
 struct Entry {
-  std::string path;
+  std::string path;  // below the set's folder
   std::int32_t label;
 };
 
 class ImageFolder final : public Dataset {
  public:
-  ImageFolder(std::vector<Entry> entries, std::vector<std::string> classes, std::int64_t resolution)
-      : entries_(std::move(entries)), classes_(std::move(classes)), resolution_(resolution) {}
+  ImageFolder(fs::path folder, std::vector<Entry> entries, std::vector<std::string> classes,
+              std::int64_t resolution)
+      : folder_(std::move(folder)),
+        entries_(std::move(entries)),
+        classes_(std::move(classes)),
+        resolution_(resolution) {}
 
   std::int64_t size() const override { return std::ssize(entries_); }
   std::int32_t label(std::int64_t i) const override { return entries_.at(i).label; }
@@ -38,14 +42,26 @@ class ImageFolder final : public Dataset {
   const std::vector<std::string>& classes() const override { return classes_; }
   Normalization normalization() const override { return imagenet_statistics; }
 
+  std::string identity(std::int64_t i) const override {
+    const fs::path path = folder_ / entries_.at(i).path;
+    std::error_code error;
+    const std::uintmax_t bytes = fs::file_size(path, error);
+    if (error) {
+      throw IoError(fmt::format("image '{}': {}", path.string(), error.message()));
+    }
+    return fmt::format("{} {}", entries_[i].path, bytes);
+  }
+
   Sample get(std::int64_t i) const override {
     const Entry& entry = entries_.at(i);
-    Sample sample = fit(read_image(entry.path, {.shorter_side = resolution_}), 3, resolution_);
+    Sample sample = fit(read_image((folder_ / entry.path).string(), {.shorter_side = resolution_}),
+                        3, resolution_);
     sample.label = entry.label;
     return sample;
   }
 
  private:
+  fs::path folder_;
   std::vector<Entry> entries_;
   std::vector<std::string> classes_;
   std::int64_t resolution_;
@@ -103,10 +119,10 @@ DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& cla
                                 class_folder.string()));
     }
     for (const std::string& name : names) {
-      entries.push_back({(class_folder / name).string(), static_cast<std::int32_t>(c)});
+      entries.push_back({(fs::path(classes[c]) / name).string(), static_cast<std::int32_t>(c)});
     }
   }
-  return std::make_shared<ImageFolder>(std::move(entries), classes, resolution);
+  return std::make_shared<ImageFolder>(folder, std::move(entries), classes, resolution);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/random.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -19,6 +20,12 @@ class InMemory final : public Dataset {
   std::int64_t resolution() const override { return set_.resolution; }
   const std::vector<std::string>& classes() const override { return set_.classes; }
   Normalization normalization() const override { return set_.normalization; }
+
+  std::string identity(std::int64_t i) const override {
+    const std::int64_t bytes = set_.channels * set_.resolution * set_.resolution;
+    const auto* first = reinterpret_cast<const char*>(set_.pixels.data()) + i * bytes;
+    return fmt::format("{:016x}", stream_of({first, static_cast<std::size_t>(bytes)}));
+  }
 
   Sample get(std::int64_t i) const override {
     const std::int64_t bytes = set_.channels * set_.resolution * set_.resolution;
@@ -39,6 +46,7 @@ class Subset final : public Dataset {
   std::int64_t size() const override { return std::ssize(indices_); }
   Sample get(std::int64_t i) const override { return set_->get(indices_.at(i)); }
   std::int32_t label(std::int64_t i) const override { return set_->label(indices_.at(i)); }
+  std::string identity(std::int64_t i) const override { return set_->identity(indices_.at(i)); }
   std::int64_t channels() const override { return set_->channels(); }
   std::int64_t resolution() const override { return set_->resolution(); }
   const std::vector<std::string>& classes() const override { return set_->classes(); }
@@ -50,6 +58,14 @@ class Subset final : public Dataset {
 };
 
 }  // namespace
+
+std::string fingerprint(const Dataset& set) {
+  std::uint64_t hash = 0;
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    hash = stream_of(fmt::format("{:016x} {} {}", hash, set.label(i), set.identity(i)));
+  }
+  return fmt::format("{:016x}", hash);
+}
 
 DatasetPtr in_memory(ImageSet set) {
   const std::int64_t bytes = set.channels * set.resolution * set.resolution;

@@ -44,12 +44,14 @@ Capture::~Capture() {
 void Capture::rehearse(const std::function<void()>& work) {
   const ArenaScope scope(arena_);
   work();
+  scratch_bytes_ = Context::current(arena_->device()).scratch_bytes();
 }
 
 void Capture::record(const std::function<void()>& work) {
   Context& context = Context::current(arena_->device());
   const Runtime& runtime = context.runtime();
   const ArenaScope scope(arena_);
+  context.scratch(scratch_bytes_);  // an evaluation gives its own back, and with it the rehearsal's
   runtime.begin_capture(context);
   try {
     work();

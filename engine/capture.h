@@ -30,12 +30,12 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
-  // Runs the work once as it is: plans are made, memory is found. Its tensors come from this
-  // capture's arena and keep it.
+  // Runs the work as it is: plans are made, memory is found. Its tensors come from this capture's
+  // arena and keep it. May be repeated, until it is recorded.
   void rehearse(const std::function<void()>& work);
-  // Records the same work; nothing of it runs. Tensors that the rehearsal left must be gone, or be
-  // let go by the work before it asks for their like. Throws DeviceError naming what the work does
-  // that cannot be recorded; nothing is recorded then.
+  // Records the same work; nothing of it runs. Other work may have run since the rehearsal. Tensors
+  // that the rehearsal left must be gone, or be let go by the work before it asks for their like.
+  // Throws DeviceError naming what the work does that cannot be recorded; nothing is recorded then.
   void record(const std::function<void()>& work);
   bool recorded() const { return recording_ != nullptr; }
   void replay() const;  // in the order of the context's other work
@@ -44,7 +44,8 @@ class Capture {
 
  private:
   std::shared_ptr<Arena> arena_;
-  std::shared_ptr<void> kept_;  // scratch memory and plans; they outlive the recording
+  std::size_t scratch_bytes_ = 0;  // what the rehearsal needed at most
+  std::shared_ptr<void> kept_;     // scratch memory and plans; they outlive the recording
   Recording recording_;
 };
 

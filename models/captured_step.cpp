@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/ops.h"
+#include "kernels/error.h"
 #include "models/train.h"
 
 namespace hac {
@@ -69,23 +70,41 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
   if (!capture_ || other || observer != observer_) {
     observer_ = observer;
     gradients_.clear();
+    refused_ = false;
     capture_.emplace(model_.device());
-    try {
-      capture_->rehearse([this] { work(); });
-    } catch (...) {
-      capture_.reset();
-      throw;
-    }
+    rehearse();
+  } else if (!capture_->recorded() && !record()) {
+    rehearse();
   } else {
-    if (!capture_->recorded()) {
-      capture_->record([this] { work(); });
-      for (const Parameter& p : model_.parameters()) gradients_.emplace_back(p.var, p.var.grad());
-    }
     capture_->replay();
     // An eager step in between has put its own in their place.
     for (const auto& [parameter, gradient] : gradients_) parameter.set_grad(gradient);
   }
   return {.loss = loss_.item(), .probs = probs_, .batch = make_ ? batch_ : given_};
+}
+
+void CapturedStep::rehearse() {
+  try {
+    capture_->rehearse([this] { work(); });
+  } catch (...) {
+    capture_.reset();
+    throw;
+  }
+}
+
+// False if it lacked what the rehearsal had, a tensor that somebody holds or a plan: another
+// rehearsal finds it. What is refused twice in a row cannot be recorded at all.
+bool CapturedStep::record() {
+  try {
+    capture_->record([this] { work(); });
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const DeviceError&) {
+    if (std::exchange(refused_, true)) throw;
+    return false;
+  }
+  for (const Parameter& p : model_.parameters()) gradients_.emplace_back(p.var, p.var.grad());
+  return true;
 }
 
 // First it lets go of what the step before left, so that the recording finds the same memory free

@@ -43,7 +43,8 @@ class CapturedStep {
 
   // A batch of any device. Leaves weights, statistics and gradients bit for bit as an eager step
   // does. The first step, and the first with a batch of another kind or another observer (null:
-  // none), runs eagerly, as the rehearsal; the second records.
+  // none), runs eagerly, as the rehearsal; the second records, or is another rehearsal where memory
+  // of the first is still held. Throws DeviceError if that cannot be recorded either.
   StepResult run(const StepBatch& batch, double lr, std::int64_t step,
                  StepObserver* observer = nullptr);
   // The same with a batch that make() makes: work of the device alone, which becomes part of the
@@ -56,6 +57,8 @@ class CapturedStep {
 
  private:
   StepResult run_step(bool other, double lr, std::int64_t step, StepObserver* observer);
+  void rehearse();
+  bool record();
   void work();
 
   Model& model_;
@@ -69,6 +72,7 @@ class CapturedStep {
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;
   std::optional<Capture> capture_;
+  bool refused_ = false;  // the last recording
 };
 
 }  // namespace hac

@@ -337,41 +337,6 @@ TEST(CapturedStep, GivesItsMemoryBack) {
   EXPECT_EQ(memory_stats(kSimt).in_use, before);
 }
 
-// Three epochs of 5 + 5 + 2 images, the last batch eager; importance over the last four steps.
-TEST(CapturedStep, ATrainingEndsInTheSameBitsEitherWay) {
-  const DataConfig data_config{
-      .name = "synthetic", .limit_train = 12, .limit_test = 4, .resolution = 8, .classes = 4};
-  const DataSplit data = open_data(data_config);
-  TrainConfig config{.data = data_config, .epochs = 3, .batch = 5, .label_smoothing = 0.1};
-  config.schedule = {.kind = "cosine", .lr = 0.05};
-  config.quiet = true;
-  std::vector<std::map<std::string, std::vector<float>>> ends;
-  for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
-    config.launch = mode;
-    Model model(small_net(), kSeed, kSimt);
-    ImportanceObserver observer(4);
-    const TrainResult result = train(model, data, config, &observer);
-    EXPECT_EQ(result.steps, 9);
-    EXPECT_EQ(observer.observed(), 4);
-    model.zero_grad();
-    ends.push_back(numbers_of(model));
-    for (const LayerImportance& layer : observer.result(model)) {
-      ends.back()["importance of " + layer.layer] = {layer.kernels.begin(), layer.kernels.end()};
-    }
-  }
-  expect_same(ends[0], ends[1]);
-}
-
-TEST(CapturedStep, IsAConfigErrorOnTheCpu) {
-  const DataConfig data_config{
-      .name = "synthetic", .limit_train = 10, .limit_test = 4, .resolution = 8, .classes = 4};
-  TrainConfig config{.data = data_config, .epochs = 1, .batch = 4};
-  config.quiet = true;
-  config.launch = LaunchMode::graph;
-  Model model(small_net(), kSeed);
-  EXPECT_THROW(train(model, open_data(data_config), config), ConfigError);
-}
-
 // ---- Inference ----
 
 TEST_P(CapturedDeploymentOn, GivesTheBitsOfAnEagerRun) {

@@ -32,4 +32,12 @@ std::string nearest(std::string_view text, const std::vector<std::string>& names
   return best == names.end() ? "" : *best;
 }
 
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
+  }
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+
 }  // namespace hac

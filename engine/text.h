@@ -1,5 +1,5 @@
 #pragma once
-// Help for people who mistype a name.
+// Text for people: messages, and help where they mistype a name.
 
 #include <string>
 #include <string_view>
@@ -10,5 +10,8 @@ namespace hac {
 // The name with the smallest edit distance (insertions, deletions and replacements), the earlier
 // one of equals; "" for no names.
 std::string nearest(std::string_view text, const std::vector<std::string>& names);
+
+// Whatever file names and messages hold: control characters become spaces, none at the end.
+std::string one_line(std::string text);
 
 }  // namespace hac

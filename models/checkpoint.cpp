@@ -102,9 +102,11 @@ void require_same_run(const std::string& path, const std::string& was, const std
   }
 }
 
-const std::string& metadata(const TensorFile& file, const std::string& path, const char* key) {
-  const auto it = file.metadata.find(key);
-  if (it == file.metadata.end()) {
+using Metadata = std::map<std::string, std::string>;
+
+const std::string& metadata(const Metadata& all, const std::string& path, const char* key) {
+  const auto it = all.find(key);
+  if (it == all.end()) {
     throw IoError(fmt::format("checkpoint '{}': no '{}' in its metadata", path, key));
   }
   return it->second;
@@ -137,12 +139,12 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
 TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
                               const TrainConfig& config, StepObserver* observer) {
   TensorFile file = load_safetensors(path);
-  if (metadata(file, path, "architecture") != to_json(model.arch())) {
+  if (metadata(file.metadata, path, "architecture") != to_json(model.arch())) {
     throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
                                   model.arch().name));
   }
-  const std::string &training = metadata(file, path, "training"),
-                    &where = metadata(file, path, "position");
+  const std::string &training = metadata(file.metadata, path, "training"),
+                    &where = metadata(file.metadata, path, "position");
   try {
     require_same_run(path, training, to_json(config));
     const TrainPosition position = position_from(json::parse(where));
@@ -151,6 +153,11 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
     std::map<std::string, Tensor> observed;
     for (const auto& [name, tensor] : take(file.tensors, kObserver)) {
       observed[name.substr(std::string(kObserver).size())] = tensor;
+    }
+    for (const auto& [name, tensor] : optimizer) {
+      if (tensor.dtype() == Dtype::f32 && !all_finite(tensor)) {
+        throw IoError(name + " is not finite");
+      }
     }
     model.load_state(file.tensors);
     sgd.load_state(optimizer);
@@ -165,32 +172,20 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
   }
 }
 
-void load_weights(const std::string& path, Model& model) {
-  TensorFile file = load_safetensors(path);
-  for (const char* other : {kMomentum, kLossScale, kObserver}) take(file.tensors, other);
-  std::erase_if(file.tensors,
-                [](const auto& t) { return t.first.ends_with("num_batches_tracked"); });
-  try {
-    model.load_state(file.tensors);
-  } catch (const IoError& e) {
-    throw IoError(fmt::format("'{}': {}", path, e.what()));
-  }
-}
-
 Architecture checkpoint_architecture(const std::string& path) {
-  const TensorFile file = load_safetensors(path);
+  const SafetensorsReader file(path);
   try {
-    return architecture_from_json(metadata(file, path, "architecture"));
+    return architecture_from_json(metadata(file.metadata(), path, "architecture"));
   } catch (const ConfigError& e) {
     throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
   }
 }
 
 Preprocessing checkpoint_preprocessing(const std::string& path) {
-  const TensorFile file = load_safetensors(path);
+  const SafetensorsReader file(path);
   try {
-    return preprocessing_from(json::parse(metadata(file, path, "preprocess")),
-                              json::parse(metadata(file, path, "classes")), path);
+    return preprocessing_from(json::parse(metadata(file.metadata(), path, "preprocess")),
+                              json::parse(metadata(file.metadata(), path, "classes")), path);
   } catch (const json::exception& e) {
     throw IoError(fmt::format("checkpoint '{}': its preprocessing: {}", path, e.what()));
   }

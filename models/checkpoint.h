@@ -45,10 +45,6 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
 TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
                               const TrainConfig& config, StepObserver* observer);
 
-// The network alone, from any checkpoint or PyTorch export: momentum and observers are ignored, and
-// so is num_batches_tracked.
-void load_weights(const std::string& path, Model& model);
-
 // The architecture that a checkpoint carries in its metadata. Throws IoError if it has none or it
 // does not validate.
 Architecture checkpoint_architecture(const std::string& path);

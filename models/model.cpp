@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <optional>
 
 #include "engine/nn/layers.h"
@@ -91,6 +92,19 @@ Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules,
   return values.back();
 }
 
+// What no parameter and no statistic may hold: the first such number, or "".
+std::string broken_number(const std::string& name, const Tensor& tensor) {
+  const bool variance = name.ends_with(".running_var");
+  if (!variance && all_finite(tensor)) return "";
+  const std::vector<float> values = tensor.to_vector();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i]) && (!variance || values[i] >= 0)) continue;
+    return fmt::format("{} holds {} at {}, expected {}", name, values[i], i,
+                       variance ? "variances" : "finite numbers");
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string Placement::str() const {
@@ -173,6 +187,8 @@ void Model::load_state(const std::map<std::string, Tensor>& given) {
       problems.push_back(fmt::format("{} is {} {}, expected {} {}", name, it->second.shape().str(),
                                      name_of(it->second.dtype()), tensor.shape().str(),
                                      name_of(tensor.dtype())));
+    } else if (const std::string broken = broken_number(name, it->second); !broken.empty()) {
+      problems.push_back(broken);
     }
   }
   for (const auto& [name, tensor] : given) {
@@ -185,7 +201,10 @@ void Model::load_state(const std::map<std::string, Tensor>& given) {
         fmt::join(problems.begin(), problems.begin() + shown, "; "),
         problems.size() > shown ? fmt::format("; and {} more", problems.size() - shown) : ""));
   }
-  for (const auto& [name, tensor] : own) tensor.copy_from(given.at(name));
+  for (const auto& [name, tensor] : own) {
+    const Tensor& from = given.at(name);
+    if (from.data() != tensor.data()) tensor.copy_from(from);
+  }
   for (const Parameter& p : parameters()) {
     if (p.var.copy().defined()) p.var.keep_copy(dtype_);
   }

@@ -47,7 +47,8 @@ class Model {
   void zero_grad();
   // Everything a checkpoint holds of the network, by name.
   std::map<std::string, Tensor> state() const;
-  // Throws IoError listing missing, unexpected and mis-shaped names; nothing is changed then.
+  // Throws IoError listing missing, unexpected and mis-shaped names, and numbers that are not
+  // finite or a negative running variance; nothing is changed then.
   void load_state(const std::map<std::string, Tensor>& state);
   // The weight of each convolution that has a width, in the order of widths(arch).
   std::vector<Var> width_weights() const;

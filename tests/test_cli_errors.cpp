@@ -68,8 +68,62 @@ TEST_F(CliErrors, DamagedImages) {
   write("fine.jpg", jpeg);
   write("text.png", "not an image");
   expect_error({"infer", last, path("cut.jpg")}, 1, {"cut.jpg", "JPEG"});
-  expect_error({"infer", last, path("fine.jpg"), path("text.png")}, 1, {"text.png", "neither"});
   expect_error({"infer", last, path("none.png")}, 1, {"none.png"});
+  // The good ones are classified all the same, and each bad one has its line.
+  const Words images{path("cut.jpg"), path("fine.jpg"), path("text.png"), path("fine.jpg")};
+  const Outcome o = run(Words{"infer", last} + images);
+  EXPECT_EQ(o.exit, 1);
+  const std::string good = run({"infer", last, path("fine.jpg")}).out;
+  EXPECT_EQ(o.out, good + good);
+  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 2) << o.err;
+  EXPECT_LT(o.err.find("cut.jpg"), o.err.find("text.png': expected a JPEG")) << o.err;
+  const json seen = json::parse(run(Words{"infer", "--json", last} + images).out);
+  ASSERT_EQ(seen.size(), 4u);
+  EXPECT_EQ(seen[1]["top"], seen[3]["top"]);
+  EXPECT_NE(seen[2].value("error", "").find("text.png"), std::string::npos) << seen[2];
+}
+
+// Finite weights whose outputs are not: no verb answers.
+TEST_F(CliErrors, WeightsThatGiveNoAnswer) {
+  TensorFile file = load_safetensors(checkpoint("r"));
+  const std::string path_of = path("m.safetensors");
+  const auto scaled = [&](const char* name, float value) {
+    TensorFile bad = file;
+    const Tensor& t = file.tensors.at(name);
+    bad.tensors[name] = Tensor::from(std::vector<float>(t.numel(), value), t.shape());
+    save_safetensors(path_of, bad);
+  };
+  write("fine.jpg", testing::jpeg(std::vector<std::uint8_t>(3 * 32 * 32, 9), 32, 32));
+  scaled("features.1.running_var", -1);
+  const Words finite{path_of, "features.1.running_var holds -1 at 0"};
+  expect_error({"eval", path_of}, 1, finite);
+  expect_error({"infer", path_of, path("fine.jpg")}, 1, finite);
+  expect_error({"profile", "--checkpoint", path_of}, 1, finite);
+  expect_error({"importance", "--checkpoint", path_of, "--quiet"}, 1, finite);
+  expect_error(tiny_train + Words{"--quiet", "--init", path_of}, 1, finite);
+  fs::copy_file(path_of, path("r/last.safetensors"), fs::copy_options::overwrite_existing);
+  expect_error(tiny_train + Words{"--quiet", "--epochs", "2", "--out", path("r"), "--resume"}, 1,
+               {"last.safetensors", "features.1.running_var"});
+  scaled("classifier.weight", 3e38f);
+  expect_error({"infer", path_of, path("fine.jpg")}, 1, {"fine.jpg", "not finite"});
+  expect_error({"eval", path_of}, 1, {"not finite", "classifier"});
+}
+
+TEST_F(CliErrors, InitSaysWhatItLeavesOut) {
+  const std::string last = checkpoint("r");
+  const Words five = Words{"train", "vgg11", "--classes", "5", "--data", "synthetic"} +
+                     Words{"--limit-train", "50", "--limit-test", "50", "--max-steps", "0"} +
+                     Words{"--width", "0.125", "--quiet", "--init", last};
+  expect_error(five, 1, {"classifier.weight is F32 (10, ", "hint: --init-except 'classifier.*'"});
+  const Outcome o = run(five + Words{"--init-except", "classifier.*"});
+  EXPECT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.err.find("not classifier.bias, classifier.weight\n"), std::string::npos) << o.err;
+  const Outcome both =
+      run(five + Words{"--init-except", "*.bias,features.0.*", "--init-except", "classifier.*"});
+  EXPECT_EQ(both.exit, 0) << both.err;
+  EXPECT_NE(both.err.find(" more\n"), std::string::npos) << both.err;
+  expect_error(five + Words{"--init-except", "head.*"}, 2, {"'head.*'", "classifier.weight"});
+  expect_error(tiny_train + Words{"--init-except", "fc.*"}, 2, {"--init-except", "--init"});
 }
 
 TEST_F(CliErrors, ArchitecturesThatDoNotValidate) {

@@ -8,6 +8,7 @@
 #include "kernels/error.h"
 #include "models/checkpoint.h"
 #include "models/train.h"
+#include "models/weights.h"
 #include "scaling/alpha.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -43,7 +44,7 @@ void eval(const Options& o) {
   const bool named = !o.model.model.empty();
   Model model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint), 0,
               device, parse_dtype(o.machine.dtype));
-  load_weights(o.checkpoint, model);
+  print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
   const EvalResult r = evaluate(model, data.test, o.batch);
   const Interval top1 = interval95(r.top1, r.images);
   if (o.json) {

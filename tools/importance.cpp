@@ -11,6 +11,7 @@
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "models/checkpoint.h"
+#include "models/weights.h"
 #include "scaling/law.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -78,8 +79,11 @@ void observe(const Options& o, const std::string& command) {
   Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
                                    : checkpoint_architecture(o.checkpoint),
               c.seed, device, parse_dtype(o.machine.dtype));
-  const std::string& weights = o.checkpoint.empty() ? o.train.init : o.checkpoint;
-  if (!weights.empty()) load_weights(weights, model);
+  if (o.checkpoint.empty()) {
+    initialize(o.train, model);
+  } else {
+    print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
+  }
   const std::int64_t epoch = steps_per_epoch(data.train->size(), c.batch);
   ImportanceObserver observer(o.minibatches > 0 ? o.minibatches : epoch);
   const TrainResult result = train(model, data, c, &observer);

@@ -10,9 +10,11 @@
 
 #include "data/decode.h"
 #include "data/transform.h"
+#include "engine/text.h"
 #include "kernels/error.h"
 #include "models/checkpoint.h"
 #include "models/deploy.h"
+#include "models/weights.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 
@@ -77,6 +79,15 @@ Tensor network_input(const std::string& path, const Preprocessing& p, std::int64
   return input;
 }
 
+std::vector<Guess> classify(Deployment& net, const std::string& file, const Preprocessing& p,
+                            std::size_t top) {
+  const Tensor logits = net.run(network_input(file, p, net.graph().input[2]));
+  if (!all_finite(logits)) {
+    throw Error(fmt::format("image '{}': the network's outputs are not finite", file));
+  }
+  return best_guesses(logits, p.classes, top);
+}
+
 nlohmann::ordered_json json_of(const std::string& file, const std::vector<Guess>& guesses) {
   nlohmann::ordered_json top = nlohmann::ordered_json::array();
   for (const Guess& g : guesses) {
@@ -112,19 +123,27 @@ void infer(Options o) {
                     "preprocessing {} and {}",
                     o.checkpoint, arch.channels, arch.classes, p.channels, p.classes.size()));
   }
-  load_weights(o.checkpoint, model);
+  print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
   Deployment net(model);
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  std::string text;
+  std::string bad;  // the last image that failed, for the end
   for (const std::string& file : o.files) {
-    const Tensor logits = net.run(network_input(file, p, arch.resolution));
-    const std::vector<Guess> guesses = best_guesses(logits, p.classes, o.top);
-    json.push_back(json_of(file, guesses));
-    text += text_of(file, guesses);
+    try {
+      const std::vector<Guess> guesses = classify(net, file, p, o.top);
+      if (!o.json) fmt::print("{}", text_of(file, guesses));
+      json.push_back(json_of(file, guesses));
+    } catch (const DeviceError&) {
+      throw;
+    } catch (const Error& error) {
+      if (!bad.empty()) fmt::print(stderr, "hacscale infer: {}\n", one_line(bad));
+      bad = error.what();
+      json.push_back({{"image", file}, {"error", bad}});
+    }
   }
-  fmt::print("{}", o.json
-                       ? json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-                       : text);
+  if (o.json) {
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  if (!bad.empty()) throw Error(bad);
 }
 
 }  // namespace

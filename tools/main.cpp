@@ -32,13 +32,8 @@ std::string command_of(int argc, char** argv) {
   return command;
 }
 
-// One line, whatever file names and messages hold.
-int fail(const std::string& who, std::string message, int code) {
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 127) c = ' ';
-  }
-  while (!message.empty() && message.back() == ' ') message.pop_back();
-  fmt::print(stderr, "{}: {}\n", who, message);
+int fail(const std::string& who, const std::string& message, int code) {
+  fmt::print(stderr, "{}: {}\n", who, hac::one_line(message));
   return code;
 }
 

@@ -12,6 +12,7 @@
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "models/folder_lock.h"
+#include "models/weights.h"
 #include "models/zoo.h"
 #include "scaling/alpha.h"
 
@@ -162,6 +163,12 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--init", o.init, "start from these weights (safetensors, PyTorch names)")
       ->type_name("FILE")
       ->group(group);
+  app.add_option("--init-except", o.init_except,
+                 "not those that match: 'fc.*' for a head with other classes; can be repeated")
+      ->type_name("PATTERN")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->group(group);
   app.add_option("--save-gradients", c.save_gradients, "write the last step's gradients by name")
       ->type_name("FILE")
       ->group(group);
@@ -185,6 +192,9 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   if (c.max_steps < -1) {
     throw ConfigError(fmt::format("option '--max-steps': expected >= 0, got {}", c.max_steps));
   }
+  if (!o.init_except.empty() && o.init.empty()) {
+    throw ConfigError("option '--init-except': expected --init FILE with it, got none");
+  }
   if (c.resume && c.out.empty()) {
     throw ConfigError("option '--resume': expected --out DIR with it, got none");
   }
@@ -198,6 +208,11 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   }
   validate(c);
   return c;
+}
+
+void initialize(const TrainOptions& o, Model& model) {
+  if (o.init.empty()) return;
+  print_notes(o.init, init_weights(o.init, model, o.init_except).notes());
 }
 
 namespace {
@@ -266,6 +281,10 @@ Placement start(const MachineOptions& o) {
 
 void add_json_option(CLI::App& app, bool& json) {
   app.add_flag("--json", json, "print one JSON object");
+}
+
+void print_notes(const std::string& file, const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) fmt::print(stderr, "note: '{}': {}\n", file, note);
 }
 
 void print_rows(std::FILE* out, const Rows& rows) {

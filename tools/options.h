@@ -47,10 +47,13 @@ void add_data_options(CLI::App& app, DataConfig& data);
 struct TrainOptions {
   TrainConfig config;
   std::string augment = "standard", shuffle = "on", launch;
-  std::string init;  // weights to start from
+  std::string init;                      // weights to start from
+  std::vector<std::string> init_except;  // patterns of names that stay random
   bool overwrite = false;
 };
 void add_train_options(CLI::App& app, TrainOptions& options);
+// --init, if it is given; says on stderr what was not loaded as it is.
+void initialize(const TrainOptions& options, Model& model);
 // Checks what belongs together. Throws ConfigError: --resume without --out, an --out that holds a
 // training which would be lost; IoError: an --out in which another process works.
 TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
@@ -73,6 +76,8 @@ void add_launch_option(CLI::App& app, std::string& launch);
 
 void add_json_option(CLI::App& app, bool& json);
 
+// "note: 'FILE': ..." on stderr, a line each.
+void print_notes(const std::string& file, const std::vector<std::string>& notes);
 // Aligned "name  value" lines.
 using Rows = std::vector<std::pair<std::string, std::string>>;
 void print_rows(std::FILE* out, const Rows& rows);

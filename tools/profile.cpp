@@ -12,6 +12,7 @@
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
 #include "models/largest_batch.h"
+#include "models/weights.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"
 #include "scaling/power.h"
@@ -219,7 +220,7 @@ void profile_command(const Options& o) {
   require_launch_mode(launch, device);
   Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
               device, parse_dtype(o.machine.dtype));
-  if (!o.checkpoint.empty()) load_weights(o.checkpoint, model);
+  if (!o.checkpoint.empty()) print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
   if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
   profile_network(o, model, launch);
 }

@@ -11,7 +11,6 @@
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
-#include "models/checkpoint.h"
 #include "models/counters.h"
 #include "scaling/alpha.h"
 #include "tools/commands.h"
@@ -122,7 +121,7 @@ void train_command(const Options& o, const std::string& command) {
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);
   Model model(arch, c.seed, device, parse_dtype(o.machine.dtype));
-  if (!o.train.init.empty()) load_weights(o.train.init, model);
+  initialize(o.train, model);
   const TrainResult result = train_resumable(model, data, c, command);
   if (result.interrupted) {
     throw Interrupted(

@@ -260,7 +260,7 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
 
 }  // namespace
 
-const BatchNormKernels batchnorm_cpu{
-    .forward_train = forward_train, .forward_eval = forward_eval, .backward = backward};
+HAC_CPU_TABLE(BatchNormKernels, batchnorm_cpu,
+              {.forward_train = forward_train, .forward_eval = forward_eval, .backward = backward})
 
 }  // namespace hac

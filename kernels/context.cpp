@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/library.h"
 #include "kernels/error.h"
 #include "kernels/table.h"
@@ -21,7 +22,10 @@ std::atomic<std::size_t>& total_scratch(Device device) {
 }  // namespace
 
 Context::Context(Device device) : device_(device), runtime_(runtime_of(device)) {
-  if (device.kind == DeviceKind::cpu) library_ = std::make_unique<cpu::Library>();
+  if (device.kind == DeviceKind::cpu) {
+    cpu::require_isa();
+    library_ = std::make_unique<cpu::Library>();
+  }
   if (device.kind == DeviceKind::cuda) cuda_ = cuda::make_library(device);
 }
 

@@ -141,10 +141,10 @@ void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
 
 }  // namespace
 
-const ElementwiseKernels elementwise_cpu{
-    .relu = relu, .relu_backward = relu_backward, .add = add, .add_relu = add_relu};
-const DropoutKernels dropout_cpu{.apply = dropout};
-const ReorderKernels reorder_cpu{.apply = reorder};
-const CastKernels cast_cpu{.apply = cast};
+HAC_CPU_TABLE(ElementwiseKernels, elementwise_cpu,
+              {.relu = relu, .relu_backward = relu_backward, .add = add, .add_relu = add_relu})
+HAC_CPU_TABLE(DropoutKernels, dropout_cpu, {.apply = dropout})
+HAC_CPU_TABLE(ReorderKernels, reorder_cpu, {.apply = reorder})
+HAC_CPU_TABLE(CastKernels, cast_cpu, {.apply = cast})
 
 }  // namespace hac

@@ -38,6 +38,6 @@ void update(Context&, const LossScaleSpec& spec, void* scale, void* counts) {
 
 }  // namespace
 
-const LossScaleKernels loss_scale_cpu{.unscale = unscale, .update = update};
+HAC_CPU_TABLE(LossScaleKernels, loss_scale_cpu, {.unscale = unscale, .update = update})
 
 }  // namespace hac

@@ -34,6 +34,6 @@ void targets(Context&, const MixupSpec& s, const void* share, const void* labels
 
 }  // namespace
 
-const MixupKernels mixup_cpu{.images = images, .targets = targets};
+HAC_CPU_TABLE(MixupKernels, mixup_cpu, {.images = images, .targets = targets})
 
 }  // namespace hac

@@ -66,8 +66,8 @@ Plan& plan_for(Context& ctx, const Pool2dSpec& s) {
 void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* index) {
   if (cpu::is_tiled(s)) {
     s.validate();
-    return cpu::tiled_forward(s, static_cast<const float*>(x), static_cast<float*>(y),
-                              static_cast<std::uint8_t*>(index));
+    return cpu::max_pool_tiles.forward(s, static_cast<const float*>(x), static_cast<float*>(y),
+                                       static_cast<std::uint8_t*>(index));
   }
   const bool keep = index != nullptr;
   Plan& plan = keep ? plan_for<Mode::train>(ctx, s) : plan_for<Mode::inference>(ctx, s);
@@ -85,8 +85,9 @@ std::size_t index_bytes(Context& ctx, const Pool2dSpec& s) {
 
 void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* index, void* dx) {
   if (cpu::is_tiled(s)) {
-    return cpu::tiled_backward(s, static_cast<const float*>(dy),
-                               static_cast<const std::uint8_t*>(index), static_cast<float*>(dx));
+    return cpu::max_pool_tiles.backward(s, static_cast<const float*>(dy),
+                                        static_cast<const std::uint8_t*>(index),
+                                        static_cast<float*>(dx));
   }
   Plan& plan = plan_for<Mode::backward>(ctx, s);
   if (plan.index_bytes > 0) plan.run.set(DNNL_ARG_WORKSPACE, index);
@@ -97,6 +98,19 @@ void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* ind
 }
 
 }  // namespace
+
+namespace cpu {
+
+bool is_tiled(const Pool2dSpec& s) {
+  return s.kind == PoolKind::max && s.dtype == Dtype::f32 && s.kernel == s.stride && s.pad == 0 &&
+         s.kernel * s.kernel <= 256;
+}
+
+std::size_t tiled_index_bytes(const Pool2dSpec& s) {
+  return storage_elements(layout_of({}, s.out_shape()), s.out_shape());
+}
+
+}  // namespace cpu
 
 const Pool2dKernels pool2d_cpu{
     .forward = forward, .index_bytes = index_bytes, .backward = backward};

@@ -32,6 +32,6 @@ void step(Context& ctx, const SgdSpec& s, const void* lr, const void* skip,
 
 }  // namespace
 
-const SgdKernels sgd_cpu{.step = step};
+HAC_CPU_TABLE(SgdKernels, sgd_cpu, {.step = step})
 
 }  // namespace hac

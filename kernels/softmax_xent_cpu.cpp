@@ -93,6 +93,6 @@ void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const v
 
 }  // namespace
 
-const SoftmaxXentKernels softmax_xent_cpu{.forward = forward, .backward = backward};
+HAC_CPU_TABLE(SoftmaxXentKernels, softmax_xent_cpu, {.forward = forward, .backward = backward})
 
 }  // namespace hac

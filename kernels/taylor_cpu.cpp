@@ -37,6 +37,6 @@ void accumulate(Context&, const TaylorSpec&, const void* skip,
 
 }  // namespace
 
-const TaylorKernels taylor_cpu{.accumulate = accumulate};
+HAC_CPU_TABLE(TaylorKernels, taylor_cpu, {.accumulate = accumulate})
 
 }  // namespace hac

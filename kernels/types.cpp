@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "kernels/cpu/isa.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -86,12 +87,7 @@ Layout layout_of(Device device, const Shape& shape) {
   if (shape.rank() != 4) return Layout::plain;
   if (device.kind != DeviceKind::cpu) return Layout::nhwc;
   if (shape[1] <= 3) return Layout::plain;
-#if defined(__x86_64__)
-  static const bool avx512 = __builtin_cpu_supports("avx512f");
-  return avx512 ? Layout::blocked16 : Layout::blocked8;
-#else
-  return Layout::blocked16;
-#endif
+  return cpu::vector_lanes() == 16 ? Layout::blocked16 : Layout::blocked8;
 }
 
 Layout weight_layout(Device device) {

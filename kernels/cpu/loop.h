@@ -1,11 +1,35 @@
 #pragma once
-// What own CPU loops share: when to go parallel, and one view of every layout.
+// What own CPU loops share: how they are chosen, when to go parallel, and one view of every layout.
 
 #include <cstdint>
 
 #include "kernels/context.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
+
+// HAC_CPU_TABLE(SgdKernels, sgd_cpu, {.step = step}) at the end of a file of own loops defines its
+// table. On x86 such a file is compiled twice, for the floor and for AVX-512
+// (kernels/CMakeLists.txt sets the macros), and the table is the one that fits the instruction set
+// in use.
+#if defined(HAC_AVX512)
+#define HAC_CPU_TABLE(Table, name, ...) \
+  namespace avx512 {                    \
+  extern const Table name;              \
+  const Table name __VA_ARGS__;         \
+  }
+#elif defined(HAC_HAS_AVX512)
+#define HAC_CPU_TABLE(Table, name, ...) \
+  namespace avx512 {                    \
+  extern const Table name;              \
+  }                                     \
+  namespace avx2 {                      \
+  constexpr Table name __VA_ARGS__;     \
+  }                                     \
+  const Table name = cpu::vector_lanes() == 16 ? avx512::name : avx2::name;
+#else
+#define HAC_CPU_TABLE(Table, name, ...) const Table name __VA_ARGS__;
+#endif
 
 namespace hac::cpu {
 

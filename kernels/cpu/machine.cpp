@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/context.h"
+#include "kernels/cpu/isa.h"
 
 namespace hac {
 namespace {
@@ -27,29 +28,6 @@ std::string proc_field(const char* path, const std::string& key) {
     if (colon != std::string::npos && value != std::string::npos) return line.substr(value);
   }
   return "";
-}
-
-std::string isa_name() {
-  switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::avx512_core_amx:
-      return "avx512_core_amx";
-    case dnnl::cpu_isa::avx512_core_bf16:
-      return "avx512_core_bf16";
-    case dnnl::cpu_isa::avx512_core_vnni:
-      return "avx512_core_vnni";
-    case dnnl::cpu_isa::avx512_core:
-      return "avx512_core";
-    case dnnl::cpu_isa::avx2_vnni:
-      return "avx2_vnni";
-    case dnnl::cpu_isa::avx2:
-      return "avx2";
-    case dnnl::cpu_isa::avx:
-      return "avx";
-    case dnnl::cpu_isa::sse41:
-      return "sse41";
-    default:
-      return "generic";
-  }
 }
 
 int allowed_cores() {
@@ -97,7 +75,7 @@ Machine this_machine() {
   m.cpu = proc_field("/proc/cpuinfo", "model name");
   m.cores = allowed_cores();
   m.threads = num_threads();
-  m.isa = isa_name();
+  m.isa = cpu::isa_name();
   m.onednn = fmt::format("{}.{}.{}", v->major, v->minor, v->patch);
 #if defined(__clang__)
   m.compiler =

@@ -110,27 +110,20 @@ void by_block(const Pool2dSpec& s, Run run) {
   }
 }
 
-}  // namespace
-
-bool is_tiled(const Pool2dSpec& s) {
-  return s.kind == PoolKind::max && s.dtype == Dtype::f32 && s.kernel == s.stride && s.pad == 0 &&
-         s.kernel * s.kernel <= 256;
-}
-
-std::size_t tiled_index_bytes(const Pool2dSpec& s) {
-  return storage_elements(layout_of({}, s.out_shape()), s.out_shape());
-}
-
-void tiled_forward(const Pool2dSpec& s, const float* x, float* y, std::uint8_t* index) {
+void forward(const Pool2dSpec& s, const float* x, float* y, std::uint8_t* index) {
   by_block(s, [&](auto block, std::int64_t planes) {
     forward_planes<block.value>(s, planes, x, y, index);
   });
 }
 
-void tiled_backward(const Pool2dSpec& s, const float* dy, const std::uint8_t* index, float* dx) {
+void backward(const Pool2dSpec& s, const float* dy, const std::uint8_t* index, float* dx) {
   by_block(s, [&](auto block, std::int64_t planes) {
     backward_planes<block.value>(s, planes, dy, index, dx);
   });
 }
+
+}  // namespace
+
+HAC_CPU_TABLE(MaxPoolTiles, max_pool_tiles, {.forward = forward, .backward = backward})
 
 }  // namespace hac::cpu

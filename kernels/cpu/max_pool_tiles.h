@@ -11,8 +11,12 @@ bool is_tiled(const Pool2dSpec& spec);
 
 // One byte an output element: which place of its window, in row order, held the first maximum.
 std::size_t tiled_index_bytes(const Pool2dSpec& spec);
-// index may be null.
-void tiled_forward(const Pool2dSpec& spec, const float* x, float* y, std::uint8_t* index);
-void tiled_backward(const Pool2dSpec& spec, const float* dy, const std::uint8_t* index, float* dx);
+
+struct MaxPoolTiles {
+  // index may be null.
+  void (*forward)(const Pool2dSpec& spec, const float* x, float* y, std::uint8_t* index);
+  void (*backward)(const Pool2dSpec& spec, const float* dy, const std::uint8_t* index, float* dx);
+};
+extern const MaxPoolTiles max_pool_tiles;
 
 }  // namespace hac::cpu

@@ -1,0 +1,22 @@
+#pragma once
+// The one answer to "which instruction set?": what the processor has, lowered by DNNL_MAX_CPU_ISA,
+// as oneDNN itself decides it. Layouts, own loops, the measured peak and `doctor` all follow it.
+//
+// On x86 the floor is x86-64-v3 (AVX2, FMA, BMI, F16C), for which everything is compiled; a
+// processor without it ends the program at start with one line and exit code 3.
+
+#include <string>
+
+namespace hac::cpu {
+
+// Floats in a vector register of the instruction set in use: 16 with AVX-512, else 8 (two 4-lane
+// registers on other architectures). Also the channels of a block (layout_of).
+int vector_lanes();
+
+// What oneDNN dispatches to: "avx2", "avx512_core", "avx512_core_bf16", ...
+std::string isa_name();
+
+// Throws DeviceError if DNNL_MAX_CPU_ISA asks for less than the floor.
+void require_isa();
+
+}  // namespace hac::cpu

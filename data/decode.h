@@ -1,6 +1,6 @@
 #pragma once
-// Image files -> Sample (3, height, width), upright. JPEG by libjpeg-turbo, PNG by stb_image; the
-// kind is told by the first bytes, not by the name. Grey, CMYK and alpha become RGB.
+// Image files -> Sample (3, height, width), upright by their EXIF. JPEG by libjpeg-turbo, PNG by
+// libpng; the kind is told by the first bytes, not by the name. Grey, CMYK and alpha become RGB.
 
 #include <cstdint>
 #include <string>
@@ -10,17 +10,31 @@
 
 namespace hac {
 
+// What Pillow, too, takes for an attack if larger.
+constexpr std::int64_t default_max_pixels = 180'000'000;
+
 struct DecodeOptions {
   // A JPEG may be decoded at n/8 of its size as long as its shorter side stays at least this; 0 =
   // at full size. Much cheaper than decoding all of it when it is shrunk afterwards anyway.
   std::int64_t shorter_side = 0;
   // Bounds the memory that a hostile file can ask for.
-  std::int64_t max_pixels = std::int64_t{1} << 26;
+  std::int64_t max_pixels = default_max_pixels;
 };
 
 // Throws IoError, naming `where`: neither kind, corrupt, cut, or more than max_pixels.
 Sample decode_image(std::string_view bytes, const std::string& where,
                     const DecodeOptions& options = {});
 Sample read_image(const std::string& path, const DecodeOptions& options = {});
+
+// The structure alone, as fast as a disk reads: finds files of other kinds, cut ones, too large
+// ones, and any changed byte of a PNG, but not compressed rows of a JPEG that are damaged. Throws
+// IoError as decode_image does.
+void check_image(std::string_view bytes, const std::string& where,
+                 std::int64_t max_pixels = default_max_pixels);
+void check_image_file(const std::string& path);
+
+// Throws IoError unless 1 <= width * height <= max_pixels.
+void check_pixels(std::int64_t width, std::int64_t height, std::int64_t max_pixels,
+                  const std::string& where);
 
 }  // namespace hac

@@ -1,6 +1,6 @@
 #include "data/exif.h"
 
-#include <cstdint>
+#include <array>
 
 namespace hac {
 namespace {
@@ -21,71 +21,55 @@ struct Tiff {
   }
 };
 
-int tiff_orientation(std::string_view bytes) {
-  Tiff tiff{bytes};
-  if (bytes.starts_with("II")) {
-    tiff.little = true;
-  } else if (!bytes.starts_with("MM")) {
-    return 1;
-  }
+// Of an integer type; 0 for the others.
+int bytes_of(std::uint64_t type) {
+  constexpr std::array<int, 10> bytes{0, 1, 0, 2, 4, 0, 1, 0, 2, 4};  // BYTE, SHORT, LONG, signed
+  return type < bytes.size() ? bytes[type] : 0;
+}
+
+}  // namespace
+
+int exif_orientation(std::string_view exif) {
+  if (exif.starts_with(exif_header)) exif.remove_prefix(exif_header.size());
+  const bool little = exif.starts_with("II");
+  if (!little && !exif.starts_with("MM")) return 1;
+  const Tiff tiff{exif, little};
   if (tiff.integer(2, 2) != 42) return 1;
   const std::uint64_t directory = tiff.integer(4, 4);
   const std::uint64_t entries = tiff.integer(directory, 2);
   for (std::uint64_t e = 0; e < entries; ++e) {
     const std::uint64_t entry = directory + 2 + 12 * e;
-    constexpr std::uint64_t orientation_tag = 0x0112, short_type = 3;
-    if (tiff.integer(entry, 2) != orientation_tag || tiff.integer(entry + 2, 2) != short_type)
-      continue;
-    const std::uint64_t value = tiff.integer(entry + 8, 2);
+    constexpr std::uint64_t orientation_tag = 0x0112;
+    if (tiff.integer(entry, 2) != orientation_tag) continue;
+    const std::uint64_t value = tiff.integer(entry + 8, bytes_of(tiff.integer(entry + 2, 2)));
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
 }
 
-}  // namespace
-
-int exif_orientation(std::string_view jpeg) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(jpeg[i]); };
-  constexpr std::uint8_t app1 = 0xE1, start_of_scan = 0xDA;
-  std::size_t at = 2;  // after the start-of-image marker
-  while (at + 4 <= jpeg.size() && byte(at) == 0xFF) {
-    const std::uint8_t marker = byte(at + 1);
-    if (marker == 0xFF) {  // fill byte
-      ++at;
-      continue;
-    }
-    const std::size_t length = static_cast<std::size_t>(byte(at + 2)) << 8 | byte(at + 3);
-    if (marker == start_of_scan || length < 2 || jpeg.size() - at - 2 < length) return 1;
-    const std::string_view segment = jpeg.substr(at + 4, length - 2);
-    constexpr std::string_view exif("Exif\0\0", 6);
-    if (marker == app1 && segment.starts_with(exif)) return tiff_orientation(segment.substr(6));
-    at += 2 + length;
-  }
-  return 1;
+UprightImage::UprightImage(std::int64_t height, std::int64_t width, int orientation)
+    : width_(width) {
+  const bool transposed = orientation >= 5 && orientation <= 8;
+  const bool from_bottom =
+      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  const bool from_right =
+      orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+  sample_ = {3, transposed ? width : height, transposed ? height : width, {}, 0};
+  sample_.pixels.resize(3 * height * width);
+  const std::int64_t down = from_bottom ? -sample_.width : sample_.width;
+  const std::int64_t across = from_right ? -1 : 1;
+  first_ = (from_bottom ? (sample_.height - 1) * sample_.width : 0) +
+           (from_right ? sample_.width - 1 : 0);
+  row_step_ = transposed ? across : down;
+  column_step_ = transposed ? down : across;
 }
 
-Sample upright(Sample image, int orientation) {
-  if (orientation <= 1 || orientation > 8) return image;
-  const std::int64_t h = image.height, w = image.width;
-  const bool swap = orientation >= 5;
-  Sample out{image.channels, swap ? w : h, swap ? h : w, {}, image.label};
-  out.pixels.resize(image.pixels.size());
-  const bool from_bottom =
-      orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  const bool from_right =
-      orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  std::uint8_t* to = out.pixels.data();
-  for (std::int64_t c = 0; c < image.channels; ++c) {
-    const std::uint8_t* plane = image.pixels.data() + c * h * w;
-    for (std::int64_t y = 0; y < out.height; ++y) {
-      for (std::int64_t x = 0; x < out.width; ++x) {
-        const std::int64_t row = swap ? x : y, column = swap ? y : x;
-        *to++ =
-            plane[(from_bottom ? h - 1 - row : row) * w + (from_right ? w - 1 - column : column)];
-      }
-    }
+void UprightImage::put_row(std::int64_t row, const std::uint8_t* rgb) {
+  const std::int64_t plane = sample_.height * sample_.width;
+  for (std::int64_t c = 0; c < 3; ++c) {
+    std::uint8_t* out = sample_.pixels.data() + c * plane + first_ + row * row_step_;
+    for (std::int64_t x = 0; x < width_; ++x) out[x * column_step_] = rgb[3 * x + c];
   }
-  return out;
 }
 
 }  // namespace hac

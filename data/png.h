@@ -1,23 +1,15 @@
 #pragma once
-// PNG by stb_image, which only png.cpp sees.
+// PNG by libpng, which only png.cpp sees.
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "data/decode.h"
 
 namespace hac {
 
-struct Png {
-  std::int64_t height = 0, width = 0;
-  std::vector<std::uint8_t> rgb;  // packed; grey repeated, alpha dropped, 16 bits cut to 8
-};
+// Grey is repeated, alpha dropped, 16 bits cut to 8. Throws IoError, naming `where`: any wrong
+// checksum, corrupt, cut, or more than max_pixels.
+Sample decode_png(std::string_view bytes, const std::string& where, std::int64_t max_pixels);
 
-// Throws IoError, naming `where`: corrupt, cut, or more than max_pixels.
-Png decode_png(std::string_view bytes, const std::string& where, std::int64_t max_pixels);
-
-// Throws IoError unless 1 <= width * height <= max_pixels.
-void check_pixels(std::int64_t width, std::int64_t height, std::int64_t max_pixels,
-                  const std::string& where);
+// All chunks with their checksums, without decoding. Throws IoError as decode_png does.
+void check_png(std::string_view bytes, const std::string& where, std::int64_t max_pixels);
 
 }  // namespace hac

@@ -2,12 +2,15 @@
 // What the data tests make their files with: small encoders.
 
 #include <gtest/gtest.h>
-#include <turbojpeg.h>
 #include <zlib.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
+// jpeglib.h needs stdio.h before it.
+#include <jpeglib.h>
 
 #include "data/dataset.h"
 #include "kernels/error.h"
@@ -55,39 +58,84 @@ inline std::string gzip(const std::string& bytes) {
   return out;
 }
 
-// `packed` holds interleaved pixels in a TJPF_* format.
+struct JpegForm {
+  J_COLOR_SPACE colour = JCS_RGB;      // of the packed pixels: JCS_GRAYSCALE, JCS_RGB, JCS_CMYK
+  J_COLOR_SPACE stored = JCS_UNKNOWN;  // in the file; unknown = libjpeg's choice
+  int h = 1, v = 1;                    // subsampling of the chroma planes
+  bool progressive = false;
+  unsigned restart = 0;  // blocks between restart markers
+  std::vector<jpeg_scan_info> scans;
+};
+
 inline std::string jpeg(const std::vector<std::uint8_t>& packed, int width, int height,
-                        int format = TJPF_RGB, int subsampling = TJSAMP_444, int flags = 0) {
-  tjhandle handle = tjInitCompress();
+                        const JpegForm& form = {}) {
+  jpeg_compress_struct c{};
+  jpeg_error_mgr errors{};
+  c.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&c);
   unsigned char* buffer = nullptr;
   unsigned long size = 0;
-  EXPECT_EQ(tjCompress2(handle, packed.data(), width, 0, height, format, &buffer, &size,
-                        subsampling, 95, flags),
-            0)
-      << tjGetErrorStr2(handle);
+  jpeg_mem_dest(&c, &buffer, &size);
+  c.image_width = static_cast<JDIMENSION>(width);
+  c.image_height = static_cast<JDIMENSION>(height);
+  c.in_color_space = form.colour;
+  c.input_components = form.colour == JCS_GRAYSCALE ? 1 : form.colour == JCS_CMYK ? 4 : 3;
+  jpeg_set_defaults(&c);
+  if (form.stored != JCS_UNKNOWN) jpeg_set_colorspace(&c, form.stored);
+  jpeg_set_quality(&c, 95, TRUE);
+  c.comp_info[0].h_samp_factor = form.h;
+  c.comp_info[0].v_samp_factor = form.v;
+  c.restart_interval = form.restart;
+  if (form.progressive) jpeg_simple_progression(&c);
+  if (!form.scans.empty()) {
+    c.scan_info = form.scans.data();
+    c.num_scans = static_cast<int>(form.scans.size());
+  }
+  jpeg_start_compress(&c, TRUE);
+  const std::size_t stride = packed.size() / c.image_height;
+  while (c.next_scanline < c.image_height) {
+    auto* row = const_cast<JSAMPROW>(packed.data() + c.next_scanline * stride);
+    jpeg_write_scanlines(&c, &row, 1);
+  }
+  jpeg_finish_compress(&c);
+  jpeg_destroy_compress(&c);
   std::string bytes(reinterpret_cast<char*>(buffer), size);
-  tjFree(buffer);
-  tjDestroy(handle);
+  std::free(buffer);
   return bytes;
 }
 
-// `rows` holds a filter byte (0) before each row; colour is PNG's: 0 grey, 2 RGB, 6 RGBA.
-inline std::string png(const std::string& rows, std::uint32_t width, std::uint32_t height,
-                       int depth, int colour) {
-  const auto chunk = [](const std::string& type, const std::string& body) {
-    const std::string data = type + body;
-    const auto* bytes = reinterpret_cast<const Bytef*>(data.data());
-    const auto crc = static_cast<std::uint32_t>(crc32(0, bytes, static_cast<uInt>(data.size())));
-    return big_endian(static_cast<std::uint32_t>(body.size())) + data + big_endian(crc);
-  };
-  std::string packed(compressBound(rows.size()), '\0');
+inline std::string png_chunk(const std::string& type, const std::string& body) {
+  const std::string data = type + body;
+  const auto* bytes = reinterpret_cast<const Bytef*>(data.data());
+  const auto crc = static_cast<std::uint32_t>(crc32(0, bytes, static_cast<uInt>(data.size())));
+  return big_endian(static_cast<std::uint32_t>(body.size())) + data + big_endian(crc);
+}
+
+inline std::string deflated(const std::string& bytes) {
+  std::string packed(compressBound(bytes.size()), '\0');
   uLongf size = packed.size();
   compress(reinterpret_cast<Bytef*>(packed.data()), &size,
-           reinterpret_cast<const Bytef*>(rows.data()), rows.size());
+           reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   packed.resize(size);
+  return packed;
+}
+
+// Around what is compressed already; `before` holds the chunks between header and rows.
+inline std::string png_of(const std::string& compressed, std::uint32_t width, std::uint32_t height,
+                          int depth, int colour, const std::string& before = "",
+                          bool interlaced = false) {
   const std::string header = big_endian(width) + big_endian(height) + static_cast<char>(depth) +
-                             static_cast<char>(colour) + std::string(3, '\0');
-  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", header) + chunk("IDAT", packed) + chunk("IEND", "");
+                             static_cast<char>(colour) + std::string(2, '\0') +
+                             static_cast<char>(interlaced);
+  return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", header) + before + png_chunk("IDAT", compressed) +
+         png_chunk("IEND", "");
+}
+
+// `rows` holds a filter byte (0) before each row; colour is PNG's: 0 grey, 2 RGB, 3 palette, 4 grey
+// and alpha, 6 RGBA.
+inline std::string png(const std::string& rows, std::uint32_t width, std::uint32_t height,
+                       int depth, int colour, const std::string& before = "") {
+  return png_of(deflated(rows), width, height, depth, colour, before);
 }
 
 }  // namespace hac::testing

@@ -1,20 +1,117 @@
 // Folders of images: what is listed, in which order, and what is left out.
 
+#include <sstream>
+
 #include "data/datasets.h"
+#include "data/decode.h"
 #include "data/image_set.h"
-#include "tests/data_fixtures.h"
+#include "tests/image_fixtures.h"
 
 namespace hac {
 namespace {
 
 using testing::error_of;
+using testing::expect_quadrants;
+using testing::jpeg;
 using testing::png;
+using testing::quadrants;
 
 // One pixel of grey.
 std::string dot(char value) { return png(std::string("\0", 1) + value, 1, 1, 8, 0); }
 
-DataSplit open_folder(const std::string& path) {
-  return open_data({.name = "imagefolder:" + path, .resolution = 4});
+DataSplit open_folder(const std::string& path, std::int64_t resolution = 16) {
+  return open_data({.name = "imagefolder:" + path, .resolution = resolution});
+}
+DataSplit open_folder(const TempFolder& folder, std::int64_t resolution = 16) {
+  return open_folder(folder.path(), resolution);
+}
+
+void write_folder(const TempFolder& folder) {
+  const std::string picture = jpeg(quadrants(30, 40), 40, 30);
+  folder.write("train/zebra/b.JPG", picture);
+  folder.write("train/zebra/a.jpeg", picture);
+  folder.write("train/ant/c.Png", png(std::string("\0\x01\x02\x03", 4), 1, 1, 8, 2));
+  folder.write("train/ant/notes.txt", "no image");
+  folder.write("train/ant/.hidden.jpg", "no image");
+  folder.write("train/.cache/x.jpg", "no image");
+  folder.write("train/README", "no class");
+  folder.write("val/ant/a.jpg",
+               png(std::string("\0\x05\x06\x07", 4), 1, 1, 8, 2));  // a PNG by another name
+  folder.write("val/zebra/a.jpg", picture);
+}
+
+TEST(ImageFolder, ListsSortedClassesAndImages) {
+  const TempFolder folder;
+  write_folder(folder);
+  const DataSplit data = open_folder(folder);
+  EXPECT_EQ(data.train->classes(), (std::vector<std::string>{"ant", "zebra"}));
+  ASSERT_EQ(data.train->size(), 3);
+  ASSERT_EQ(data.test->size(), 2);
+  EXPECT_EQ(data.train->label(0), 0);
+  EXPECT_EQ(data.train->label(1), 1);
+  EXPECT_EQ(data.train->channels(), 3);
+  EXPECT_EQ(data.train->resolution(), 16);
+  const Sample s = data.train->get(2);
+  EXPECT_EQ(s.label, 1);
+  ASSERT_EQ(s.pixels.size(), 3u * 16 * 16);
+  expect_quadrants(s, 12);
+  EXPECT_EQ(data.test->get(0).pixels[0], 5);
+  EXPECT_EQ(open_data({.name = "imagefolder", .dir = folder.path()}).train->resolution(), 224);
+  EXPECT_NEAR(data.train->normalization().mean[0], 0.485, 1e-6);
+}
+
+TEST(ImageFolder, ACorruptImageNamesItsPath) {
+  const TempFolder folder;
+  write_folder(folder);
+  folder.write("train/ant/d.jpg", jpeg(quadrants(64, 64), 64, 64).substr(0, 500));
+  const DataSplit data = open_folder(folder);
+  EXPECT_NO_THROW(data.train->get(0));
+  EXPECT_CONTAINS(error_of<IoError>([&] { data.train->get(1); }), folder.file("train/ant/d.jpg"));
+}
+
+TEST(ImageFolder, RejectsBadFolders) {
+  EXPECT_THROW(open_data({.name = "imagefolder"}), ConfigError);
+  EXPECT_THROW(open_data({.name = "imagefolder:"}), ConfigError);
+  const TempFolder folder;
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("train"));
+  std::filesystem::create_directories(folder.file("train"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
+                  "a folder for each class, got none");
+  write_folder(folder);
+  EXPECT_THROW(open_folder(folder, -1), ConfigError);
+  folder.write("val/dog/a.jpg", "");
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
+                  "got 3 with 'dog' only in one of them");
+  std::filesystem::remove_all(folder.file("val/dog"));
+  std::filesystem::remove(folder.file("val/ant/a.jpg"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("val/ant"));
+  std::filesystem::remove_all(folder.file("val"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("val"));
+}
+
+TEST(ImageFolder, RealPhotographsDecode) {
+  const char* dir = std::getenv("HAC_DATA_DIR");
+  const std::filesystem::path root = std::filesystem::path(dir ? dir : "") / "imagenet-sample-200";
+  if (!dir || !std::filesystem::exists(root / "index.tsv")) {
+    GTEST_SKIP() << "no imagenet-sample-200 in HAC_DATA_DIR";
+  }
+  std::ifstream index(root / "index.tsv");
+  std::string line;
+  std::getline(index, line);
+  int images = 0, turned = 0;
+  while (std::getline(index, line)) {
+    std::istringstream fields(line);
+    std::vector<std::string> row;
+    for (std::string field; std::getline(fields, field, '\t');) row.push_back(field);
+    const Sample s = read_image((root / row[3]).string());
+    const bool swap = std::stoi(row[8].empty() ? "1" : row[8]) >= 5;
+    EXPECT_EQ(swap ? s.height : s.width, std::stoll(row[4])) << row[3];
+    EXPECT_EQ(swap ? s.width : s.height, std::stoll(row[5])) << row[3];
+    ++images;
+    turned += swap;
+  }
+  EXPECT_GE(images, 190);
+  RecordProperty("turned", turned);
 }
 
 TEST(Fingerprint, OfAFolderIsItsPathsAndSizesAndNotItsPlace) {
@@ -24,9 +121,7 @@ TEST(Fingerprint, OfAFolderIsItsPathsAndSizesAndNotItsPlace) {
       folder.write(name, dot(7));
     }
   };
-  const auto of = [](const TempFolder& folder) {
-    return fingerprint(*open_folder(folder.path()).train);
-  };
+  const auto of = [](const TempFolder& folder) { return fingerprint(*open_folder(folder).train); };
   const TempFolder folder, copy;
   write(folder);
   write(copy);
@@ -43,7 +138,7 @@ TEST(Fingerprint, OfAFolderIsItsPathsAndSizesAndNotItsPlace) {
   std::filesystem::remove(copy.file("train/ant/c.png"));
   std::filesystem::rename(copy.file("train/ant/a.png"), copy.file("train/ant/b.png"));
   EXPECT_NE(of(copy), whole);
-  const DataSplit data = open_folder(copy.path());
+  const DataSplit data = open_folder(copy);
   std::filesystem::remove(copy.file("train/ant/b.png"));
   EXPECT_CONTAINS(error_of<IoError>([&] { fingerprint(*data.train); }),
                   copy.file("train/ant/b.png"));

@@ -7,7 +7,7 @@ set -euo pipefail
 
 file=$(realpath "${1:-$(dirname "$0")/../.libraries.tar.gz}")
 packages=(libdnnl-dev libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libeigen3-dev
-  libstb-dev libturbojpeg0-dev zlib1g-dev libgtest-dev libgmock-dev)
+  libjpeg62-turbo-dev libpng-dev zlib1g-dev libgtest-dev libgmock-dev)
 ! dpkg-query -W libbenchmark-dev >/dev/null 2>&1 || packages+=(libbenchmark-dev)
 
 for p in "${packages[@]}"; do
@@ -37,9 +37,11 @@ pack() {
 }
 
 dpkg -L "${packages[@]}" | grep -E '^/usr/(include|lib|share/(cmake|eigen3))/' |
-  grep -v -e /unsupported/ -e /stb/deprecated/ -e libstb | sort -u | while read -r path; do
+  grep -v -e /unsupported/ | sort -u | while read -r path; do
   [[ -d $path ]] || pack "$path"
 done
+# No compiler but Debian's looks into this folder for libjpeg's.
+cp "$stage"/usr/include/*-linux-gnu/jconfig.h "$stage/usr/include/"
 
 # What those libraries need to run; a compiler brings the rest.
 find "$stage" -name '*.so' | while read -r path; do

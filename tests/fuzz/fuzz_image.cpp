@@ -1,4 +1,5 @@
-// libFuzzer: JPEG with EXIF, and PNG, from hostile bytes. Only IoError may come out.
+// libFuzzer: JPEG with EXIF, and PNG, from hostile bytes. Only IoError may come out, and what can
+// be decoded also passes the check of its structure.
 
 #include <cstdint>
 #include <string_view>
@@ -14,6 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const hac::Sample sample = hac::decode_image(
           bytes, "fuzz", {.shorter_side = shorter_side, .max_pixels = std::int64_t{1} << 18});
       hac::fit(sample, 3, 20);
+      try {
+        hac::check_image(bytes, "fuzz");
+      } catch (const hac::IoError&) {
+        __builtin_trap();
+      }
     } catch (const hac::IoError&) {
     }
   }

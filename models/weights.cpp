@@ -29,12 +29,6 @@ std::string listed(const Names& names) {
   return names.size() <= most ? shown : fmt::format("{} and {} more", shown, names.size() - most);
 }
 
-bool matches(const Names& patterns, const std::string& name) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
-  });
-}
-
 bool is_float(const TensorInfo& info) {
   return std::find(std::begin(float_types), std::end(float_types), info.dtype) !=
          std::end(float_types);
@@ -58,12 +52,12 @@ bool passed_over(const std::string& name) {
 class Matching {
  public:
   Matching(const SafetensorsReader& file, const Model& model, const Names& except)
-      : file_(file), model_(model), own_(model.state()), except_(except) {
+      : file_(file), model_(model), own_(model.state()), except_(except), used_(except.size()) {
     for (const auto& [name, info] : file.tensors()) {
       if (!passed_over(name)) place(name, info);
     }
     for (const auto& [name, tensor] : own_) check(name, tensor);
-    for (const std::string& pattern : except) require_match(pattern);
+    require_used_patterns();
   }
 
   // "" if every weight has its tensor.
@@ -103,7 +97,7 @@ class Matching {
         more = true;
       }
     }
-    if (matches(except_, name)) return;
+    if (left_out(name)) return;
     if (!own_.contains(name)) {
       const bool maybe_weight = is_float(info) && info.shape.size() <= 4;
       (maybe_weight ? unexpected_ : result_.unused).push_back(from + " " + info.str());
@@ -120,7 +114,7 @@ class Matching {
   }
 
   void check(const std::string& name, const Tensor& tensor) {
-    if (matches(except_, name)) return result_.left.push_back(name);
+    if (left_out(name)) return result_.left.push_back(name);
     const auto it = found_.find(name);
     if (it == found_.end()) {
       return missing_.push_back(fmt::format("{} {}", name, tensor.shape().str()));
@@ -132,22 +126,31 @@ class Matching {
     if (remedy_.empty()) remedy_ = name.substr(0, name.rfind('.')) + ".*";
   }
 
-  void require_match(const std::string& pattern) const {
-    const auto hit = [&](const auto& named) { return matches({pattern}, named.first); };
-    if (std::any_of(own_.begin(), own_.end(), hit)) return;
-    const auto& there = file_.tensors();
-    if (std::any_of(there.begin(), there.end(), hit)) return;
+  bool left_out(const std::string& name) {
+    bool any = false;
+    for (std::size_t i = 0; i < except_.size(); ++i) {
+      if (::fnmatch(except_[i].c_str(), name.c_str(), 0) != 0) continue;
+      any = used_[i] = true;
+    }
+    return any;
+  }
+
+  void require_used_patterns() const {
+    const auto idle = std::find(used_.begin(), used_.end(), false);
+    if (idle == used_.end()) return;
     Names names;
     for (const Parameter& p : model_.parameters()) names.push_back(p.name);
     std::reverse(names.begin(), names.end());
     throw ConfigError(fmt::format("init-except '{}': matches no weight of '{}' (it has {})",
-                                  pattern, model_.arch().name, listed(names)));
+                                  except_[idle - used_.begin()], model_.arch().name,
+                                  listed(names)));
   }
 
   const SafetensorsReader& file_;
   const Model& model_;
   const State own_;
   const Names& except_;
+  std::vector<bool> used_;                    // patterns that matched
   std::map<std::string, std::string> found_;  // the network's name -> the file's
   Names missing_, unexpected_, misfits_;
   std::string remedy_;

@@ -1,12 +1,18 @@
 #pragma once
-// Ctrl-C and SIGTERM for work that can stop between two steps.
+// Signals that ask work to stop between two steps, so that it can be saved: Ctrl-C, SIGTERM, a
+// terminal that went away (SIGHUP), what schedulers send before they kill (SIGUSR1, SIGUSR2, and
+// SIGXCPU at the limit of CPU time).
 
 #include <csignal>
+#include <span>
 
 namespace hac {
 
-// While one lives, the first signal asks for the work to stop; a second one ends the process at
-// once. One at a time in a process.
+// The signals above. A hang-up that is ignored when the program starts, as nohup arranges, is none.
+std::span<const int> stop_signals();
+
+// While one lives, the first signal asks for the work to stop; a second Ctrl-C or SIGTERM ends the
+// process at once. One at a time in a process.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -17,7 +23,8 @@ class InterruptGuard {
   bool requested() const;
 
  private:
-  struct sigaction int_before_, term_before_;
+  static constexpr std::size_t most_signals = 6;
+  struct sigaction before_[most_signals];
 };
 
 }  // namespace hac

@@ -14,6 +14,7 @@
 #include "engine/file.h"
 #include "engine/log.h"
 #include "engine/ops.h"
+#include "engine/print.h"
 #include "engine/progress.h"
 #include "engine/safetensors.h"
 #include "kernels/error.h"
@@ -257,9 +258,9 @@ class Run {
     const bool best = at_.test.top1 > at_.best_top1;
     at_.best_top1 = std::max(at_.best_top1, at_.test.top1);
     if (!config_.quiet) {
-      fmt::print(stderr, "{}epoch {}/{}  test loss {:.4f}  top-1 {:.2f} %{}\n", config_.label,
-                 at_.epoch, config_.epochs, at_.test.loss, 100 * at_.test.top1,
-                 best ? "  best" : "");
+      print(stderr, fmt::format("{}epoch {}/{}  test loss {:.4f}  top-1 {:.2f} %{}\n",
+                                config_.label, at_.epoch, config_.epochs, at_.test.loss,
+                                100 * at_.test.top1, best ? "  best" : ""));
     }
     return best;
   }

@@ -32,10 +32,10 @@ struct TrainResult {
   EvalResult test;       // after the last epoch
   double best_top1 = 0;  // over epochs
   std::int64_t steps = 0;
-  bool interrupted = false;  // Ctrl-C: everything is saved, --resume continues
+  bool interrupted = false;  // by a signal: everything is saved, --resume continues
 };
 
-// Ctrl-C or SIGTERM ended the work early; what was done is saved. Exit code 130, as shells have it.
+// A signal (models/interrupt.h) ended the work early; what was done is saved. Exit code 130.
 class Interrupted : public Error {
  public:
   using Error::Error;

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "engine/print.h"
 #include "engine/random.h"
 
 namespace hac {
@@ -27,18 +27,18 @@ json Stages::run(const std::string& name, const json& inputs,
     const json stored = json::parse(read_file(path), nullptr, false);
     if (stored.is_object() && stored.value("inputs", json()) == inputs &&
         stored.contains("result")) {
-      if (!quiet_) fmt::print(stderr, "{:<12} kept from an earlier run\n", name);
+      if (!quiet_) print(stderr, fmt::format("{:<12} kept from an earlier run\n", name));
       return stored["result"];
     }
   }
   const auto start = std::chrono::steady_clock::now();
-  if (!quiet_) fmt::print(stderr, "{:<12} ...\n", name);
+  if (!quiet_) print(stderr, fmt::format("{:<12} ...\n", name));
   json result = compute();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   write_file_atomically(
       path, json{{"inputs", inputs}, {"seconds", seconds}, {"result", result}}.dump(1) + "\n");
-  if (!quiet_) fmt::print(stderr, "{:<12} done in {:.1f} s\n", name, seconds);
+  if (!quiet_) print(stderr, fmt::format("{:<12} done in {:.1f} s\n", name, seconds));
   return result;
 }
 

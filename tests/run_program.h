@@ -42,8 +42,11 @@ struct Outcome {
 };
 
 struct RunOptions {
-  rlim_t file_limit = RLIM_INFINITY;  // bytes that one file may have: a full disk
-  std::string stdout_path;            // instead of a file of the folder
+  rlim_t file_limit = RLIM_INFINITY;     // bytes that one file may have: a full disk
+  std::string stdout_path, stderr_path;  // instead of files of the folder
+  int stdout_to = -1, stderr_to = -1;    // these open files instead
+  std::vector<int> closed;               // streams that the program starts without
+  std::vector<int> ignored;              // signals, as nohup ignores SIGHUP
 };
 
 // A started program. Both outputs go to files in `folder`, so neither can fill a pipe.
@@ -51,7 +54,7 @@ class Program {
  public:
   Program(const std::string& folder, const Words& arguments, const RunOptions& options = {})
       : out_(options.stdout_path.empty() ? folder + "/stdout.txt" : options.stdout_path),
-        err_(folder + "/stderr.txt") {
+        err_(options.stderr_path.empty() ? folder + "/stderr.txt" : options.stderr_path) {
     Words words{HAC_BINARY};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
@@ -61,8 +64,10 @@ class Program {
     if (pid_ != 0) return;
     const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
     const int err = ::open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    ::dup2(out, STDOUT_FILENO);
-    ::dup2(err, STDERR_FILENO);
+    ::dup2(options.stdout_to < 0 ? out : options.stdout_to, STDOUT_FILENO);
+    ::dup2(options.stderr_to < 0 ? err : options.stderr_to, STDERR_FILENO);
+    for (const int stream : options.closed) ::close(stream);
+    for (const int signal : options.ignored) ::signal(signal, SIG_IGN);
     const rlimit limit{options.file_limit, options.file_limit};
     if (options.file_limit != RLIM_INFINITY) ::setrlimit(RLIMIT_FSIZE, &limit);
     ::execv(argv[0], argv.data());
@@ -96,7 +101,10 @@ class Program {
     int status = 0;
     ::waitpid(pid_, &status, 0);
     pid_ = -1;
-    Outcome o{.out = out_ == "/dev/full" ? "" : slurp(out_), .err = slurp(err_)};  // it never ends
+    const auto text = [](const std::string& path) {
+      return path.starts_with("/dev/") ? "" : slurp(path);  // /dev/full never ends
+    };
+    Outcome o{.out = text(out_), .err = text(err_)};
     if (WIFEXITED(status)) o.exit = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) o.signal = WTERMSIG(status);
     return o;

@@ -92,6 +92,22 @@ TEST(Layering, CudnnAndOneDnnStayInTheirAdapters) {
   EXPECT_GT(files, 40) << "the sources were not found";
 }
 
+// fmt::print() and streams throw or stop at a stderr that cannot be written; print() does not.
+TEST(Layering, MessagesGoThroughOneFunction) {
+  const fs::path root = HAC_SOURCE_DIR;
+  const std::regex other(R"((fmt::print|fprintf)\(stderr|std::c(err|log)\b)");
+  for (const std::string& layer : layers) {
+    for (const auto& entry : fs::recursive_directory_iterator(root / layer)) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream in(entry.path());
+      for (std::string line; std::getline(in, line);) {
+        EXPECT_FALSE(std::regex_search(line, other))
+            << entry.path() << ": " << line << " (hint: engine/print.h)";
+      }
+    }
+  }
+}
+
 TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("kernels/a.h", "engine/tensor.h"), "");
   EXPECT_NE(objection("engine/a.cpp", "models/model.h"), "");

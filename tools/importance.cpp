@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "engine/print.h"
 #include "kernels/error.h"
 #include "models/checkpoint.h"
 #include "models/weights.h"
@@ -135,7 +136,7 @@ void fit_files(const Options& o) {
   for (const std::string& path : o.fit) add_samples(path, layers);
   const std::vector<ImportanceLaw> laws = fit_laws(layers, o.law);
   if (const std::string note = collinearity_note(layers); !note.empty()) {
-    fmt::print(stderr, "note: {}\n", note);
+    print(stderr, fmt::format("note: {}\n", note));
   }
   if (o.json) {
     fmt::print("{}\n", to_json(laws));

@@ -10,6 +10,7 @@
 
 #include "data/decode.h"
 #include "data/transform.h"
+#include "engine/print.h"
 #include "engine/text.h"
 #include "kernels/error.h"
 #include "models/checkpoint.h"
@@ -135,7 +136,7 @@ void infer(Options o) {
     } catch (const DeviceError&) {
       throw;
     } catch (const Error& error) {
-      if (!bad.empty()) fmt::print(stderr, "hacscale infer: {}\n", one_line(bad));
+      if (!bad.empty()) print(stderr, fmt::format("hacscale infer: {}\n", one_line(bad)));
       bad = error.what();
       json.push_back({{"image", file}, {"error", bad}});
     }

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <new>
 
+#include "engine/print.h"
 #include "engine/text.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
@@ -33,8 +34,14 @@ std::string command_of(int argc, char** argv) {
 }
 
 int fail(const std::string& who, const std::string& message, int code) {
-  fmt::print(stderr, "{}: {}\n", who, hac::one_line(message));
+  hac::print(stderr, fmt::format("{}: {}\n", who, hac::one_line(message)));
   return code;
+}
+
+// Whatever went well: a result that stdout did not take is lost.
+int succeed(const std::string& who) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return 0;
+  return fail(who, "stdout: the result cannot be written", 1);
 }
 
 // The word that CLI11 did not expect, with the nearest one that it would have.
@@ -73,7 +80,8 @@ void add_verbs(CLI::App& app, const std::string& command) {
   app.require_subcommand(1);
   app.footer(
       "Results go to stdout, messages to stderr. Exit codes: 0 ok, 1 failed, 2 bad usage or\n"
-      "config, 3 device or memory, 130 interrupted.\n"
+      "config, 3 device or memory, 130 interrupted. Ctrl-C, SIGTERM, SIGHUP (unless nohup ignores\n"
+      "it), SIGUSR1, SIGUSR2 and SIGXCPU save what train and run have done, then end with 130.\n"
       "Start with: hacscale run quick --out quick");
   for (auto* add :
        {hac::add_run, hac::add_train, hac::add_eval, hac::add_infer, hac::add_summary,
@@ -85,6 +93,7 @@ void add_verbs(CLI::App& app, const std::string& command) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hac::guard_standard_streams();
   hac::limit_openmp_spinning(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error to report, not a death
   const std::string command = command_of(argc, argv);
@@ -97,12 +106,10 @@ int main(int argc, char** argv) {
   try {
     require_verb(app, argc, argv);
     app.parse(argc, argv);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
-      return fail(who(), "stdout: the result cannot be written", 1);
-    }
-    return 0;
+    return succeed(who());
   } catch (const CLI::Success& e) {  // --help, --version
-    return app.exit(e);
+    app.exit(e);
+    return succeed(who());
   } catch (const CLI::ParseError& e) {
     return fail(who(), usage_message(app, e), 2);
   } catch (const hac::Error& e) {
@@ -110,6 +117,7 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return fail(who(), "memory: none left", 3);
   } catch (const std::exception& e) {
+    if (std::ferror(stdout)) return succeed(who());  // fmt::print() throws what it cannot write
     return fail(who(), e.what(), 1);
   }
 }

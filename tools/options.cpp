@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/plan_options.h"
+#include "engine/print.h"
 #include "engine/storage.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
@@ -284,13 +285,15 @@ void add_json_option(CLI::App& app, bool& json) {
 }
 
 void print_notes(const std::string& file, const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) fmt::print(stderr, "note: '{}': {}\n", file, note);
+  for (const std::string& note : notes) print(stderr, fmt::format("note: '{}': {}\n", file, note));
 }
 
 void print_rows(std::FILE* out, const Rows& rows) {
   std::size_t width = 0;
   for (const auto& [name, value] : rows) width = std::max(width, name.size());
-  for (const auto& [name, value] : rows) fmt::print(out, "{:<{}}  {}\n", name, width, value);
+  for (const auto& [name, value] : rows) {
+    print(out, fmt::format("{:<{}}  {}\n", name, width, value));
+  }
 }
 
 std::string grouped(std::int64_t value) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "engine/print.h"
 #include "engine/random.h"
 #include "kernels/context.h"
 #include "kernels/machine.h"
@@ -207,9 +208,9 @@ void profile_network(const Options& o, const Model& model, LaunchMode launch) {
     print_table(name, p, peak, o.batch, energy);
   }
   if (std::abs(p.latency.drift) > 0.1) {
-    fmt::print(stderr,
-               "the machine drifted by {:+.0f} % meanwhile: measure again when it is idle\n",
-               100 * p.latency.drift);
+    print(stderr, fmt::format("the machine drifted by {:+.0f} % meanwhile: measure again when it "
+                              "is idle\n",
+                              100 * p.latency.drift));
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/file.h"
 #include "kernels/error.h"
+#include "models/interrupt.h"
 #include "scaling/experiment.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -52,7 +53,7 @@ void run(const Options& o, const std::string& command) {
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
   const Placement where = start(o.machine);
   make_folder(o.out + "/report");
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, end_with_hint);
+  for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
   const std::string results =
       run_experiment(recipe, {.out = o.out, .command = command, .quiet = o.quiet, .where = where});
   const std::string page = o.out + "/report/index.html";
@@ -81,7 +82,9 @@ void add_run(CLI::App& app, const std::string& command) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale run quick --out quick\n"
-      "The same command goes on after Ctrl-C (exit code 130) or kill -9.");
+      "The same command goes on after Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 (exit code "
+      "130),\n"
+      "or kill -9.");
   verb->callback([o, &command] { run(*o, command); });
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/file.h"
+#include "engine/print.h"
 #include "kernels/error.h"
 #include "models/counters.h"
 #include "scaling/alpha.h"
@@ -66,12 +67,13 @@ LatencyModelPtr measure_model(LatencyModelKind kind, const Architecture& arch,
   if (growing) {
     for (const double r : {1.5, 2.0, 3.0, 4.0}) nets.push_back(scale_resolution(arch, r, 4));
   }
-  fmt::print(stderr, "measuring {} networks\n", nets.size());
+  print(stderr, fmt::format("measuring {} networks\n", nets.size()));
   std::vector<NetworkTiming> timings;
   for (const Architecture& net : nets) timings.push_back(time_network(net, {}, where));
   const LatencyError error = cross_validate(kind, timings);
-  fmt::print(stderr, "latency {}: median error {:.1f} %, worst {:.1f} % on networks left out\n",
-             to_string(kind), 100 * error.median, 100 * error.worst);
+  print(stderr,
+        fmt::format("latency {}: median error {:.1f} %, worst {:.1f} % on networks left out\n",
+                    to_string(kind), 100 * error.median, 100 * error.worst));
   return fit_latency(kind, timings);
 }
 
@@ -151,13 +153,15 @@ void scale(Options o) {
     write_file_atomically(o.out + "/plan.json", to_json(plan) + "\n");
     save_architecture(apply(plan, arch), o.out + "/architecture.json");
   }
-  for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : plan.warnings)
+    print(stderr, fmt::format("warning: {}\n", warning));
   if (o.json) {
     fmt::print("{}\n", to_json(plan));
   } else {
     print_plan(plan);
   }
-  if (!o.out.empty()) fmt::print(stderr, "next: hacscale train {}/architecture.json\n", o.out);
+  if (!o.out.empty())
+    print(stderr, fmt::format("next: hacscale train {}/architecture.json\n", o.out));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "engine/print.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
@@ -129,7 +130,7 @@ void train_command(const Options& o, const std::string& command) {
   }
   print_result(o, c, arch, result);
   if (!c.quiet && !c.out.empty()) {
-    fmt::print(stderr, "next: hacscale eval {}/last.safetensors\n", c.out);
+    print(stderr, fmt::format("next: hacscale eval {}/last.safetensors\n", c.out));
   }
 }
 
@@ -145,7 +146,9 @@ void add_train(CLI::App& app, const std::string& command) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale train vgg11 --width 0.25 --data fashion-mnist --epochs 5 --out runs/a\n"
-      "Ctrl-C finishes the step, saves, says how to resume and exits with 130.\n"
+      "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2: the step is finished and saved, how to resume "
+      "is\n"
+      "said, and the exit code is 130.\n"
       "Out of memory: the error names the largest --batch that fits, after trying.");
   verb->callback([o, &command] { train_command(*o, command); });
 }

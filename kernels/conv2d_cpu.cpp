@@ -1,12 +1,13 @@
-// Convolution on oneDNN. The library chooses algorithm (direct or Winograd) and weight format;
-// padded and packed weights and its scratch memory live in the context's shared scratch buffer, so
-// that the plans of many networks hold no memory of weights.
+// Convolution on oneDNN, which chooses algorithm (direct or Winograd) and weight format, and where
+// it has reference code alone, as one product over the batch (make_plan). Padded and packed weights
+// and scratch memory live in the context's shared scratch buffer, so that the plans of many
+// networks hold no memory of weights.
 
 #include <cstring>
 
 #include "kernels/conv2d.h"
+#include "kernels/cpu/conv_product.h"
 #include "kernels/cpu/library.h"
-#include "kernels/elementwise.h"
 
 namespace hac {
 namespace {
@@ -14,27 +15,33 @@ namespace {
 using dnnl::memory;
 using Desc = memory::desc;
 
+const float* floats(const void* p) { return static_cast<const float*>(p); }
+float* floats(void* p) { return static_cast<float*>(p); }
+
+bool depthwise(const Conv2dSpec& s) { return s.groups > 1 && s.groups == s.c && s.groups == s.k; }
+
 // How a spec is given to oneDNN: block-padded channels, and the weights in a plain padded form.
 struct Geometry {
-  bool plain = false;  // grouped channels that straddle blocks: compute in NCHW
-  Layout in, out;      // of the tensors outside
-  Shape w_shape;       // (K', C'/G, R, S) after padding
+  Shape w_shape;  // (K', C'/G, R, S) after padding
   std::int64_t groups = 1;
   Desc src, weights_any, weights_plain, bias, dst;
   memory::dims strides, padding;
 };
 
+// Groups that straddle blocks have no such form.
+bool has_geometry(const Conv2dSpec& s) {
+  const std::int64_t block = std::max(block_of(layout_of({}, s.in_shape()), s.c),
+                                      block_of(layout_of({}, s.out_shape()), s.k));
+  const bool aligned = (s.c / s.groups) % block == 0 && (s.k / s.groups) % block == 0;
+  return s.groups == 1 || depthwise(s) || aligned;
+}
+
 Geometry geometry(const Conv2dSpec& s) {
   Geometry g;
-  g.in = layout_of({}, s.in_shape());
-  g.out = layout_of({}, s.out_shape());
-  const std::int64_t block = std::max(block_of(g.in, s.c), block_of(g.out, s.k));
-  const bool depthwise = s.groups > 1 && s.groups == s.c && s.groups == s.k;
-  const bool aligned = (s.c / s.groups) % block == 0 && (s.k / s.groups) % block == 0;
-  g.plain = (s.groups > 1 && !depthwise && !aligned) || (g.out == Layout::plain);
-  const Layout in = g.plain ? Layout::plain : g.in, out = g.plain ? Layout::plain : g.out;
+  const Layout in = layout_of({}, s.in_shape());
+  const Layout out = layout_of({}, s.out_shape());
   const std::int64_t c = padded_channels(in, s.c), k = padded_channels(out, s.k);
-  g.groups = depthwise ? k : s.groups;
+  g.groups = depthwise(s) ? k : s.groups;
   g.w_shape = {k, c / g.groups, s.r, s.s};
   g.src = cpu::activation_desc(s.in_shape(), s.dtype, in);
   g.dst = cpu::activation_desc(s.out_shape(), s.dtype, out);
@@ -54,8 +61,8 @@ Geometry geometry(const Conv2dSpec& s) {
 }
 
 struct Plan {
-  Geometry g;
-  cpu::Primitive conv;
+  Geometry g;           // of oneDNN's code
+  cpu::Primitive conv;  // unset where one product over the batch takes its place
   cpu::Primitive pack;  // plain padded weights <-> the primitive's format; unset if they agree
   std::size_t packed_bytes = 0, scratchpad_bytes = 0;
   std::size_t padded_bytes = 0;  // of the plain padded weights, 0 where nothing is padded
@@ -157,19 +164,41 @@ Plan make_backward_weights(cpu::Library& lib, const Conv2dSpec& s) {
   return plan;
 }
 
+Plan make_product(const Conv2dSpec& s) {
+  if (s.dtype != Dtype::f32) throw_unavailable(s.str(), {});
+  const cpu::ProductSizes sizes = cpu::product_sizes(s);
+  Plan plan;
+  plan.packed_bytes = sizes.weights * sizeof(float);
+  plan.scratchpad_bytes = sizes.bytes() - plan.packed_bytes;
+  plan.implementation = "product:im2col";
+  return plan;
+}
+
+Plan make_library_plan(cpu::Library& lib, const Conv2dSpec& s) {
+  switch (s.pass) {
+    case Pass::backward_data:
+      return make_backward_data(lib, s);
+    case Pass::backward_weights:
+      return make_backward_weights(lib, s);
+    default:
+      return make_forward(lib, s);
+  }
+}
+
+// The one choice of algorithm: oneDNN's code for blocked tensors, which its name calls jit or
+// brgemm, before its product of plain ones, image by image, and its reference code, hundreds of
+// times slower.
+Plan make_plan(cpu::Library& lib, const Conv2dSpec& s) {
+  s.validate();
+  if (!has_geometry(s)) return make_product(s);
+  Plan plan = make_library_plan(lib, s);
+  const std::string& name = plan.implementation;
+  return name.starts_with("jit") || name.starts_with("brg") ? plan : make_product(s);
+}
+
 Plan& plan_for(Context& ctx, const Conv2dSpec& s) {
   cpu::Library& lib = ctx.library();
-  return lib.plan<Plan>(s, [&] {
-    s.validate();
-    switch (s.pass) {
-      case Pass::backward_data:
-        return make_backward_data(lib, s);
-      case Pass::backward_weights:
-        return make_backward_weights(lib, s);
-      default:
-        return make_forward(lib, s);
-    }
-  });
+  return lib.plan<Plan>(s, [&] { return make_plan(lib, s); });
 }
 
 // The scratch buffer of one call, cut into aligned parts.
@@ -180,10 +209,10 @@ class Scratch {
     for (const std::size_t p : parts) total += aligned(p);
     next_ = static_cast<char*>(ctx.scratch(std::max<std::size_t>(total, 1)));
   }
-  void* take(std::size_t bytes) {
-    void* part = next_;
+  float* take(std::size_t bytes) {
+    char* part = next_;
     next_ += aligned(bytes);
-    return part;
+    return reinterpret_cast<float*>(part);
   }
 
  private:
@@ -211,10 +240,11 @@ void strip_weights(const Plan& plan, const Conv2dSpec& s, const float* padded, f
 }
 
 void pack_weights(Plan& plan, const Conv2dSpec& s, const void* w, void* packed, Scratch& scratch) {
+  if (!plan.conv) return cpu::product_pack(s, floats(w), floats(packed));
   const void* from = w;
   if (plan.padded_bytes > 0) {
-    void* padded = scratch.take(plan.padded_bytes);
-    pad_weights(plan, s, static_cast<const float*>(w), static_cast<float*>(padded));
+    float* padded = scratch.take(plan.padded_bytes);
+    pad_weights(plan, s, floats(w), padded);
     from = padded;
   }
   if (!plan.pack) {
@@ -228,6 +258,7 @@ void pack_weights(Plan& plan, const Conv2dSpec& s, const void* w, void* packed, 
 
 void unpack_weights(Plan& plan, const Conv2dSpec& s, const void* packed, void* w,
                     Scratch& scratch) {
+  if (!plan.conv) return cpu::product_unpack(s, floats(packed), floats(w));
   const void* plain = packed;
   if (plan.pack) {
     void* to = plan.padded_bytes > 0 ? scratch.take(plan.padded_bytes) : w;
@@ -237,49 +268,27 @@ void unpack_weights(Plan& plan, const Conv2dSpec& s, const void* packed, void* w
     plain = to;
   }
   if (plan.padded_bytes > 0) {
-    strip_weights(plan, s, static_cast<const float*>(plain), static_cast<float*>(w));
+    strip_weights(plan, s, floats(plain), floats(w));
   }
 }
 
-// Only straddling groups (Geometry::plain) pay for these copies.
-const void* to_plain(Context& ctx, const Plan& plan, const Shape& shape, Layout layout,
-                     const void* x, Scratch& scratch) {
-  if (!plan.g.plain || layout == Layout::plain) return x;
-  void* copy = scratch.take(plain_bytes(shape));
-  reorder_cpu.apply(ctx, {.shape = shape, .from = layout, .to = Layout::plain}, x, copy);
-  return copy;
+Scratch scratch_for(Context& ctx, const Plan& plan) {
+  return {ctx, {plan.packed_bytes, plan.padded_bytes, plan.scratchpad_bytes}};
 }
 
-void from_plain(Context& ctx, const Shape& shape, Layout layout, const void* plain, void* y) {
-  if (plain == y) return;
-  reorder_cpu.apply(ctx, {.shape = shape, .from = Layout::plain, .to = layout}, plain, y);
-}
-
-std::size_t staging(const Plan& plan, const Conv2dSpec& s) {
-  return plan.g.plain ? aligned(plain_bytes(s.in_shape())) + aligned(plain_bytes(s.out_shape()))
-                      : 0;
-}
-
-Scratch scratch_for(Context& ctx, const Plan& plan, const Conv2dSpec& s) {
-  return {ctx, {plan.packed_bytes, plan.padded_bytes, plan.scratchpad_bytes, staging(plan, s)}};
-}
-
-void execute_forward(Context& ctx, Plan& plan, const Conv2dSpec& s, const void* x,
-                     const void* packed, const void* bias, void* y, Scratch& scratch) {
-  const bool staged = plan.g.plain && plan.g.out != Layout::plain;
-  const void* src = to_plain(ctx, plan, s.in_shape(), plan.g.in, x, scratch);
-  void* dst = staged ? scratch.take(plain_bytes(s.out_shape())) : y;
-  if (staged && (s.epilogue == Epilogue::add || s.epilogue == Epilogue::add_relu)) {
-    reorder_cpu.apply(ctx, {.shape = s.out_shape(), .from = plan.g.out, .to = Layout::plain}, y,
-                      dst);
+void execute_forward(Plan& plan, const Conv2dSpec& s, const void* x, const void* packed,
+                     const void* bias, void* y, Scratch& scratch) {
+  float* work = scratch.take(plan.scratchpad_bytes);
+  if (!plan.conv) {
+    return cpu::product_forward(s, floats(x), floats(packed), s.bias ? floats(bias) : nullptr,
+                                floats(y), work);
   }
-  plan.conv.set(DNNL_ARG_SRC, src);
+  plan.conv.set(DNNL_ARG_SRC, x);
   plan.conv.set(DNNL_ARG_WEIGHTS, packed);
   if (s.bias) plan.conv.set(DNNL_ARG_BIAS, bias);
-  plan.conv.set(DNNL_ARG_DST, dst);
-  plan.conv.set(DNNL_ARG_SCRATCHPAD, scratch.take(plan.scratchpad_bytes));
+  plan.conv.set(DNNL_ARG_DST, y);
+  plan.conv.set(DNNL_ARG_SCRATCHPAD, work);
   plan.conv.run();
-  from_plain(ctx, s.out_shape(), plan.g.out, dst, y);
 }
 
 void forward(Context& ctx, const Conv2dSpec& spec, const void* x, const void* w, const void* bias,
@@ -287,10 +296,10 @@ void forward(Context& ctx, const Conv2dSpec& spec, const void* x, const void* w,
   Conv2dSpec s = spec;
   s.pass = Pass::forward;
   Plan& plan = plan_for(ctx, s);
-  Scratch scratch = scratch_for(ctx, plan, s);
+  Scratch scratch = scratch_for(ctx, plan);
   void* packed = scratch.take(plan.packed_bytes);
   pack_weights(plan, s, w, packed, scratch);
-  execute_forward(ctx, plan, s, x, packed, bias, y, scratch);
+  execute_forward(plan, s, x, packed, bias, y, scratch);
 }
 
 void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
@@ -298,18 +307,18 @@ void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const v
   s.pass = Pass::backward_data;
   s.bias = false;
   Plan& plan = plan_for(ctx, s);
-  Scratch scratch = scratch_for(ctx, plan, s);
+  Scratch scratch = scratch_for(ctx, plan);
   void* packed = scratch.take(plan.packed_bytes);
   pack_weights(plan, s, w, packed, scratch);
-  const bool staged = plan.g.plain && plan.g.in != Layout::plain;
-  const void* dst = to_plain(ctx, plan, s.out_shape(), plan.g.out, dy, scratch);
-  void* src = staged ? scratch.take(plain_bytes(s.in_shape())) : dx;
-  plan.conv.set(DNNL_ARG_DIFF_DST, dst);
+  float* work = scratch.take(plan.scratchpad_bytes);
+  if (!plan.conv) {
+    return cpu::product_backward_data(s, floats(dy), floats(packed), floats(dx), work);
+  }
+  plan.conv.set(DNNL_ARG_DIFF_DST, dy);
   plan.conv.set(DNNL_ARG_WEIGHTS, packed);
-  plan.conv.set(DNNL_ARG_DIFF_SRC, src);
-  plan.conv.set(DNNL_ARG_SCRATCHPAD, scratch.take(plan.scratchpad_bytes));
+  plan.conv.set(DNNL_ARG_DIFF_SRC, dx);
+  plan.conv.set(DNNL_ARG_SCRATCHPAD, work);
   plan.conv.run();
-  from_plain(ctx, s.in_shape(), plan.g.in, src, dx);
 }
 
 void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const void* dy, void* dw,
@@ -318,15 +327,20 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
   s.pass = Pass::backward_weights;
   s.bias = db != nullptr;
   Plan& plan = plan_for(ctx, s);
-  Scratch scratch = scratch_for(ctx, plan, s);
-  const bool direct = !plan.pack && plan.padded_bytes == 0;
+  Scratch scratch = scratch_for(ctx, plan);
+  const bool direct = plan.conv && !plan.pack && plan.padded_bytes == 0;
   void* packed = direct ? dw : scratch.take(plan.packed_bytes);
-  plan.conv.set(DNNL_ARG_SRC, to_plain(ctx, plan, s.in_shape(), plan.g.in, x, scratch));
-  plan.conv.set(DNNL_ARG_DIFF_DST, to_plain(ctx, plan, s.out_shape(), plan.g.out, dy, scratch));
-  plan.conv.set(DNNL_ARG_DIFF_WEIGHTS, packed);
-  if (db) plan.conv.set(DNNL_ARG_DIFF_BIAS, db);
-  plan.conv.set(DNNL_ARG_SCRATCHPAD, scratch.take(plan.scratchpad_bytes));
-  plan.conv.run();
+  float* work = scratch.take(plan.scratchpad_bytes);
+  if (plan.conv) {
+    plan.conv.set(DNNL_ARG_SRC, x);
+    plan.conv.set(DNNL_ARG_DIFF_DST, dy);
+    plan.conv.set(DNNL_ARG_DIFF_WEIGHTS, packed);
+    if (db) plan.conv.set(DNNL_ARG_DIFF_BIAS, db);
+    plan.conv.set(DNNL_ARG_SCRATCHPAD, work);
+    plan.conv.run();
+  } else {
+    cpu::product_backward_weights(s, floats(x), floats(dy), floats(packed), floats(db), work);
+  }
   unpack_weights(plan, s, packed, dw, scratch);
 }
 
@@ -358,10 +372,11 @@ void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* 
   Plan& plan = plan_for(ctx, s);
   const void* bias = static_cast<const char*>(packed) + aligned(plan.packed_bytes);
   if (residual && residual != y) {
-    std::memcpy(y, residual, storage_elements(plan.g.out, s.out_shape()) * size_of(s.dtype));
+    const Layout layout = layout_of({}, s.out_shape());
+    std::memcpy(y, residual, storage_elements(layout, s.out_shape()) * size_of(s.dtype));
   }
-  Scratch scratch(ctx, {plan.scratchpad_bytes, staging(plan, s)});
-  execute_forward(ctx, plan, s, x, packed, bias, y, scratch);
+  Scratch scratch(ctx, {plan.scratchpad_bytes});
+  execute_forward(plan, s, x, packed, bias, y, scratch);
 }
 
 std::string implementation(Context& ctx, const Conv2dSpec& spec) {

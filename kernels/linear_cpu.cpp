@@ -25,6 +25,9 @@ Plan make_plan(cpu::Library& lib, const LinearSpec& s) {
                                                             lib.engine, f);
   const W::primitive_desc g(s.bias ? W::desc(x, w, b, y) : W::desc(x, w, y), cpu::user_scratchpad(),
                             lib.engine, f);
+  for (const char* name : {f.impl_info_str(), d.impl_info_str(), g.impl_info_str()}) {
+    cpu::warn_if_reference(name, s.str());
+  }
   Plan plan{{lib, F(f)}, {lib, dnnl::inner_product_backward_data(d)}, {lib, W(g)}};
   for (const auto& scratchpad : {f.scratchpad_desc(), d.scratchpad_desc(), g.scratchpad_desc()}) {
     plan.scratchpad_bytes = std::max(plan.scratchpad_bytes, scratchpad.get_size());

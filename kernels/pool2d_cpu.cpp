@@ -31,6 +31,7 @@ Plan make_plan(cpu::Library& lib, const Pool2dSpec& s, Mode mode) {
                                             : dnnl::prop_kind::forward_training;
   const dnnl::pooling_forward::primitive_desc forward(
       {kind, algorithm, src, dst, stride, kernel, pad, pad}, cpu::user_scratchpad(), lib.engine);
+  cpu::warn_if_reference(forward.impl_info_str(), s.str());
   Plan plan;
   plan.index_bytes = forward.workspace_desc().get_size();
   if (mode == Mode::backward) {

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <mutex>
+#include <set>
+
 #include "kernels/error.h"
 
 namespace hac::cpu {
@@ -20,6 +24,16 @@ dnnl::primitive_attr user_scratchpad() {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return attr;
+}
+
+void warn_if_reference(const std::string& implementation, const std::string& spec) {
+  if (implementation.find("ref") == std::string::npos) return;
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (!said.insert(spec).second) return;
+  std::fprintf(stderr, "%s: oneDNN has reference code alone for this (%s); it is slow\n",
+               spec.c_str(), implementation.c_str());
 }
 
 void rethrow(const dnnl::error& error, const std::string& spec) {

@@ -92,6 +92,9 @@ inline dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype) {
   return activation_desc(shape, dtype, layout_of({}, shape));
 }
 
+// Says once for each spec, on stderr, that oneDNN computes it by reference code, if it does.
+void warn_if_reference(const std::string& implementation, const std::string& spec);
+
 // Attributes with scratch memory supplied by the caller.
 dnnl::primitive_attr user_scratchpad();
 

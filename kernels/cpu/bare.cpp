@@ -1,9 +1,11 @@
 #include "kernels/cpu/bare.h"
 
 #include <cstdlib>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "kernels/cpu/conv_product.h"
 #include "kernels/cpu/library.h"
 #include "kernels/error.h"
 
@@ -32,6 +34,7 @@ struct BareChain::Impl {
   struct Call {
     dnnl::primitive primitive;
     std::unordered_map<int, memory> args;
+    std::optional<Conv2dSpec> product;  // in its place, on the same buffers
   };
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
@@ -52,7 +55,7 @@ struct BareChain::Impl {
   }
   void scratch(Call& call, const memory::desc& desc) {
     scratchpad_bytes = std::max(scratchpad_bytes, desc.get_size());
-    call.args.emplace(DNNL_ARG_SCRATCHPAD, memory(desc, engine, nullptr));
+    call.args.insert_or_assign(DNNL_ARG_SCRATCHPAD, memory(desc, engine, nullptr));
   }
   void push(Call call) {
     calls.push_back(std::move(call));
@@ -76,7 +79,33 @@ struct BareChain::Impl {
     ready = true;
   }
 
-  void run(std::size_t i) { calls[i].primitive.execute(stream, calls[i].args); }
+  void run(std::size_t i) {
+    Call& call = calls[i];
+    if (!call.product) return call.primitive.execute(stream, call.args);
+    const auto at = [&](int arg) {
+      const auto it = call.args.find(arg);
+      return it == call.args.end() ? nullptr : static_cast<float*>(it->second.get_data_handle());
+    };
+    float* work = at(DNNL_ARG_SCRATCHPAD);
+    if (call.product->pass == Pass::backward_data) {
+      product_backward_data(*call.product, at(DNNL_ARG_DIFF_DST), at(DNNL_ARG_WEIGHTS),
+                            at(DNNL_ARG_DIFF_SRC), work);
+    } else if (call.product->pass == Pass::backward_weights) {
+      product_backward_weights(*call.product, at(DNNL_ARG_SRC), at(DNNL_ARG_DIFF_DST),
+                               at(DNNL_ARG_DIFF_WEIGHTS), at(DNNL_ARG_DIFF_BIAS), work);
+    } else {
+      product_forward(*call.product, at(DNNL_ARG_SRC), at(DNNL_ARG_WEIGHTS), at(DNNL_ARG_BIAS),
+                      at(DNNL_ARG_DST), work);
+    }
+  }
+
+  // Buffers stay those of the primitive, which are no smaller.
+  void take_product_unless_blocked(Call& call, const Conv2dSpec& s, const char* implementation) {
+    if (is_blocked_code(implementation)) return;
+    call.product = s;
+    const auto bytes = static_cast<memory::dim>(product_sizes(s).bytes());
+    scratch(call, memory::desc({bytes}, memory::data_type::u8, memory::format_tag::x));
+  }
 };
 
 BareChain::BareChain() : impl_(std::make_unique<Impl>()) {}
@@ -128,6 +157,7 @@ void BareChain::add(const Conv2dSpec& s) {
     impl_->share(call, DNNL_ARG_DIFF_DST, dst);
     impl_->own(call, DNNL_ARG_WEIGHTS, pd.weights_desc());
     impl_->scratch(call, pd.scratchpad_desc());
+    impl_->take_product_unless_blocked(call, s, pd.impl_info_str());
   } else if (s.pass == Pass::backward_weights) {
     using W = dnnl::convolution_backward_weights;
     const W::primitive_desc pd(s.bias
@@ -140,6 +170,7 @@ void BareChain::add(const Conv2dSpec& s) {
     impl_->own(call, DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc());
     if (s.bias) impl_->own(call, DNNL_ARG_DIFF_BIAS, bias);
     impl_->scratch(call, pd.scratchpad_desc());
+    impl_->take_product_unless_blocked(call, s, pd.impl_info_str());
   } else {
     call.primitive = F(forward);
     impl_->share(call, DNNL_ARG_SRC, src);
@@ -147,6 +178,7 @@ void BareChain::add(const Conv2dSpec& s) {
     impl_->own(call, DNNL_ARG_WEIGHTS, forward.weights_desc());
     if (s.bias) impl_->own(call, DNNL_ARG_BIAS, bias);
     impl_->scratch(call, forward.scratchpad_desc());
+    impl_->take_product_unless_blocked(call, s, forward.impl_info_str());
   }
   impl_->push(std::move(call));
 }

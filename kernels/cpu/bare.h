@@ -1,6 +1,7 @@
 #pragma once
 // Floors for the benchmarks: the vendor's primitives executed one after another with nothing around
 // them: no packing, no tape, no planning, weights already in the format that the library wants.
+// Where the vendor has no fast convolution, the product that stands in for it (conv_product.h).
 
 #include <memory>
 

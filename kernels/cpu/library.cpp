@@ -26,6 +26,10 @@ dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
+bool is_blocked_code(const std::string& implementation) {
+  return implementation.starts_with("jit") || implementation.starts_with("brg");
+}
+
 void warn_if_reference(const std::string& implementation, const std::string& spec) {
   if (implementation.find("ref") == std::string::npos) return;
   static std::mutex mutex;

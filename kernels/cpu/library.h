@@ -92,6 +92,9 @@ inline dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype) {
   return activation_desc(shape, dtype, layout_of({}, shape));
 }
 
+// Whether a convolution's implementation is oneDNN's code for blocked tensors, which its name calls
+// jit or brgemm; else it is its product of plain ones, image by image, or its reference code.
+bool is_blocked_code(const std::string& implementation);
 // Says once for each spec, on stderr, that oneDNN computes it by reference code, if it does.
 void warn_if_reference(const std::string& implementation, const std::string& spec);
 

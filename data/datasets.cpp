@@ -35,12 +35,17 @@ std::vector<std::string> dataset_names() {
 }
 
 DataSplit open_data(const DataConfig& config) {
+  if (config.bad_images != "error" && config.bad_images != "skip") {
+    throw ConfigError(
+        fmt::format("data 'bad_images': expected error or skip, got '{}'", config.bad_images));
+  }
   const std::string name = config.name.substr(0, config.name.find(':'));
   for (const Entry& entry : registry) {
     if (name != entry.name) continue;
     DataSplit split = entry.open(config);
     return {limit_per_class(std::move(split.train), config.limit_train, "--limit-train"),
-            limit_per_class(std::move(split.test), config.limit_test, "--limit-test")};
+            limit_per_class(std::move(split.test), config.limit_test, "--limit-test"),
+            std::move(split.notes)};
   }
   throw ConfigError(fmt::format("data '{}': unknown set; expected one of {}", config.name,
                                 fmt::join(dataset_names(), ", ")));

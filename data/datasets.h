@@ -2,6 +2,7 @@
 // The registry: a name on the command line -> train and test sets.
 
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 
@@ -15,11 +16,14 @@ struct DataConfig {
   std::int64_t limit_test = 0;
   std::int64_t resolution = 0;  // native size for imagefolder (default 224) and synthetic (32)
   std::int64_t classes = 0;     // synthetic only (default 10)
+  // error | skip: what becomes of imagefolder's files that check_image() (data/decode.h) refuses
+  std::string bad_images = "error";
   bool operator==(const DataConfig&) const = default;
 };
 
 struct DataSplit {
   DatasetPtr train, test;
+  std::vector<std::string> notes;  // what was left out of them
 };
 
 // Throws ConfigError (unknown name, with the known ones), IoError (missing, cut or malformed files:

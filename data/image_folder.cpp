@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <iterator>
 
 #include "data/decode.h"
+#include "data/image_files.h"
 #include "data/transform.h"
 #include "kernels/error.h"
 
@@ -20,6 +20,13 @@ constexpr Normalization imagenet_statistics{.mean = {0.485f, 0.456f, 0.406f},
                                             .std = {0.229f, 0.224f, 0.225f}};
 
 constexpr std::int64_t max_resolution = 8192;
+
+std::int64_t resolution_of(const DataConfig& config) {
+  const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
+  if (resolution >= 1 && resolution <= max_resolution) return resolution;
+  throw ConfigError(fmt::format("imagefolder: expected a resolution from 1 to {}, got {}",
+                                max_resolution, resolution));
+}
 
 struct Entry {
   std::string path;  // below the set's folder
@@ -54,10 +61,15 @@ class ImageFolder final : public Dataset {
 
   Sample get(std::int64_t i) const override {
     const Entry& entry = entries_.at(i);
-    Sample sample = fit(read_image((folder_ / entry.path).string(), {.shorter_side = resolution_}),
-                        3, resolution_);
-    sample.label = entry.label;
-    return sample;
+    try {
+      Sample sample =
+          fit(read_image((folder_ / entry.path).string(), {.shorter_side = resolution_}), 3,
+              resolution_);
+      sample.label = entry.label;
+      return sample;
+    } catch (const IoError& error) {
+      throw IoError(with_hint(error.what(), "hacscale data check lists all bad files"));
+    }
   }
 
  private:
@@ -67,62 +79,85 @@ class ImageFolder final : public Dataset {
   std::int64_t resolution_;
 };
 
-// Names in a folder that `keep` accepts, sorted by bytes, hidden ones left out.
-template <class Keep>
-std::vector<std::string> list(const fs::path& folder, Keep keep) {
-  std::error_code error;
-  std::vector<std::string> names;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    std::error_code ignored;
-    if (!name.starts_with(".") && keep(*it, ignored)) names.push_back(name);
+// Takes the images that are cut or of another kind out of `entries`, or throws.
+void settle_bad_images(const fs::path& folder, bool skip, std::vector<Entry>& entries,
+                       std::vector<LeftOut>& left_out, std::vector<std::string>& notes) {
+  const std::vector<BadImage> bad = find_bad_images(std::ssize(entries), [&](std::int64_t i) {
+    check_image_file((folder / entries[i].path).string());
+  });
+  if (bad.empty()) return;
+  constexpr std::size_t shown = 5;
+  std::string first;
+  for (std::size_t k = 0; k < std::min(shown, bad.size()); ++k) {
+    first += (k == 0 ? "" : "; ") + bad[k].why;
   }
-  if (error) {
+  if (bad.size() > shown) first += "; ...";
+  const std::string count = fmt::format("{} of {} images", bad.size(), entries.size());
+  if (!skip) {
     throw IoError(
-        fmt::format("imagefolder '{}': expected a folder of images: {} (hint: "
-                    "DIR/{{train,val}}/CLASS/*.{{jpg,jpeg,png}})",
-                    folder.string(), error.message()));
+        fmt::format("imagefolder '{}': {} are bad: {} (hint: hacscale data check lists "
+                    "all, --bad-images skip leaves them out)",
+                    folder.string(), count, first));
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  notes.push_back(
+      fmt::format("{}: left out {} that are bad: {}", folder.filename().string(), count, first));
+  auto next = bad.begin();
+  std::vector<Entry> good;
+  for (std::int64_t i = 0; i < std::ssize(entries); ++i) {
+    if (next != bad.end() && next->index == i) {
+      ++left_out[entries[i].label]["bad"];
+      ++next;
+    } else {
+      good.push_back(std::move(entries[i]));
+    }
+  }
+  entries = std::move(good);
 }
 
-bool is_folder(const fs::directory_entry& entry, std::error_code& error) {
-  return entry.is_directory(error);
-}
-
-bool is_image(const fs::directory_entry& entry, std::error_code& error) {
-  std::string extension = entry.path().extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return (extension == ".jpg" || extension == ".jpeg" || extension == ".png") &&
-         entry.is_regular_file(error);
-}
-
-DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& classes,
-                     std::int64_t resolution) {
-  const std::vector<std::string> found = list(folder, is_folder);
+void require_same_classes(const fs::path& folder, const std::vector<std::string>& found,
+                          const std::vector<std::string>& classes) {
   std::vector<std::string> odd;
   std::set_symmetric_difference(found.begin(), found.end(), classes.begin(), classes.end(),
                                 std::back_inserter(odd));
-  if (!odd.empty()) {
-    throw IoError(
-        fmt::format("imagefolder '{}': expected the {} class folders of train, got {} with "
-                    "'{}' only in one of them",
-                    folder.string(), classes.size(), found.size(), odd[0]));
-  }
+  if (odd.empty()) return;
+  throw IoError(
+      fmt::format("imagefolder '{}': expected the {} class folders of train, got {} with "
+                  "'{}' only in one of them",
+                  folder.string(), classes.size(), found.size(), odd[0]));
+}
+
+void require_images_in_each(const fs::path& folder, const std::vector<Entry>& entries,
+                            const std::vector<std::string>& classes,
+                            const std::vector<LeftOut>& left_out) {
+  std::vector<bool> found(classes.size());
+  for (const Entry& entry : entries) found[entry.label] = true;
+  const auto empty = std::find(found.begin(), found.end(), false) - found.begin();
+  if (empty == std::ssize(classes)) return;
+  const std::string others = text_of(left_out[empty]);
+  throw IoError(fmt::format("imagefolder '{}': expected *.jpg, *.jpeg, *.jfif or *.png, got none{}",
+                            (folder / classes[empty]).string(),
+                            others.empty() ? "" : " (left out: " + others + ")"));
+}
+
+DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& classes,
+                     const DataConfig& config, std::vector<std::string>& notes) {
+  LeftOut total;
+  require_same_classes(folder, list_classes(folder, total), classes);
   std::vector<Entry> entries;
+  std::vector<LeftOut> left_out(classes.size());
   for (std::size_t c = 0; c < classes.size(); ++c) {
-    const fs::path class_folder = folder / classes[c];
-    const std::vector<std::string> names = list(class_folder, is_image);
-    if (names.empty()) {
-      throw IoError(fmt::format("imagefolder '{}': expected *.jpg, *.jpeg or *.png, got none",
-                                class_folder.string()));
+    for (const std::string& path : list_images(folder / classes[c], left_out[c])) {
+      entries.push_back({(fs::path(classes[c]) / path).string(), static_cast<std::int32_t>(c)});
     }
-    for (const std::string& name : names) {
-      entries.push_back({(fs::path(classes[c]) / name).string(), static_cast<std::int32_t>(c)});
-    }
+    for (const auto& [reason, count] : left_out[c]) total[reason] += count;
   }
-  return std::make_shared<ImageFolder>(folder, std::move(entries), classes, resolution);
+  if (!total.empty()) {
+    notes.push_back(fmt::format("{}: left out {}", folder.filename().string(), text_of(total)));
+  }
+  require_images_in_each(folder, entries, classes, left_out);
+  settle_bad_images(folder, config.bad_images == "skip", entries, left_out, notes);
+  require_images_in_each(folder, entries, classes, left_out);
+  return std::make_shared<ImageFolder>(folder, std::move(entries), classes, resolution_of(config));
 }
 
 }  // namespace
@@ -131,18 +166,17 @@ DataSplit open_image_folder(const DataConfig& config) {
   const std::size_t colon = config.name.find(':');
   const fs::path root = colon == std::string::npos ? config.dir : config.name.substr(colon + 1);
   if (root.empty()) throw ConfigError("imagefolder: expected a folder, as in imagefolder:DIR");
-  const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
-  if (resolution < 1 || resolution > max_resolution) {
-    throw ConfigError(fmt::format("imagefolder: expected a resolution from 1 to {}, got {}",
-                                  max_resolution, resolution));
-  }
-  const std::vector<std::string> classes = list(root / "train", is_folder);
+  resolution_of(config);
+  LeftOut ignored;
+  const std::vector<std::string> classes = list_classes(root / "train", ignored);
   if (classes.empty()) {
     throw IoError(fmt::format("imagefolder '{}': expected a folder for each class, got none",
                               (root / "train").string()));
   }
-  return {open_part(root / "train", classes, resolution),
-          open_part(root / "val", classes, resolution)};
+  DataSplit split;
+  split.train = open_part(root / "train", classes, config, split.notes);
+  split.test = open_part(root / "val", classes, config, split.notes);
+  return split;
 }
 
 }  // namespace hac

@@ -1,6 +1,6 @@
 #pragma once
-// A folder of images: DIR/{train,val}/CLASS/*.{jpg,jpeg,png}, any case. Classes are the folders of
-// train, sorted; images are sorted by name within a class and decoded when asked for.
+// A folder of images: DIR/{train,val}/CLASS/ with images at any depth (image_files.h). Classes are
+// the folders of train, sorted; images are decoded when asked for.
 
 #include "data/datasets.h"
 

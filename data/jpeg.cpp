@@ -173,8 +173,8 @@ void check_jpeg(std::string_view bytes, const std::string& where, std::int64_t m
     if (marker <= 1 || is_restart(marker)) continue;
     if (marker == JPEG_EOI) return require(frame && scan, "no picture before its end marker");
     require(bytes.size() - at >= 2, "it is cut in a segment");
-    const auto length = static_cast<std::size_t>(integer(at));
-    require(length >= 2 && bytes.size() - at >= length, "it is cut in a segment");
+    const auto length = static_cast<std::size_t>(std::max(integer(at), 2));
+    require(bytes.size() - at >= length, "it is cut in a segment");
     const bool is_table = marker == 0xC4 || marker == 0xC8 || marker == 0xCC;
     if (marker >= 0xC0 && marker <= 0xCF && !is_table) {
       require(length >= 8, "a frame header is too short");

@@ -38,6 +38,7 @@ std::string to_json(const TrainConfig& c) {
                {"limit_test", c.data.limit_test},
                {"resolution", c.data.resolution},
                {"classes", c.data.classes}};
+  if (c.data.bad_images != "error") j["data"]["bad_images"] = c.data.bad_images;
   j["epochs"] = c.epochs;
   j["batch"] = c.batch;
   j["momentum"] = c.sgd.momentum;

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "engine/print.h"
+#include "engine/text.h"
 #include "models/folder_lock.h"
 #include "scaling/experiment_latency.h"
 #include "scaling/experiment_results.h"
@@ -30,6 +32,9 @@ class Experiment {
         data_(open_data(recipe.train.data)),
         data_key_(data_key(data_)),
         networks_(options.out + "/networks", data_key_, options.quiet, options.where) {
+    for (const std::string& note : data_.notes) {
+      if (!options.quiet) print(stderr, fmt::format("note: {}\n", one_line(note)));
+    }
     write_file_atomically(options.out + "/recipe.json", to_json(recipe) + "\n");
     ArchOptions arch = recipe.arch;
     const Dataset& images = *data_.train;

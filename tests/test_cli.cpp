@@ -23,8 +23,8 @@ std::size_t lines_of(const std::string& path) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-const Words verbs = {"run",     "train",      "eval",  "infer",  "summary",
-                     "profile", "importance", "scale", "report", "doctor"};
+const Words verbs = {"run",        "train", "eval",   "infer", "summary", "profile",
+                     "importance", "scale", "report", "data",  "doctor"};
 
 TEST_F(Cli, EveryVerbHelpsWithAnExample) {
   for (const std::string& verb : verbs) {

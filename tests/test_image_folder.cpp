@@ -60,13 +60,134 @@ TEST(ImageFolder, ListsSortedClassesAndImages) {
   EXPECT_NEAR(data.train->normalization().mean[0], 0.485, 1e-6);
 }
 
-TEST(ImageFolder, ACorruptImageNamesItsPath) {
+// Class folders a and b in train, b of val holds one image.
+void write_two_classes(const TempFolder& folder) {
+  for (const char* name : {"train/a/1.png", "train/b/1.png", "val/a/1.png", "val/b/1.png"}) {
+    folder.write(name, dot(1));
+  }
+}
+
+std::vector<std::string> names(const Dataset& set) {
+  std::vector<std::string> list;
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    const std::string identity = set.identity(i);
+    list.push_back(identity.substr(0, identity.rfind(' ')));
+  }
+  return list;
+}
+
+TEST(ImageFolder, ListsAnyDepthInTorchvisionsOrder) {
   const TempFolder folder;
-  write_folder(folder);
-  folder.write("train/ant/d.jpg", jpeg(quadrants(64, 64), 64, 64).substr(0, 500));
+  write_two_classes(folder);
+  for (const char* name : {"b.png", "sub/z.png", "sub/deep/y.PNG", "sub-a/x.png", "Z.png",
+                           "sub.png", "images/0.png", "s\xff.png"}) {
+    folder.write(std::string("train/a/") + name, dot(2));
+  }
+  // Python: [p for d, _, fs in sorted(os.walk("train/a")) for f in sorted(fs)]
+  EXPECT_EQ(names(*open_folder(folder).train),
+            (std::vector<std::string>{"a/1.png", "a/Z.png", "a/b.png", "a/sub.png", "a/s\xff.png",
+                                      "a/images/0.png", "a/sub/z.png", "a/sub-a/x.png",
+                                      "a/sub/deep/y.PNG", "b/1.png"}));
+}
+
+TEST(ImageFolder, SaysWhatItLeavesOut) {
+  const TempFolder folder;
+  write_two_classes(folder);
+  EXPECT_TRUE(open_folder(folder).notes.empty());
+  for (const char* name :
+       {"train/a/1.webp", "train/a/sub/2.WebP", "train/b/3.webp", "train/b/notes.txt",
+        "train/b/LICENSE", "train/a/._1.png", "train/lost.png", "train/README", "train/a/.DS_Store",
+        "train/a/.ipynb_checkpoints/1.png", "train/a/__MACOSX/1.png",
+        "train/.ipynb_checkpoints/1.png", "train/__MACOSX/1.png"}) {
+    folder.write(name, "?");
+  }
+  std::filesystem::create_symlink("nowhere.png", folder.file("train/a/gone.png"));
+  std::filesystem::create_symlink("self.png", folder.file("train/a/self.png"));
   const DataSplit data = open_folder(folder);
-  EXPECT_NO_THROW(data.train->get(0));
-  EXPECT_CONTAINS(error_of<IoError>([&] { data.train->get(1); }), folder.file("train/ant/d.jpg"));
+  EXPECT_EQ(data.notes, (std::vector<std::string>{
+                            "train: left out 3 *.webp, 2 dangling link, 1 *.txt, 1 hidden, 1 "
+                            "outside the class folders, 1 without extension"}));
+  EXPECT_EQ(names(*data.train), (std::vector<std::string>{"a/1.png", "b/1.png"}));
+  EXPECT_EQ(data.train->classes(), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(ImageFolder, FollowsLinksButNotInCircles) {
+  const TempFolder folder, elsewhere;
+  write_two_classes(folder);
+  elsewhere.write("pictures/2.png", dot(2));
+  namespace fs = std::filesystem;
+  fs::create_symlink(elsewhere.file("pictures/2.png"), folder.file("train/a/2.png"));
+  fs::create_symlink(elsewhere.file("pictures"), folder.file("train/a/more"));
+  fs::create_symlink("..", folder.file("train/a/up"));                          // to train
+  fs::create_symlink(folder.path(), folder.file("train/b/top"));                // to the set
+  fs::create_symlink(folder.file("train/b"), elsewhere.file("pictures/back"));  // not in a circle
+  fs::create_symlink(folder.file("train/a"), elsewhere.file("pictures/round"));
+  const DataSplit data = open_folder(folder);
+  EXPECT_EQ(names(*data.train), (std::vector<std::string>{"a/1.png", "a/2.png", "a/more/2.png",
+                                                          "a/more/back/1.png", "b/1.png"}));
+  EXPECT_EQ(data.notes, (std::vector<std::string>{"train: left out 4 link to a folder around it"}));
+  fs::rename(folder.file("train/b"), elsewhere.file("b"));
+  fs::remove(elsewhere.file("b/top"));
+  fs::create_symlink(elsewhere.file("b"), folder.file("train/b"));  // a class by a link
+  EXPECT_EQ(names(*open_folder(folder).train).back(), "b/1.png");
+  fs::remove(folder.file("train/b"));
+  fs::create_symlink(folder.path(), folder.file("train/b"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
+                  "got none (left out: 1 link to a folder around it)");
+}
+
+TEST(ImageFolder, AClassOfOtherTypesNamesThem) {
+  const TempFolder folder;
+  write_two_classes(folder);
+  std::filesystem::remove(folder.file("train/b/1.png"));
+  for (const char* name : {"1.webp", "2.webp", "3.bmp"}) {
+    folder.write(std::string("train/b/") + name, "?");
+  }
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
+                  folder.file("train/b") +
+                      "': expected *.jpg, *.jpeg, *.jfif or *.png, got none "
+                      "(left out: 2 *.webp, 1 *.bmp)");
+}
+
+TEST(ImageFolder, BadImagesAreFoundBeforeTheFirstStep) {
+  const TempFolder folder;
+  write_two_classes(folder);
+  const std::string photo = jpeg(quadrants(64, 64), 64, 64);
+  folder.write("train/a/2.jpg", photo.substr(0, 500));
+  folder.write("train/a/3.jpg", photo);
+  folder.write("train/b/4.jpg", "<html>");
+  const DataConfig config{.name = "imagefolder:" + folder.path(), .resolution = 16};
+  const std::string message = error_of<IoError>([&] { open_data(config); });
+  EXPECT_CONTAINS(message, folder.file("train") + "': 2 of 5 images are bad");
+  EXPECT_CONTAINS(message, folder.file("train/a/2.jpg") + "': corrupt JPEG");
+  EXPECT_CONTAINS(message, folder.file("train/b/4.jpg") + "': expected a JPEG or PNG");
+  EXPECT_CONTAINS(message, "hacscale data check");
+  DataConfig skip = config;
+  skip.bad_images = "skip";
+  const DataSplit data = open_data(skip);
+  EXPECT_EQ(names(*data.train), (std::vector<std::string>{"a/1.png", "a/3.jpg", "b/1.png"}));
+  EXPECT_EQ(data.train->label(2), 1);
+  ASSERT_EQ(data.notes.size(), 1u);
+  EXPECT_CONTAINS(data.notes[0], "train: left out 2 of 5 images that are bad");
+  EXPECT_CONTAINS(data.notes[0], folder.file("train/b/4.jpg"));
+  std::filesystem::remove(folder.file("train/b/1.png"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_data(skip); }), "got none (left out: 1 bad)");
+  skip.bad_images = "ignore";
+  EXPECT_CONTAINS(error_of<ConfigError>([&] { open_data(skip); }),
+                  "expected error or skip, got 'ignore'");
+}
+
+TEST(ImageFolder, DamagedRowsAreNamedWhenDecoded) {
+  const TempFolder folder;
+  write_two_classes(folder);
+  std::string photo = jpeg(quadrants(64, 64), 64, 64);
+  photo.replace(photo.size() - 120, 2, "\xff\xd5");
+  folder.write("train/a/0.jpg", photo);
+  const DataSplit data = open_folder(folder);
+  EXPECT_NO_THROW(data.train->get(1));
+  const std::string message = error_of<IoError>([&] { data.train->get(0); });
+  EXPECT_CONTAINS(message, folder.file("train/a/0.jpg"));
+  EXPECT_CONTAINS(message, "(hint: hacscale data check lists all bad files)");
 }
 
 TEST(ImageFolder, RejectsBadFolders) {

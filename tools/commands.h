@@ -19,6 +19,7 @@ void add_summary(CLI::App& app, const std::string& command);
 void add_profile(CLI::App& app, const std::string& command);
 void add_importance(CLI::App& app, const std::string& command);
 void add_scale(CLI::App& app, const std::string& command);
+void add_data(CLI::App& app, const std::string& command);
 void add_report(CLI::App& app, const std::string& command);
 void add_doctor(CLI::App& app, const std::string& command);
 

@@ -41,6 +41,7 @@ void eval(const Options& o) {
   const Device device = start(o.machine).device;
   const DataConfig config = data_for(o);
   const DataSplit data = open_data(config);
+  print_notes(config.name, data.notes);
   const bool named = !o.model.model.empty();
   Model model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint), 0,
               device, parse_dtype(o.machine.dtype));

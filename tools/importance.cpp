@@ -77,6 +77,7 @@ void observe(const Options& o, const std::string& command) {
   if (!o.checkpoint.empty()) hold_still(c);
   const Device device = start(o.machine).device;
   const DataSplit data = open_data(c.data);
+  if (!c.quiet) print_notes(c.data.name, data.notes);
   Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
                                    : checkpoint_architecture(o.checkpoint),
               c.seed, device, parse_dtype(o.machine.dtype));

@@ -10,6 +10,7 @@
 #include "engine/plan_options.h"
 #include "engine/print.h"
 #include "engine/storage.h"
+#include "engine/text.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "models/folder_lock.h"
@@ -115,6 +116,13 @@ void add_data_options(CLI::App& app, DataConfig& data) {
   };
   limit("--limit-train", data.limit_train, "the first N, equally many of each class; 0 = all");
   limit("--limit-test", data.limit_test, "the same of the test set");
+  app.add_option("--bad-images", data.bad_images,
+                 "of imagefolder: before anything else all files are read, and those that are cut, "
+                 "no JPEG or PNG, or (PNG only) changed are an error, or left out; damaged rows of "
+                 "a JPEG show when they are decoded: see hacscale data check")
+      ->type_name("error|skip")
+      ->check(CLI::IsMember({"error", "skip"}))
+      ->group(group);
 }
 
 namespace {
@@ -285,7 +293,9 @@ void add_json_option(CLI::App& app, bool& json) {
 }
 
 void print_notes(const std::string& file, const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) print(stderr, fmt::format("note: '{}': {}\n", file, note));
+  for (const std::string& note : notes) {
+    print(stderr, one_line(fmt::format("note: '{}': {}", file, note)) + "\n");
+  }
 }
 
 void print_rows(std::FILE* out, const Rows& rows) {

@@ -147,6 +147,7 @@ void read_data(Section s, DataConfig& d) {
   s.get("limit_test", d.limit_test);
   s.get("resolution", d.resolution);
   s.get("classes", d.classes);
+  s.get("bad_images", d.bad_images);
   s.finish();
 }
 

@@ -119,6 +119,7 @@ void train_command(const Options& o, const std::string& command) {
   const Device device = start(o.machine).device;
   require_launch_mode(c.launch.value_or(default_launch_mode(device)), device);
   const DataSplit data = open_data(c.data);
+  if (!c.quiet) print_notes(c.data.name, data.notes);
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);
   Model model(arch, c.seed, device, parse_dtype(o.machine.dtype));

@@ -1,0 +1,181 @@
+#include "data/image_files.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <exception>
+
+#include "kernels/error.h"
+
+namespace hac {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string lower_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
+
+bool is_image_name(const fs::path& name) {
+  constexpr std::array known{".jpg", ".jpeg", ".jfif", ".png"};
+  return std::find(known.begin(), known.end(), lower_extension(name)) != known.end();
+}
+
+// What file managers, archivers and notebooks leave behind.
+bool is_clutter(const std::string& name) { return name.starts_with(".") || name == "__MACOSX"; }
+
+enum class Kind { folder, file, dangling, other };
+
+Kind kind_of(const fs::directory_entry& entry) {
+  std::error_code error;
+  const fs::file_status status = entry.status(error);  // of what a link leads to
+  if (fs::is_directory(status)) return Kind::folder;
+  if (fs::is_regular_file(status)) return Kind::file;
+  return entry.is_symlink(error) ? Kind::dangling : Kind::other;
+}
+
+template <class Visit>
+void for_each_entry(const fs::path& folder, Visit visit) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    visit(*it, it->path().filename().string());
+  }
+  if (error) {
+    throw IoError(
+        fmt::format("imagefolder '{}': expected a folder of images: {} (hint: "
+                    "DIR/{{train,val}}/CLASS/*.{{jpg,jpeg,png}})",
+                    folder.string(), error.message()));
+  }
+}
+
+// As far as it can be told: what is not there is found when it is opened.
+fs::path followed(const fs::path& path) {
+  std::error_code error;
+  const fs::path resolved = fs::canonical(path, error);
+  return error ? path : resolved;
+}
+
+// True where `folder` is `inner` or lies above it; both canonical.
+bool holds(const fs::path& folder, const fs::path& inner) {
+  return std::mismatch(folder.begin(), folder.end(), inner.begin(), inner.end()).first ==
+         folder.end();
+}
+
+class Walk {
+ public:
+  Walk(fs::path root, LeftOut& left_out)
+      : root_(std::move(root)), left_out_(left_out), open_{followed(root_.parent_path())} {}
+
+  std::vector<std::string> images() {
+    enter("", followed(root_));
+    std::vector<std::string> paths;
+    for (auto& [folder, names] : found_) {
+      std::sort(names.begin(), names.end());
+      for (const std::string& name : names) paths.push_back((fs::path(folder) / name).string());
+    }
+    return paths;
+  }
+
+ private:
+  // `place`: where the folder lies when all links are followed.
+  void enter(const fs::path& below, const fs::path& place) {
+    const auto inside = [&](const fs::path& open) { return holds(place, open); };
+    if (std::any_of(open_.begin(), open_.end(), inside)) {
+      ++left_out_["link to a folder around it"];
+      return;
+    }
+    open_.push_back(place);
+    for_each_entry(root_ / below, [&](const fs::directory_entry& entry, const std::string& name) {
+      const Kind kind = kind_of(entry);
+      if (is_clutter(name)) {
+        if (kind == Kind::file && is_image_name(name)) ++left_out_["hidden"];
+      } else if (kind == Kind::folder) {
+        enter(below / name, entry.is_symlink() ? followed(entry.path()) : place / name);
+      } else if (kind == Kind::file && is_image_name(name)) {
+        found_[below.string()].push_back(name);
+      } else {
+        ++left_out_[reason(kind, name)];
+      }
+    });
+    open_.pop_back();
+  }
+
+  static std::string reason(Kind kind, const std::string& name) {
+    if (kind == Kind::dangling) return "dangling link";
+    if (kind == Kind::other) return "no regular file";
+    const std::string extension = lower_extension(name);
+    return extension.empty() ? "without extension" : "*" + extension;
+  }
+
+  fs::path root_;
+  LeftOut& left_out_;
+  std::vector<fs::path> open_;  // the folders that are being listed, canonical
+  std::map<std::string, std::vector<std::string>> found_;  // folder below the root -> names
+};
+
+}  // namespace
+
+std::string text_of(const LeftOut& left_out) {
+  using Count = std::pair<std::string, std::int64_t>;
+  std::vector<Count> counts(left_out.begin(), left_out.end());
+  std::stable_sort(counts.begin(), counts.end(),
+                   [](const Count& a, const Count& b) { return a.second > b.second; });
+  constexpr std::size_t shown = 8;
+  std::vector<std::string> parts;
+  std::int64_t others = 0;
+  for (const auto& [reason, count] : counts) {
+    if (parts.size() < shown) {
+      parts.push_back(fmt::format("{} {}", count, reason));
+    } else {
+      others += count;
+    }
+  }
+  if (others > 0) parts.push_back(fmt::format("{} others", others));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::vector<std::string> list_classes(const fs::path& folder, LeftOut& left_out) {
+  std::vector<std::string> names;
+  for_each_entry(folder, [&](const fs::directory_entry& entry, const std::string& name) {
+    if (is_clutter(name)) return;
+    const Kind kind = kind_of(entry);
+    if (kind == Kind::folder) names.push_back(name);
+    if (kind == Kind::dangling) ++left_out["dangling link"];
+    if (kind == Kind::file && is_image_name(name)) ++left_out["outside the class folders"];
+  });
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> list_images(const fs::path& folder, LeftOut& left_out) {
+  return Walk(folder, left_out).images();
+}
+
+std::vector<BadImage> find_bad_images(std::int64_t n,
+                                      const std::function<void(std::int64_t)>& check) {
+  std::vector<BadImage> bad;
+  std::exception_ptr other;
+#pragma omp parallel for schedule(dynamic)
+  for (std::int64_t i = 0; i < n; ++i) {
+    try {
+      check(i);
+    } catch (const IoError& error) {
+#pragma omp critical(hac_bad_images)
+      bad.push_back({i, error.what()});
+    } catch (...) {
+#pragma omp critical(hac_bad_images)
+      other = std::current_exception();
+    }
+  }
+  if (other) std::rethrow_exception(other);
+  std::sort(bad.begin(), bad.end(),
+            [](const BadImage& a, const BadImage& b) { return a.index < b.index; });
+  return bad;
+}
+
+}  // namespace hac

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <dnnl.hpp>
+#include <type_traits>
 
 #include "kernels/cpu/loop.h"
 
@@ -44,50 +45,83 @@ void for_each_run(const Planes& v, std::int64_t image, std::int64_t begin, std::
   }
 }
 
-// Calls run(image, cols of the place, place in the image or -1 outside it) for each place (u, v)
-// under the kernel at each output pixel, the images on threads of their own.
-template <class Cols, class F>
-void for_each_place(const Part& p, Cols* cols, F run) {
+// One run of channels at one place (u, v) under the kernel, along a row of output pixels: pixel j
+// has its floats at image + j * image_step if begin <= j < end, else it lies outside the image, and
+// its columns at cols + j * cols_step.
+struct Line {
+  std::int64_t image, image_step, cols, cols_step, begin, end, count;
+};
+
+// Calls run(line) for all of a part, the rows of images on threads of their own.
+template <class F>
+void for_each_line(const Part& p, F run) {
   const Conv2dSpec& s = p.s;
-#pragma omp parallel for schedule(static) if (p.rows() * p.columns() > serial_elements)
+  const Planes v(layout_of({}, s.in_shape()), s.in_shape());
+  const std::int64_t oh = s.oh(), ow = s.ow(), columns = p.columns();
+  const std::int64_t first = p.group * p.in(), last = first + p.in();
+#pragma omp parallel for schedule(static) if (p.rows() * columns > serial_elements)
   for (std::int64_t n = 0; n < p.images; ++n) {
-    Cols* to = cols + n * p.pixels() * p.columns();
-    for (std::int64_t i = 0; i < s.oh(); ++i) {
-      for (std::int64_t j = 0; j < s.ow(); ++j) {
-        for (std::int64_t u = 0; u < s.r; ++u) {
-          for (std::int64_t v = 0; v < s.s; ++v, to += p.in()) {
-            const std::int64_t y = i * s.stride + u - s.pad, x = j * s.stride + v - s.pad;
-            const bool inside = y >= 0 && y < s.h && x >= 0 && x < s.w;
-            run(p.first + n, to, inside ? y * s.w + x : -1);
-          }
-        }
+    for (std::int64_t i = 0; i < oh; ++i) {
+      for (std::int64_t place = 0; place < s.r * s.s; ++place) {
+        const std::int64_t y = i * s.stride + place / s.s - s.pad, shift = place % s.s - s.pad;
+        const bool inside = y >= 0 && y < s.h;
+        // 0 <= j * stride + shift < w
+        const std::int64_t begin =
+            std::min(ow, ceil_div(std::max<std::int64_t>(0, -shift), s.stride));
+        const std::int64_t end =
+            shift < s.w ? std::min(ow, (s.w - 1 - shift) / s.stride + 1) : begin;
+        for_each_run(v, p.first + n, first, last,
+                     [&](std::int64_t at, std::int64_t c, std::int64_t count) {
+                       run(Line{.image = at + (y * s.w + shift) * v.block,
+                                .image_step = s.stride * v.block,
+                                .cols = (n * oh + i) * ow * columns + place * p.in() + c,
+                                .cols_step = columns,
+                                .begin = inside ? begin : 0,
+                                .end = inside ? std::max(begin, end) : 0,
+                                .count = count});
+                     });
       }
     }
   }
 }
 
+// Calls run(count) with a constant where it is a usual one: a copy of so few floats is made of
+// moves then, not of a call.
+template <class F>
+void by_count(std::int64_t count, F run) {
+  if (count == 1) return run(std::integral_constant<int, 1>());
+  if (count == 8) return run(std::integral_constant<int, 8>());
+  if (count == 16) return run(std::integral_constant<int, 16>());
+  run(count);
+}
+
 void gather(const Part& p, const float* x, float* cols) {
-  const Planes v(layout_of({}, p.s.in_shape()), p.s.in_shape());
-  const std::int64_t begin = p.group * p.in(), end = begin + p.in();
-  for_each_place(p, cols, [&](std::int64_t image, float* to, std::int64_t place) {
-    if (place < 0) {
-      std::fill_n(to, p.in(), 0.f);
-      return;
-    }
-    for_each_run(v, image, begin, end, [&](std::int64_t at, std::int64_t c, std::int64_t count) {
-      std::copy_n(x + at + place * v.block, count, to + c);
+  for_each_line(p, [&](const Line& l) {
+    by_count(l.count, [&](auto count) {
+      const auto clear = [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t j = from; j < to; ++j) {
+          for (std::int64_t i = 0; i < count; ++i) cols[l.cols + j * l.cols_step + i] = 0;
+        }
+      };
+      clear(0, l.begin);
+      for (std::int64_t j = l.begin; j < l.end; ++j) {
+        const float* from = x + l.image + j * l.image_step;
+        float* to = cols + l.cols + j * l.cols_step;
+        for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
+      }
+      clear(l.end, p.s.ow());
     });
   });
 }
 
 void scatter_add(const Part& p, const float* cols, float* dx) {
-  const Planes v(layout_of({}, p.s.in_shape()), p.s.in_shape());
-  const std::int64_t begin = p.group * p.in(), end = begin + p.in();
-  for_each_place(p, cols, [&](std::int64_t image, const float* from, std::int64_t place) {
-    if (place < 0) return;
-    for_each_run(v, image, begin, end, [&](std::int64_t at, std::int64_t c, std::int64_t count) {
-      float* to = dx + at + place * v.block;
-      for (std::int64_t i = 0; i < count; ++i) to[i] += from[c + i];
+  for_each_line(p, [&](const Line& l) {
+    by_count(l.count, [&](auto count) {
+      for (std::int64_t j = l.begin; j < l.end; ++j) {
+        const float* from = cols + l.cols + j * l.cols_step;
+        float* to = dx + l.image + j * l.image_step;
+        for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+      }
     });
   });
 }
@@ -110,8 +144,10 @@ void for_each_output(const Part& p, F run) {
 }
 
 void gather_rows(const Part& p, const float* dy, float* rows) {
-  for_each_output(p, [&](std::int64_t at, std::int64_t row, std::int64_t, std::int64_t count) {
-    std::copy_n(dy + at, count, rows + row);
+  for_each_output(p, [&](std::int64_t at, std::int64_t row, std::int64_t, std::int64_t floats) {
+    by_count(floats, [&](auto count) {
+      for (std::int64_t i = 0; i < count; ++i) rows[row + i] = dy[at + i];
+    });
   });
 }
 

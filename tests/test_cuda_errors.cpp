@@ -82,9 +82,22 @@ TEST(CudaErrors, AKernelsFaultPointsAtEarlierWorkAndEndsTheDevice) {
 
 TEST(CudaErrors, ALaunchNamesKernelAndGridAndClearsTheError) {
   leave_an_error();
-  const std::string message =
-      message_of<DeviceError>([] { check_launch("batchnorm_apply", 12345, 256); });
-  expect_parts(message, {"launch", "batchnorm_apply", "12345 blocks of 256"});
+  const std::string message = message_of<DeviceError>(
+      [] { check_launch(cudaErrorInvalidConfiguration, "batchnorm_apply", 12345, 256); });
+  expect_parts(message, {"launch", "batchnorm_apply", "12345 blocks of 256", "configuration"});
+  expect_cleared();
+}
+
+TEST(CudaErrors, ALaunchDoesNotReportWhatOthersLeft) {
+  leave_an_error();
+  EXPECT_NO_THROW(check_launch(cudaSuccess, "batchnorm_apply", 12345, 256));
+  cudaGetLastError();
+}
+
+// The descriptor of an execution plan that holds nothing cannot be finalized.
+TEST(CudaErrors, ARefusedPlanLeavesNoneBehind) {
+  leave_an_error();
+  EXPECT_FALSE(Descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR).try_finalize());
   expect_cleared();
 }
 

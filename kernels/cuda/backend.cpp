@@ -108,7 +108,8 @@ void Descriptor::finalize() {
 
 bool Descriptor::try_finalize() {
   if (cudnnBackendFinalize(handle()) == CUDNN_STATUS_SUCCESS) return true;
-  last_words();  // taken, so that a later error does not show them
+  last_words();  // taken, so that a later error does not show them, nor CUDA's own
+  cudaGetLastError();
   return false;
 }
 

@@ -23,8 +23,7 @@ void check(cudaError_t error, const char* call, const char* what) {
   throw DeviceError(message);
 }
 
-void check_launch(const char* kernel, std::int64_t grid, int block) {
-  const cudaError_t error = cudaGetLastError();
+void check_launch(cudaError_t error, const char* kernel, std::int64_t grid, int block) {
   if (error == cudaSuccess) return;
   check(error, "launch", fmt::format("kernel '{}', {} blocks of {}", kernel, grid, block).c_str());
 }

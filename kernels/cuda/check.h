@@ -24,7 +24,7 @@ std::string consequence(cudaError_t error);
 // sticky one the message says that earlier work may be to blame and the device is gone.
 void check(cudaError_t error, const char* call, const char* what);
 
-// The same of a kernel that was just launched.
-void check_launch(const char* kernel, std::int64_t grid, int block);
+// The same of what launching a kernel returned: an error that others left behind is not its own.
+void check_launch(cudaError_t error, const char* kernel, std::int64_t grid, int block);
 
 }  // namespace hac::cuda

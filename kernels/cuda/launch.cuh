@@ -46,11 +46,21 @@ __device__ inline void store(T* p, std::common_type_t<T> v) {
   }
 }
 
+// By a call instead of <<< >>>, whose errors show only beside those that others left.
+template <class... Params>
+cudaError_t start(cudaStream_t stream, const Launch& how, void (*kernel)(Params...),
+                  Params... params) {
+  void* pointers[] = {static_cast<void*>(&params)...};
+  return cudaLaunchKernel(reinterpret_cast<const void*>(kernel),
+                          dim3(static_cast<unsigned>(how.grid)),
+                          dim3(static_cast<unsigned>(how.block)), pointers, 0, stream);
+}
+
 template <class... Params, class... Args>
 void launch(Context& ctx, const Launch& how, void (*kernel)(Params...), Args&&... args) {
-  kernel<<<static_cast<unsigned>(how.grid), how.block, 0, stream_of(ctx)>>>(
-      static_cast<Params>(std::forward<Args>(args))...);
-  check_launch(how.name, how.grid, how.block);
+  const cudaError_t error = start<Params...>(stream_of(ctx), how, kernel,
+                                             static_cast<Params>(std::forward<Args>(args))...);
+  check_launch(error, how.name, how.grid, how.block);
 }
 
 }  // namespace hac::cuda

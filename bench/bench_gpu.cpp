@@ -1,7 +1,8 @@
 // What the engine does on a GPU against what the GPU can do.
 // usage: bench_gpu --part conv|train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
 //                  [--tflops X] [--gbs X] [--autotune] [--seconds S]
-//   conv    every distinct convolution of the zoo: milliseconds by events, plan, share of its floor
+//   conv    every distinct convolution of the zoo: milliseconds by events around a recording of
+//           repetitions, plan, share of its floor
 //   train   VGG11's step in f32 and bf16, eager and as a graph
 //   infer   ResNet18 and VGG11 at batch 1: eager and graph, warm and cold, by events and the clock
 //   energy  joules an inference
@@ -143,7 +144,7 @@ ordered_json conv_part(const Options& o) {
         // One that cuDNN has no plan for does not stop the others.
         try {
           Context& context = Context::current(o.device);
-          const double ms = event_ms(o, pass_of(o, s));
+          const double ms = recorded_ms(context, 3, o.rounds(), pass_of(o, s));
           const std::string plan =
               conv2d_kernels.on(o.device, &Conv2dKernels::implementation, s)(context, s);
           row.update({{"ms", ms}, {"floor_share", floor_ms(o, s) / ms}, {"plan", plan}});

@@ -56,6 +56,8 @@ struct Runtime {
   Event (*event_record)(Context&);
   // Milliseconds between two; waits for `to`.
   double (*elapsed_ms)(Context&, const Event& from, const Event& to);
+  // How long it must have worked before its times mean anything: an idle GPU has a low clock.
+  double warm_up_ms = 0;
 };
 
 // For runtimes and whatever must not happen while work is recorded.
@@ -73,10 +75,21 @@ struct MemoryKeeper {
 void set_memory_keeper(const MemoryKeeper* keeper);  // it must live on
 const MemoryKeeper& memory_keeper();
 
-// Median milliseconds of work by the device's clock, after warm runs that do not count. All are
-// given to the device before the first is waited for; work that takes the host longer to give than
-// the device to do is timed by the host's pace all the same.
+// ---- Timing ----
+
+// Runs the work again and again for that long by the host's clock (up to twice that), and waits.
+void work_for(Context& ctx, double ms, const std::function<void()>& work);
+// The same for the device's warm_up_ms, unless this thread has timed something there in the last
+// half second. What measures calls it first.
+void warm_up(Context& ctx, const std::function<void()>& work);
+
+// Median milliseconds of work by the device's clock, after warm_up and warm runs that do not count.
+// All are given to the device before the first is waited for; work that takes the host longer to
+// give than the device to do is timed by the host's pace all the same.
 double event_ms(Context& ctx, int warm, int runs, const std::function<void()>& work);
+// The same at the device's own pace: where it records, a recording of up to 20 repetitions is
+// replayed. Only for work that may be recorded and repeated.
+double recorded_ms(Context& ctx, int warm, int runs, const std::function<void()>& work);
 
 extern const Runtime runtime_cpu, runtime_cuda, runtime_simt;
 

@@ -311,25 +311,35 @@ Tensor Deployment::run(const Tensor& images) {
   return logits_;
 }
 
-Tensor Deployment::run(const Tensor& images, std::span<double> step_ms) {
+std::vector<double> Deployment::step_ms(const Tensor& images, int runs) {
   check_images(images);
-  if (step_ms.size() != steps_.size()) {
-    throw ShapeError(fmt::format("deployment: expected room for the times of {} steps, got {}",
-                                 steps_.size(), step_ms.size()));
-  }
   const Tensor own = own_form(images);
   Context& context = Context::current(device_);
   const Runtime& runtime = context.runtime();
-  runtime.synchronize(context);
-  std::vector<Event> events{runtime.event_record(context)};
-  for (const Step& step : steps_) {
-    execute(step, own);
-    events.push_back(runtime.event_record(context));
+  for (const Step& step : steps_) execute(step, own);  // leaves every step something to read
+  std::vector<double> medians;
+  if (runtime.begin_capture) {
+    for (const Step& step : steps_) {
+      medians.push_back(recorded_ms(context, 1, runs, [&] { execute(step, own); }));
+    }
+    return medians;
   }
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    step_ms[s] = runtime.elapsed_ms(context, events[s], events[s + 1]);
+  std::vector<std::vector<double>> times(steps_.size());
+  for (int run = 0; run < runs; ++run) {
+    std::vector<Event> events{runtime.event_record(context)};
+    for (const Step& step : steps_) {
+      execute(step, own);
+      events.push_back(runtime.event_record(context));
+    }
+    for (std::size_t s = 0; s < steps_.size(); ++s) {
+      times[s].push_back(runtime.elapsed_ms(context, events[s], events[s + 1]));
+    }
   }
-  return values_[steps_.back().output].cast(Dtype::f32);
+  for (std::vector<double>& t : times) {
+    std::sort(t.begin(), t.end());
+    medians.push_back((t[(t.size() - 1) / 2] + t[t.size() / 2]) / 2);
+  }
+  return medians;
 }
 
 std::size_t Deployment::weight_bytes() const {

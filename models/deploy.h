@@ -8,7 +8,6 @@
 // scale, shift and ReLU.
 
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "engine/capture.h"
@@ -33,9 +32,11 @@ class Deployment {
 
   // images (batch, C, R, R) plain f32 -> logits (batch, classes), valid until the next run.
   Tensor run(const Tensor& images);
-  // The same with the milliseconds of each step by the device's clock; one entry a step, else
-  // ShapeError. They are always started one by one.
-  Tensor run(const Tensor& images, std::span<double> step_ms);
+  // Milliseconds of each step by the device's clock, the median of `runs`. Where the device
+  // records, each step is repeated in a recording of its own, because started one by one short
+  // steps would take as long as the host needs to start them; elsewhere they are timed within whole
+  // runs.
+  std::vector<double> step_ms(const Tensor& images, int runs);
 
   // From here on run(images) replays one recording of all steps (on = false: no longer). Throws
   // ConfigError where the device cannot record.

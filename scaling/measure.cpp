@@ -80,23 +80,16 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
   if (net.device().kind != DeviceKind::cpu) p.device = measure_device(net, options);
 
   const Tensor images = random_images(net);
-  const std::size_t steps = net.steps().size();
-  std::vector<std::vector<double>> times(steps);
-  std::vector<double> ms(steps);
-  for (int run = 0; run < options.runs; ++run) {
-    net.run(images, ms);
-    for (std::size_t s = 0; s < steps; ++s) times[s].push_back(ms[s]);
-  }
-  for (std::size_t s = 0; s < steps; ++s) {
+  const std::vector<double> ms = net.step_ms(images, options.runs);
+  for (std::size_t s = 0; s < ms.size(); ++s) {
     const int index = net.steps()[s].op;
     const Op& op = net.graph().ops[index];
-    const double median = quantile(times[s], 0.5);
     p.ops.push_back({.op = index,
                      .name = op.name,
                      .kind = kind_of(op),
                      .spec = describe(op),
-                     .ms = median,
-                     .gmacs_per_s = static_cast<double>(cost_of(op).macs) / median * 1e-6});
+                     .ms = ms[s],
+                     .gmacs_per_s = static_cast<double>(cost_of(op).macs) / ms[s] * 1e-6});
     p.macs += cost_of(op).macs;
   }
   p.gmacs_per_s = static_cast<double>(p.macs) / p.latency.median * 1e-6;
@@ -111,6 +104,7 @@ DeviceLatency measure_device(Deployment& net, const MeasureOptions& options) {
   const auto measure = [&](bool cold, auto time) {
     std::vector<double> times;
     for (int w = 0; w < options.warmup; ++w) net.run(images);
+    warm_up(context_of(net), [&] { net.run(images); });
     for (int r = 0; r < options.runs; ++r) {
       if (cold) flush.zero();
       times.push_back(time(net, images));
@@ -136,6 +130,7 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
     for (std::size_t i = 0; i < nets.size(); ++i) {
       const int warm = done == 0 ? options.warmup : (nets.size() > 1 ? 2 : 0);
       for (int w = 0; w < warm; ++w) nets[i]->run(images[i]);
+      if (done == 0) warm_up(context_of(*nets[i]), [&] { nets[i]->run(images[i]); });
       for (int r = done; r < std::min(done + kBlock, options.runs); ++r) {
         times[i].push_back(time_once(*nets[i], images[i]));
       }

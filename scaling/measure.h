@@ -27,7 +27,7 @@ struct OpTime {
   int op = 0;              // index into the graph
   std::string name, kind;  // "features.0", "conv2d"
   std::string spec;        // the kernel's one-line text form
-  double ms = 0;           // median inside the whole-network run
+  double ms = 0;           // median by the device's clock (Deployment::step_ms)
   double gmacs_per_s = 0;
 };
 
@@ -50,11 +50,10 @@ struct Profile {
 
 struct MeasureOptions {
   int runs = 50;
-  int warmup = 10;
+  int warmup = 10;  // runs before; a GPU also works for warm_up_ms first (kernels/runtime.h)
 };
 
-// Times whole runs first (replayed if the network is captured), then as many with a clock between
-// the steps (never replayed).
+// Times whole runs first (replayed if the network is captured), then each step.
 Profile profile(Deployment& net, const MeasureOptions& options = {});
 
 // Of a device other than the CPU: what Profile::device holds.

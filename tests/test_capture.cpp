@@ -394,6 +394,56 @@ TEST(Events, LieInTheOrderOfTheWork) {
   EXPECT_LT(runtime.elapsed_ms(context, after, before), 0);
 }
 
+// ---- Timing ----
+
+// The host gives the work three times or so, the device does it hundreds of times.
+TEST(RecordedMs, RepeatsWithoutTheHost) {
+  Context& context = Context::current(kSimt);
+  const Tensor one = on_device({1}), sum = on_device({0});
+  int given = 0;
+  const double ms = recorded_ms(context, 3, 50, [&] {
+    ++given;
+    add(sum, one, sum);
+  });
+  EXPECT_GT(ms, 0);
+  const int repetitions = given - 2;  // two by themselves, before the recording
+  EXPECT_GE(repetitions, 1);
+  EXPECT_LE(repetitions, 20);
+  EXPECT_EQ(sum.item(), static_cast<float>(2 + repetitions * 53));
+}
+
+TEST(RecordedMs, IsTakenOneByOneWhereNothingIsRecorded) {
+  int given = 0;
+  EXPECT_GE(recorded_ms(Context::current(), 3, 5, [&] { ++given; }), 0);
+  EXPECT_EQ(given, 8);
+}
+
+TEST(RecordedMs, SaysWhatCannotBeRecordedAndStopsRecording) {
+  const Tensor x = on_device({1});
+  simt::expect_error([&] { recorded_ms(Context::current(kSimt), 1, 1, [&] { x.item(); }); },
+                     {"capture", "copy_out"});
+  EXPECT_FALSE(capturing());
+}
+
+// Each run takes 2 ms at least, so of 1, 2, 4, ... runs before each look at the clock at most
+// 1 + 2 + 4 + 8 begin within 20 ms.
+TEST(WarmUp, LastsForATimeAndNotForACount) {
+  int runs = 0;
+  const auto work = [&] {
+    ++runs;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  };
+  work_for(Context::current(kSimt), 20, work);
+  EXPECT_GE(runs, 1);
+  EXPECT_LE(runs, 15);
+  runs = 0;
+  work_for(Context::current(kSimt), 0, work);
+  warm_up(Context::current(kSimt), work);
+  EXPECT_EQ(runs, 0) << "simt and the CPU have no clock to raise";
+}
+
 TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
   const Peak simt = measure_peak(kSimt, Dtype::bf16);
   EXPECT_FALSE(simt.gmacs_per_s);

@@ -84,9 +84,33 @@ TEST(Deployment, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
   EXPECT_EQ(left("preact_resnet18"), 8);
 }
 
+// On a device that records and on one that does not, captured or not; a step that adds in place is
+// repeated, and leaves no trace in the next run.
+TEST(Deployment, TimesEachStepAndComputesTheSameAfterwards) {
+  for (const Device device : {Device{}, Device{DeviceKind::simt, 0}}) {
+    const Architecture arch = resolve(
+        "resnet18", {.width = 0.125, .blocks = {1, 1, 1, 1}, .resolution = 32, .classes = 5});
+    Deployment net{Model(arch, 1, device)};
+    const Tensor images = Tensor::empty({1, 3, 32, 32});
+    fill_normal(images, 1, "images", 1);
+    for (const bool captured : {false, true}) {
+      if (captured && device == Device{}) continue;
+      net.capture(captured);
+      const std::vector<float> expected = net.run(images).to_vector();
+      const std::size_t before = memory_stats(device).in_use;
+      const std::vector<double> ms = net.step_ms(images, 3);
+      EXPECT_EQ(memory_stats(device).in_use, before);
+      ASSERT_EQ(ms.size(), net.steps().size());
+      for (const double t : ms) EXPECT_GT(t, 0);
+      EXPECT_EQ(net.run(images).to_vector(), expected) << to_string(device);
+    }
+  }
+}
+
 TEST(Deployment, RefusesImagesOfAnotherShape) {
   Deployment net{Model(resolve("vgg11", {.width = 0.125}))};
   EXPECT_THROW(net.run(Tensor::zeros({2, 3, 32, 32})), ShapeError);
+  EXPECT_THROW(net.step_ms(Tensor::zeros({2, 3, 32, 32}), 1), ShapeError);
 }
 
 }  // namespace

@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t kCandidates = 10;
 constexpr double kNoise = 0.02;
 constexpr int kWarmRuns = 3, kRuns = 10;
-constexpr double kShortMs = 0.2;  // what is shorter is repeated within one measurement
 
 // TF32 is a matter of f32 alone.
 std::string text_of(const PlanOptions& o, const Conv2dSpec& spec) {
@@ -72,25 +71,6 @@ std::vector<std::uint8_t> random_numbers(Dtype dtype, std::int64_t count) {
   if (dtype == Dtype::bf16) fill(reinterpret_cast<bf16*>(bytes.data()));
   if (dtype == Dtype::f16) fill(reinterpret_cast<f16*>(bytes.data()));
   return bytes;
-}
-
-// Several runs at once, recorded where the device can: enqueued one by one, short kernels would
-// wait for the host, and all plans would seem alike.
-double recorded_ms(Context& ctx, const std::function<void()>& work) {
-  const Runtime& runtime = ctx.runtime();
-  const double once = event_ms(ctx, 1, 1, work);
-  if (!runtime.begin_capture) return event_ms(ctx, kWarmRuns, kRuns, work);
-  const int runs = std::clamp(static_cast<int>(kShortMs / std::max(once, 1e-6)), 1, 20);
-  runtime.begin_capture(ctx);
-  std::exception_ptr error;
-  try {
-    for (int r = 0; r < runs; ++r) work();
-  } catch (...) {
-    error = std::current_exception();
-  }
-  const Recording recording = runtime.end_capture(ctx);
-  if (error) std::rethrow_exception(error);
-  return event_ms(ctx, kWarmRuns, kRuns, [&] { runtime.replay(ctx, recording); }) / runs;
 }
 
 // Stands in for the operands of a spec.
@@ -186,7 +166,7 @@ MeasurePlan measure_on(Context& ctx, const Conv2dSpec& spec, RunPlan run) {
     if (!operands) operands = std::make_shared<Operands>(ctx, spec);
     const std::shared_ptr<void> workspace =
         plan.workspace_bytes > 0 ? allocate(ctx, plan.workspace_bytes) : nullptr;
-    return recorded_ms(ctx, [&] { run(plan, operands->get(), workspace.get()); });
+    return recorded_ms(ctx, kWarmRuns, kRuns, [&] { run(plan, operands->get(), workspace.get()); });
   };
 }
 

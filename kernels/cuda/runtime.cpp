@@ -153,6 +153,7 @@ const Runtime runtime_cuda{.count = count,
                            .end_capture = end_capture,
                            .replay = replay,
                            .event_record = event_record,
-                           .elapsed_ms = elapsed_ms};
+                           .elapsed_ms = elapsed_ms,
+                           .warm_up_ms = 150};
 
 }  // namespace hac

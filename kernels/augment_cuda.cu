@@ -104,21 +104,19 @@ void images_as(Context& ctx, const AugmentSpec& s, const void* set, const void* 
 
 void images(Context& ctx, const AugmentSpec& s, const void* set, const void* order,
             const void* position, const ResizeTable& table, void* out) {
-  if (s.n == 0) return;
   if (s.resolution != s.native) {
     return by_dtype(s.dtype, [&](auto t) {
       images_as<true, 1, decltype(t)>(ctx, s, set, order, position, table, out);
     });
   }
   // By the size of one image, so that a vector lies in one.
-  by_vector(s.dtype, s.resolution * s.resolution * s.channels, [&](auto t, auto n) {
+  by_vector(s.dtype, s.resolution * s.resolution * s.channels, {out}, [&](auto t, auto n) {
     images_as<false, n.value, decltype(t)>(ctx, s, set, order, position, table, out);
   });
 }
 
 void labels(Context& ctx, const AugmentSpec& s, const void* all, const void* order,
             const void* position, void* out) {
-  if (s.n == 0) return;
   launch(ctx, launch_over("labels", s.n), labels_kernel, s.n, static_cast<const std::int32_t*>(all),
          static_cast<const std::int32_t*>(order), static_cast<const BatchPosition*>(position),
          static_cast<std::int32_t*>(out));

@@ -125,7 +125,7 @@ Channels channels_of(Context& ctx, const BatchNormSpec& s, const Work& work, con
 
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
-  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+  by_vector(s.dtype, s.c, {x, residual, beta, mean, y}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     const Work work(ctx, s, N);
@@ -138,7 +138,7 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
 
 void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                    const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
-  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+  by_vector(s.dtype, s.c, {x}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     const Work work(ctx, s, N);
@@ -215,7 +215,7 @@ __global__ void backward_apply_kernel(Offset elements, Offset c, Channels channe
 void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
               const void* beta, const void* mean, const void* var, const void* dy, void* dx,
               void* dgamma, void* dbeta, void* dresidual) {
-  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+  by_vector(s.dtype, s.c, {x, y, beta, mean, dy, dx, dresidual}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     const Work work(ctx, s, N);

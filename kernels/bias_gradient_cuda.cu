@@ -22,7 +22,7 @@ struct ColumnFinish {
 
 void gradient(Context& ctx, Dtype dtype, std::int64_t rows, std::int64_t c, const void* dy,
               void* db) {
-  by_vector(dtype, c, [&](auto t, auto n) {
+  by_vector(dtype, c, {dy}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     const ColumnCut cut(rows, c, N);

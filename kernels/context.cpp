@@ -86,6 +86,10 @@ void rethrow_naming(const std::string& spec, Device device, const DeviceError& e
   rethrow_device_error(fmt::format("{} on {}: {}", spec, to_string(device), message));
 }
 
+void throw_empty(const std::string& spec) {
+  throw ShapeError(fmt::format("{}: expected at least one image, got none", spec));
+}
+
 void throw_unavailable(const std::string& spec, Device device) {
   throw DeviceError(fmt::format("{}: not available on {}", spec, to_string(device)));
 }

@@ -48,7 +48,7 @@ template <class F>
 void binary(Context& ctx, const char* name, const ElementwiseSpec& s, const void* a, const void* b,
             void* y) {
   if (s.elements == 0) return;
-  by_vector(s.dtype, s.elements, [&](auto t, auto n) {
+  by_vector(s.dtype, s.elements, {a, b, y}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     launch(ctx, launch_over(name, s.elements, N), binary_kernel<F, N, T>, s.elements,
@@ -58,7 +58,7 @@ void binary(Context& ctx, const char* name, const ElementwiseSpec& s, const void
 
 void relu(Context& ctx, const ElementwiseSpec& s, const void* x, void* y) {
   if (s.elements == 0) return;
-  by_vector(s.dtype, s.elements, [&](auto t, auto n) {
+  by_vector(s.dtype, s.elements, {x, y}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     launch(ctx, launch_over("relu", s.elements, N), unary_kernel<Relu, N, T>, s.elements,
@@ -156,7 +156,8 @@ void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
   if (s.elements == 0) return;
   by_dtype(s.from == Dtype::f32 ? s.to : s.from, [&](auto t) {
     using T = decltype(t);
-    const bool whole = s.elements % full_vector<float> == 0, narrow = s.from == Dtype::f32;
+    const bool narrow = s.from == Dtype::f32;
+    const bool whole = s.elements % full_vector<float> == 0 && aligned(x) && aligned(y);
     if (narrow && whole) return cast_as<full_vector<float>, float, T>(ctx, s.elements, x, y);
     if (narrow) return cast_as<1, float, T>(ctx, s.elements, x, y);
     if (whole) return cast_as<full_vector<float>, T, float>(ctx, s.elements, x, y);

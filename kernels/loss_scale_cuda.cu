@@ -37,10 +37,12 @@ __global__ void unscale_kernel(Segments<GradSegment> segments, const float* scal
       begin + elements_a_block < s.elements ? begin + elements_a_block : s.elements;
   bool finite = true;
   for (std::int64_t i = begin + threadIdx.x * 4; i < end; i += threads * 4) {
-    if (i + 4 <= end) {
+    if (aligned(grad) && i + 4 <= end) {
       finite = divide<4>(grad + i, factor) && finite;
     } else {
-      for (std::int64_t k = i; k < end; ++k) finite = divide<1>(grad + k, factor) && finite;
+      for (std::int64_t k = i; k < end && k < i + 4; ++k) {
+        finite = divide<1>(grad + k, factor) && finite;
+      }
     }
   }
   if (!finite) store(counts, std::int32_t{1});

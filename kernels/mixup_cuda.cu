@@ -39,7 +39,7 @@ void images(Context& ctx, const MixupSpec& s, const void* lambda, void* x) {
   const std::int64_t mixed = s.n / 2 * s.elements;
   if (mixed == 0) return;
   require_offsets("mixup", s.n * s.elements);
-  by_vector(s.dtype, s.elements, [&](auto t, auto n) {
+  by_vector(s.dtype, s.elements, {x}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     launch(ctx, launch_over("mixup", mixed, N), mixup_kernel<N, T>, s.n, s.elements,
@@ -48,7 +48,6 @@ void images(Context& ctx, const MixupSpec& s, const void* lambda, void* x) {
 }
 
 void targets(Context& ctx, const MixupSpec& s, const void* lambda, const void* labels, void* soft) {
-  if (s.n == 0) return;
   launch(ctx, launch_over("mixup_targets", s.n * s.classes), targets_kernel, s.n, s.classes,
          static_cast<const float*>(lambda), static_cast<const std::int32_t*>(labels),
          static_cast<float*>(soft));

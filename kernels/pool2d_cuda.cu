@@ -146,7 +146,7 @@ void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* in
   s.validate();
   require_offsets("pool", s.in_shape().numel());
   const Windows windows(s);
-  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+  by_vector(s.dtype, s.c, {x, y, index}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     const std::int64_t elements = s.out_shape().numel();
@@ -163,7 +163,7 @@ void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* in
 void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* index, void* dx) {
   require_offsets("pool", s.out_shape().numel());
   const Windows windows(s);
-  by_vector(s.dtype, s.c, [&](auto t, auto n) {
+  by_vector(s.dtype, s.c, {dy, index, dx}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
     const std::int64_t elements = s.in_shape().numel();

@@ -44,11 +44,13 @@ __global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const f
       (static_cast<std::int64_t>(blockIdx.x) - segments.first[which]) * elements_a_block;
   const std::int64_t end =
       begin + elements_a_block < s.elements ? begin + elements_a_block : s.elements;
+  const bool vectors =
+      aligned(s.grad) && aligned(s.weight) && aligned(s.velocity) && aligned(s.copy);
   for (std::int64_t i = begin + threadIdx.x * 4; i < end; i += threads * 4) {
-    if (i + 4 <= end) {
+    if (vectors && i + 4 <= end) {
       update_vector<4, Copy>(update, s, i);
     } else {
-      for (std::int64_t k = i; k < end; ++k) update_vector<1, Copy>(update, s, k);
+      for (std::int64_t k = i; k < end && k < i + 4; ++k) update_vector<1, Copy>(update, s, k);
     }
   }
 }

@@ -9,6 +9,7 @@
 
 namespace hac {
 
+[[noreturn]] void throw_empty(const std::string& spec);
 [[noreturn]] void throw_unavailable(const std::string& spec, Device device);
 // The error that is handled, saying what was run and where.
 [[noreturn]] void rethrow_naming(const std::string& spec, Device device, const DeviceError& error);
@@ -23,11 +24,15 @@ struct Backends {
     return device.kind == DeviceKind::cpu ? cpu : device.kind == DeviceKind::cuda ? cuda : simt;
   }
 
-  // The entry for this device, conv2d_kernels.on(device, &Conv2dKernels::forward, spec).
+  // The entry for this device, conv2d_kernels.on(device, &Conv2dKernels::forward, spec). Throws
+  // ShapeError for a batch of no images, so that no kernel has to divide by its size.
   template <class Entry, class Spec>
   Entry on(Device device, Entry Table::*entry, const Spec& spec) const {
     const Entry found = of(device).*entry;
     if (!found) throw_unavailable(spec.str(), device);
+    if constexpr (requires { spec.n; }) {
+      if (spec.n < 1) throw_empty(spec.str());
+    }
     return found;
   }
 

@@ -1,6 +1,9 @@
 #pragma once
 // Vectors of 16 bytes a thread, and twice that where f32 numbers go with 16-bit ones.
 
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <string>
 
@@ -74,13 +77,22 @@ void by_dtype(Dtype dtype, Run run) {
   throw ConfigError("GPU kernels compute in f32, bf16 and f16, not " + std::string(name_of(dtype)));
 }
 
+// A slice of a tensor may begin anywhere.
+__host__ __device__ inline bool aligned(const void* p, std::size_t bytes = 16) {
+  return reinterpret_cast<std::uintptr_t>(p) % bytes == 0;
+}
+
 // run(T{}, std::integral_constant<int, N>()) with N a full vector where `divisible` is a multiple
-// of it, else 1. Tensors begin at 64-byte boundaries, so such vectors are aligned.
+// of it and every operand that is accessed in vectors (those that are null count as well) begins at
+// 16 bytes, else 1.
 template <class Run>
-void by_vector(Dtype dtype, std::int64_t divisible, Run run) {
+void by_vector(Dtype dtype, std::int64_t divisible, std::initializer_list<const void*> operands,
+               Run run) {
+  const bool begin_well =
+      std::all_of(operands.begin(), operands.end(), [](const void* p) { return aligned(p); });
   by_dtype(dtype, [&](auto t) {
     using T = decltype(t);
-    if (divisible % full_vector<T> == 0) {
+    if (begin_well && divisible % full_vector<T> == 0) {
       run(t, std::integral_constant<int, full_vector<T>>());
     } else {
       run(t, std::integral_constant<int, 1>());

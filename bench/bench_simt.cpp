@@ -45,7 +45,7 @@ double time_ns(F&& f) {
 }
 
 void report(const char* order) {
-  Context& ctx = Context::current({});
+  Context& ctx = Context::current({DeviceKind::simt, 0});
   constexpr int grid = 64, n = 1 << 20, steps = 16;
   const auto a_thread = [&](int block, auto kernel, auto... args) {
     return time_ns([&] {

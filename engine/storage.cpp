@@ -1,6 +1,9 @@
 #include "engine/storage.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,6 +16,12 @@ namespace {
 
 constexpr std::size_t kAlign = 64;
 
+// simt gives exactly what is asked for, and so finds what goes past its end.
+std::size_t block_bytes(Device device, std::size_t bytes) {
+  const std::size_t least = std::max<std::size_t>(bytes, 1);
+  return device.kind == DeviceKind::simt ? least : round_up(least, kAlign);
+}
+
 double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 // One device's memory with a free list by size. A cached block serves a request of at least 7/8 of
@@ -24,7 +33,7 @@ class Pool {
   void* allocate(std::size_t bytes, std::size_t& capacity) {
     const std::scoped_lock lock(mutex_);
     if (fail_in_ > 0 && --fail_in_ == 0) throw OutOfMemory("allocation failed on request");
-    const std::size_t wanted = round_up(std::max<std::size_t>(bytes, 1), kAlign);
+    const std::size_t wanted = block_bytes(device_, bytes);
     if (over_limit(wanted)) refuse(wanted, "over the limit");
     void* data = take_cached(wanted, capacity);
     if (!data) data = take_new(wanted, capacity);
@@ -154,12 +163,10 @@ Pool& pool(Device device) {
   return pools.try_emplace(device, device).first->second;
 }
 
-// The bytes between a block's requested size and its end read as zero.
+// oneDNN reads the bytes between a block's requested size and its end; they are zero.
 void zero_tail(Device device, void* data, std::size_t bytes) {
-  const std::size_t tail = round_up(std::max<std::size_t>(bytes, 1), kAlign) - bytes;
-  if (tail == 0) return;
-  Context& context = Context::current(device);
-  context.runtime().zero(context, static_cast<char*>(data) + bytes, tail);
+  if (device.kind != DeviceKind::cpu) return;
+  std::memset(static_cast<char*>(data) + bytes, 0, block_bytes(device, bytes) - bytes);
 }
 
 thread_local std::shared_ptr<Arena> current_arena;

@@ -70,8 +70,9 @@ class ArenaScope {
   std::shared_ptr<Arena> before_;
 };
 
-// A block of device memory, 64-byte aligned. The bytes between the requested size and the next
-// multiple of 64 are zero when it is made.
+// A block of device memory, 64-byte aligned. On the CPU the bytes between the requested size and
+// the next multiple of 64 may be read and are zero when it is made; no kernel of another device may
+// touch them.
 class Storage {
  public:
   // Throws OutOfMemory naming what was requested, in use, the peak, scratch memory, what is free

@@ -14,7 +14,7 @@ namespace hac {
 class Tensor {
  public:
   Tensor() = default;  // undefined: no storage
-  // Contents undefined, but for layout padding and the storage tail, which are zero.
+  // Contents undefined, but for layout padding and the CPU's storage tail, which are zero.
   static Tensor empty(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {},
                       Layout layout = Layout::plain);
   static Tensor zeros(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {},

@@ -10,8 +10,8 @@
 //   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
 //   A NaN in x stays a NaN through the ReLU.
 //
-// Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32 with
-// storage padded by zeros to 64 bytes; a zero gamma keeps padding channels zero.
+// Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32, on
+// the CPU with storage padded by zeros to 64 bytes: a zero gamma keeps padding channels zero.
 
 #include <string>
 

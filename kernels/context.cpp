@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/library.h"
@@ -15,8 +16,10 @@ namespace hac {
 namespace {
 
 std::atomic<std::size_t>& total_scratch(Device device) {
-  static std::atomic<std::size_t> totals[3] = {};
-  return totals[static_cast<int>(device.kind)];
+  static std::mutex mutex;
+  static auto& totals = *new std::map<Device, std::atomic<std::size_t>>;  // outlives all contexts
+  const std::scoped_lock lock(mutex);
+  return totals[device];
 }
 
 }  // namespace
@@ -33,8 +36,10 @@ Context::~Context() { release_scratch(); }
 
 Context& Context::current(Device device) {
   thread_local std::map<Device, Context> contexts;
-  const auto it = contexts.find(device);
-  return it != contexts.end() ? it->second : contexts.try_emplace(device, device).first->second;
+  auto it = contexts.find(device);
+  if (it == contexts.end()) it = contexts.try_emplace(device, device).first;
+  it->second.runtime_.make_current(device);
+  return it->second;
 }
 
 void* Context::scratch(std::size_t bytes) {
@@ -59,7 +64,10 @@ void* Context::scratch(std::size_t bytes) {
     scratch_bytes_ = bytes;
     total_scratch(device_) += bytes;
   }
-  return scratch_.get();
+  // simt finds what goes past an end: what was asked for ends where the memory does.
+  const bool exact = device_.kind == DeviceKind::simt;
+  const std::size_t skipped = exact ? (scratch_bytes_ - bytes) / 16 * 16 : 0;
+  return static_cast<char*>(scratch_.get()) + skipped;
 }
 
 void Context::release_scratch() {

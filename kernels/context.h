@@ -25,8 +25,8 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  // The one context of this thread for this device, made on first use.
-  // Throws DeviceError if the device is not there.
+  // The one context of this thread for this device, made on first use; the device is then the one
+  // that this thread launches on. Throws DeviceError if the device is not there.
   static Context& current(Device device = {});
 
   Device device() const { return device_; }

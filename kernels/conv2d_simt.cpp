@@ -5,7 +5,6 @@
 #include "kernels/conv2d.h"
 #include "kernels/cuda/bias_gradient.h"
 #include "kernels/elementwise.h"
-#include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
 
 namespace hac {
@@ -41,12 +40,26 @@ void for_each_output(const Conv2dSpec& s, std::int64_t n, Visit visit) {
 bool has_relu(Epilogue e) { return e == Epilogue::relu || e == Epilogue::add_relu; }
 bool has_add(Epilogue e) { return e == Epilogue::add || e == Epilogue::add_relu; }
 
-void convolve(const Conv2dSpec& s, const void* x, const void* weights, const void* bias,
-              const void* residual, void* y) {
-  simt::by_float_type(s.dtype, [&](auto t) {
+// Runs or records it; each operand must lie in the device's memory as a whole.
+template <class Run>
+void submit(const Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
+            const void* residual, const void* y, Run run) {
+  const Shape in = s.in_shape(), out = s.out_shape(), weights = s.weight_shape();
+  simt::submit_reference(ctx, "convolution", s.dtype,
+                         {{x, in.numel(), s.dtype},
+                          {w, weights.numel(), s.dtype},
+                          {bias, s.k, s.dtype},
+                          {residual, out.numel(), s.dtype},
+                          {y, out.numel(), s.dtype}},
+                         run);
+}
+
+void convolve(const Context& ctx, const Conv2dSpec& s, const void* x, const void* weights,
+              const void* bias, const void* residual, void* y) {
+  submit(ctx, s, x, weights, bias, residual, y, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(weights);
-    const T* other = has_add(s.epilogue) ? static_cast<const T*>(residual) : nullptr;
+    const T* other = static_cast<const T*>(residual);
     const T* b = static_cast<const T*>(bias);
     T* out = static_cast<T*>(y);
 #pragma omp parallel for schedule(static)
@@ -64,13 +77,13 @@ void convolve(const Conv2dSpec& s, const void* x, const void* weights, const voi
   });
 }
 
-void forward(Context&, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
+void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
-  simt::submit([=] { convolve(s, x, w, s.bias ? bias : nullptr, nullptr, y); });
+  convolve(ctx, s, x, w, s.bias ? bias : nullptr, nullptr, y);
 }
 
-void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
-  simt::by_float_type(s.dtype, [&](auto t) {
+void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
+  submit(ctx, s, dx, w, nullptr, nullptr, dy, [=](auto t) {
     using T = decltype(t);
     const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(w);
     T* out = static_cast<T*>(dx);
@@ -91,13 +104,9 @@ void scatter_to_input(const Conv2dSpec& s, const void* dy, const void* w, void* 
   });
 }
 
-void backward_data(Context&, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
-  simt::submit([=] { scatter_to_input(spec, dy, w, dx); });
-}
-
-void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* dw) {
+void correlate(const Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw) {
   const std::int64_t each = s.c / s.groups * s.r * s.s;
-  simt::by_float_type(s.dtype, [&](auto t) {
+  submit(ctx, s, x, dw, nullptr, nullptr, dy, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
     T* out = static_cast<T*>(dw);
@@ -121,7 +130,7 @@ void correlate(const Conv2dSpec& s, const void* x, const void* dy, void* dw) {
 
 void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
-  simt::submit([=] { correlate(s, x, dy, dw); });
+  correlate(ctx, s, x, dy, dw);
   if (db) bias_gradient_simt.apply(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
 }
 
@@ -144,10 +153,10 @@ void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, vo
   if (s.bias) copy_rounded(ctx, s.dtype, s.k, bias, static_cast<char*>(packed) + bias_at(s));
 }
 
-void inference(Context&, const Conv2dSpec& spec, const void* x, const void* packed,
+void inference(Context& ctx, const Conv2dSpec& s, const void* x, const void* packed,
                const void* residual, void* y) {
-  const void* bias = spec.bias ? static_cast<const char*>(packed) + bias_at(spec) : nullptr;
-  simt::submit([=] { convolve(spec, x, packed, bias, residual, y); });
+  const void* bias = s.bias ? static_cast<const char*>(packed) + bias_at(s) : nullptr;
+  convolve(ctx, s, x, packed, bias, has_add(s.epilogue) ? residual : nullptr, y);
 }
 
 std::string implementation(Context&, const Conv2dSpec&) { return "reference loops"; }

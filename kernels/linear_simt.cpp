@@ -2,7 +2,6 @@
 
 #include "kernels/cuda/bias_gradient.h"
 #include "kernels/linear.h"
-#include "kernels/simt/record.h"
 #include "kernels/simt/reference.h"
 
 namespace hac {
@@ -21,12 +20,25 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, 
   }
 }
 
-void forward(Context&, const LinearSpec& s, const void* x, const void* w, const void* bias,
+// Runs or records it; each operand must lie in the device's memory as a whole.
+template <class Run>
+void submit(const Context& ctx, const LinearSpec& s, const void* x, const void* w, Dtype weights,
+            const void* bias, const void* y, Run run) {
+  simt::submit_reference(ctx, "linear", s.dtype,
+                         {{x, s.n * s.in, s.dtype},
+                          {w, s.out * s.in, weights},
+                          {bias, s.out, s.dtype},
+                          {y, s.n * s.out, s.dtype}},
+                         run);
+}
+
+void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
-  simt::submit_by_float_type(s.dtype, [=](auto t) {
+  const void* added = s.bias ? bias : nullptr;
+  submit(ctx, s, x, w, s.dtype, added, y, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
-    const T* b = s.bias ? static_cast<const T*>(bias) : nullptr;
+    const T* b = static_cast<const T*>(added);
     multiply(
         s.n, s.out, s.in, [&](auto i, auto k) { return to_float(in[i * s.in + k]); },
         [&](auto k, auto j) { return to_float(weights[j * s.in + k]); },
@@ -37,8 +49,8 @@ void forward(Context&, const LinearSpec& s, const void* x, const void* w, const 
   });
 }
 
-void backward_data(Context&, const LinearSpec& s, const void* dy, const void* w, void* dx) {
-  simt::submit_by_float_type(s.dtype, [=](auto t) {
+void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
+  submit(ctx, s, dx, w, s.dtype, nullptr, dy, [=](auto t) {
     using T = decltype(t);
     const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(w);
     multiply(
@@ -50,7 +62,7 @@ void backward_data(Context&, const LinearSpec& s, const void* dy, const void* w,
 
 void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
-  simt::submit_by_float_type(s.dtype, [=](auto t) {
+  submit(ctx, s, x, dw, Dtype::f32, nullptr, dy, [=](auto t) {
     using T = decltype(t);
     const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
     multiply(

@@ -26,7 +26,10 @@ struct DeviceMemory {
 struct Runtime {
   // Devices of this kind on this machine; why there are none goes to `reason`, if given.
   int (*count)(std::string* reason);
-  // At least 64-byte aligned; null when there is no more. Contents undefined.
+  // What this thread launches from here on is for this device; Context::current calls it.
+  void (*make_current)(Device);
+  // At least 64-byte aligned; null when there is no more. Contents undefined. On the CPU readable
+  // up to the next multiple of 64 bytes, as oneDNN needs it; elsewhere nothing lies behind the end.
   void* (*allocate)(Device, std::size_t bytes);
   void (*release)(Device, void* p);
   // Also asked on the way to an error, so it throws nothing.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <utility>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/error.h"
@@ -45,7 +46,7 @@ std::string to_string(Device device) {
     case DeviceKind::cpu:
       return "cpu";
     case DeviceKind::simt:
-      return "simt";
+      return device.index == 0 ? "simt" : fmt::format("simt:{}", device.index);
     case DeviceKind::cuda:
       return fmt::format("cuda:{}", device.index);
   }
@@ -54,12 +55,13 @@ std::string to_string(Device device) {
 
 Device parse_device(std::string_view text) {
   if (text == "cpu") return {};
-  if (text == "simt") return {DeviceKind::simt, 0};
-  if (text == "cuda") return {DeviceKind::cuda, 0};
-  if (text.starts_with("cuda:")) {
-    Device device{DeviceKind::cuda, 0};
+  for (const auto& [kind, prefix] : {std::pair(DeviceKind::cuda, std::string_view("cuda:")),
+                                     std::pair(DeviceKind::simt, std::string_view("simt:"))}) {
+    if (text == prefix.substr(0, 4)) return {kind, 0};
+    if (!text.starts_with(prefix)) continue;
+    Device device{kind, 0};
     const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + 5, end, device.index);
+    const auto [stop, error] = std::from_chars(text.data() + prefix.size(), end, device.index);
     if (error == std::errc() && stop == end && device.index >= 0) return device;
   }
   throw ConfigError(fmt::format("device '{}': expected cpu, simt or cuda:N", text));

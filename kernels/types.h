@@ -26,8 +26,9 @@ struct Device {
   auto operator<=>(const Device&) const = default;
 };
 
+// "cpu", "cuda:0", "simt" (the first simulated device), "simt:1".
 std::string to_string(Device device);
-// Reads "cpu", "cuda:0", "simt". Throws ConfigError on anything else.
+// Reads the same, and "cuda" for "cuda:0". Throws ConfigError on anything else.
 Device parse_device(std::string_view text);
 
 // Up to four dimensions in logical order: images are always (N, C, H, W), kernels (O, I, R, S).

@@ -44,8 +44,7 @@ inline const Options all_orders[] = {{.order = Order::forward},
                                      {.order = Order::random, .seed = 1},
                                      {.order = Order::random, .seed = 2}};
 
-// The executor takes no notice of its context.
-inline Context& context() { return Context::current({}); }
+inline Context& context() { return Context::current({DeviceKind::simt, 0}); }
 
 // f throws a DeviceError whose message holds all the parts.
 template <class F>

@@ -140,6 +140,27 @@ TEST(LostDevice, RefusesEverythingButToReleaseMemory) {
   event.reset();
 }
 
+TEST(LostDevice, IsNotTheOtherOne) {
+  const Mended mended;
+  const Device other{DeviceKind::simt, 1};
+  const Tensor here = Tensor::zeros({4}, Dtype::f32, kSimt);
+  const Tensor there = Tensor::zeros({4}, Dtype::f32, other);
+  simt::fail_launch_after(1);
+  EXPECT_THROW(here.zero(), DeviceError);
+  EXPECT_NO_THROW(there.zero());
+  simt::fail_launch_after(0);
+  simt::fail_launch_after(1, 1);
+  try {
+    there.zero();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const DeviceError& error) {
+    EXPECT_NE(std::string(error.what()).find("simt:1: the device is lost"), std::string::npos)
+        << error.what();
+  }
+  EXPECT_NO_THROW(here.zero());
+  simt::fail_launch_after(0, 1);
+}
+
 TEST(LostDevice, AnErrorInAKernelNamesSpecAndDevice) {
   const Mended mended;
   const ElementwiseSpec spec{.elements = 4};

@@ -48,7 +48,7 @@ __device__ float block_sum(float v) {
   v = warp_sum(v);
   if (lane == 0) partial[warp] = v;
   __syncthreads();
-  v = warp_sum(lane < blockDim.x / 32 ? partial[lane] : 0);
+  v = warp_sum(lane < blockDim.x / 32 ? partial[lane] : 0.f);
   if (again) __syncthreads();
   return v;
 }
@@ -80,7 +80,7 @@ __global__ void shift(const float* x, float* y) {
   HAC_SHARED(float, s, 256);
   s[threadIdx.x] = load(x + threadIdx.x);
   if (barrier) __syncthreads();
-  store(y + threadIdx.x, threadIdx.x == 0 ? 0 : s[threadIdx.x - 1]);
+  store(y + threadIdx.x, threadIdx.x == 0 ? 0.f : s[threadIdx.x - 1]);
 }
 
 template <class T>
@@ -207,10 +207,13 @@ TEST(Simt, AMissingBarrierShowsInOtherOrdersThanForward) {
     for (int i = 0; i < n; ++i) count += y[i] != (i == 0 ? 0 : x[i - 1]);
     return count;
   };
-  for (const Options& how : all_orders) EXPECT_EQ(wrong(shift<true>, how), 0);
-  EXPECT_EQ(wrong(shift<false>, {.order = Order::forward}), 0);
-  EXPECT_EQ(wrong(shift<false>, {.order = Order::reversed}), n - 1);
-  EXPECT_GT(wrong(shift<false>, {.order = Order::random, .seed = 1}), n / 4);
+  for (const Options& how : all_orders) {
+    EXPECT_EQ(wrong(shift<true>, how), 0);
+    expect_error([&] { wrong(shift<false>, how); }, {"kernel 'shift'", "barrier between"});
+  }
+  EXPECT_EQ(wrong(shift<false>, {.order = Order::forward, .races = false}), 0);
+  EXPECT_EQ(wrong(shift<false>, {.order = Order::reversed, .races = false}), n - 1);
+  EXPECT_GT(wrong(shift<false>, {.order = Order::random, .seed = 1, .races = false}), n / 4);
 }
 
 // The race that hides when all warps go in step.
@@ -225,9 +228,15 @@ TEST(Simt, AWarpThatOvertakesAnotherShows) {
     launch(context(), {.name = "two_sums", .block = n}, kernel, x.get(), y.get());
     return y[0];
   };
-  for (const Options& how : all_orders) EXPECT_NEAR(result(two_sums<true>, how), expected, 1e-3);
-  EXPECT_NEAR(result(two_sums<false>, {.order = Order::forward}), expected, 1e-3);
-  EXPECT_GT(std::abs(result(two_sums<false>, {.order = Order::reversed}) - expected), 1);
+  for (const Options& how : all_orders) {
+    EXPECT_NEAR(result(two_sums<true>, how), expected, 1e-3);
+    expect_error([&] { result(two_sums<false>, how); }, {"kernel 'two_sums'", "barrier between"});
+  }
+  const auto unwatched = [&](Order order) {
+    return result(two_sums<false>, {.order = order, .races = false});
+  };
+  EXPECT_NEAR(unwatched(Order::forward), expected, 1e-3);
+  EXPECT_GT(std::abs(unwatched(Order::reversed) - expected), 1);
 }
 
 // As the PTX manual defines shfl: the source lane j, the thread's own value where j is no good.

@@ -56,14 +56,14 @@ __global__ void shared_sum(int* y, int overrun) {
     store(y + blockIdx.x * 2, a[0]);  // fresh in every block
     store(y + blockIdx.x * 2 + 1, b[7]);
     for (int i = 0; i < 8; ++i) a[i] = b[i] = i;
-    if (overrun) write_unseen(reinterpret_cast<char*>(a) + sizeof a);
+    if (overrun) write_unseen(reinterpret_cast<char*>(&a[7]) + sizeof(int));
   }
 }
 
 template <int n>
 __device__ char* some_shared() {
   HAC_SHARED(char, s, n);
-  return s;
+  return &s[0];
 }
 
 template <int n>
@@ -73,7 +73,7 @@ __global__ void shared_twice(std::ptrdiff_t* apart) {
 
 __global__ void look_behind_shared(bool* poisoned) {
   HAC_SHARED(float, s, 5);
-  *poisoned = asan::poisoned(s + 5);
+  *poisoned = asan::poisoned(&s[4] + 1);
 }
 
 // ---- Tests ----

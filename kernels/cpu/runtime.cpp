@@ -131,6 +131,7 @@ double elapsed_ms(Context&, const Event& from, const Event& to) {
 }  // namespace host
 
 const Runtime runtime_cpu{.count = host::count,
+                          .make_current = [](Device) {},
                           .allocate = allocate,
                           .release = release,
                           .memory = host::memory,

@@ -20,10 +20,14 @@ int count(std::string* reason) {
   return 0;
 }
 
+void make_current(Device device) {
+  cuda::check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device).c_str());
+}
+
 void* allocate(Device device, std::size_t bytes) {
   refuse_in_capture("an allocation of " + std::to_string(bytes) + " bytes");
   void* p = nullptr;
-  cuda::check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device).c_str());
+  make_current(device);
   const cudaError_t error = cudaMalloc(&p, bytes);
   if (error == cudaSuccess) return p;
   // A device that earlier work has broken is no want of memory.
@@ -139,6 +143,7 @@ double elapsed_ms(Context&, const Event& from, const Event& to) {
 }  // namespace
 
 const Runtime runtime_cuda{.count = count,
+                           .make_current = make_current,
                            .allocate = allocate,
                            .release = release,
                            .memory = memory,

@@ -19,6 +19,8 @@ std::string_view name_of(Block::Wait wait) {
   return names[static_cast<int>(wait)];
 }
 
+std::string_view name_of(Access kind) { return kind == Access::load ? "load" : "store"; }
+
 }  // namespace
 
 void Block::run(const Job& job, std::int64_t number) {
@@ -26,6 +28,7 @@ void Block::run(const Job& job, std::int64_t number) {
   number_ = number;
   shuffle_ = Shuffle(job.options, static_cast<std::uint64_t>(number) + 1);
   shared_.clear();
+  shared_.races().barrier();
   hits_ = {};
   struct Running {
     explicit Running(Block* block) { running_ = block; }
@@ -100,6 +103,7 @@ void Block::run_warp(int first, int end) {
     if (!met || met->wait == Wait::barrier) return;
     if (met->wait == Wait::exchange) exchange(first, end);
     if (met->wait == Wait::ballot) ballot(first, end);
+    if (met->wait == Wait::warp_barrier) shared_.races().warp_barrier(first / warp_size);
     for (int i = first; i < end; ++i) lanes_[i]->wait = Wait::none;
   }
 }
@@ -172,6 +176,7 @@ bool Block::release_barrier() {
   if (!meet(0, job_->how.block)) return false;
   for (int i = 0; i < job_->how.block; ++i) lanes_[i]->wait = Wait::none;
   if (job_->recorder) job_->recorder->barrier();
+  shared_.races().barrier();
   return true;
 }
 
@@ -205,13 +210,31 @@ void Block::ballot(int first, int end) {
   }
 }
 
-void* Block::shared(const void* tag, std::size_t bytes) {
-  void* p = shared_.get(tag, bytes);
-  if (p) return p;
+SharedSpan Block::shared(const void* tag, std::size_t element_bytes, std::size_t elements) {
+  const SharedMemory::Array* array = shared_.get(tag, element_bytes, elements);
+  if (array) return {shared_.data(*array), array->number};
   throw DeviceError(
       fmt::format("{}: expected at most {} bytes of shared memory, got {} more on "
                   "top of what the block has",
-                  here(), SharedMemory::limit, bytes));
+                  here(), SharedMemory::limit, element_bytes * elements));
+}
+
+void Block::access_shared(int array, std::size_t element, Access kind, Place at) {
+  const SharedMemory::Array& a = shared_.array(array);
+  if (element >= a.elements) {
+    throw DeviceError(
+        fmt::format("{}: expected an index below {} into shared memory, got {} ({}:{})", here(),
+                    a.elements, static_cast<std::int64_t>(element), at.file, at.line));
+  }
+  if (!job_->options.races) return;
+  const auto other = shared_.races().access(a.first_cell + element,
+                                            static_cast<int>(thread().index.x), kind, at.line);
+  if (!other) return;
+  throw DeviceError(fmt::format(
+      "{}: expected a barrier between two threads that access one element of shared memory, got a "
+      "{} of element {} ({}:{}) and a {} by thread {} (line {})",
+      here(), name_of(kind), element, at.file, at.line, name_of(other->kind), other->thread,
+      other->line));
 }
 
 void Block::access(const void* p, std::size_t bytes, Access kind, Place at) {
@@ -229,8 +252,7 @@ void Block::check(std::uintptr_t p, std::size_t bytes, Access kind, Place at) {
   throw DeviceError(fmt::format(
       "{}: expected {}, got a {} of {} bytes at {:#x}, {} ({}:{})", here(),
       live ? fmt::format("a multiple of {} as address", alignment) : "an address in an allocation",
-      kind == Access::load ? "load" : "store", bytes, p, describe_place(*job_->ranges, p), at.file,
-      at.line));
+      name_of(kind), bytes, p, describe_place(job_->device.index, p), at.file, at.line));
 }
 
 bool Block::is_live(std::uintptr_t p, std::size_t bytes) {

@@ -25,7 +25,8 @@ struct Job {
   const std::function<void()>& body;
   Options options;
   std::shared_ptr<const std::vector<Range>> ranges;  // that may be accessed
-  Recorder* recorder = nullptr;                      // null without trace
+  Device device;
+  Recorder* recorder = nullptr;  // null without trace
 };
 
 class Block {
@@ -43,7 +44,8 @@ class Block {
   // ---- For the thread that runs ----
   const Thread& thread() const { return current_->thread; }
   void access(const void* p, std::size_t bytes, Access kind, Place at);
-  void* shared(const void* tag, std::size_t bytes);
+  SharedSpan shared(const void* tag, std::size_t element_bytes, std::size_t elements);
+  void access_shared(int array, std::size_t element, Access kind, Place at);
   enum class Wait : std::uint8_t { none, barrier, warp_barrier, exchange, ballot };
   // Until the others have come. value: what is given to an exchange or ballot, then what came back.
   void wait(Wait kind, Place at, void* value = nullptr, std::size_t bytes = 0, int from = 0,

@@ -20,9 +20,13 @@ namespace {
 // Each keeps up to 1024 stacks, and a process may only have so many mappings.
 constexpr int max_host_threads = 16;
 
-struct State {
+struct DeviceState {
   std::atomic<int> launches_left = 0;  // until the device is lost; 0 = it never is
   std::atomic<bool> lost = false;
+};
+
+struct State {
+  DeviceState devices[device_count];
   std::mutex mutex;
   Options options;
   std::vector<Trace> traces;
@@ -32,6 +36,8 @@ State& state() {
   static State& instance = *new State;
   return instance;
 }
+
+thread_local Device current{DeviceKind::simt, 0};
 
 [[noreturn]] void throw_outside(const char* what) {
   throw DeviceError(fmt::format("simt: expected {} inside a kernel, got it outside", what));
@@ -103,31 +109,53 @@ unsigned ballot(bool predicate, Place at) {
   return votes;
 }
 
-void* shared(const void* tag, std::size_t bytes) {
-  return block_here("shared memory").shared(tag, bytes);
+SharedSpan shared(const void* tag, std::size_t element_bytes, std::size_t elements) {
+  return block_here("shared memory").shared(tag, element_bytes, elements);
+}
+
+void access_shared(int array, std::size_t element, Access kind, Place at) {
+  block_here("shared memory").access_shared(array, element, kind, at);
 }
 
 void access(const void* p, std::size_t bytes, Access kind, Place at) {
   block_here("load and store").access(p, bytes, kind, at);
 }
 
-void fail_launch_after(int n) {
-  state().launches_left = n;
-  state().lost = false;
+void make_current(Device device) { current = device; }
+
+void require_current(Device device, const std::string& call) {
+  if (device == current) return;
+  throw DeviceError(fmt::format("{}: expected {}, on which this thread launches, got one for {}",
+                                call, to_string(current), to_string(device)));
 }
 
-void require_device() {
-  if (!state().lost) return;
-  throw DeviceError("simt: the device is lost (simulated): nothing can be asked of it any more");
+void fail_launch_after(int n, int device) {
+  state().devices[device].launches_left = n;
+  state().devices[device].lost = false;
 }
 
-void begin_launch() {
-  if (state().launches_left > 0 && --state().launches_left == 0) state().lost = true;
-  require_device();
+void require_device(Device device) {
+  if (!state().devices[device.index].lost) return;
+  throw DeviceError(
+      fmt::format("{}: the device is lost (simulated): nothing can be asked of it any more",
+                  to_string(device)));
 }
 
-Calls& recorded_calls() {
-  thread_local Calls calls;
+void begin_launch(Device device) {
+  DeviceState& own = state().devices[device.index];
+  if (own.launches_left > 0 && --own.launches_left == 0) own.lost = true;
+  require_device(device);
+}
+
+void require_submittable(Device device) {
+  require_current(device, "work");
+  if (!capturing() || device == recorded_calls().device) return;
+  throw DeviceError(fmt::format("capture: expected only work of {}, got some of {}",
+                                to_string(recorded_calls().device), to_string(device)));
+}
+
+RecordedCalls& recorded_calls() {
+  thread_local RecordedCalls calls;
   return calls;
 }
 
@@ -141,9 +169,9 @@ Options options() {
   return state().options;
 }
 
-void run(const Launch& how, const std::function<void()>& body) {
+void run(Device device, const Launch& how, const std::function<void()>& body) {
   check_launch(how);
-  Job job{how, body, options(), live_ranges()};
+  Job job{how, body, options(), live_ranges(device.index), device};
   std::optional<Recorder> recorder;
   if (job.options.trace) job.recorder = &recorder.emplace(how);
   run_blocks(job);

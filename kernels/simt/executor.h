@@ -61,16 +61,25 @@ T exchange(T value, int from, int width, Place at = Place::here()) {
 // Bit i: lane i is there, has not returned and gave true. Errors as for warp_barrier.
 unsigned ballot(bool predicate, Place at = Place::here());
 
+// An array in the shared memory of this block (shared_array.h is how kernels see it).
+struct SharedSpan {
+  void* data = nullptr;
+  int array = 0;  // its number in the block
+};
 // The array of this block that tag names: filled with a NaN pattern for every block, aligned to 16.
 // DeviceError when a block asks for more than the 48 KiB that a GPU gives without being asked, and
 // at its end when something was written between the arrays.
-void* shared(const void* tag, std::size_t bytes);
+SharedSpan shared(const void* tag, std::size_t element_bytes, std::size_t elements);
 
 enum class Access : std::uint8_t { load, store };
+// Checks an access to an element of it: DeviceError outside of the array, and where another thread
+// accessed the same element, one of the two stored, and no barrier lies between (__syncthreads, or
+// within a warp __syncwarp; a shuffle orders nothing). Which thread came first does not matter.
+void access_shared(int array, std::size_t element, Access kind, Place at);
 // Counts (when tracing) and checks (when checking) an access to global memory: it must lie inside a
-// live allocation and be aligned to its size (the largest power of two in it, at most 16);
-// otherwise a DeviceError naming kernel, block, thread, address, the nearest allocation and the
-// source line.
+// live allocation of the device that runs and be aligned to its size (the largest power of two in
+// it, at most 16); otherwise a DeviceError naming kernel, block, thread, address, the nearest
+// allocation (or the other device whose memory it is) and the source line.
 void access(const void* p, std::size_t bytes, Access kind, Place at);
 
 // ---- Launching ----
@@ -82,16 +91,18 @@ struct Options {
                                  // goes as far as it can), of the lanes between two warp operations
   std::uint64_t seed = 0;        // of Order::random
   bool check = true;             // every access against the allocations
+  bool races = true;             // every access to shared memory against those of other threads
   bool trace = false;            // keep counts a launch (runs on one host thread)
 };
 
 void set_options(const Options& options);  // for all launches after it, of any thread
 Options options();
 
-// Runs body once for every thread of the grid. An exception thrown by one thread ends the launch
-// and is thrown on: of several that of the first block in order. The other threads of the block are
-// unwound from where they wait, so their destructors run (a destructor must not wait for others).
-void run(const Launch& how, const std::function<void()>& body);
+// Runs body once for every thread of the grid, on the device. An exception thrown by one thread
+// ends the launch and is thrown on: of several that of the first block in order. The other threads
+// of the block are unwound from where they wait, so their destructors run (a destructor must not
+// wait for others).
+void run(Device device, const Launch& how, const std::function<void()>& body);
 
 // Counts of one launch.
 struct Trace {
@@ -109,21 +120,36 @@ struct Trace {
 
 std::vector<Trace> take_traces();  // since the last call, in order; not of launches that threw
 
+// ---- Devices ----
+
+// simt:0, which is also called simt, and simt:1, to try on one machine what two devices must not
+// do: launch on one while the other is current (Context::current of the launch's own device must
+// come last), or touch memory of the other.
+inline constexpr int device_count = 2;
+
+// The device that this thread launches on. Launching, copying, recording an event or a capture for
+// another one is a DeviceError.
+void make_current(Device device);
+void require_current(Device device, const std::string& call);
+
 // ---- Losing the device ----
 
 // For tests: the n-th launch from now (1 = next), of a kernel or a copy, finds the device lost. It
 // is a DeviceError, and so is all that is asked of the device afterwards (allocations, copies,
 // replays, events, waiting) until fail_launch_after(0) brings the device back. Memory can always be
-// released. One count for all threads.
-void fail_launch_after(int n);
+// released. One count a device for all threads.
+void fail_launch_after(int n, int device = 0);
 
 // ---- Memory ----
 
-// 256-byte aligned, with red zones before and behind (poisoned under AddressSanitizer), contents
-// filled with a NaN pattern. Null if the system has no more.
-void* allocate(std::size_t bytes);
+// Memory of that device: 256-byte aligned, with red zones before and behind (poisoned under
+// AddressSanitizer), contents filled with a NaN pattern. Null if the system has no more.
+void* allocate(std::size_t bytes, int device = 0);
 // Throws DeviceError when a red zone was written (the memory is free all the same) or p is not
 // from allocate. Null does nothing.
 void release(void* p);
+// Throws DeviceError unless all the bytes lie inside one live allocation of the device. What host
+// code does in place of a kernel (a copy, a vendor's product) is checked by it, as `what`.
+void require_memory(Device device, const void* p, std::size_t bytes, const char* what);
 
 }  // namespace hac::simt

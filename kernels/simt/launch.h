@@ -8,6 +8,7 @@
 
 #include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
+#include "kernels/simt/shared_array.h"
 
 // NOLINTBEGIN(bugprone-reserved-identifier,bugprone-macro-parentheses): the names are CUDA's.
 #define __global__
@@ -16,10 +17,9 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 // The tag's address tells the arrays of a block apart, also those of a template's instances.
-#define HAC_SHARED(T, name, n)     \
-  static char name##_tag;          \
-  static_assert(alignof(T) <= 16); \
-  T(&name)[n] = *static_cast<T(*)[n]>(::hac::simt::shared(&name##_tag, sizeof(T[n])))
+#define HAC_SHARED(T, name, n) \
+  static char name##_tag;      \
+  const ::hac::simt::SharedArray<T, n> name(&name##_tag)
 
 #define threadIdx (::hac::simt::thread().index)
 #define blockIdx (::hac::simt::thread().block_index)
@@ -84,10 +84,11 @@ void store(T* p, std::type_identity_t<T> v, Place at = Place::here()) {
 }
 
 template <class... Params, class... Args>
-void launch(Context&, const Launch& how, void (*kernel)(Params...), Args&&... args) {
+void launch(Context& ctx, const Launch& how, void (*kernel)(Params...), Args&&... args) {
   static_assert((std::is_trivially_copyable_v<Params> && ...), "parameters are copied as bytes");
-  submit([how, kernel, values = std::tuple<Params...>(static_cast<Params>(args)...)] {
-    run(how, [&] { std::apply(kernel, values); });
+  const Device device = ctx.device();
+  submit(ctx, [=, values = std::tuple<Params...>(static_cast<Params>(args)...)] {
+    run(device, how, [&] { std::apply(kernel, values); });
   });
 }
 

@@ -18,10 +18,15 @@ namespace {
 constexpr std::size_t zone_bytes = 256;  // in front; behind: up to twice that
 constexpr int zone_value = 0xFD, nan_value = 0xFF;
 
+struct Allocation {
+  std::size_t bytes = 0;
+  int device = 0;
+};
+
 struct Registry {
   std::mutex mutex;
-  std::map<std::uintptr_t, std::size_t> bytes_at;
-  std::shared_ptr<const std::vector<Range>> ranges;  // null after a change
+  std::map<std::uintptr_t, Allocation> at;
+  std::shared_ptr<const std::vector<Range>> ranges[device_count];  // null after a change
 };
 
 // Never destroyed: tensors of static life are released after it would be.
@@ -43,7 +48,7 @@ std::size_t find_damage(const unsigned char* p, std::size_t bytes) {
       std::find_if(p, p + bytes, [](unsigned char v) { return v != zone_value; }) - p);
 }
 
-void* allocate(std::size_t bytes) {
+void* allocate(std::size_t bytes, int device) {
   if (bytes > PTRDIFF_MAX - 3 * zone_bytes) return nullptr;
   const std::size_t back = back_bytes(bytes);
   auto* base =
@@ -56,8 +61,8 @@ void* allocate(std::size_t bytes) {
   {
     Registry& r = registry();
     const std::lock_guard lock(r.mutex);
-    r.bytes_at.emplace(reinterpret_cast<std::uintptr_t>(p), bytes);
-    r.ranges.reset();
+    r.at.emplace(reinterpret_cast<std::uintptr_t>(p), Allocation{bytes, device});
+    r.ranges[device].reset();
   }
   asan::poison(base, zone_bytes);
   asan::poison(p + bytes, back);
@@ -70,13 +75,13 @@ void release(void* p) {
   {
     Registry& r = registry();
     const std::lock_guard lock(r.mutex);
-    const auto it = r.bytes_at.find(reinterpret_cast<std::uintptr_t>(p));
-    if (it == r.bytes_at.end()) {
+    const auto it = r.at.find(reinterpret_cast<std::uintptr_t>(p));
+    if (it == r.at.end()) {
       throw DeviceError(fmt::format("simt: expected a live allocation to release, got {}", p));
     }
-    bytes = it->second;
-    r.bytes_at.erase(it);
-    r.ranges.reset();
+    bytes = it->second.bytes;
+    r.ranges[it->second.device].reset();
+    r.at.erase(it);
   }
   auto* const user = static_cast<unsigned char*>(p);
   unsigned char* const base = user - zone_bytes;
@@ -93,16 +98,17 @@ void release(void* p) {
       bytes, p, where));
 }
 
-std::shared_ptr<const std::vector<Range>> live_ranges() {
+std::shared_ptr<const std::vector<Range>> live_ranges(int device) {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
-  if (!r.ranges) {
+  if (!r.ranges[device]) {
     auto ranges = std::make_shared<std::vector<Range>>();
-    ranges->reserve(r.bytes_at.size());
-    for (const auto& [begin, bytes] : r.bytes_at) ranges->push_back({begin, begin + bytes});
-    r.ranges = std::move(ranges);
+    for (const auto& [begin, allocation] : r.at) {
+      if (allocation.device == device) ranges->push_back({begin, begin + allocation.bytes});
+    }
+    r.ranges[device] = std::move(ranges);
   }
-  return r.ranges;
+  return r.ranges[device];
 }
 
 const Range* find_range(const std::vector<Range>& ranges, std::uintptr_t p, std::size_t bytes) {
@@ -126,6 +132,33 @@ std::string describe_place(const std::vector<Range>& ranges, std::uintptr_t p) {
   if (p < nearest->end)
     return fmt::format("{} bytes before the end of {}", nearest->end - p, range);
   return fmt::format("{} bytes behind the end of {}", p - nearest->end, range);
+}
+
+std::string describe_place(int device, std::uintptr_t p) {
+  for (int other = 0; other < device_count; ++other) {
+    const auto ranges = live_ranges(other);
+    if (other == device || !find_range(*ranges, p, 1)) continue;
+    return fmt::format("memory of {}, {}", to_string({DeviceKind::simt, other}),
+                       describe_place(*ranges, p));
+  }
+  return describe_place(*live_ranges(device), p);
+}
+
+void require_memory(Device device, const void* p, std::size_t bytes, const char* what) {
+  const auto at = reinterpret_cast<std::uintptr_t>(p);
+  if (bytes == 0) return;
+  Registry& r = registry();
+  {
+    const std::lock_guard lock(r.mutex);
+    const auto after = r.at.upper_bound(at);
+    if (after != r.at.begin()) {
+      const auto& [begin, allocation] = *std::prev(after);
+      const Range range{begin, begin + allocation.bytes};
+      if (allocation.device == device.index && range.holds(at, bytes)) return;
+    }
+  }
+  throw DeviceError(fmt::format("{}: expected {} bytes in an allocation of {}, got {:#x}, {}", what,
+                                bytes, to_string(device), at, describe_place(device.index, at)));
 }
 
 }  // namespace hac::simt

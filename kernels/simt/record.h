@@ -8,26 +8,34 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/runtime.h"
+#include "kernels/context.h"
 
 namespace hac::simt {
 
 using Calls = std::vector<std::function<void()>>;
 
-Calls& recorded_calls();  // of this thread
+struct RecordedCalls {
+  Device device;
+  Calls calls;
+};
+RecordedCalls& recorded_calls();  // of this thread
 
-void require_device();  // DeviceError if it is lost (fail_launch_after in executor.h)
-void begin_launch();    // counts one, and requires the device
+void require_device(Device device);  // DeviceError if it is lost (fail_launch_after, executor.h)
+void begin_launch(Device device);    // counts one, and requires the device
+// DeviceError unless it is the current device of this thread, and the one that is recorded if any.
+void require_submittable(Device device);
 
 // Runs the call, or records it while this thread records. It must hold its arguments by value.
 template <class Call>
-void submit(Call call) {
-  auto work = [call = std::move(call)] {
-    begin_launch();
+void submit(const Context& ctx, Call call) {
+  const Device device = ctx.device();
+  require_submittable(device);
+  auto work = [device, call = std::move(call)] {
+    begin_launch(device);
     call();
   };
   if (capturing()) {
-    recorded_calls().push_back(std::move(work));
+    recorded_calls().calls.push_back(std::move(work));
   } else {
     work();
   }

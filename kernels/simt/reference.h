@@ -2,9 +2,13 @@
 // Reads and writes of the three float types for simt's reference loops.
 
 #include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
 
 #include "kernels/error.h"
 #include "kernels/half.h"
+#include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
 #include "kernels/types.h"
 
@@ -18,10 +22,26 @@ void by_float_type(Dtype dtype, Run run) {
   throw ConfigError("simt computes in f32, bf16 and f16, not " + std::string(name_of(dtype)));
 }
 
-// The same, recorded while this thread records: run must hold its arguments by value.
+// What a reference loop may touch.
+struct Operand {
+  const void* p;
+  std::int64_t elements;
+  Dtype dtype;
+};
+
+// Runs run(T{}), or records it while this thread records: it must hold its arguments by value.
+// DeviceError naming `what` where an operand does not lie in the device's memory as a whole; a null
+// one is none.
 template <class Run>
-void submit_by_float_type(Dtype dtype, Run run) {
-  submit([=] { by_float_type(dtype, run); });
+void submit_reference(const Context& ctx, const char* what, Dtype dtype,
+                      std::initializer_list<Operand> operands, Run run) {
+  const std::vector<Operand> all(operands);
+  submit(ctx, [=, device = ctx.device()] {
+    for (const Operand& o : all) {
+      if (o.p) require_memory(device, o.p, o.elements * size_of(o.dtype), what);
+    }
+    by_float_type(dtype, run);
+  });
 }
 
 }  // namespace hac::simt

@@ -11,62 +11,84 @@
 namespace hac {
 namespace {
 
+int count(std::string*) { return simt::device_count; }
+
 // What a recording cannot hold and a lost device cannot do.
-void require_now(const std::string& call) {
+void require_now(Device device, const std::string& call) {
   refuse_in_capture(call);
-  simt::require_device();
+  simt::require_device(device);
 }
 
-void* allocate(Device, std::size_t bytes) {
-  require_now("an allocation of " + std::to_string(bytes) + " bytes");
-  return simt::allocate(bytes);
+// The same of what must be asked for on its own device.
+void require_here(Context& ctx, const std::string& call) {
+  require_now(ctx.device(), call);
+  simt::require_current(ctx.device(), call);
+}
+
+void* allocate(Device device, std::size_t bytes) {
+  require_now(device, "an allocation of " + std::to_string(bytes) + " bytes");
+  return simt::allocate(bytes, device.index);
 }
 void release(Device, void* p) { simt::release(p); }
 
-void copy(Context&, void* to, const void* from, std::size_t bytes) {
-  simt::submit([=] { host::copy(to, from, bytes); });
-}
-
 void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
   refuse_in_capture("copy_in");
-  copy(ctx, to, host, bytes);
+  simt::submit(ctx, [=, device = ctx.device()] {
+    simt::require_memory(device, to, bytes, "copy_in");
+    host::copy(to, host, bytes);
+  });
 }
 
 void copy_out(Context& ctx, void* host, const void* from, std::size_t bytes) {
   refuse_in_capture("copy_out");
-  copy(ctx, host, from, bytes);
+  simt::submit(ctx, [=, device = ctx.device()] {
+    simt::require_memory(device, from, bytes, "copy_out");
+    host::copy(host, from, bytes);
+  });
 }
 
-void zero(Context&, void* p, std::size_t bytes) {
-  simt::submit([=] { host::zero(p, bytes); });
+void copy(Context& ctx, void* to, const void* from, std::size_t bytes) {
+  simt::submit(ctx, [=, device = ctx.device()] {
+    simt::require_memory(device, to, bytes, "copy");
+    simt::require_memory(device, from, bytes, "copy");
+    host::copy(to, from, bytes);
+  });
 }
 
-void synchronize(Context&) { require_now("synchronize"); }
+void zero(Context& ctx, void* p, std::size_t bytes) {
+  simt::submit(ctx, [=, device = ctx.device()] {
+    simt::require_memory(device, p, bytes, "zero");
+    host::zero(p, bytes);
+  });
+}
+
+void synchronize(Context& ctx) { require_now(ctx.device(), "synchronize"); }
 
 Event event_record(Context& ctx) {
-  require_now("event_record");
+  require_here(ctx, "event_record");
   return host::event_record(ctx);
 }
 
-void begin_capture(Context&) {
-  require_now("begin_capture");
-  simt::recorded_calls().clear();
+void begin_capture(Context& ctx) {
+  require_here(ctx, "begin_capture");
+  simt::recorded_calls() = {ctx.device(), {}};
   set_capturing(true);
 }
 
 Recording end_capture(Context&) {
   set_capturing(false);
-  return std::make_shared<simt::Calls>(std::exchange(simt::recorded_calls(), {}));
+  return std::make_shared<simt::Calls>(std::exchange(simt::recorded_calls().calls, {}));
 }
 
-void replay(Context&, const Recording& recording) {
-  require_now("replay");
+void replay(Context& ctx, const Recording& recording) {
+  require_here(ctx, "replay");
   for (const auto& call : *static_cast<const simt::Calls*>(recording.get())) call();
 }
 
 }  // namespace
 
-const Runtime runtime_simt{.count = host::count,
+const Runtime runtime_simt{.count = count,
+                           .make_current = simt::make_current,
                            .allocate = allocate,
                            .release = release,
                            .memory = host::memory,

@@ -22,19 +22,28 @@ void SharedMemory::clear() {
   arrays_.clear();
 }
 
-void* SharedMemory::get(const void* tag, std::size_t bytes) {
+const SharedMemory::Array* SharedMemory::get(const void* tag, std::size_t element_bytes,
+                                             std::size_t elements) {
+  std::size_t used = element_bytes * elements, cells = 0;
+  const std::size_t bytes = used;
   for (const Array& a : arrays_) {
-    if (a.tag == tag) return memory_.get() + a.begin;
+    if (a.tag == tag) return &a;
+    used += a.end - a.begin;
+    cells += a.elements;
   }
-  std::size_t used = bytes;
-  for (const Array& a : arrays_) used += a.end - a.begin;
   const std::size_t begin = arrays_.empty() ? 0 : (arrays_.back().end + zone_bytes + 15) / 16 * 16;
   if (used > limit || begin + bytes + zone_bytes > room) return nullptr;
-  arrays_.push_back({tag, begin, begin + bytes});
+  arrays_.push_back({.tag = tag,
+                     .begin = begin,
+                     .end = begin + bytes,
+                     .elements = elements,
+                     .first_cell = cells,
+                     .number = static_cast<int>(arrays_.size())});
+  races_.reserve(cells + elements);
   std::memset(memory_.get() + begin, 0xFF, bytes);
   fill_zone(memory_.get() + begin + bytes, zone_bytes);
   asan::poison(memory_.get() + begin + bytes, zone_bytes);
-  return memory_.get() + begin;
+  return &arrays_.back();
 }
 
 bool SharedMemory::intact() const {

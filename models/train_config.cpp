@@ -54,7 +54,7 @@ std::string to_json(const TrainConfig& c) {
   if (c.dtype == Dtype::f16) j["loss_scale"] = c.loss_scale;
   j["shuffle"] = c.shuffle;
   j["seed"] = c.seed;
-  return j.dump(2);
+  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace hac

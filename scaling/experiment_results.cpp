@@ -230,7 +230,7 @@ std::string assemble_results(const ResultParts& parts) {
       {"plans", plans},
       {"latency_models", parts.latency_models},
       {"notes", notes(parts)}};
-  return results.dump(1) + "\n";
+  return results.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace hac

@@ -128,7 +128,7 @@ std::string to_json(const Recipe& r) {
                         {"step_cap", w.step_cap},
                         {"gains", gains}}},
                       {"sweep", {{"growth", r.sweep_growth}}}}
-      .dump(2);
+      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace hac

@@ -103,5 +103,24 @@ TEST_F(CliData, TrainingStopsAtBadImagesOrSkipsThem) {
   expect_error(train() + Words{"--bad-images", "ignore"}, 2, {"bad-images"});
 }
 
+TEST_F(CliData, NamesMayHoldAnyBytes) {
+  const std::string set = "s\xe9t";
+  for (const char* name : {"/train/caf\xe9/\xff.jpg", "/train/bee/0.jpg", "/val/caf\xe9/\xfe\n.jpg",
+                           "/val/bee/0.jpg"}) {
+    write(set + name, picture());
+  }
+  const json check = json_of({"data", "check", path(set)});
+  EXPECT_EQ(check["parts"][0]["classes"][1]["name"], "caf\ufffd");
+  const json trained = json_of(Words{"train"} + tiny_model +
+                               Words{"--data", "imagefolder:" + path(set), "--data-resolution",
+                                     "32", "--batch", "2", "--epochs", "1", "--out", path("r")});
+  EXPECT_EQ(trained["steps"], 1);
+  const json eval = json_of({"eval", path("r/last.safetensors"), "--data",
+                             "imagefolder:" + path(set), "--data-resolution", "32"});
+  EXPECT_EQ(eval["images"], 2);
+  const json seen = json_of({"infer", path("r/last.safetensors"), path(set + "/val/bee/0.jpg")});
+  EXPECT_EQ(seen[0]["top"].size(), 2u);
+}
+
 }  // namespace
 }  // namespace hac

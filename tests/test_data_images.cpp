@@ -363,6 +363,8 @@ TEST(Image, SizeIsBounded) {
                   "'big.jpg': expected 1 to 4095 pixels, got 64x64");
   const std::size_t frame = bytes.find("\xff\xc0");  // 16 bits of height and width follow
   ASSERT_NE(frame, bytes.npos);
+  bytes.replace(frame + 5, 4, "\x32\xc8\x32\xc8");  // 169 megapixels
+  EXPECT_NO_THROW(check_image(bytes, "large.jpg"));
   bytes.replace(frame + 5, 4, "\xff\xdc\xff\xdc");
   EXPECT_CONTAINS(error_of<IoError>([&] { decode_image(bytes, "bomb.jpg"); }),
                   "expected 1 to 180000000 pixels, got 65500x65500");

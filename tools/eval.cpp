@@ -57,7 +57,7 @@ void eval(const Options& o) {
                                    {"top1", r.top1},
                                    {"top1_interval95", {top1.low, top1.high}},
                                    {"top5", r.top5}};
-    fmt::print("{}\n", j.dump(2));
+    fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   print_rows(stdout, {{"model", model.arch().name},

@@ -98,7 +98,7 @@ void observe(const Options& o, const std::string& command) {
   const Json j =
       observation_json(model.arch(), c, o.reduction, observer.observed(), observer.result(model));
   if (o.json) {
-    fmt::print("{}\n", j.dump(2));
+    fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     print_observation(j);
   }

@@ -20,7 +20,7 @@ namespace hac {
 namespace {
 
 struct Options {
-  std::string recipe, out, data_dir;
+  std::string recipe, out, data_dir, bad_images;
   MachineOptions machine;
   bool list = false, print = false, quiet = false, json = false;
 };
@@ -51,6 +51,7 @@ void run(const Options& o, const std::string& command) {
   }
   if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
+  if (!o.bad_images.empty()) recipe.train.data.bad_images = o.bad_images;
   const Placement where = start(o.machine);
   make_folder(o.out + "/report");
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
@@ -75,6 +76,10 @@ void add_run(CLI::App& app, const std::string& command) {
       ->type_name("DIR");
   verb->add_option("--data-dir", o->data_dir, "folder of the data set, over the recipe's")
       ->type_name("DIR");
+  verb->add_option("--bad-images", o->bad_images,
+                   "of an image folder, over the recipe's: see hacscale train --help")
+      ->type_name("error|skip")
+      ->check(CLI::IsMember({"error", "skip"}));
   verb->add_flag("--list", o->list, "name the built-in recipes");
   verb->add_flag("--print", o->print, "print the recipe instead of running it");
   verb->add_flag("--quiet", o->quiet, "no progress");

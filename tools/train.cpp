@@ -80,7 +80,7 @@ void print_result(const Options& o, const TrainConfig& c, const Architecture& ar
         {"top1", r.test.top1},          {"top1_interval95", {top1.low, top1.high}},
         {"top5", r.test.top5},          {"best_top1", r.best_top1},
         {"images", r.test.images},      {"out", c.out}};
-    fmt::print("{}\n", j.dump(2));
+    fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   Rows rows{{"steps", fmt::format("{}", r.steps)}};

@@ -113,12 +113,15 @@ void append_cifar(std::string_view bytes, const CifarLayout& layout, std::int64_
   }
 }
 
-DataSplit open_cifar(const CifarLayout& layout, const DataConfig& config) {
+DataSplit open_cifar(const CifarLayout& layout, const DataConfig& config, Parts parts) {
   fs::path folder = data_folder(config);
   std::error_code ignored;
   if (fs::is_directory(folder / layout.folder, ignored)) folder /= layout.folder;
   const auto classes = read_class_names(folder / layout.class_names, layout);
-  return {open_part(layout, folder, layout.train, layout.records, classes),
+  const auto train = [&] {
+    return open_part(layout, folder, layout.train, layout.records, classes);
+  };
+  return {parts == Parts::test ? nullptr : train(),
           open_part(layout, folder, layout.test, layout.test_records, classes)};
 }
 

@@ -36,6 +36,7 @@ void append_cifar(std::string_view bytes, const CifarLayout& layout, std::int64_
 
 // The folder is config.dir, else $HAC_DATA_DIR, else ./data-sets; the files lie there or in
 // layout.folder below it. Throws IoError.
-DataSplit open_cifar(const CifarLayout& layout, const DataConfig& config);
+DataSplit open_cifar(const CifarLayout& layout, const DataConfig& config,
+                     Parts parts = Parts::both);
 
 }  // namespace hac

@@ -20,6 +20,20 @@ struct Sample {
 struct Normalization {
   std::array<float, 3> mean{0, 0, 0};
   std::array<float, 3> std{1, 1, 1};
+  bool operator==(const Normalization&) const = default;
+};
+
+// How an image becomes what a network reads, up to the network's own resolution.
+struct Preprocessing {
+  std::int64_t channels = 3;
+  std::int64_t resolution = 224;  // height and width, border included; the network may resize again
+  std::int64_t border = 0;        // black pixels on each side of it
+  // The shorter side is resized to floor((resolution - 2 border) / crop_pct), then the centre is
+  // cropped, as timm does; torchvision's 256 and 224 are 0.875.
+  double crop_pct = 1;
+  std::string interpolation = "bilinear";  // antialiased; there is no other
+  Normalization normalization;
+  bool operator==(const Preprocessing&) const = default;
 };
 
 class Dataset {
@@ -35,6 +49,10 @@ class Dataset {
   virtual std::int64_t resolution() const = 0;  // native height = width, after padding 28 to 32
   virtual const std::vector<std::string>& classes() const = 0;
   virtual Normalization normalization() const = 0;
+  // All that was done to its images.
+  virtual Preprocessing preprocessing() const {
+    return {.channels = channels(), .resolution = resolution(), .normalization = normalization()};
+  }
 };
 
 using DatasetPtr = std::shared_ptr<const Dataset>;

@@ -7,6 +7,7 @@
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/image_set.h"
+#include "data/preprocessing.h"
 #include "data/synthetic.h"
 #include "kernels/error.h"
 
@@ -15,13 +16,13 @@ namespace {
 
 struct Entry {
   const char* name;  // what follows a colon is the set's own business
-  DataSplit (*open)(const DataConfig&);
+  DataSplit (*open)(const DataConfig&, Parts);
 };
 
 constexpr Entry registry[] = {
     {"fashion-mnist", open_fashion_mnist},
-    {"cifar10", [](const DataConfig& c) { return open_cifar(cifar10_layout(), c); }},
-    {"cifar100", [](const DataConfig& c) { return open_cifar(cifar100_layout(), c); }},
+    {"cifar10", [](const DataConfig& c, Parts p) { return open_cifar(cifar10_layout(), c, p); }},
+    {"cifar100", [](const DataConfig& c, Parts p) { return open_cifar(cifar100_layout(), c, p); }},
     {"imagefolder", open_image_folder},
     {"synthetic", open_synthetic},
 };
@@ -34,7 +35,7 @@ std::vector<std::string> dataset_names() {
   return names;
 }
 
-DataSplit open_data(const DataConfig& config) {
+DataSplit open_data(const DataConfig& config, Parts parts) {
   if (config.bad_images != "error" && config.bad_images != "skip") {
     throw ConfigError(
         fmt::format("data 'bad_images': expected error or skip, got '{}'", config.bad_images));
@@ -42,10 +43,15 @@ DataSplit open_data(const DataConfig& config) {
   const std::string name = config.name.substr(0, config.name.find(':'));
   for (const Entry& entry : registry) {
     if (name != entry.name) continue;
-    DataSplit split = entry.open(config);
-    return {limit_per_class(std::move(split.train), config.limit_train, "--limit-train"),
-            limit_per_class(std::move(split.test), config.limit_test, "--limit-test"),
-            std::move(split.notes)};
+    DataSplit split = entry.open(config, parts);
+    const auto finish = [&](DatasetPtr& set, std::int64_t limit, const char* option) {
+      if (!set) return;
+      if (config.preprocessing) set = preprocessed(set, *config.preprocessing);
+      set = limit_per_class(set, limit, option);
+    };
+    finish(split.train, config.limit_train, "--limit-train");
+    finish(split.test, config.limit_test, "--limit-test");
+    return split;
   }
   throw ConfigError(fmt::format("data '{}': unknown set; expected one of {}", config.name,
                                 fmt::join(dataset_names(), ", ")));

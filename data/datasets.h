@@ -1,6 +1,7 @@
 #pragma once
 // The registry: a name on the command line -> train and test sets.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,17 +19,22 @@ struct DataConfig {
   std::int64_t classes = 0;     // synthetic only (default 10)
   // error | skip: what becomes of imagefolder's files that check_image() (data/decode.h) refuses
   std::string bad_images = "error";
+  // How images are prepared, as a trained network wants them; none = as the set has it. Its
+  // resolution is what counts then.
+  std::optional<Preprocessing> preprocessing;
   bool operator==(const DataConfig&) const = default;
 };
 
+enum class Parts { both, test };  // train is null, and its files need not be there, for test
+
 struct DataSplit {
   DatasetPtr train, test;
-  std::vector<std::string> notes;  // what was left out of them
+  std::vector<std::string> notes;  // what was left out of them, and what was assumed
 };
 
 // Throws ConfigError (unknown name, with the known ones), IoError (missing, cut or malformed files:
 // what, where, expected, got, and how to get the set).
-DataSplit open_data(const DataConfig& config);
+DataSplit open_data(const DataConfig& config, Parts parts = Parts::both);
 std::vector<std::string> dataset_names();
 
 }  // namespace hac

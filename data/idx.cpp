@@ -55,7 +55,7 @@ DatasetPtr open_part(const fs::path& folder, const std::string& part) {
     throw IoError(fmt::format("fashion-mnist '{}': expected {} labels, one an image, got {}",
                               label_path, n, labels.shape[0]));
   }
-  ImageSet set{.channels = 1, .resolution = 32, .normalization = statistics};
+  ImageSet set{.channels = 1, .resolution = 32, .border = 2, .normalization = statistics};
   set.classes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                  "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
   set.pixels.resize(n * 32 * 32);
@@ -109,9 +109,9 @@ Idx parse_idx(std::string_view bytes, int rank, const std::string& where) {
   return idx;
 }
 
-DataSplit open_fashion_mnist(const DataConfig& config) {
+DataSplit open_fashion_mnist(const DataConfig& config, Parts parts) {
   const fs::path folder = config.dir.empty() ? debian_folder : config.dir;
-  return {open_part(folder, "train"), open_part(folder, "t10k")};
+  return {parts == Parts::test ? nullptr : open_part(folder, "train"), open_part(folder, "t10k")};
 }
 
 }  // namespace hac

@@ -8,7 +8,7 @@
 
 #include "data/decode.h"
 #include "data/image_files.h"
-#include "data/transform.h"
+#include "data/preprocessing.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -21,9 +21,12 @@ constexpr Normalization imagenet_statistics{.mean = {0.485f, 0.456f, 0.406f},
 
 constexpr std::int64_t max_resolution = 8192;
 
-std::int64_t resolution_of(const DataConfig& config) {
+Preprocessing preparation_of(const DataConfig& config) {
+  if (config.preprocessing) return *config.preprocessing;
   const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
-  if (resolution >= 1 && resolution <= max_resolution) return resolution;
+  if (resolution >= 1 && resolution <= max_resolution) {
+    return {.resolution = resolution, .normalization = imagenet_statistics};
+  }
   throw ConfigError(fmt::format("imagefolder: expected a resolution from 1 to {}, got {}",
                                 max_resolution, resolution));
 }
@@ -36,18 +39,19 @@ struct Entry {
 class ImageFolder final : public Dataset {
  public:
   ImageFolder(fs::path folder, std::vector<Entry> entries, std::vector<std::string> classes,
-              std::int64_t resolution)
+              Preprocessing preprocessing)
       : folder_(std::move(folder)),
         entries_(std::move(entries)),
         classes_(std::move(classes)),
-        resolution_(resolution) {}
+        preprocessing_(std::move(preprocessing)) {}
 
   std::int64_t size() const override { return std::ssize(entries_); }
   std::int32_t label(std::int64_t i) const override { return entries_.at(i).label; }
-  std::int64_t channels() const override { return 3; }
-  std::int64_t resolution() const override { return resolution_; }
+  std::int64_t channels() const override { return preprocessing_.channels; }
+  std::int64_t resolution() const override { return preprocessing_.resolution; }
   const std::vector<std::string>& classes() const override { return classes_; }
-  Normalization normalization() const override { return imagenet_statistics; }
+  Normalization normalization() const override { return preprocessing_.normalization; }
+  Preprocessing preprocessing() const override { return preprocessing_; }
 
   std::string identity(std::int64_t i) const override {
     const fs::path path = folder_ / entries_.at(i).path;
@@ -62,9 +66,7 @@ class ImageFolder final : public Dataset {
   Sample get(std::int64_t i) const override {
     const Entry& entry = entries_.at(i);
     try {
-      Sample sample =
-          fit(read_image((folder_ / entry.path).string(), {.shorter_side = resolution_}), 3,
-              resolution_);
+      Sample sample = read_preprocessed((folder_ / entry.path).string(), preprocessing_);
       sample.label = entry.label;
       return sample;
     } catch (const IoError& error) {
@@ -76,7 +78,7 @@ class ImageFolder final : public Dataset {
   fs::path folder_;
   std::vector<Entry> entries_;
   std::vector<std::string> classes_;
-  std::int64_t resolution_;
+  Preprocessing preprocessing_;
 };
 
 // Takes the images that are cut or of another kind out of `entries`, or throws.
@@ -157,24 +159,27 @@ DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& cla
   require_images_in_each(folder, entries, classes, left_out);
   settle_bad_images(folder, config.bad_images == "skip", entries, left_out, notes);
   require_images_in_each(folder, entries, classes, left_out);
-  return std::make_shared<ImageFolder>(folder, std::move(entries), classes, resolution_of(config));
+  return std::make_shared<ImageFolder>(folder, std::move(entries), classes, preparation_of(config));
 }
 
 }  // namespace
 
-DataSplit open_image_folder(const DataConfig& config) {
+DataSplit open_image_folder(const DataConfig& config, Parts parts) {
   const std::size_t colon = config.name.find(':');
   const fs::path root = colon == std::string::npos ? config.dir : config.name.substr(colon + 1);
   if (root.empty()) throw ConfigError("imagefolder: expected a folder, as in imagefolder:DIR");
-  resolution_of(config);
+  preparation_of(config);
+  const fs::path first = root / (parts == Parts::test ? "val" : "train");
   LeftOut ignored;
-  const std::vector<std::string> classes = list_classes(root / "train", ignored);
+  const std::vector<std::string> classes = list_classes(first, ignored);
   if (classes.empty()) {
     throw IoError(fmt::format("imagefolder '{}': expected a folder for each class, got none",
-                              (root / "train").string()));
+                              first.string()));
   }
   DataSplit split;
-  split.train = open_part(root / "train", classes, config, split.notes);
+  if (parts == Parts::both) {
+    split.train = open_part(root / "train", classes, config, split.notes);
+  }
   split.test = open_part(root / "val", classes, config, split.notes);
   return split;
 }

@@ -20,6 +20,11 @@ class InMemory final : public Dataset {
   std::int64_t resolution() const override { return set_.resolution; }
   const std::vector<std::string>& classes() const override { return set_.classes; }
   Normalization normalization() const override { return set_.normalization; }
+  Preprocessing preprocessing() const override {
+    Preprocessing p = Dataset::preprocessing();
+    p.border = set_.border;
+    return p;
+  }
 
   std::string identity(std::int64_t i) const override {
     const std::int64_t bytes = set_.channels * set_.resolution * set_.resolution;
@@ -51,6 +56,7 @@ class Subset final : public Dataset {
   std::int64_t resolution() const override { return set_->resolution(); }
   const std::vector<std::string>& classes() const override { return set_->classes(); }
   Normalization normalization() const override { return set_->normalization(); }
+  Preprocessing preprocessing() const override { return set_->preprocessing(); }
 
  private:
   DatasetPtr set_;

@@ -13,6 +13,7 @@ namespace hac {
 struct ImageSet {
   std::int64_t channels = 0;
   std::int64_t resolution = 0;
+  std::int64_t border = 0;  // of the images, black, on each side
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> labels;
   std::vector<std::string> classes;

@@ -107,7 +107,7 @@ class Synthetic final : public Dataset {
 
 }  // namespace
 
-DataSplit open_synthetic(const DataConfig& config) {
+DataSplit open_synthetic(const DataConfig& config, Parts) {
   const std::int64_t resolution = config.resolution == 0 ? 32 : config.resolution;
   const std::int64_t classes = config.classes == 0 ? 10 : config.classes;
   constexpr std::int64_t train_size = 10000, test_size = 2000;

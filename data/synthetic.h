@@ -11,6 +11,6 @@ namespace hac {
 // has label i % classes and depends on (split, i, resolution, classes) alone; 10,000 + 2,000
 // images. Resolution: config.resolution, default 32. Throws ConfigError: fewer than 2 classes, a
 // resolution that cannot show the highest frequency (2 * ceil(sqrt(classes))) or is above 4096.
-DataSplit open_synthetic(const DataConfig& config);
+DataSplit open_synthetic(const DataConfig& config, Parts parts);
 
 }  // namespace hac

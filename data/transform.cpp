@@ -99,7 +99,9 @@ void InputTransform::operator()(const Sample& sample, const Augmentation& augmen
   }
 }
 
-Sample fit(const Sample& image, std::int64_t channels, std::int64_t resolution) {
+Sample fit(const Sample& image, std::int64_t channels, std::int64_t resolution,
+           std::int64_t resized) {
+  resized = std::max(resized, resolution);
   const std::int64_t h = image.height, w = image.width, shorter = std::min(h, w);
   if (resolution < 1)
     throw ConfigError(fmt::format("resolution {}: expected at least 1", resolution));
@@ -107,9 +109,10 @@ Sample fit(const Sample& image, std::int64_t channels, std::int64_t resolution) 
     throw ShapeError(fmt::format("image: ({}, {}, {}) with {} bytes", image.channels, h, w,
                                  image.pixels.size()));
   }
-  if (h == resolution && w == resolution) return convert_channels(image, channels);
+  if (h == resolution && w == resolution && resized == resolution)
+    return convert_channels(image, channels);
   const auto axis = [&](std::int64_t in) {
-    const std::int64_t out = resolution * in / shorter;
+    const std::int64_t out = resized * in / shorter;
     const auto first = static_cast<std::int64_t>(std::nearbyint((out - resolution) / 2.0));
     return resize_axis(in, out, first, resolution);
   };

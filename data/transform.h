@@ -38,10 +38,11 @@ class InputTransform {
   ResizeAxis axis_;
 };
 
-// Any image -> (channels, resolution, resolution): the shorter side resized to `resolution`, the
-// centre cropped, as torchvision's Resize + CenterCrop. Grey becomes RGB by repetition, RGB becomes
-// grey by ITU-R 601 luma. Throws ShapeError for other channel counts or an empty image, ConfigError
-// for a resolution below 1.
-Sample fit(const Sample& image, std::int64_t channels, std::int64_t resolution);
+// Any image -> (channels, resolution, resolution): the shorter side resized to `resized` (0 = the
+// resolution), the centre cropped, as torchvision's Resize + CenterCrop. Grey becomes RGB by
+// repetition, RGB becomes grey by ITU-R 601 luma. Throws ShapeError for other channel counts or an
+// empty image, ConfigError for a resolution below 1.
+Sample fit(const Sample& image, std::int64_t channels, std::int64_t resolution,
+           std::int64_t resized = 0);
 
 }  // namespace hac

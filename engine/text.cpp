@@ -1,6 +1,7 @@
 #include "engine/text.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace hac {
@@ -38,6 +39,11 @@ std::string one_line(std::string text) {
   }
   while (text.ends_with(' ')) text.pop_back();
   return text;
+}
+
+std::string utf8(const std::string& bytes) {
+  using nlohmann::json;
+  return json::parse(json(bytes).dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 }  // namespace hac

@@ -14,4 +14,7 @@ std::string nearest(std::string_view text, const std::vector<std::string>& names
 // Whatever file names and messages hold: control characters become spaces, none at the end.
 std::string one_line(std::string text);
 
+// Bytes that are not UTF-8 become U+FFFD: names of files and folders may hold any.
+std::string utf8(const std::string& bytes);
+
 }  // namespace hac

@@ -52,30 +52,6 @@ TrainPosition position_from(const json& j) {
   return p;
 }
 
-json preprocess_json(const Dataset& data, const std::string& name) {
-  const Normalization n = data.normalization();
-  return {{"data", name},
-          {"channels", data.channels()},
-          {"resolution", data.resolution()},
-          {"mean", n.mean},
-          {"std", n.std}};
-}
-
-Preprocessing preprocessing_from(const json& j, const json& classes, const std::string& path) {
-  Preprocessing p{.data = j.at("data"),
-                  .channels = j.at("channels"),
-                  .resolution = j.at("resolution"),
-                  .normalization = {.mean = j.at("mean"), .std = j.at("std")},
-                  .classes = classes};
-  const auto positive = [](float x) { return std::isfinite(x) && x > 0; };
-  const bool bounded = (p.channels == 1 || p.channels == 3) && p.resolution >= 1 &&
-                       p.resolution <= 65536 && p.classes.size() <= 1000000;
-  if (!bounded || !std::all_of(p.normalization.std.begin(), p.normalization.std.end(), positive)) {
-    throw IoError(fmt::format("checkpoint '{}': its preprocessing is out of range", path));
-  }
-  return p;
-}
-
 // Moves the tensors whose names start with prefix out of `from`.
 std::map<std::string, Tensor> take(std::map<std::string, Tensor>& from, const std::string& prefix) {
   std::map<std::string, Tensor> taken;
@@ -86,8 +62,15 @@ std::map<std::string, Tensor> take(std::map<std::string, Tensor>& from, const st
   return taken;
 }
 
-void require_same_run(const std::string& path, const std::string& was, const std::string& is) {
-  const json a = json::parse(was), b = json::parse(is);
+bool is_folder(const json& training) {
+  return training.at("data").at("name").get<std::string>().starts_with("imagefolder");
+}
+
+// Where an image folder lies is no difference once its images are known to be the same.
+void require_same_run(const std::string& path, const std::string& was, const std::string& is,
+                      bool images_known) {
+  json a = json::parse(was), b = json::parse(is);
+  if (images_known && is_folder(a) && is_folder(b)) a["data"]["name"] = b["data"]["name"];
   const auto text = [](const json& j, const std::string& key) {
     return j.contains(key) ? j[key].dump() : "nothing";
   };
@@ -100,6 +83,19 @@ void require_same_run(const std::string& path, const std::string& was, const std
                     "(hint: the same options, or another --out)",
                     path, key, text(a, key), text(b, key)));
   }
+}
+
+// Checkpoints of before the images were kept: fewer or more of them give other epochs.
+void require_place(const std::string& path, const TrainPosition& p, const TrainedOn& data,
+                   std::int64_t batch) {
+  std::int64_t images = 0;
+  for (const ClassImages& c : data.train) images += c.images;
+  const std::int64_t batches = steps_per_epoch(images, batch);
+  if (p.step == p.epoch * batches + p.batch && p.batch <= batches) return;
+  throw ConfigError(fmt::format(
+      "resume '{}': it stopped after step {}, in batch {} of epoch {}, which {} images in "
+      "batches of {} do not give (hint: the same images, or another --out)",
+      path, p.step, p.batch, p.epoch, images, batch));
 }
 
 using Metadata = std::map<std::string, std::string>;
@@ -116,8 +112,8 @@ const std::string& metadata(const Metadata& all, const std::string& path, const 
 
 void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd,
                      const TrainConfig& config, const TrainPosition& position,
-                     const StepObserver* observer, const Dataset* data) {
-  TensorFile file{.tensors = model.state()};
+                     const StepObserver* observer, const TrainedOn& data) {
+  TensorFile file{.tensors = model.state(), .metadata = to_metadata(data)};
   file.tensors.merge(sgd.state());
   if (observer) {
     for (const auto& [name, tensor] : observer->state()) file.tensors[kObserver + name] = tensor;
@@ -125,20 +121,15 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
   file.metadata["architecture"] = to_json(model.arch());
   file.metadata["training"] = to_json(config);
   file.metadata["position"] = to_json(position).dump();
-  if (data) {
-    // Names come from folders, which may hold any bytes.
-    const auto text = [](const json& j) {
-      return j.dump(-1, ' ', false, json::error_handler_t::replace);
-    };
-    file.metadata["classes"] = text(data->classes());
-    file.metadata["preprocess"] = text(preprocess_json(*data, config.data.name));
-  }
   save_safetensors(path, file);
 }
 
 TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
-                              const TrainConfig& config, StepObserver* observer) {
+                              const TrainConfig& config, StepObserver* observer,
+                              const TrainedOn& data) {
   TensorFile file = load_safetensors(path);
+  const std::optional<TrainedOn> was = trained_on(file.metadata, path);
+  if (was) require_same_data(path, *was, data);
   if (metadata(file.metadata, path, "architecture") != to_json(model.arch())) {
     throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
                                   model.arch().name));
@@ -146,8 +137,9 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
   const std::string &training = metadata(file.metadata, path, "training"),
                     &where = metadata(file.metadata, path, "position");
   try {
-    require_same_run(path, training, to_json(config));
+    require_same_run(path, training, to_json(config), was && !was->train.empty());
     const TrainPosition position = position_from(json::parse(where));
+    require_place(path, position, data, config.batch);
     auto optimizer = take(file.tensors, kMomentum);
     optimizer.merge(take(file.tensors, kLossScale));
     std::map<std::string, Tensor> observed;
@@ -181,14 +173,8 @@ Architecture checkpoint_architecture(const std::string& path) {
   }
 }
 
-Preprocessing checkpoint_preprocessing(const std::string& path) {
-  const SafetensorsReader file(path);
-  try {
-    return preprocessing_from(json::parse(metadata(file.metadata(), path, "preprocess")),
-                              json::parse(metadata(file.metadata(), path, "classes")), path);
-  } catch (const json::exception& e) {
-    throw IoError(fmt::format("checkpoint '{}': its preprocessing: {}", path, e.what()));
-  }
+std::optional<TrainedOn> checkpoint_data(const std::string& path) {
+  return trained_on(SafetensorsReader(path).metadata(), path);
 }
 
 }  // namespace hac

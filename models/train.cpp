@@ -126,10 +126,11 @@ class Run {
     make_folder(config_.out);
     lock_.emplace(config_.out);
     remove_leftovers(config_.out);
+    images_ = trained_on(data_, config_.data.name);
     const std::string last = path("last.safetensors");
     const bool resuming = config_.resume && std::filesystem::exists(last);
     if (resuming) {
-      at_ = load_checkpoint(last, model_, sgd_, config_, observer_);
+      at_ = load_checkpoint(last, model_, sgd_, config_, observer_, images_);
       skipped_ = sgd_.loss_scale().skipped();
     } else {
       write_file_atomically(path("config.json"), to_json(config_) + "\n");
@@ -294,8 +295,7 @@ class Run {
                       "--warmup)",
                       model_.arch().name, broken, at_.step - 1));
     }
-    save_checkpoint(path(name) + ".safetensors", model_, sgd_, config_, at_, observer_,
-                    data_.train.get());
+    save_checkpoint(path(name) + ".safetensors", model_, sgd_, config_, at_, observer_, images_);
     saved_ = Clock::now();
   }
 
@@ -319,6 +319,7 @@ class Run {
   Evaluation evaluation_;
   std::optional<CapturedStep> captured_;
   std::optional<JsonLog> log_;
+  TrainedOn images_;  // for checkpoints
   TrainPosition at_;
   std::int64_t total_steps_ = 0;
   std::int64_t skipped_ = 0;  // steps that the loss scale left out

@@ -1,8 +1,10 @@
 #include "scaling/recipe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "kernels/error.h"
 
@@ -31,10 +33,19 @@ ordered_json to_json(const ProxyTraining& p) {
   return {{"epochs", p.epochs}, {"limit_train", p.limit_train}, {"seeds", p.seeds}};
 }
 
+// Each is a training; the same one twice would be counted as two, with no spread between them.
+void require_seeds(const std::vector<std::uint64_t>& seeds, const std::string& key) {
+  require(!seeds.empty(), key.c_str(), "at least one seed");
+  const std::set<std::uint64_t> different(seeds.begin(), seeds.end());
+  if (different.size() == seeds.size()) return;
+  throw ConfigError(
+      fmt::format("recipe '{}': expected different seeds, got [{}]", key, fmt::join(seeds, ", ")));
+}
+
 void validate(const ProxyTraining& p, const char* key) {
   require(p.epochs >= 1, key, "epochs >= 1");
   require(p.limit_train >= 0, key, "limit_train >= 0");
-  require(!p.seeds.empty(), key, "at least one seed");
+  require_seeds(p.seeds, fmt::format("{}.seeds", key));
 }
 
 // A factor below 1 is known to be below the baseline before anything is measured.
@@ -55,7 +66,7 @@ void validate(const WideningOptions& w) {
 void validate(const Recipe& r) {
   validate(r.train);
   require(r.train.epochs >= 1, "train.epochs", ">= 1");
-  require(!r.seeds.empty(), "seeds", "at least one");
+  require_seeds(r.seeds, "seeds");
   validate(r.importance.proxy, "importance");
   validate(r.alpha.proxy, "alpha");
   require(r.latency.networks >= 4, "latency.networks", ">= 4");

@@ -177,6 +177,10 @@ TEST(RecipeToml, ImpossibleRecipesAndBrokenToml) {
   EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 1.5"), "alpha.largest_growth");
   EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\""),
                   "scale.latency with it");
+  EXPECT_CONTAINS(refusal("seeds = [15, 15]"), "'seeds': expected different seeds, got [15, 15]");
+  EXPECT_CONTAINS(refusal("[importance]\nseeds = [1, 2, 1]"), "'importance.seeds'");
+  EXPECT_CONTAINS(refusal("[alpha]\nseeds = [3, 3]"), "'alpha.seeds'");
+  EXPECT_CONTAINS(refusal("[alpha]\nseeds = []"), "at least one seed");
   EXPECT_CONTAINS(refusal("name = \"x\"\nseeds = [1, 2\n"), "not valid TOML");
   EXPECT_CONTAINS(refusal("name = \"x\"\nname = \"y\"\n"), "line 2");
   EXPECT_CONTAINS(error_of<ConfigError>([] { load_recipe("quik"); }), "did you mean quick?");

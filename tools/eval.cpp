@@ -25,22 +25,11 @@ struct Options {
   bool json = false;
 };
 
-// The set that the checkpoint was trained on, unless another is named.
-DataConfig data_for(const Options& o) {
-  DataConfig data = o.data;
-  if (!data.name.empty()) return data;
-  const Preprocessing p = checkpoint_preprocessing(o.checkpoint);
-  data.name = p.data;
-  const bool sized = p.data == "synthetic" || p.data.starts_with("imagefolder");
-  if (sized && data.resolution == 0) data.resolution = p.resolution;
-  if (p.data == "synthetic") data.classes = std::ssize(p.classes);
-  return data;
-}
-
 void eval(const Options& o) {
   const Device device = start(o.machine).device;
-  const DataConfig config = data_for(o);
-  const DataSplit data = open_data(config);
+  DataConfig config = o.data;
+  const DataSplit data =
+      open_data_for(checkpoint_data(o.checkpoint), o.checkpoint, config, Parts::test);
   print_notes(config.name, data.notes);
   const bool named = !o.model.model.empty();
   Model model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint), 0,
@@ -84,7 +73,10 @@ void add_eval(CLI::App& app, const std::string&) {
   verb->footer(
       "Example: hacscale eval runs/a/best.safetensors\n"
       "The data set and the network are those of the training unless --data or --model say "
-      "otherwise.");
+      "otherwise.\n"
+      "Images are prepared as the checkpoint says and classes taken by name, whatever the set; of "
+      "a\n"
+      "folder only val/ need be there.");
   verb->callback([o] { eval(*o); });
 }
 

@@ -76,7 +76,9 @@ void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
   if (!o.checkpoint.empty()) hold_still(c);
   const Device device = start(o.machine).device;
-  const DataSplit data = open_data(c.data);
+  const DataSplit data = o.checkpoint.empty() ? open_data(c.data)
+                                              : open_data_for(checkpoint_data(o.checkpoint),
+                                                              o.checkpoint, c.data, Parts::both);
   if (!c.quiet) print_notes(c.data.name, data.notes);
   Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
                                    : checkpoint_architecture(o.checkpoint),
@@ -174,7 +176,11 @@ void add_importance(CLI::App& app, const std::string& command) {
   verb->footer(
       "Example: hacscale importance vgg11 --width 0.25 --epochs 2 --json > w025.json\n"
       "then:    hacscale importance --fit w*.json --json > laws.json");
-  verb->callback([o, &command] { o->fit.empty() ? observe(*o, command) : fit_files(*o); });
+  verb->callback([o, verb, &command] {
+    // A trained network is observed on its own data, unless others are named.
+    if (!o->checkpoint.empty() && verb->count("--data") == 0) o->train.config.data.name.clear();
+    o->fit.empty() ? observe(*o, command) : fit_files(*o);
+  });
 }
 
 }  // namespace hac

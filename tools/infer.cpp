@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "data/decode.h"
+#include "data/preprocessing.h"
 #include "data/transform.h"
 #include "engine/print.h"
 #include "engine/text.h"
@@ -56,37 +56,22 @@ std::vector<Guess> best_guesses(const Tensor& logits, const std::vector<std::str
   return guesses;
 }
 
-Sample with_border(const Sample& image, std::int64_t border) {
-  Sample out{image.channels, image.height + 2 * border, image.width + 2 * border, {}, 0};
-  out.pixels.resize(out.channels * out.height * out.width, 0);
-  for (std::int64_t row = 0; row < image.channels * image.height; ++row) {
-    const std::int64_t c = row / image.height, y = row % image.height + border;
-    std::copy_n(image.pixels.begin() + row * image.width, image.width,
-                out.pixels.begin() + (c * out.height + y) * out.width + border);
-  }
-  return out;
-}
-
 // As the training saw its images: the native size of the set, then the network's.
 Tensor network_input(const std::string& path, const Preprocessing& p, std::int64_t resolution) {
-  // The images of this set have 28x28 pixels and a black border of 2 (data/idx.h).
-  const std::int64_t border = p.data == "fashion-mnist" ? 2 : 0;
-  const Sample image =
-      with_border(fit(read_image(path), p.channels, p.resolution - 2 * border), border);
   const Tensor input = Tensor::empty({1, p.channels, resolution, resolution});
   InputTransform::Scratch scratch;
   const InputTransform transform(p.channels, p.resolution, resolution, p.normalization);
-  transform(image, {}, input.as<float>(), scratch);
+  transform(read_preprocessed(path, p), {}, input.as<float>(), scratch);
   return input;
 }
 
-std::vector<Guess> classify(Deployment& net, const std::string& file, const Preprocessing& p,
+std::vector<Guess> classify(Deployment& net, const std::string& file, const TrainedOn& trained,
                             std::size_t top) {
-  const Tensor logits = net.run(network_input(file, p, net.graph().input[2]));
+  const Tensor logits = net.run(network_input(file, trained.preprocessing, net.graph().input[2]));
   if (!all_finite(logits)) {
     throw Error(fmt::format("image '{}': the network's outputs are not finite", file));
   }
-  return best_guesses(logits, p.classes, top);
+  return best_guesses(logits, trained.classes, top);
 }
 
 nlohmann::ordered_json json_of(const std::string& file, const std::vector<Guess>& guesses) {
@@ -115,14 +100,22 @@ void infer(Options o) {
                       std::string(o.checkpoint.empty() ? "neither" : "no image"));
   }
   const Device device = start(o.machine).device;
-  const Preprocessing p = checkpoint_preprocessing(o.checkpoint);
+  const std::optional<TrainedOn> known = checkpoint_data(o.checkpoint);
+  if (!known) {
+    throw IoError(
+        fmt::format("checkpoint '{}': no 'preprocess' in its metadata, which says how images are "
+                    "prepared",
+                    o.checkpoint));
+  }
+  const TrainedOn& trained = *known;
   Model model(checkpoint_architecture(o.checkpoint), 0, device, parse_dtype(o.machine.dtype));
   const Architecture& arch = model.arch();
-  if (arch.channels != p.channels || arch.classes != std::ssize(p.classes)) {
+  const std::int64_t channels = trained.preprocessing.channels;
+  if (arch.channels != channels || arch.classes != std::ssize(trained.classes)) {
     throw IoError(
         fmt::format("checkpoint '{}': its network has {} channels and {} classes, its "
                     "preprocessing {} and {}",
-                    o.checkpoint, arch.channels, arch.classes, p.channels, p.classes.size()));
+                    o.checkpoint, arch.channels, arch.classes, channels, trained.classes.size()));
   }
   print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
   Deployment net(model);
@@ -130,7 +123,7 @@ void infer(Options o) {
   std::string bad;  // the last image that failed, for the end
   for (const std::string& file : o.files) {
     try {
-      const std::vector<Guess> guesses = classify(net, file, p, o.top);
+      const std::vector<Guess> guesses = classify(net, file, trained, o.top);
       if (!o.json) fmt::print("{}", text_of(file, guesses));
       json.push_back(json_of(file, guesses));
     } catch (const DeviceError&) {

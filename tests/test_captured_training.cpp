@@ -11,6 +11,7 @@
 
 #include "engine/ops.h"
 #include "engine/random.h"
+#include "kernels/context.h"
 #include "models/arch_options.h"
 #include "models/captured_step.h"
 #include "models/train.h"
@@ -115,6 +116,16 @@ StepBatch batch_of(int index) {
   fill_normal(images, kSeed, "images" + std::to_string(index), 1);
   const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 3}, {4});
   return {images, labels, labels};
+}
+
+TEST(CapturedStep, IsRecordedAfterOneRehearsalAlthoughScratchMemoryWasGivenBack) {
+  Model model(tiny_net(), kSeed, kSimt);
+  Sgd sgd(model.parameters(), {});
+  CapturedStep steps(model, sgd, 0);
+  steps.run(batch_of(0), 0.1, 0);
+  Context::current(kSimt).release_scratch();
+  steps.run(batch_of(1), 0.1, 1);
+  EXPECT_TRUE(steps.recorded());
 }
 
 TEST(CapturedStep, RehearsesAgainWhereMemoryOfTheRehearsalIsHeld) {

@@ -52,6 +52,7 @@ limit_train = 70
 limit_test = 35
 resolution = 48
 classes = 7
+bad_images = "skip"
 [train.schedule]
 kind = "step"
 lr = 0.3
@@ -110,7 +111,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     "name": "all", "model": "resnet20", "seeds": [4, 5],
     "arch": {"width": 2.0, "blocks": [2, 2, 2], "resolution": 40, "classes": 7, "in_channels": 1},
     "train": {"data": {"name": "synthetic", "limit_train": 70, "limit_test": 35, "resolution": 48,
-                       "classes": 7},
+                       "classes": 7, "bad_images": "skip"},
       "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 1e-3, "nesterov": true,
       "schedule": {"kind": "step", "lr": 0.3, "warmup": 2.0, "milestones": [3.0, 5.5],
                    "gamma": 0.2, "beta": 0.03},

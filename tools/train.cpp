@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/print.h"
+#include "engine/text.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
@@ -37,6 +38,16 @@ std::string schedule_text(const ScheduleConfig& s) {
   return text;
 }
 
+// In the order of the network's outputs.
+std::string first_of(const std::vector<std::string>& classes) {
+  constexpr std::size_t shown = 10;
+  const std::vector<std::string> first(classes.begin(),
+                                       classes.begin() + std::min(shown, classes.size()));
+  return one_line(fmt::format(
+      "{}{}", fmt::join(first, ", "),
+      classes.size() > shown ? fmt::format(", ... ({})", classes.size()) : std::string()));
+}
+
 // Everything that was decided, before the first step.
 void print_resolved(const Options& o, const TrainConfig& c, const Architecture& arch,
                     const DataSplit& data) {
@@ -58,6 +69,7 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
        {"data",
         fmt::format("{}: {} training and {} test images of {}x{}", c.data.name, data.train->size(),
                     data.test->size(), data.train->resolution(), data.train->resolution())},
+       {"classes", first_of(data.train->classes())},
        {"training",
         fmt::format("{} epochs{}, batch {}, augment {}, mixup {}, shuffle {}, label smoothing {}",
                     c.epochs, steps, c.batch, o.train.augment, c.mixup, o.train.shuffle,

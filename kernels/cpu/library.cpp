@@ -36,8 +36,10 @@ void warn_if_reference(const std::string& implementation, const std::string& spe
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);
   if (!said.insert(spec).second) return;
-  std::fprintf(stderr, "%s: oneDNN has reference code alone for this (%s); it is slow\n",
-               spec.c_str(), implementation.c_str());
+  // As engine/print.h does it, which lies above: never throws.
+  const std::string text = fmt::format(
+      "{}: oneDNN has reference code alone for this ({}); it is slow\n", spec, implementation);
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 void rethrow(const dnnl::error& error, const std::string& spec) {

@@ -21,7 +21,7 @@ Kind kind_of(std::string_view bytes, const std::string& where) {
   const auto name = [&]() -> std::string {
     if (bytes.starts_with("GIF8")) return "a GIF";
     if (bytes.starts_with("BM")) return "a BMP";
-    if (bytes.starts_with("RIFF") && bytes.substr(8).starts_with("WEBP")) return "a WebP";
+    if (bytes.starts_with("RIFF") && bytes.find("WEBP") == 8) return "a WebP";
     if (bytes.starts_with("II*") || bytes.starts_with(std::string_view("MM\0*", 4)))
       return "a TIFF";
     if (bytes.empty()) return "an empty file";

@@ -385,6 +385,7 @@ TEST(Image, OnlyJpegAndPng) {
                   "expected a JPEG or PNG file, got a GIF");
   const std::string webp = std::string("RIFF\x1a\0\0\0WEBPVP8L", 16);
   EXPECT_CONTAINS(error_of<IoError>([&] { check_image(webp, "a.jpg"); }), "got a WebP");
+  EXPECT_CONTAINS(error_of<IoError>([] { decode_image("RIFF", "a.jpg"); }), "neither (4 bytes)");
   EXPECT_CONTAINS(error_of<IoError>([] { decode_image("<html>", "a.jpg"); }),
                   "got neither (6 bytes)");
 }

@@ -112,10 +112,13 @@ std::optional<TrainedOn> trained_on(const Metadata& metadata, const std::string&
       const json by_class = json::parse(images->second);
       t.train = images_from(by_class.at("train"));
       t.test = images_from(by_class.at("test"));
+      if (t.train.size() != t.classes.size() || t.test.size() != t.classes.size()) {
+        throw IoError("its 'images' are not of its classes");
+      }
     }
     return t;
   } catch (const std::exception& e) {  // of JSON, of a field, or from above
-    throw IoError(fmt::format("checkpoint '{}': its preprocessing: {}", path, e.what()));
+    throw IoError(fmt::format("checkpoint '{}': what it says of its data: {}", path, e.what()));
   }
 }
 

@@ -51,8 +51,9 @@ TEST_F(CliErrors, DamagedMetadata) {
   std::string zero = good.metadata.at("preprocess");
   zero.replace(zero.find("\"std\":[") + 7, 1, "[0.0,");
   const std::pair<const char*, std::string> cases[] = {
-      {"preprocess", ""},   {"preprocess", "{}"}, {"preprocess", "[1"},  {"preprocess", zero},
-      {"classes", "[1,2]"}, {"classes", ""},      {"classes", "[\"a\"]"}};
+      {"preprocess", ""},     {"preprocess", "{}"}, {"preprocess", "[1"},
+      {"preprocess", zero},   {"classes", "[1,2]"}, {"classes", ""},
+      {"classes", "[\"a\"]"}, {"images", "[1"},     {"images", "{\"train\": [], \"test\": []}"}};
   for (const auto& [key, value] : cases) {
     with(key, value);
     expect_error({"infer", file, "x.png"}, 1, {file});

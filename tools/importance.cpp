@@ -158,7 +158,9 @@ void add_importance(CLI::App& app, const std::string& command) {
   CLI::App* verb = app.add_subcommand("importance", "Importance of every layer, and its law");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  verb->add_option("--checkpoint", o->checkpoint, "observe this network for an epoch, do not train")
+  verb->add_option("--checkpoint", o->checkpoint,
+                   "observe this network for an epoch, on its own data unless --data names others; "
+                   "do not train")
       ->type_name("FILE");
   verb->add_option("--minibatches", o->minibatches, "observe the last N; 0 = an epoch")
       ->type_name("N")

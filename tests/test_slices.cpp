@@ -103,7 +103,15 @@ TEST(Slices, GiveTheBitsOfTheirCopies) {
         // Windows of 2x2 do not fit into a map of one pixel.
         if (whole[2] == 1 && op.name == std::string("average pool")) continue;
         const std::string where = place.name + " " + op.name + " of " + whole.str();
-        const OpRun got = forward_and_backward(op, part, true);
+        OpRun got;
+        try {
+          got = forward_and_backward(op, part, true);
+        } catch (const DeviceError& error) {
+          // What a vendor's library cannot do is a clear error.
+          const bool said = std::string(error.what()).find("aligned to 16") != std::string::npos;
+          EXPECT_TRUE(place.device.kind == DeviceKind::cuda && said) << where << error.what();
+          continue;
+        }
         const OpRun expected = forward_and_backward(op, copy, false);
         EXPECT_EQ(got.y.to_vector(), expected.y.to_vector()) << where;
         if (!op.backward) continue;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "data/transform.h"
+#include "kernels/denormals.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
 
@@ -89,6 +90,7 @@ struct Loader::Impl {
   bool may_claim() const { return claimed < end && claimed < taken + std::ssize(slots); }
 
   void run() {
+    flush_denormals();
     InputTransform::Scratch scratch;
     std::unique_lock lock(mutex);
     for (;;) {

@@ -10,6 +10,7 @@
 
 #include "kernels/context.h"
 #include "kernels/error.h"
+#include "kernels/machine.h"
 
 namespace hac {
 namespace {
@@ -116,7 +117,8 @@ class Pool {
       trim_locked();
       data = runtime_.allocate(device_, wanted);
     }
-    if (!data) refuse(wanted, "the system has no more");
+    const bool grouped = device_.kind == DeviceKind::cpu && limits().memory_bytes;
+    if (!data) refuse(wanted, grouped ? "the control group has no more" : "the system has no more");
     return data;
   }
 

@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/library.h"
+#include "kernels/denormals.h"
 #include "kernels/error.h"
+#include "kernels/machine.h"
 #include "kernels/table.h"
 
 namespace hac {
@@ -22,9 +26,18 @@ std::atomic<std::size_t>& total_scratch(Device device) {
   return totals[device];
 }
 
+const int openmp_threads = omp_get_max_threads();  // before anyone asks for others
+
+int default_threads() {
+  const char* asked = std::getenv("OMP_NUM_THREADS");
+  if (asked && *asked) return openmp_threads;
+  return std::min(threads_within(limits()), omp_get_thread_limit());
+}
+
 }  // namespace
 
 Context::Context(Device device) : device_(device), runtime_(runtime_of(device)) {
+  flush_denormals();
   if (device.kind == DeviceKind::cpu) {
     cpu::require_isa();
     library_ = std::make_unique<cpu::Library>();
@@ -83,7 +96,9 @@ std::shared_ptr<void> Context::keep_for_replay() {
 std::size_t Context::total_scratch_bytes(Device device) { return total_scratch(device); }
 
 void set_num_threads(int threads) {
-  omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());
+  omp_set_num_threads(threads > 0 ? threads : default_threads());
+#pragma omp parallel
+  flush_denormals();
 }
 
 int num_threads() { return omp_get_max_threads(); }

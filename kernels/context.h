@@ -55,7 +55,7 @@ class Context {
 };
 
 // Threads that CPU kernels use (OpenMP) when the calling thread runs them; other threads keep their
-// own number. 0 restores the default: all cores.
+// own number. 0 is the default: OMP_NUM_THREADS, else what the process may have (machine.h).
 void set_num_threads(int threads);
 int num_threads();
 

@@ -55,8 +55,9 @@ HAC_HOST_DEVICE inline float to_float(f16 v) {
   const std::uint32_t sign = static_cast<std::uint32_t>(v.bits & 0x8000u) << 16;
   const std::uint32_t rest = v.bits & 0x7FFFu;
   if (rest >= 0x7C00u) return half_detail::float_of(sign | 0x7F800000u | (rest & 0x3FFu) << 13);
-  // Shifted into place the exponent is 112 too low; the product mends it, subnormals too.
-  const float magnitude = half_detail::float_of(rest << 13) * 0x1p112f;
+  // No f32 subnormal on the way: threads that compute read those as zero.
+  const float magnitude = rest < 0x400u ? static_cast<float>(rest) * 0x1p-24f
+                                        : half_detail::float_of((rest << 13) + (112u << 23));
   return half_detail::float_of(sign | half_detail::bits_of(magnitude));
 #endif
 }

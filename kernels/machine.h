@@ -2,13 +2,14 @@
 // The machine that the numbers were taken on, and its measured ceilings.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 namespace hac {
 
 struct Machine {
   std::string cpu;       // model name
-  int cores = 1;         // that this process may use
+  int cores = 1;         // that this process may run on
   int threads = 1;       // that kernels use
   std::string isa;       // what oneDNN dispatches to: "avx512_core_bf16"
   std::string onednn;    // "2.6.3"
@@ -18,13 +19,29 @@ struct Machine {
 
 Machine this_machine();
 
+// What this process may have of the machine, and the files of its control groups that say so. A
+// limit of any level counts, from the process's own group up to the root, of cgroup v1 and v2.
+struct Limits {
+  int affinity = 1;                 // cores that it may run on
+  std::optional<double> cpu_quota;  // cores' worth of time
+  std::string cpu_quota_from;
+  std::optional<std::size_t> memory_bytes;
+  std::string memory_from;
+};
+
+const Limits& limits();                     // found once
+Limits limits_in(const std::string& root);  // with the files below another root, for tests
+// min(affinity, quota rounded up).
+int threads_within(const Limits& limits);
+
 // Highest resident set of this process so far.
 std::size_t peak_resident_bytes();
 
-// Multiply-accumulates a second, in 10^9, of a register-resident fused multiply-add loop on all
-// threads: the peak that utilization is a fraction of. Takes about 0.2 s.
+// Multiply-accumulates a second, in 10^9, of fused multiply-adds that stay in the registers of the
+// instruction set in use, on all threads: the peak that utilization is a fraction of. Takes 0.1 s.
 double measure_peak_gmacs();
-// Bytes a second, in 10^9, of reading an array much larger than the caches. Takes about 0.3 s.
+// Bytes a second, in 10^9, that all threads together read from memory. Takes 0.3 s and 256 MiB;
+// throws OutOfMemory.
 double measure_bandwidth_gbs();
 
 // To be called first in main(). GNU OpenMP waits at every barrier by spinning for milliseconds,

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "data/datasets.h"
 #include "engine/plan_options.h"
+#include "engine/storage.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
@@ -59,6 +61,20 @@ std::string find_plan_cache() {
   }
 }
 
+// Who decided on the threads and on the limit of the host's memory.
+std::string threads_from(const MachineOptions& o) {
+  if (o.threads > 0) return "--threads";
+  const char* asked = std::getenv("OMP_NUM_THREADS");
+  if (asked && *asked) return "OMP_NUM_THREADS";
+  return threads_within(limits()) < limits().affinity ? limits().cpu_quota_from : "affinity";
+}
+
+std::string memory_limit_from() {
+  const std::size_t limit = memory_stats().limit;
+  if (limit == 0) return "";
+  return limit == limits().memory_bytes ? limits().memory_from : "--memory-limit";
+}
+
 Json examine(const Options& o) {
   start(o.machine);
   const Machine m = this_machine();
@@ -66,6 +82,7 @@ Json examine(const Options& o) {
   std::string cuda = "not built";
   const int gpus = runtime_cuda.count ? runtime_cuda.count(&cuda) : 0;
   for (int i = 0; i < gpus; ++i) devices.push_back(to_string({DeviceKind::cuda, i}));
+  const Limits& l = limits();
   Json j{
       {"version", HAC_VERSION},
       {"devices", devices},
@@ -74,7 +91,12 @@ Json examine(const Options& o) {
       {"isa", m.isa},
       {"cores", m.cores},
       {"threads", num_threads()},
+      {"threads_from", threads_from(o.machine)},
+      {"cpu_quota", l.cpu_quota ? Json(*l.cpu_quota) : Json()},
+      {"cpu_quota_from", l.cpu_quota_from},
       {"memory_bytes", m.memory_bytes},
+      {"memory_limit_bytes", memory_stats().limit},
+      {"memory_limit_from", memory_limit_from()},
       {"peak_gmacs_per_s", measure_peak_gmacs()},
       {"bandwidth_gb_per_s", measure_bandwidth_gbs()},
       {"libraries",
@@ -91,6 +113,8 @@ Json examine(const Options& o) {
   return j;
 }
 
+double gib(const Json& bytes) { return bytes.get<double>() / (1 << 30); }
+
 void print_text(const Json& j) {
   Rows rows{
       {"hacscale",
@@ -98,13 +122,25 @@ void print_text(const Json& j) {
       {"devices",
        fmt::format("{}; CUDA {}", fmt::join(j["devices"].get<std::vector<std::string>>(), " "),
                    j["cuda"].get<std::string>())},
-      {"cpu", fmt::format("{}, {} cores, {} threads used", j["cpu"].get<std::string>(),
-                          j["cores"].get<int>(), j["threads"].get<int>())},
+      {"cpu", j["cpu"].get<std::string>()},
       {"isa", j["isa"].get<std::string>()},
-      {"memory", fmt::format("{:.1f} GiB", j["memory_bytes"].get<double>() / (1 << 30))},
-      {"peak", fmt::format("{:.1f} GMAC/s, f32, measured", j["peak_gmacs_per_s"].get<double>())},
-      {"bandwidth",
-       fmt::format("{:.1f} GB/s read, measured", j["bandwidth_gb_per_s"].get<double>())}};
+      {"threads",
+       fmt::format("{}, from {}", j["threads"].get<int>(), j["threads_from"].get<std::string>())},
+      {"affinity", fmt::format("{} cores", j["cores"].get<int>())},
+      {"CPU quota", j["cpu_quota"].is_null()
+                        ? "none"
+                        : fmt::format("{:g} cores, from {}", j["cpu_quota"].get<double>(),
+                                      j["cpu_quota_from"].get<std::string>())},
+      {"memory", fmt::format("{:.1f} GiB", gib(j["memory_bytes"]))},
+      {"memory limit", j["memory_limit_bytes"] == 0
+                           ? "none"
+                           : fmt::format("{:.2f} GiB, from {}", gib(j["memory_limit_bytes"]),
+                                         j["memory_limit_from"].get<std::string>())},
+      {"peak", fmt::format("{:.1f} GMAC/s, f32, {}, {} threads, measured",
+                           j["peak_gmacs_per_s"].get<double>(), j["isa"].get<std::string>(),
+                           j["threads"].get<int>())},
+      {"bandwidth", fmt::format("{:.1f} GB/s read, {} threads, measured",
+                                j["bandwidth_gb_per_s"].get<double>(), j["threads"].get<int>())}};
   for (const auto& [name, version] : j["libraries"].items()) {
     rows.push_back({name, version.get<std::string>()});
   }

@@ -13,6 +13,7 @@
 #include "engine/text.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
+#include "kernels/machine.h"
 #include "models/folder_lock.h"
 #include "models/weights.h"
 #include "models/zoo.h"
@@ -248,7 +249,8 @@ std::size_t parse_size(const std::string& text) {
 }  // namespace
 
 void add_machine_options(CLI::App& app, MachineOptions& o) {
-  app.add_option("--threads", o.threads, "0 = all cores")
+  app.add_option("--threads", o.threads,
+                 "0 = OMP_NUM_THREADS, else what affinity and the control group's CPU quota allow")
       ->type_name("N")
       ->check(CLI::Range(0, 1024))
       ->group("Machine");
@@ -258,7 +260,8 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
       ->group("Machine");
   app.add_option_function<std::string>(
          "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
-         "of tensors: 2GiB, 500MiB; a plain number is bytes")
+         "of tensors: 2GiB, 500MiB; a plain number is bytes; at most the control group's limit, "
+         "which is the default")
       ->type_name("SIZE")
       ->group("Machine");
   app.add_flag("--tf32", o.tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
@@ -280,11 +283,15 @@ void add_launch_option(CLI::App& app, std::string& launch) {
 Placement start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
   const Dtype dtype = parse_dtype(o.dtype);
-  if (o.threads > 0) set_num_threads(o.threads);
+  set_num_threads(o.threads);
   Context::current(device);
   if (o.tf32) allow_tf32(device);
   if (o.autotune) autotune(device, plan_cache_path());
-  set_memory_limit(o.memory_limit, device);
+  // A control group kills who takes more of the host's memory than it has.
+  const std::size_t group = limits().memory_bytes.value_or(0);
+  const bool lower = group > 0 && (o.memory_limit == 0 || group < o.memory_limit);
+  set_memory_limit(group, {});
+  set_memory_limit(lower && device.kind != DeviceKind::cuda ? group : o.memory_limit, device);
   return {device, dtype};
 }
 

@@ -9,7 +9,7 @@
 namespace hac::host {
 
 int count(std::string* reason);  // one
-// MemAvailable, or what the limit of this process's control group leaves, if that is less.
+// MemAvailable, or what the limit of this process's control group, or of one above it, leaves.
 DeviceMemory memory(Device device);
 // The same with the files in other folders, for tests; "" for what a root has not.
 DeviceMemory memory_in(const std::string& root);

@@ -9,25 +9,44 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <optional>
-#include <sstream>
 
+#include "kernels/cpu/control_group.h"
 #include "kernels/cpu/host.h"
+#include "kernels/machine.h"
 
 namespace hac {
 namespace {
+
+using cpu::number_in;
 
 constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 using Clock = std::chrono::steady_clock;
 
+// A control group kills who takes more than it has, and does so when the memory is first touched.
+// So a block has to fit beside a reserve for what is no tensor, and is touched at once. Small ones
+// are not worth the look.
+bool in_control_group(std::size_t bytes) { return limits().memory_bytes && bytes >= 1 << 20; }
+
+bool fits_control_group(std::size_t bytes) {
+  const std::size_t reserve = std::min(std::size_t{64} << 20, *limits().memory_bytes / 8);
+  return bytes + reserve <= host::memory({}).free;
+}
+
+void touch(void* data, std::size_t bytes) {
+  constexpr std::size_t page = 4096;
+  for (std::size_t at = 0; at < bytes; at += page) static_cast<char*>(data)[at] = 0;
+}
+
 void* allocate(Device, std::size_t bytes) {
+  if (in_control_group(bytes) && !fits_control_group(bytes)) return nullptr;
   const bool huge = bytes >= 2 * huge_page;  // fewer page faults and TLB misses
   const std::size_t unit = huge ? huge_page : alignment;
   void* data = std::aligned_alloc(unit, round_up(bytes, unit));
   if (data && huge) madvise(data, bytes, MADV_HUGEPAGE);
+  if (data && in_control_group(bytes)) touch(data, bytes);
   return data;
 }
 
@@ -39,41 +58,12 @@ void zero(Context&, void* p, std::size_t bytes) { host::zero(p, bytes); }
 
 void synchronize(Context&) {}
 
-// The first number of the file, or the one behind `field` at the beginning of a line; none where
-// there is no such file or the word "max" stands there.
-std::optional<std::size_t> number_in(const std::string& path, const std::string& field = "") {
-  std::ifstream in(path);
-  std::string line, word;
-  while (std::getline(in, line)) {
-    std::istringstream words(line);
-    if (!field.empty() && (!(words >> word) || word != field)) continue;
-    std::size_t value = 0;
-    if (words >> value) return value;
-    if (field.empty()) return {};
-  }
-  return {};
-}
-
-// The folder of this process in the one hierarchy of version 2, or of memory in version 1.
-std::string group_folder(const std::string& root) {
-  std::ifstream in(root + "/proc/self/cgroup");
-  std::string line, folder;
-  while (std::getline(in, line)) {
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (controllers == "memory") return root + "/sys/fs/cgroup/memory" + line.substr(second + 1);
-    if (controllers.empty()) folder = root + "/sys/fs/cgroup" + line.substr(second + 1);
-  }
-  return folder;
-}
-
 // By a control group, whose `used` holds cached files that would make way.
-void tighten(DeviceMemory& m, std::optional<std::size_t> limit, std::optional<std::size_t> used,
-             std::optional<std::size_t> cached) {
-  if (!limit || !used || *limit >= m.total) return;
+void tighten(DeviceMemory& m, std::size_t physical, std::optional<std::size_t> limit,
+             std::optional<std::size_t> used, std::optional<std::size_t> cached) {
+  if (!limit || !used || *limit >= physical) return;
   const std::size_t kept = *used - std::min(*used, cached.value_or(0));
-  m.total = *limit;
+  m.total = std::min(m.total, *limit);
   m.free = std::min(m.free, *limit - std::min(*limit, kept));
 }
 
@@ -87,13 +77,12 @@ DeviceMemory memory_in(const std::string& root) {
   const std::string file = root + "/proc/meminfo";
   DeviceMemory m{.free = 1024 * number_in(file, "MemAvailable:").value_or(0),
                  .total = 1024 * number_in(file, "MemTotal:").value_or(0)};
-  // A container sees its own group as the top one, whatever the process is told it is called.
-  for (const std::string& folder :
-       {group_folder(root), root + "/sys/fs/cgroup", root + "/sys/fs/cgroup/memory"}) {
+  const std::size_t physical = m.total;
+  for (const std::string& folder : cpu::control_groups(root, "memory")) {
     const std::string statistics = folder + "/memory.stat";
-    tighten(m, number_in(folder + "/memory.max"), number_in(folder + "/memory.current"),
+    tighten(m, physical, number_in(folder + "/memory.max"), number_in(folder + "/memory.current"),
             number_in(statistics, "inactive_file"));
-    tighten(m, number_in(folder + "/memory.limit_in_bytes"),
+    tighten(m, physical, number_in(folder + "/memory.limit_in_bytes"),
             number_in(folder + "/memory.usage_in_bytes"),
             number_in(statistics, "total_inactive_file"));
   }

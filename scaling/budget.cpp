@@ -48,6 +48,12 @@ Limit parse_params_limit(const std::string& text) {
 
 Budget resolve(const Limit& latency, const Limit& params, double baseline_ms,
                std::int64_t baseline_params) {
+  if (!(baseline_ms > 0) || !std::isfinite(baseline_ms)) {
+    throw ConfigError(
+        fmt::format("latency model: expected a prediction above 0 ms for the baseline, got {} ms "
+                    "(hint: its times were not measured)",
+                    baseline_ms));
+  }
   const auto count = static_cast<double>(baseline_params);
   Budget budget;
   budget.latency_ms = latency.factor ? latency.value * baseline_ms : latency.value;

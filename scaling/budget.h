@@ -32,7 +32,8 @@ struct Budget {
 };
 
 // A factor multiplies the *predicted* latency of the baseline N(1,1,1) under the model that steers
-// the search, never a measured figure. Throws ConfigError when a limit is below the baseline.
+// the search, never a measured figure. Throws ConfigError when a limit is below the baseline, or
+// when the model predicts no time for it.
 Budget resolve(const Limit& latency, const Limit& params, double baseline_ms,
                std::int64_t baseline_params);
 

@@ -27,7 +27,7 @@ class Experiment {
   Experiment(const Recipe& recipe, const ExperimentOptions& options)
       : recipe_(recipe),
         options_(options),
-        measured_on_{this_machine(), options.where},
+        measured_on_{this_machine(), options.where, options.allow_unsteady},
         stages_(options.out + "/stages", options.quiet),
         data_(open_data(recipe.train.data)),
         data_key_(data_key(data_)),
@@ -44,7 +44,7 @@ class Experiment {
     baseline_ = resolve(recipe.model, arch);
     // What a mistake would otherwise only show after hours of training.
     samples_ = sample_widths(widths(baseline_), recipe.importance.sampling);
-    hac::resolve({}, parse_params_limit(recipe.scale.params), 0, count(baseline_).params);
+    hac::resolve({}, parse_params_limit(recipe.scale.params), 1, count(baseline_).params);
   }
 
   std::string run() {
@@ -82,6 +82,7 @@ class Experiment {
                             .baseline = baseline_,
                             .peak = peak,
                             .latency_models = latency_models_,
+                            .unsteady_timings = unsteady_,
                             .alpha = alpha,
                             .importance = importance,
                             .plans = plans,
@@ -96,12 +97,18 @@ class Experiment {
 
  private:
   void learn_latency() {
+    const LatencySource here = latency_source(options_.where);
     if (recipe_.latency.file.empty()) {
       const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
       latency_models_ = latency_models_json(timings);
-      model_ = fit_latency(recipe_.latency.kind, timings);
+      model_ = fit_latency(recipe_.latency.kind, timings, here);
+      for (const NetworkTiming& t : timings) unsteady_ += !t.unsteady.empty();
     } else {
       model_ = load_latency_model(recipe_.latency.file);
+      if (!recipe_.latency.foreign) {
+        require_source(*model_, here, recipe_.latency.file,
+                       "latency.foreign = true in the recipe takes it as it is");
+      }
     }
     save_latency_model(*model_, options_.out + "/latency_model.json");
   }
@@ -183,6 +190,7 @@ class Experiment {
   std::vector<std::vector<std::int64_t>> samples_;  // widths to learn importance from
   LatencyModelPtr model_;
   json latency_models_ = json::array();
+  std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed
   Budget budget_;
 };
 

@@ -18,11 +18,13 @@ struct ExperimentOptions {
   std::string out;      // DIR
   std::string command;  // as the user typed it, for the report
   bool quiet = false;
-  Placement where;  // what is trained and measured
+  Placement where;              // what is trained and measured
+  bool allow_unsteady = false;  // take times that a busy machine disturbed for the budget as well
 };
 
-// Returns the text of DIR/results.json. Throws Error, also when another process works in DIR and
-// when Ctrl-C stopped it (everything is saved; the same command goes on).
+// Returns the text of DIR/results.json. Throws Error, also when another process works in DIR, when
+// the machine stays too busy to be measured and when Ctrl-C stopped it (everything is saved; the
+// same command goes on).
 std::string run_experiment(const Recipe& recipe, const ExperimentOptions& options);
 
 }  // namespace hac

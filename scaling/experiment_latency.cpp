@@ -7,6 +7,7 @@
 #include "scaling/alpha.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"
+#include "scaling/utilization.h"
 
 namespace hac {
 namespace {
@@ -69,9 +70,12 @@ std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architect
 }  // namespace
 
 json peak_of(Stages& stages, const MeasuredOn& on) {
-  return stages.run("peak", here(on), [&] {
+  json inputs = here(on);
+  inputs["loops"] = "of the instruction set";
+  return stages.run("peak", inputs, [&] {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
     return json{{"peak_gmacs", peak.gmacs_per_s ? json(*peak.gmacs_per_s) : json()},
+                {"peak_of", peak.of},
                 {"bandwidth_gbs", measure_bandwidth_gbs()}};
   });
 }
@@ -80,19 +84,31 @@ std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredO
                                                  const Recipe& recipe,
                                                  const Architecture& baseline) {
   const std::vector<Architecture> nets = networks_to_time(recipe, baseline);
-  const json timed = stages.run("latency", inputs_of(on, recipe, nets), [&] {
+  const auto unsteady = [](const json& row) { return row.value("unsteady", std::string()); };
+  const auto good = [&](const json& rows) {
+    return on.allow_unsteady || std::all_of(rows.begin(), rows.end(),
+                                            [&](const json& row) { return unsteady(row).empty(); });
+  };
+  const auto compute = [&] {
     json rows = json::array();
+    Patience patience{.seconds = 120};
+    Patience* const waits = on.allow_unsteady ? nullptr : &patience;
     for (const Architecture& a : nets) {
-      const NetworkTiming t = time_network(a, measuring(recipe), on.where);
+      const NetworkTiming t = time_network(a, measuring(recipe), on.where, waits);
+      if (!on.allow_unsteady) require_steady(t);
       json ops = json::object();
       for (const auto& [op, ms] : t.op_ms) ops[std::to_string(op)] = ms;
-      rows.push_back({{"total_ms", t.total_ms}, {"op_ms", ops}});
+      rows.push_back({{"total_ms", t.total_ms}, {"op_ms", ops}, {"unsteady", t.unsteady}});
     }
     return rows;
-  });
+  };
+  const json timed = stages.run("latency", inputs_of(on, recipe, nets), compute, good);
   std::vector<NetworkTiming> timings;
   for (std::size_t i = 0; i < nets.size(); ++i) {
-    NetworkTiming t{.graph = lower(nets[i]), .op_ms = {}, .total_ms = timed[i].at("total_ms")};
+    NetworkTiming t{.graph = lower(nets[i]),
+                    .op_ms = {},
+                    .total_ms = timed[i].at("total_ms"),
+                    .unsteady = unsteady(timed[i])};
     for (const auto& [op, ms] : timed[i].at("op_ms").items()) t.op_ms[std::stoi(op)] = ms;
     timings.push_back(std::move(t));
   }
@@ -109,14 +125,19 @@ json measure_networks(Stages& stages, const MeasuredOn& on, const Recipe& recipe
       pointers.push_back(nets.back().get());
     }
     json rows = json::array();
-    for (const LatencyStats& s : measure_interleaved(pointers, measuring(recipe))) {
+    const std::vector<LatencyStats> stats = measure_interleaved(pointers, measuring(recipe));
+    for (std::size_t i = 0; i < stats.size(); ++i) {
+      const LatencyStats& s = stats[i];
       rows.push_back({{"median", s.median},
                       {"mean", s.mean},
                       {"p95", s.p95},
                       {"min", s.min},
                       {"spread", s.spread},
                       {"drift", s.drift},
-                      {"runs", s.runs}});
+                      {"runs", s.runs},
+                      {"disturbed", s.disturbed},
+                      {"repeated", s.repeated},
+                      {"multiplications", multiplications(*nets[i])}});
     }
     return rows;
   });

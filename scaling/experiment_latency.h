@@ -18,19 +18,21 @@ namespace hac {
 struct MeasuredOn {
   Machine machine;
   Placement where;
+  bool allow_unsteady = false;  // decide on times that a busy machine disturbed
 };
 
 // {peak_gmacs, bandwidth_gbs}: of the device (null where it has none), and of the host's memory.
 nlohmann::json peak_of(Stages& stages, const MeasuredOn& on);
 
 // Layer times of the baseline and of random widths around it, at every resolution that the alpha
-// search may choose.
+// search may choose. Waits for a busy machine; throws DeviceError where it stays so and that is not
+// allowed.
 std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredOn& on,
                                                  const Recipe& recipe,
                                                  const Architecture& baseline);
 
-// {median, mean, p95, min, spread, drift, runs} of each network, their runs interleaved so that a
-// drift of the machine meets all of them alike.
+// {median, mean, p95, min, spread, drift, runs, disturbed, repeated, multiplications} of each
+// network, their runs interleaved so that a drift of the machine meets all of them alike.
 nlohmann::json measure_networks(Stages& stages, const MeasuredOn& on, const Recipe& recipe,
                                 const std::string& stage, const std::vector<Architecture>& archs);
 

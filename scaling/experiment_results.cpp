@@ -6,6 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "scaling/steadiness.h"
+
 namespace hac {
 namespace {
 
@@ -15,9 +17,18 @@ constexpr double kNoticeable = 0.05;  // of a latency
 
 json finite_or_null(double x) { return std::isfinite(x) ? json(x) : json(); }
 
-json table_row(const Contender& c, const json& training, const json& latency, const json& peak) {
+// Multiply-accumulates a second that were really done: what the peak bounds.
+double multiplied_gmacs(const json& latency) {
+  return utilization_gmacs(latency.at("multiplications"), latency.at("median"));
+}
+
+bool steady(const json& latency) { return is_steady(latency.at("disturbed"), latency.at("runs")); }
+
+json table_row(const Contender& c, const json& training, json latency, const json& peak) {
   const Counters counters = count(c.arch);
   const double gmacs = utilization_gmacs(counters.macs, latency.at("median"));
+  const double multiplied = multiplied_gmacs(latency);
+  latency["steady"] = steady(latency);
   return {{"method", c.method},
           {"params", counters.params},
           {"macs", counters.macs},
@@ -27,7 +38,8 @@ json table_row(const Contender& c, const json& training, const json& latency, co
           {"predicted_ms", c.predicted_ms},
           {"measured_ms", latency},
           {"gmacs_per_s", gmacs},
-          {"peak_fraction", peak.is_null() ? json() : json(peak_fraction(gmacs, peak))},
+          {"multiplied_gmacs_per_s", multiplied},
+          {"peak_fraction", peak.is_null() ? json() : json(peak_fraction(multiplied, peak))},
           {"top1", training.at("top1")},
           {"weights", training.at("weights")},
           {"limit", c.limit}};
@@ -69,6 +81,39 @@ json latency_fit(const std::string& name, const LatencyError& error,
           {"r2", error.r2}, {"networks", error.networks},   {"points", points}};
 }
 
+// What a reader must know of a contender's measured latency.
+void add_latency_notes(json& all, const Contender& c, const json& latency,
+                       const ResultParts& parts) {
+  const double drift = latency.at("drift"), ms = latency.at("median");
+  const json& peak = parts.peak.at("peak_gmacs");
+  if (!steady(latency)) {
+    all.push_back(fmt::format(
+        "{}: its latency is unsteady: {} of {} runs waited for a core, after {} were taken again.",
+        c.method, latency.at("disturbed").get<int>(), latency.at("runs").get<int>(),
+        latency.at("repeated").get<int>()));
+  }
+  if (std::abs(drift) >= kNoticeable) {
+    all.push_back(fmt::format("{}: its latency drifted by {:+.0f} % while it was measured.",
+                              c.method, 100 * drift));
+  }
+  if (c.extrapolated > 0) {
+    all.push_back(fmt::format(
+        "{}: {} of its operations lie outside what was timed, their latency is extrapolated.",
+        c.method, c.extrapolated));
+  }
+  if (ms > (1 + kNoticeable) * parts.budget.latency_limit()) {
+    all.push_back(
+        fmt::format("{}: measures {:.3g} ms, above the budget of {:.3g} ms (predicted {:.3g}).",
+                    c.method, ms, parts.budget.latency_limit(), c.predicted_ms));
+  }
+  if (!peak.is_null() && multiplied_gmacs(latency) > peak) {
+    all.push_back(fmt::format(
+        "{}: utilization is {:.0f} % of the measured peak, which no network can have: measure "
+        "again on an idle machine.",
+        c.method, 100 * peak_fraction(multiplied_gmacs(latency), peak)));
+  }
+}
+
 json notes(const ResultParts& parts) {
   json all = json::array();
   all.push_back(
@@ -81,25 +126,30 @@ json notes(const ResultParts& parts) {
   for (const NamedPlan& p : parts.plans) {
     for (const std::string& w : p.plan.warnings) all.push_back(p.name + ": " + w);
   }
+  if (parts.unsteady_timings > 0) {
+    all.push_back(fmt::format(
+        "The budget was decided on unsteady times, as --allow-unsteady asked: a busy machine "
+        "disturbed those of {} networks that the latency model was fitted on.",
+        parts.unsteady_timings));
+  }
+  if (parts.recipe.latency.foreign) {
+    all.push_back(
+        "The latency model was measured elsewhere; the measured column is of this device.");
+  }
   for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
-    const Contender& c = parts.contenders[i];
-    const double drift = parts.latency[i].at("drift"), ms = parts.latency[i].at("median");
-    if (std::abs(drift) >= kNoticeable) {
-      all.push_back(fmt::format("{}: its latency drifted by {:+.0f} % while it was measured.",
-                                c.method, 100 * drift));
-    }
-    if (c.extrapolated > 0) {
-      all.push_back(fmt::format(
-          "{}: {} of its operations lie outside what was timed, their latency is extrapolated.",
-          c.method, c.extrapolated));
-    }
-    if (ms > (1 + kNoticeable) * parts.budget.latency_limit()) {
-      all.push_back(
-          fmt::format("{}: measures {:.3g} ms, above the budget of {:.3g} ms (predicted {:.3g}).",
-                      c.method, ms, parts.budget.latency_limit(), c.predicted_ms));
-    }
+    add_latency_notes(all, parts.contenders[i], parts.latency[i], parts);
   }
   return all;
+}
+
+// Figures that a busy machine disturbed: times of the latency model, of the table, of the sweep.
+std::int64_t unsteady_figures(const ResultParts& parts) {
+  std::int64_t count = parts.unsteady_timings;
+  for (const json& latency : parts.latency) count += !steady(latency);
+  for (const json& dimension : parts.sweep) {
+    for (const json& point : dimension) count += !point.at("steady");
+  }
+  return count;
 }
 
 // One level of scalars, and of the schedule only what its kind uses.
@@ -178,6 +228,7 @@ json sweep_json(const std::vector<SweepPoint>& points, const json& times) {
                                   {"macs", p.macs},
                                   {"params", count(p.arch).params},
                                   {"ms", ms},
+                                  {"steady", steady(times[i])},
                                   {"gmacs_per_s", utilization_gmacs(p.macs, ms)}});
   }
   return sweep;
@@ -210,6 +261,7 @@ std::string assemble_results(const ResultParts& parts) {
         {"device", runtime_of(where.device).name(where.device)},
         {"dtype", name_of(where.dtype)},
         {"peak_gmacs", peak},
+        {"peak_of", parts.peak.at("peak_of")},
         {"bandwidth_gbs", parts.peak.at("bandwidth_gbs")}}},
       {"versions",
        {{"hacscale", HAC_VERSION}, {"onednn", machine.onednn}, {"compiler", machine.compiler}}},
@@ -223,6 +275,7 @@ std::string assemble_results(const ResultParts& parts) {
         {"latency_text", parts.recipe.scale.latency},
         {"params", finite_or_null(parts.budget.params)},
         {"params_text", parts.recipe.scale.params}}},
+      {"unsteady_figures", unsteady_figures(parts)},
       {"table", table},
       {"sweeps", parts.sweep},
       {"importance", parts.importance.at("layers")},

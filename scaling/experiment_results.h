@@ -38,8 +38,9 @@ struct ResultParts {
   const std::string& command;
   const nlohmann::json& dataset;
   const Architecture& baseline;
-  const nlohmann::json& peak;  // {peak_gmacs, bandwidth_gbs}
+  const nlohmann::json& peak;  // {peak_gmacs, peak_of, bandwidth_gbs}
   const nlohmann::json& latency_models;
+  std::int64_t unsteady_timings;  // networks of the latency model that a busy machine disturbed
   const nlohmann::json& alpha;
   const nlohmann::json& importance;  // {layers, laws, note}
   const std::vector<NamedPlan>& plans;

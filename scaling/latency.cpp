@@ -182,19 +182,102 @@ double scale_correction(const LatencyModel& model, std::span<const NetworkTiming
   return ratios.empty() ? 1 : median(ratios);
 }
 
-LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            std::int64_t block) {
+namespace {
+
+std::shared_ptr<LatencyModel> fit(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                                  std::int64_t block) {
   return kind == LatencyModelKind::table ? fit_latency_table(timings, block)
                                          : fit_latency_regression(timings);
 }
 
+}  // namespace
+
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            std::int64_t block) {
+  return fit(kind, timings, block);
+}
+
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            const LatencySource& source) {
+  const std::shared_ptr<LatencyModel> model = fit(kind, timings, 16);
+  model->source = source;
+  model->error = cross_validate(kind, timings);
+  model->error->predicted.clear();
+  return model;
+}
+
+void add_origin(Json& json, const std::optional<LatencySource>& source,
+                const std::optional<LatencyError>& error) {
+  if (source) {
+    json["measured_on"] = {{"device", source->device},
+                           {"dtype", source->dtype},
+                           {"threads", source->threads},
+                           {"isa", source->isa},
+                           {"library", source->library}};
+  }
+  if (error) {
+    json["error"] = {{"networks", error->networks},
+                     {"median", error->median},
+                     {"worst", error->worst},
+                     {"r2", error->r2}};
+  }
+}
+
+void take_origin(Json& json, std::optional<LatencySource>& source,
+                 std::optional<LatencyError>& error, const std::string& what) {
+  if (const auto it = json.find("measured_on"); it != json.end()) {
+    const std::string where = what + " 'measured_on'";
+    expect_keys(*it, {"device", "dtype", "threads", "isa", "library"}, where);
+    source = {.device = text_field(*it, "device", where),
+              .dtype = text_field(*it, "dtype", where),
+              .threads = static_cast<int>(integer_field(*it, "threads", 0, 1 << 20, where)),
+              .isa = text_field(*it, "isa", where),
+              .library = text_field(*it, "library", where)};
+    json.erase("measured_on");
+  }
+  if (const auto it = json.find("error"); it != json.end()) {
+    const std::string where = what + " 'error'";
+    expect_keys(*it, {"networks", "median", "worst", "r2"}, where);
+    error = {.networks = integer_field(*it, "networks", 1, 1 << 20, where),
+             .median = number_field(*it, "median", 0, 1e9, where),
+             .worst = number_field(*it, "worst", 0, 1e9, where),
+             .r2 = number_field(*it, "r2", -1e300, 1, where)};
+    json.erase("error");
+  }
+}
+
+std::string to_json(const LatencyModel& model) {
+  Json json = Json::parse(model.to_json());
+  add_origin(json, model.source, model.error);
+  return json.dump(1);
+}
+
 LatencyModelPtr latency_model_from_json(const std::string& text) {
-  const Json j = parse_json(text, "latency model");
-  const std::string kind = text_field(j, "model", "latency model");
-  if (kind == "table") return latency_table_from_json(j);
-  if (kind == "regression") return latency_regression_from_json(j);
-  throw ConfigError(fmt::format("latency model 'model': expected table or regression, got '{}'",
-                                kind.substr(0, 40)));
+  const std::string what = "latency model";
+  Json json = parse_json(text, what);
+  std::optional<LatencySource> source;
+  std::optional<LatencyError> error;
+  take_origin(json, source, error, what);
+  const std::string kind = text_field(json, "model", what);
+  if (kind != "table" && kind != "regression") {
+    throw ConfigError(fmt::format("latency model 'model': expected table or regression, got '{}'",
+                                  kind.substr(0, 40)));
+  }
+  const std::shared_ptr<LatencyModel> model =
+      kind == "table" ? latency_table_from_json(json) : latency_regression_from_json(json);
+  model->source = source;
+  model->error = error;
+  return model;
+}
+
+void require_source(const LatencyModel& model, const LatencySource& here, const std::string& file,
+                    const std::string& consent) {
+  const std::string difference = model.source
+                                     ? first_difference(here, *model.source)
+                                     : "expected to read what it was measured on, got none";
+  if (difference.empty()) return;
+  throw ConfigError(
+      fmt::format("latency model '{}': {} (hint: measure anew, or {})", file, difference, consent));
 }
 
 LatencyModelKind parse_latency_model_kind(const std::string& name) {
@@ -213,7 +296,7 @@ LatencyModelPtr load_latency_model(const std::string& path) {
 }
 
 void save_latency_model(const LatencyModel& model, const std::string& path) {
-  write_file_atomically(path, model.to_json());
+  write_file_atomically(path, to_json(model));
 }
 
 LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings) {

@@ -10,11 +10,13 @@
 #include <compare>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "models/graph.h"
+#include "scaling/latency_source.h"
 
 namespace hac {
 
@@ -24,6 +26,7 @@ struct NetworkTiming {
   Graph graph;
   std::map<int, double> op_ms;  // index into graph.ops -> milliseconds inside the whole run
   double total_ms = 0;          // median of the whole run
+  std::string unsteady;         // how a busy machine disturbed the runs; "" if it did not
 };
 
 // An operation without its widths: what the table is keyed by.
@@ -49,15 +52,28 @@ struct LayerQuery {
 
 LayerQuery layer_query(const Graph& graph, int op);
 
+struct LatencyError {
+  std::int64_t networks = 0;
+  double median = 0, worst = 0;   // absolute relative error of the whole network
+  double r2 = 0;                  // 1 - SSres/SStot over the networks
+  std::vector<double> predicted;  // ms, of each network, in the order of the timings
+  bool operator==(const LatencyError&) const = default;
+};
+
 class LatencyModel {
  public:
+  // Saved with the model: where its times were taken, and its error on networks that were left out
+  // of the fit (cross_validate, without `predicted`). Both unknown of a model that was only fitted.
+  std::optional<LatencySource> source;
+  std::optional<LatencyError> error;
+
   virtual ~LatencyModel() = default;
   // Milliseconds, >= 0. Throws ConfigError for a kind of operation that no timed network had.
   virtual double predict(const LayerQuery& layer) const = 0;
   // False where the answer is an extrapolation: outside the widths or sizes that were timed.
   virtual bool covers(const LayerQuery& layer) const = 0;
-  virtual std::string name() const = 0;  // table | regression
-  virtual std::string to_json() const = 0;
+  virtual std::string name() const = 0;     // table | regression
+  virtual std::string to_json() const = 0;  // of the fit alone
 
   double predict(const Graph& graph) const;
   double predict(const Architecture& arch) const { return predict(lower(arch, 1)); }
@@ -77,28 +93,30 @@ using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
 // the measured widths, near f between them. Outside their range the nearest edge is scaled by MACs;
 // an unknown size or kernel takes the most similar key of its kind, scaled by its work. One scale
 // correction, the median of total / sum, carries what lies between operations.
-LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::int64_t block = 16);
+std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> timings,
+                                                std::int64_t block = 16);
 // Regression. Four coefficients for every kind of operation, each row weighed by 1 / total_ms of
 // its network so that small networks count, then the same scale correction.
-LatencyModelPtr fit_latency_regression(std::span<const NetworkTiming> timings);
+std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTiming> timings);
 
 enum class LatencyModelKind : std::uint8_t { table, regression };
 LatencyModelKind parse_latency_model_kind(const std::string& name);  // ConfigError
 std::string to_string(LatencyModelKind kind);                        // table | regression
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             std::int64_t block = 16);
+// The same, knowing its source and its error; at least five timings.
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            const LatencySource& source);
 
 // Throws ConfigError (malformed), load also IoError. A saved model predicts the same bits.
+std::string to_json(const LatencyModel& model);
 LatencyModelPtr latency_model_from_json(const std::string& text);
 LatencyModelPtr load_latency_model(const std::string& path);
+// Throws ConfigError naming the first difference unless the model was measured just so; `consent`
+// tells how to use it all the same.
+void require_source(const LatencyModel& model, const LatencySource& here, const std::string& file,
+                    const std::string& consent);
 void save_latency_model(const LatencyModel& model, const std::string& path);
-
-struct LatencyError {
-  std::int64_t networks = 0;
-  double median = 0, worst = 0;   // absolute relative error of the whole network
-  double r2 = 0;                  // 1 - SSres/SStot over the networks
-  std::vector<double> predicted;  // ms, of each network, in the order of the timings
-};
 
 LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings);
 // The error on networks that a model was not fitted on: fold i leaves out every network whose index

@@ -73,7 +73,7 @@ class LatencyRegression final : public LatencyModel {
 
 }  // namespace
 
-LatencyModelPtr fit_latency_regression(std::span<const NetworkTiming> timings) {
+std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTiming> timings) {
   struct System {
     std::vector<std::vector<double>> rows;
     std::vector<double> values;
@@ -96,7 +96,7 @@ LatencyModelPtr fit_latency_regression(std::span<const NetworkTiming> timings) {
   return model;
 }
 
-LatencyModelPtr latency_regression_from_json(const Json& json) {
+std::shared_ptr<LatencyModel> latency_regression_from_json(const Json& json) {
   const std::string what = "latency regression";
   expect_keys(json, {"model", "scale", "features", "kinds"}, what);
   const double scale = number_field(json, "scale", 0, 1e9, what);

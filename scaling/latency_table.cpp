@@ -181,7 +181,8 @@ class LatencyTable final : public LatencyModel {
 
 }  // namespace
 
-LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::int64_t block) {
+std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> timings,
+                                                std::int64_t block) {
   if (block < 1 || block > 1024) {
     throw ConfigError(fmt::format("latency table 'block': expected 1 to 1024, got {}", block));
   }
@@ -204,7 +205,7 @@ LatencyModelPtr fit_latency_table(std::span<const NetworkTiming> timings, std::i
   return table;
 }
 
-LatencyModelPtr latency_table_from_json(const Json& json) {
+std::shared_ptr<LatencyModel> latency_table_from_json(const Json& json) {
   const std::string what = "latency table";
   expect_keys(json, {"model", "block", "scale", "layers"}, what);
   const std::int64_t block = integer_field(json, "block", 1, 1024, what);

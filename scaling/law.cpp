@@ -227,6 +227,15 @@ std::string collinearity_note(std::span<const LayerSamples> layers) {
       weakest);
 }
 
+void require_importance(std::span<const ImportanceLaw> laws) {
+  if (std::any_of(laws.begin(), laws.end(), [](const ImportanceLaw& l) { return l.a != 0; })) {
+    return;
+  }
+  throw ConfigError(
+      "laws: expected an importance above 0 of one layer at least, got 0 of all (hint: no gradient "
+      "reached them; fit laws of a network that learns)");
+}
+
 std::string to_json(std::span<const ImportanceLaw> laws) {
   Json list = Json::array();
   for (const ImportanceLaw& law : laws) {

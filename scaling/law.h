@@ -68,6 +68,9 @@ std::vector<ImportanceLaw> fit_laws(std::span<const LayerSamples> layers,
 // up with the widths of the others. "" if the widths vary independently (|correlation| < 0.95).
 std::string collinearity_note(std::span<const LayerSamples> layers);
 
+// Throws ConfigError where every importance is 0: nothing says then which layer to widen.
+void require_importance(std::span<const ImportanceLaw> laws);
+
 std::string to_json(std::span<const ImportanceLaw> laws);
 std::vector<ImportanceLaw> laws_from_json(const std::string& text);  // throws ConfigError
 

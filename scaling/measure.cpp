@@ -1,12 +1,17 @@
 #include "scaling/measure.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
+#include <thread>
 
 #include "engine/random.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
+#include "scaling/utilization.h"
 
 namespace hac {
 namespace {
@@ -49,6 +54,43 @@ double event_time_once(Deployment& net, const Tensor& images) {
   return runtime.elapsed_ms(context, start, runtime.event_record(context));
 }
 
+SteadyRuns steady_runs(const MeasureOptions& options) {
+  return {options.repeats * options.runs, options.counters};
+}
+
+LatencyStats summarize(std::span<const double> values, const SteadyRuns& runs) {
+  LatencyStats stats = hac::summarize(values);
+  stats.disturbed = runs.disturbed();
+  stats.repeated = runs.repeated();
+  return stats;
+}
+
+constexpr int block = 5;  // runs that are taken together
+
+// Milliseconds of each step. On the CPU in blocks of runs, of which a disturbed one is taken again
+// as a whole; other devices have a clock that the host does not disturb.
+std::vector<double> step_times(Deployment& net, const Tensor& images, const MeasureOptions& options,
+                               LatencyStats& latency) {
+  if (net.device().kind != DeviceKind::cpu) return net.step_ms(images, options.runs);
+  const int blocks = static_cast<int>(ceil_div(options.runs, block));
+  const int size = std::min(block, options.runs);
+  SteadyRuns runs(options.repeats * blocks, options.counters);
+  std::vector<std::vector<double>> times(net.steps().size());
+  for (int b = 0; b < blocks; ++b) {
+    std::vector<double> ms;
+    runs.time([&] {
+      ms = net.step_ms(images, size);
+      return (size + 1) * std::accumulate(ms.begin(), ms.end(), 0.0);
+    });
+    for (std::size_t s = 0; s < times.size(); ++s) times[s].push_back(ms[s]);
+  }
+  latency.disturbed = std::max(latency.disturbed, std::min(options.runs, runs.disturbed() * size));
+  latency.repeated += runs.repeated() * size;
+  std::vector<double> medians;
+  for (const std::vector<double>& t : times) medians.push_back(quantile(t, 0.5));
+  return medians;
+}
+
 // Larger than any second-level cache so far (126 MB); simt has none to speak of.
 std::int64_t flush_bytes(Device device) {
   return device.kind == DeviceKind::cuda ? std::int64_t{256} << 20 : std::int64_t{1} << 20;
@@ -72,6 +114,12 @@ LatencyStats summarize(std::span<const double> values) {
   return s;
 }
 
+std::string describe_disturbance(const LatencyStats& stats) {
+  if (stats.disturbed == 0) return "";
+  return fmt::format("{} of {} runs waited for a core, after {} were taken again", stats.disturbed,
+                     stats.runs, stats.repeated);
+}
+
 Profile profile(Deployment& net, const MeasureOptions& options) {
   Deployment* const nets[] = {&net};
   Profile p;
@@ -80,7 +128,7 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
   if (net.device().kind != DeviceKind::cpu) p.device = measure_device(net, options);
 
   const Tensor images = random_images(net);
-  const std::vector<double> ms = net.step_ms(images, options.runs);
+  const std::vector<double> ms = step_times(net, images, options, p.latency);
   for (std::size_t s = 0; s < ms.size(); ++s) {
     const int index = net.steps()[s].op;
     const Op& op = net.graph().ops[index];
@@ -89,8 +137,10 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
                      .kind = kind_of(op),
                      .spec = describe(op),
                      .ms = ms[s],
-                     .gmacs_per_s = static_cast<double>(cost_of(op).macs) / ms[s] * 1e-6});
+                     .gmacs_per_s = static_cast<double>(cost_of(op).macs) / ms[s] * 1e-6,
+                     .multiplications = multiplications(net, net.steps()[s])});
     p.macs += cost_of(op).macs;
+    p.multiplications += p.ops.back().multiplications;
   }
   p.gmacs_per_s = static_cast<double>(p.macs) / p.latency.median * 1e-6;
   p.weight_mib = static_cast<double>(net.weight_bytes()) / (1 << 20);
@@ -105,11 +155,14 @@ DeviceLatency measure_device(Deployment& net, const MeasureOptions& options) {
     std::vector<double> times;
     for (int w = 0; w < options.warmup; ++w) net.run(images);
     warm_up(context_of(net), [&] { net.run(images); });
+    SteadyRuns runs = steady_runs(options);
     for (int r = 0; r < options.runs; ++r) {
-      if (cold) flush.zero();
-      times.push_back(time(net, images));
+      times.push_back(runs.time([&] {
+        if (cold) flush.zero();
+        return time(net, images);
+      }));
     }
-    return summarize(times);
+    return summarize(times, runs);
   };
   return {.event = measure(false, event_time_once),
           .cold = measure(true, time_once),
@@ -124,20 +177,21 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
   std::vector<Tensor> images;
   for (const Deployment* net : nets) images.push_back(random_images(*net));
   std::vector<std::vector<double>> times(nets.size());
+  std::vector<SteadyRuns> runs;
   // Blocks of a few runs: caches are as warm as in a stream of inferences, drift is still shared.
-  constexpr int kBlock = 5;
-  for (int done = 0; done < options.runs; done += kBlock) {
+  for (int done = 0; done < options.runs; done += block) {
     for (std::size_t i = 0; i < nets.size(); ++i) {
       const int warm = done == 0 ? options.warmup : (nets.size() > 1 ? 2 : 0);
       for (int w = 0; w < warm; ++w) nets[i]->run(images[i]);
       if (done == 0) warm_up(context_of(*nets[i]), [&] { nets[i]->run(images[i]); });
-      for (int r = done; r < std::min(done + kBlock, options.runs); ++r) {
-        times[i].push_back(time_once(*nets[i], images[i]));
+      if (done == 0) runs.push_back(steady_runs(options));  // the warm runs made their threads
+      for (int r = done; r < std::min(done + block, options.runs); ++r) {
+        times[i].push_back(runs[i].time([&] { return time_once(*nets[i], images[i]); }));
       }
     }
   }
   std::vector<LatencyStats> stats;
-  for (const auto& t : times) stats.push_back(summarize(t));
+  for (std::size_t i = 0; i < nets.size(); ++i) stats.push_back(summarize(times[i], runs[i]));
   return stats;
 }
 
@@ -148,12 +202,35 @@ std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placem
 }
 
 NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options,
-                           const Placement& where) {
+                           const Placement& where, Patience* patience) {
   const std::unique_ptr<Deployment> net = deploy_random(arch, where);
-  const Profile p = profile(*net, options);
-  NetworkTiming timing{.graph = net->graph(), .op_ms = {}, .total_ms = p.latency.median};
+  Profile p = profile(*net, options);
+  constexpr double longest = 8;  // seconds
+  for (double pause = 0.5; patience && patience->seconds > 0 && !p.latency.steady();) {
+    pause = std::min({pause, longest, patience->seconds});
+    if (patience->pause) {
+      patience->pause(pause);
+    } else {
+      std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+    }
+    patience->seconds -= pause;
+    pause *= 2;
+    p = profile(*net, options);
+  }
+  NetworkTiming timing{.graph = net->graph(),
+                       .op_ms = {},
+                       .total_ms = p.latency.median,
+                       .unsteady = p.latency.steady() ? "" : describe_disturbance(p.latency)};
   for (const OpTime& op : p.ops) timing.op_ms[op.op] = op.ms;
   return timing;
+}
+
+void require_steady(const NetworkTiming& timing) {
+  if (timing.unsteady.empty()) return;
+  throw DeviceError(fmt::format(
+      "latency: expected the machine for itself, got {} (hint: end what else runs here, or lower "
+      "--threads; --allow-unsteady decides on such figures all the same)",
+      timing.unsteady));
 }
 
 }  // namespace hac

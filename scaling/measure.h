@@ -2,6 +2,7 @@
 // Measuring inference latency as the paper does (mean of 50 batch-1 inferences) and better: after
 // warm-up, with median, percentiles, spread and a check that the machine did not drift meanwhile.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 
 #include "models/deploy.h"
 #include "scaling/latency.h"
+#include "scaling/steadiness.h"
 
 namespace hac {
 
@@ -18,10 +20,16 @@ struct LatencyStats {
   double spread = 0;                              // (p90 - p10) / median
   double drift = 0;  // median of the last third / median of the first third - 1
   int runs = 0;
+  int disturbed = 0;  // of the runs: those that had to wait for a core (steadiness.h)
+  int repeated = 0;   // taken again for that reason
+
+  bool steady() const { return is_steady(disturbed, runs); }
 };
 
 // values: milliseconds in the order they were taken. Throws ConfigError when empty.
 LatencyStats summarize(std::span<const double> values);
+// "34 of 50 runs waited for a core, after 200 were taken again"; "" where that is so of none.
+std::string describe_disturbance(const LatencyStats& stats);
 
 struct OpTime {
   int op = 0;              // index into the graph
@@ -29,6 +37,7 @@ struct OpTime {
   std::string spec;        // the kernel's one-line text form
   double ms = 0;           // median by the device's clock (Deployment::step_ms)
   double gmacs_per_s = 0;
+  std::int64_t multiplications = 0;  // really done (utilization.h)
 };
 
 // Batch latencies by two clocks. The wall clock runs from the call until the device is known to be
@@ -43,14 +52,17 @@ struct Profile {
   LatencyStats latency;                 // wall clock, warm
   std::optional<DeviceLatency> device;  // none on the CPU
   std::vector<OpTime> ops;
-  std::int64_t macs = 0;   // of one image, times the batch
-  double gmacs_per_s = 0;  // macs / median latency: the paper's "GFLOPS"
+  std::int64_t macs = 0;             // of one image, times the batch
+  std::int64_t multiplications = 0;  // of these, as OpTime has them
+  double gmacs_per_s = 0;            // macs / median latency: the paper's "GFLOPS"
   double weight_mib = 0, activation_mib = 0;
 };
 
 struct MeasureOptions {
   int runs = 50;
   int warmup = 10;  // runs before; a GPU also works for warm_up_ms first (kernels/runtime.h)
+  int repeats = 4;  // times `runs`: how many disturbed ones are taken again at most
+  std::function<SchedulerCounters()> counters;  // null: the operating system's
 };
 
 // Times whole runs first (replayed if the network is captured), then each step.
@@ -67,8 +79,18 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
 // The architecture with random weights, for batch 1, ready to be timed (latency does not depend on
 // what was learned), launched as the device does by default.
 std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placement& where);
-// Times it: what a LatencyModel is fitted on.
+
+// How long to pause for a busy machine, in all; what is left shrinks with each pause.
+struct Patience {
+  double seconds = 30;
+  std::function<void(double)> pause;  // null: sleeps so many seconds
+};
+
+// Times it: what a LatencyModel is fitted on. While the runs are disturbed it waits and times the
+// network anew, as long as there is patience; what is returned then is not steady.
 NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options = {},
-                           const Placement& where = {});
+                           const Placement& where = {}, Patience* patience = nullptr);
+// Throws DeviceError for a figure that no budget should be decided on, naming --allow-unsteady.
+void require_steady(const NetworkTiming& timing);
 
 }  // namespace hac

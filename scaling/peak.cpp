@@ -47,7 +47,8 @@ Peak measure_peak(Device device, Dtype dtype) {
       return {.of = "none: simt executes kernels on the host for checking only"};
     case DeviceKind::cpu:
       return {.gmacs_per_s = measure_peak_gmacs(),
-              .of = fmt::format("f32 multiply-adds in registers, {} threads", num_threads())};
+              .of = fmt::format("f32 multiply-adds in {} registers, {} threads", this_machine().isa,
+                                num_threads())};
     case DeviceKind::cuda:
       break;
   }

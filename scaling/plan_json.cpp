@@ -7,6 +7,7 @@
 
 #include "kernels/error.h"
 #include "scaling/json_fields.h"
+#include "scaling/latency_parts.h"
 #include "scaling/width_scaling.h"
 
 namespace hac {
@@ -100,34 +101,40 @@ std::string to_json(const ScalingPlan& plan) {
                      {"latency_ms", s.latency_ms},
                      {"params", s.params}});
   }
-  return Json{{"architecture", plan.architecture},
-              {"resolution", plan.resolution},
-              {"latency_model", plan.latency_model},
-              {"budget",
-               {{"latency_ms", limit_json(plan.budget.latency_ms)},
-                {"params", limit_json(plan.budget.params)},
-                {"latency_slack", plan.budget.latency_slack}}},
-              {"options", options_json(plan.options)},
-              {"feasible", plan.feasible()},
-              {"stop", to_string(r.stop)},
-              {"baseline", {{"latency_ms", r.baseline_ms}, {"params", r.baseline_params}}},
-              {"scaled", {{"latency_ms", r.latency_ms}, {"params", r.params}}},
-              {"layers", layers},
-              {"steps", steps},
-              {"warnings", plan.warnings}}
-      .dump(1);
+  Json json{{"architecture", plan.architecture},
+            {"resolution", plan.resolution},
+            {"latency_model", plan.latency_model},
+            {"budget",
+             {{"latency_ms", limit_json(plan.budget.latency_ms)},
+              {"params", limit_json(plan.budget.params)},
+              {"latency_slack", plan.budget.latency_slack}}},
+            {"options", options_json(plan.options)},
+            {"feasible", plan.feasible()},
+            {"stop", to_string(r.stop)},
+            {"baseline", {{"latency_ms", r.baseline_ms}, {"params", r.baseline_params}}},
+            {"scaled", {{"latency_ms", r.latency_ms}, {"params", r.params}}},
+            {"layers", layers},
+            {"steps", steps},
+            {"warnings", plan.warnings}};
+  add_origin(json, plan.latency_source, plan.latency_error);
+  return json.dump(1);
 }
 
 ScalingPlan plan_from_json(const std::string& text) {
   const std::string what = "plan";
-  const Json j = parse_json(text, what);
+  Json j = parse_json(text, what);
+  std::optional<LatencySource> source;
+  std::optional<LatencyError> error;
+  take_origin(j, source, error, what);
   expect_keys(j,
               {"architecture", "resolution", "latency_model", "budget", "options", "feasible",
                "stop", "baseline", "scaled", "layers", "steps", "warnings"},
               what);
   ScalingPlan plan{.architecture = text_field(j, "architecture", what),
                    .resolution = integer_field(j, "resolution", 1, 65536, what),
-                   .latency_model = text_field(j, "latency_model", what)};
+                   .latency_model = text_field(j, "latency_model", what),
+                   .latency_source = source,
+                   .latency_error = error};
   const Json& budget = j.at("budget");
   expect_keys(budget, {"latency_ms", "params", "latency_slack"}, "plan budget");
   plan.budget = {.latency_ms = limit_field(budget, "latency_ms", "plan budget"),

@@ -122,6 +122,7 @@ std::string to_json(const Recipe& r) {
                       {"latency",
                        {{"model", to_string(r.latency.kind)},
                         {"file", r.latency.file},
+                        {"foreign", r.latency.foreign},
                         {"networks", r.latency.networks},
                         {"low", r.latency.low},
                         {"high", r.latency.high},

@@ -42,6 +42,7 @@ struct Recipe {
   struct {
     LatencyModelKind kind = LatencyModelKind::table;
     std::string file;            // a saved model to use instead of measuring
+    bool foreign = false;        // also one of another device, type, thread count or library
     std::int64_t networks = 16;  // sampled networks to time
     double low = 0.5, high = 3;  // their width multipliers
     int runs = 50, warmup = 10;

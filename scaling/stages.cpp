@@ -20,13 +20,13 @@ Stages::Stages(std::string folder, bool quiet) : folder_(std::move(folder)), qui
   make_folder(folder_);
 }
 
-json Stages::run(const std::string& name, const json& inputs,
-                 const std::function<json()>& compute) {
+json Stages::run(const std::string& name, const json& inputs, const std::function<json()>& compute,
+                 const std::function<bool(const json&)>& good) {
   const std::string path = fmt::format("{}/{}.json", folder_, name);
   if (std::filesystem::exists(path)) {
     const json stored = json::parse(read_file(path), nullptr, false);
     if (stored.is_object() && stored.value("inputs", json()) == inputs &&
-        stored.contains("result")) {
+        stored.contains("result") && (!good || good(stored["result"]))) {
       if (!quiet_) print(stderr, fmt::format("{:<12} kept from an earlier run\n", name));
       return stored["result"];
     }

@@ -14,10 +14,11 @@ class Stages {
  public:
   Stages(std::string folder, bool quiet);
 
-  // The result stored as folder/NAME.json if it answers the same inputs, else compute(), stored
-  // before it is returned. A file that cannot be read is computed anew.
+  // The result stored as folder/NAME.json if it answers the same inputs and `good`, if given, takes
+  // it; else compute(), stored before it is returned. A file that cannot be read is computed anew.
   nlohmann::json run(const std::string& name, const nlohmann::json& inputs,
-                     const std::function<nlohmann::json()>& compute);
+                     const std::function<nlohmann::json()>& compute,
+                     const std::function<bool(const nlohmann::json&)>& good = {});
 
  private:
   std::string folder_;

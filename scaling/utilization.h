@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/architecture.h"
+#include "models/deploy.h"
 
 namespace hac {
 
@@ -16,6 +17,15 @@ namespace hac {
 double utilization_gmacs(std::int64_t macs, double latency_ms);
 // Against what this machine can do at most, in GMAC/s.
 double peak_fraction(double gmacs_per_s, double peak_gmacs_per_s);
+
+// Multiply-accumulates that a convolution really does by the implementation of this name: what the
+// peak bounds. Direct convolution leaves out the products with padding, which MACs by definition
+// count; a matrix product (gemm) does them all; Winograd F(m x m, 3 x 3), whose m oneDNN names as
+// 4x3 or 2x3, does (m + 2)^2 for each m x m outputs of a pair of channels.
+std::int64_t multiplications(const Conv2dSpec& spec, const std::string& implementation);
+// Of a step as it was deployed; of a whole network, all steps.
+std::int64_t multiplications(const Deployment& net, const Deployment::Step& step);
+std::int64_t multiplications(const Deployment& net);
 
 struct SweepPoint {
   std::string dimension;  // width | depth | resolution

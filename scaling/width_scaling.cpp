@@ -30,6 +30,7 @@ void check(const WideningProblem& p, const Budget& budget, const WideningOptions
                       p.names[l], p.laws[l].a, p.laws[l].b));
     }
   }
+  require_importance(p.laws);
   std::vector<int> seen;
   for (const auto& group : p.groups) seen.insert(seen.end(), group.begin(), group.end());
   std::sort(seen.begin(), seen.end());
@@ -218,6 +219,21 @@ std::vector<std::string> law_warnings(std::span<const ImportanceLaw> laws,
   return warnings;
 }
 
+// A budget that leaves less room than the model errs decides by chance.
+std::vector<std::string> model_warnings(const LatencyModel& model, const WideningResult& result,
+                                        const Budget& budget) {
+  if (!std::isfinite(budget.latency_ms)) return {};
+  if (!model.error) {
+    return {"the latency model does not say its error on networks that it was not fitted on"};
+  }
+  const double room = budget.latency_limit() / result.baseline_ms - 1;
+  if (model.error->median <= room) return {};
+  return {fmt::format(
+      "the latency model is off by {:.1f} % (median on networks left out of its fit, worst {:.1f} "
+      "%), more than the {:.1f} % of room that the latency budget leaves",
+      100 * model.error->median, 100 * model.error->worst, 100 * room)};
+}
+
 }  // namespace
 
 WideningOptions paper_widening() { return {.policy = StepPolicy::paper, .stride = 10}; }
@@ -259,10 +275,15 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
   ScalingPlan plan{.architecture = baseline.name,
                    .resolution = baseline.resolution,
                    .latency_model = model.name(),
+                   .latency_source = model.source,
+                   .latency_error = model.error,
                    .budget = budget,
                    .options = options,
                    .result = widen(problem, budget, options)};
   plan.warnings = law_warnings(laws, baseline.resolution);
+  for (std::string& line : model_warnings(model, plan.result, budget)) {
+    plan.warnings.push_back(std::move(line));
+  }
   const Graph scaled = lower(with_widths(baseline, plan.result.widths()), 1);
   for (std::string& line : model.extrapolated(scaled)) plan.warnings.push_back(std::move(line));
   return plan;

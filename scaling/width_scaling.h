@@ -103,10 +103,14 @@ struct ScalingPlan {
   std::string architecture;     // name of the baseline
   std::int64_t resolution = 0;  // of N(1, r, 1) and of the result
   std::string latency_model;
+  std::optional<LatencySource> latency_source;  // of that model, as latency.h has them
+  std::optional<LatencyError> latency_error;
   Budget budget;
   WideningOptions options;
   WideningResult result;
-  std::vector<std::string> warnings;  // doubtful laws, laws of another resolution, extrapolation
+  // Doubtful laws, laws of another resolution, a latency model that errs by more than the budget's
+  // room or does not say by how much, extrapolation.
+  std::vector<std::string> warnings;
   bool feasible() const { return result.stop != StopReason::infeasible; }
   bool operator==(const ScalingPlan&) const = default;
 };

@@ -115,7 +115,10 @@ TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
 TEST_F(Cli, ProfileMeasures) {
   const json j = json_of(Words{"profile"} + tiny_model + Words{"--runs", "5", "--warmup", "1"});
   expect_keys(j, {"latency_ms", "gmacs_per_s", "peak_fraction", "layers"});
-  EXPECT_NEAR(j["peak_fraction"], double(j["gmacs_per_s"]) / double(j["peak_gmacs_per_s"]), 1e-12);
+  EXPECT_LE(j["multiplications"], j["macs"]);
+  EXPECT_NEAR(j["peak_fraction"],
+              double(j["multiplied_gmacs_per_s"]) / double(j["peak_gmacs_per_s"]), 1e-12);
+  EXPECT_NE(std::string(j["peak_of"]).find(std::string(j["isa"])), std::string::npos);
   EXPECT_NE(std::string(j["peak_of"]).find("threads"), std::string::npos) << j["peak_of"];
   expect_keys(j["latency_ms"], {"mean", "median", "p95", "runs"});
   EXPECT_EQ(j["latency_ms"]["runs"], 5);
@@ -173,7 +176,9 @@ TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {
 TEST_F(Cli, DoctorExamines) {
   ::setenv("HAC_PLAN_CACHE", path("none.txt").c_str(), 1);
   const json j = json_of({"doctor", "--threads", "1"});
-  expect_keys(j, {"isa", "threads", "peak_gmacs_per_s", "bandwidth_gb_per_s", "libraries", "data"});
+  expect_keys(j, {"isa", "threads", "threads_from", "cores", "cpu_quota", "cpu_quota_from",
+                  "memory_limit_bytes", "memory_limit_from", "peak_gmacs_per_s",
+                  "bandwidth_gb_per_s", "libraries", "data"});
   EXPECT_EQ(j["threads"], 1);
   EXPECT_GT(j["peak_gmacs_per_s"], 0);
   EXPECT_EQ(run({"doctor"}).exit, 0);
@@ -340,8 +345,8 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   write("laws.json", fit.out);
   EXPECT_EQ(json::parse(fit.out)["laws"].size(), 8u);
 
-  const Words scale = {"scale",  "vgg11",           "--widths",  "8,8,8,8,8,8,8,8",
-                       "--laws", path("laws.json"), "--threads", "1"};
+  const Words scale = {"scale",           "vgg11",     "--widths", "8,8,8,8,8,8,8,8", "--laws",
+                       path("laws.json"), "--threads", "1",        "--allow-unsteady"};
   const Words loose = {"--latency", "3x", "--params", "1.5x", "--stride", "4"};
   const Outcome plan = run(scale + loose + Words{"--networks", "5", "--out", path("s"), "--json"});
   ASSERT_EQ(plan.exit, 0) << plan.err;
@@ -357,7 +362,13 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
       json_of(scale + loose + Words{"--networks", "5", "--latency-model", "regression"});
   EXPECT_EQ(regression["latency_model"], "regression");
   EXPECT_EQ(p["latency_model"], "table");
+  EXPECT_EQ(p["measured_on"]["threads"], 1);
+  EXPECT_GT(p["error"]["networks"], 0);
   expect_error(scale + Words{"--latency-model", "oracle"}, 1, {"oracle"});
+  Words other = fixed + loose + Words{"--json"};
+  *(std::find(other.begin(), other.end(), "--threads") + 1) = "2";
+  expect_error(other, 2, {"latency_model.json", "threads", "'2'", "'1'", "--foreign-latency"});
+  EXPECT_EQ(json_of(other + Words{"--foreign-latency"})["measured_on"]["threads"], 1);
   const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
   EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
   EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);
@@ -374,6 +385,11 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   expect_error(fixed + Words{"--params", "1000"}, 2, {"parameter budget", "at least"});
   expect_error(fixed + Words{"--latency", "fast"}, 2, {"latency budget", "fast"});
   expect_error({"scale", "vgg13", "--laws", path("laws.json")}, 2, {"laws.json", "vgg13"});
+  json zeros = json::parse(fit.out);
+  for (json& law : zeros["laws"]) law["a"] = 0;
+  write("zeros.json", zeros.dump());
+  expect_error({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--laws", path("zeros.json")}, 2,
+               {"zeros.json", "importance above 0"});
   write("bad.json", "{\"layers\": 3}");
   expect_error({"importance", "--fit", path("bad.json")}, 2, {"bad.json"});
 }

@@ -15,7 +15,9 @@
 #include "kernels/error.h"
 #include "scaling/alpha.h"
 #include "scaling/measure.h"
+#include "scaling/stages.h"
 #include "scaling/trained_network.h"
+#include "tests/message_of.h"
 #include "tests/temp_folder.h"
 #include "tools/report/report.h"
 
@@ -48,7 +50,8 @@ Recipe tiny() {
 }
 
 json run(const Recipe& recipe, const std::string& out) {
-  return json::parse(run_experiment(recipe, {.out = out, .command = "test", .quiet = true}));
+  return json::parse(run_experiment(
+      recipe, {.out = out, .command = "test", .quiet = true, .allow_unsteady = true}));
 }
 
 json parse_file(const std::string& path) { return json::parse(read_file(path)); }
@@ -249,6 +252,7 @@ TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
   const LatencyModelPtr model = given_latency();
   Recipe recipe = tiny();
   recipe.latency.file = folder.file("model.json");
+  recipe.latency.foreign = true;
   save_latency_model(*model, recipe.latency.file);
   recipe.scale.latency = "1.3x";
   recipe.alpha.growth = 8;
@@ -345,6 +349,32 @@ TEST(Experiment, ImportanceIsOfTheLastEpochAlone) {
   for (std::size_t l = 0; l < expected.size(); ++l) {
     EXPECT_EQ(cached.importance[l].kernels, expected[l].kernels) << expected[l].layer;
   }
+}
+
+// A table that nobody says where it was measured does not steer a run that measures here.
+TEST(Experiment, RefusesALatencyModelOfAnotherSource) {
+  const TempFolder folder;
+  Recipe recipe = tiny();
+  recipe.latency.file = folder.file("model.json");
+  save_latency_model(*given_latency(), recipe.latency.file);
+  const std::string message = message_of<ConfigError>([&] { run(recipe, folder.file("out")); });
+  EXPECT_NE(message.find("measured on"), std::string::npos) << message;
+  EXPECT_NE(message.find("latency.foreign"), std::string::npos) << message;
+}
+
+// What a busy machine disturbed is kept only by those who asked for it.
+TEST(Experiment, StagesAreComputedAgainUntilTheyAreGood) {
+  const TempFolder folder;
+  Stages stages(folder.path(), true);
+  int computed = 0;
+  const auto compute = [&] { return json{{"steady", ++computed > 1}}; };
+  const auto good = [](const json& result) { return result.at("steady").get<bool>(); };
+  EXPECT_FALSE(stages.run("s", {}, compute)["steady"]);
+  EXPECT_FALSE(stages.run("s", {}, compute)["steady"]);
+  EXPECT_EQ(computed, 1);
+  EXPECT_TRUE(stages.run("s", {}, compute, good)["steady"]);
+  EXPECT_TRUE(stages.run("s", {}, compute, good)["steady"]);
+  EXPECT_EQ(computed, 2);
 }
 
 TEST(Experiment, RefusesBeforeAnythingIsMeasured) {

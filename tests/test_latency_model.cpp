@@ -13,6 +13,7 @@
 #include "scaling/latency.h"
 #include "scaling/nnls.h"
 #include "scaling/sampling.h"
+#include "tests/message_of.h"
 
 namespace hac {
 namespace {
@@ -402,6 +403,43 @@ TEST(LatencyModels, FilesPredictTheSameBits) {
   EXPECT_THROW(load_latency_model((folder / "absent.json").string()), IoError);
 }
 
+// A saved model knows where it was measured and how far off it is, and does not answer for others.
+TEST(LatencyModels, AreOfOneSource) {
+  const LatencySource here{"some cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
+  const std::vector<NetworkTiming> timings = sampled(staircase_machine, 10, 12, 1.1, 0.2);
+  for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
+    const LatencyModelPtr model = fit_latency(kind, timings, here);
+    const LatencyModelPtr saved = latency_model_from_json(to_json(*model));
+    EXPECT_EQ(saved->source, here);
+    ASSERT_TRUE(saved->error);
+    const LatencyError error = cross_validate(kind, timings);
+    EXPECT_EQ(saved->error->median, error.median);
+    EXPECT_EQ(saved->error->worst, error.worst);
+    EXPECT_EQ(saved->error->networks, 10);
+    EXPECT_EQ(saved->predict(timings[0].graph), model->predict(timings[0].graph));
+    EXPECT_NO_THROW(require_source(*saved, here, "m.json", "do so"));
+  }
+  const auto refusal = [&](auto change) {
+    LatencySource other = here;
+    change(other);
+    const LatencyModelPtr model = fit_latency(LatencyModelKind::table, timings, other);
+    return message_of<ConfigError>([&] { require_source(*model, here, "m.json", "--consent"); });
+  };
+  EXPECT_EQ(refusal([](LatencySource& s) { s.threads = 8; }),
+            "latency model 'm.json': threads: expected '2', got '8' (hint: measure anew, or "
+            "--consent)");
+  for (const auto& [part, message] : std::map<std::string, std::string>{
+           {"device: expected 'some cpu'", refusal([](LatencySource& s) { s.device = "gpu"; })},
+           {"dtype: expected 'f32'", refusal([](LatencySource& s) { s.dtype = "bf16"; })},
+           {"instruction set: expected 'avx2'", refusal([](LatencySource& s) { s.isa = "sse"; })},
+           {"library: expected 'oneDNN 2.6.3'",
+            refusal([](LatencySource& s) { s.library = ""; })}}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+  const LatencyModelPtr unknown = fit_latency(LatencyModelKind::table, timings, 16);
+  EXPECT_THROW(require_source(*unknown, here, "m.json", "--consent"), ConfigError);
+}
+
 TEST(LatencyModels, HostileJsonIsRefused) {
   const NetworkTiming t = time_on(linear_machine, slim_vgg());
   const std::string table = fit_latency_table({&t, 1})->to_json();
@@ -437,7 +475,12 @@ TEST(LatencyModels, HostileJsonIsRefused) {
       with(line, "\"kinds\": {", "\"kinds\": {\"x\": [1, 2, 3],"),
       with(line, "\"kinds\": {", "\"kinds\": {\"x\": [1, 2, 3, -4],"),
       with(line, "\"kinds\": {", "\"kinds\": [1], \"y\": {"),
-      with(line, "\"scale\"", "\"scales\"")};
+      with(line, "\"scale\"", "\"scales\""),
+      with(line, "\"scale\"", "\"measured_on\": 3, \"scale\""),
+      with(line, "\"scale\"", "\"measured_on\": {\"device\": \"x\"}, \"scale\""),
+      with(line, "\"scale\"",
+           "\"error\": {\"networks\": 5, \"median\": -1, \"worst\": 1, \"r2\": "
+           "0}, \"scale\"")};
   for (std::size_t i = 0; i < bad.size(); ++i) {
     EXPECT_THROW(latency_model_from_json(bad[i]), ConfigError) << "case " << i;
   }

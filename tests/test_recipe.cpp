@@ -77,6 +77,7 @@ strict = true
 [latency]
 model = "regression"
 file = "f.json"
+foreign = true
 networks = 12
 low = 0.6
 high = 2.5
@@ -119,7 +120,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1.0, 2.0], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
       "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},
-    "latency": {"model": "regression", "file": "f.json", "networks": 12, "low": 0.6, "high": 2.5,
+    "latency": {"model": "regression", "file": "f.json", "foreign": true, "networks": 12, "low": 0.6, "high": 2.5,
       "runs": 20, "warmup": 3},
     "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0,
       "largest_growth": 0.5, "grid": [0.25, 0.75], "resolution_multiple": 8, "width_multiple": 2},
@@ -248,7 +249,8 @@ class CliRun : public ::testing::Test {
 TEST_F(CliRun, FromRecipeToReport) {
   folder_.write("tiny.toml", tiny);
   const std::string out = folder_.file("out");
-  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads", "1"};
+  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads",
+                         "1",   "--allow-unsteady"};
   const Outcome first = run(command);
   ASSERT_EQ(first.exit, 0) << first.err;
   for (const char* part : {"baseline", "uniform width", "hacscale (plain)", "report: "}) {
@@ -269,7 +271,8 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   text.replace(text.find("limit_train = 60"), 16, "limit_train = 600");
   folder_.write("tiny.toml", text);
   const std::string out = folder_.file("out");
-  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads", "1"};
+  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads",
+                         "1",   "--allow-unsteady"};
   Program program(folder_.path(), command);
   ASSERT_TRUE(program.wait_until([&] {  // until the first training has begun
     std::error_code none;

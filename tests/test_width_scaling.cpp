@@ -382,6 +382,37 @@ TEST(Plan, WarnsOfForeignResolution) {
   EXPECT_TRUE(decide(zoo("vgg11"), laws, MacsLatency(), {.params = 1e7}).warnings.empty());
 }
 
+// A model that errs by 8 % cannot tell what fits into 5 %, and can what fits into 20 %.
+TEST(Plan, WarnsOfALatencyModelThatErrsByMoreThanTheRoom) {
+  MacsLatency model;
+  const double baseline_ms = model.predict(zoo("vgg11"));
+  const auto warnings = [&](double factor, double slack = 0) {
+    return decide(zoo("vgg11"), vgg_laws(), model,
+                  {.latency_ms = factor * baseline_ms, .latency_slack = slack}, {.step_cap = 3})
+        .warnings;
+  };
+  ASSERT_EQ(warnings(1.05).size(), 1u);
+  EXPECT_NE(warnings(1.05)[0].find("does not say its error"), std::string::npos);
+  model.error = LatencyError{.networks = 9, .median = 0.08, .worst = 0.3};
+  ASSERT_EQ(warnings(1.05).size(), 1u);
+  for (const char* part : {"8.0 %", "30.0 %", "5.0 %"}) {
+    EXPECT_NE(warnings(1.05)[0].find(part), std::string::npos) << warnings(1.05)[0];
+  }
+  EXPECT_TRUE(warnings(1.2).empty());
+  EXPECT_TRUE(warnings(1.05, 0.1).empty()) << "slack is room";
+  EXPECT_TRUE(decide(zoo("vgg11"), vgg_laws(), model, {.params = 1e7}).warnings.empty());
+}
+
+TEST(Plan, LawsThatTellNoLayerFromAnotherAreRefused) {
+  std::vector<ImportanceLaw> laws = vgg_laws();
+  for (ImportanceLaw& law : laws) law.a = 0;
+  EXPECT_THROW(decide(zoo("vgg11"), laws, MacsLatency(), {.params = 1e7}), ConfigError);
+  laws[3].a = 0.1;
+  const ScalingPlan plan = decide(zoo("vgg11"), laws, MacsLatency(), {.params = 1e7});
+  EXPECT_GT(plan.result.layers[3].after, plan.result.layers[3].before);
+  EXPECT_EQ(plan.result.layers[0].after, plan.result.layers[0].before);
+}
+
 TEST(Plan, AThousandStepsAreFast) {
   const auto start = std::chrono::steady_clock::now();
   const ScalingPlan plan = decide(zoo("vgg11"), vgg_laws(), MacsLatency(), {.params = 1e9},
@@ -395,6 +426,9 @@ TEST(Plan, AThousandStepsAreFast) {
 TEST(Plan, JsonRoundTrip) {
   ScalingPlan plan = vgg_plan(12.24e6, StepPolicy::paper);
   plan.warnings = {"a \"warning\"", "\xc3\xa9"};
+  EXPECT_EQ(plan_from_json(to_json(plan)), plan);
+  plan.latency_source = {"cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
+  plan.latency_error = LatencyError{.networks = 9, .median = 0.08, .worst = 0.3, .r2 = 0.9};
   EXPECT_EQ(plan_from_json(to_json(plan)), plan);
   const ScalingPlan none = decide(zoo("vgg11"), vgg_laws(), MacsLatency(), {.latency_ms = 1e-3});
   EXPECT_FALSE(none.feasible());
@@ -471,6 +505,9 @@ TEST(BudgetText, FactorsMultiplyTheBaseline) {
   EXPECT_THROW(resolve({0.9, true}, {}, 2.0, 1001), ConfigError);
   EXPECT_THROW(resolve({1.9, false}, {}, 2.0, 1001), ConfigError);
   EXPECT_THROW(resolve({}, {1000, false}, 2.0, 1001), ConfigError);
+  // A latency model that predicts nothing.
+  EXPECT_THROW(resolve({1.5, true}, {}, 0.0, 1001), ConfigError);
+  EXPECT_THROW(resolve({}, {1.5, true}, NAN, 1001), ConfigError);
 }
 
 }  // namespace

@@ -91,8 +91,19 @@ std::string line_of(const Energy& energy) {
 }
 
 nlohmann::ordered_json json_of(const LatencyStats& l) {
-  return {{"mean", l.mean},     {"median", l.median}, {"p95", l.p95},  {"min", l.min},
-          {"spread", l.spread}, {"drift", l.drift},   {"runs", l.runs}};
+  return {{"mean", l.mean},      {"median", l.median},       {"p95", l.p95},
+          {"min", l.min},        {"spread", l.spread},       {"drift", l.drift},
+          {"runs", l.runs},      {"disturbed", l.disturbed}, {"repeated", l.repeated},
+          {"steady", l.steady()}};
+}
+
+// Multiply-accumulates that were really done a second.
+double multiplied_gmacs(const Profile& p) {
+  return utilization_gmacs(p.multiplications, p.latency.median);
+}
+
+double multiplied_gmacs(const OpTime& op) {
+  return static_cast<double>(op.multiplications) / op.ms * 1e-6;
 }
 
 nlohmann::ordered_json json_of(const Options& o, const std::string& name, const Profile& p,
@@ -106,7 +117,8 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
                       {"kind", op.kind},
                       {"spec", op.spec},
                       {"ms", op.ms},
-                      {"gmacs_per_s", op.gmacs_per_s}});
+                      {"gmacs_per_s", op.gmacs_per_s},
+                      {"multiplications", op.multiplications}});
   }
   nlohmann::ordered_json j{
       {"model", name},
@@ -119,6 +131,8 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"latency_ms", latency},
       {"macs", p.macs},
       {"gmacs_per_s", p.gmacs_per_s},
+      {"multiplications", p.multiplications},
+      {"multiplied_gmacs_per_s", multiplied_gmacs(p)},
       {"peak_gmacs_per_s", nullptr},
       {"peak_fraction", nullptr},
       {"peak_of", peak.of},
@@ -127,7 +141,7 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"energy", energy.result ? json_of(*energy.result) : nlohmann::ordered_json()}};
   if (peak.gmacs_per_s) {
     j["peak_gmacs_per_s"] = *peak.gmacs_per_s;
-    j["peak_fraction"] = peak_fraction(p.gmacs_per_s, *peak.gmacs_per_s);
+    j["peak_fraction"] = peak_fraction(multiplied_gmacs(p), *peak.gmacs_per_s);
   }
   if (!energy.result) j["energy_reason"] = energy.reason;
   if (p.device) {
@@ -147,11 +161,46 @@ std::string device_line(const Profile& p) {
                      p.device->cold.median);
 }
 
+// Padding and Winograd save multiplications: then both counts are shown, for only what is really
+// multiplied is bounded by the peak.
 std::string utilization_line(const Profile& p, const Peak& peak) {
-  if (!peak.gmacs_per_s) return fmt::format("{:.2f} GMAC/s; peak {}", p.gmacs_per_s, peak.of);
-  return fmt::format("{:.2f} GMAC/s, {:.1f} % of a measured {:.1f} ({})", p.gmacs_per_s,
-                     100 * peak_fraction(p.gmacs_per_s, *peak.gmacs_per_s), *peak.gmacs_per_s,
+  std::string text = fmt::format("{:.2f} GMAC/s", p.gmacs_per_s);
+  const double multiplied = multiplied_gmacs(p);
+  if (p.multiplications < p.macs) {
+    text += fmt::format(" of the network, {:.2f} really multiplied", multiplied);
+  }
+  if (!peak.gmacs_per_s) return fmt::format("{}; peak {}", text, peak.of);
+  return fmt::format("{}, {:.1f} % of a measured {:.1f} ({})", text,
+                     100 * peak_fraction(multiplied, *peak.gmacs_per_s), *peak.gmacs_per_s,
                      peak.of);
+}
+
+void warn(const Profile& p, const Peak& peak) {
+  if (std::abs(p.latency.drift) > 0.1) {
+    print(stderr,
+          fmt::format("the machine drifted by {:+.0f} % meanwhile: measure again when it is idle\n",
+                      100 * p.latency.drift));
+  }
+  if (!p.latency.steady()) {
+    print(stderr,
+          fmt::format("warning: the latency is unsteady: {}: measure again when the machine is "
+                      "idle\n",
+                      describe_disturbance(p.latency)));
+  }
+  if (!peak.gmacs_per_s) return;
+  const auto check = [&](const std::string& what, double multiplied) {
+    if (multiplied <= *peak.gmacs_per_s) return false;
+    print(
+        stderr,
+        fmt::format("warning: {} does {:.1f} GMAC/s, {:.0f} % of the measured peak, which nothing "
+                    "explains: measure again when the machine is idle\n",
+                    what, multiplied, 100 * multiplied / *peak.gmacs_per_s));
+    return true;
+  };
+  if (check("the network", multiplied_gmacs(p))) return;
+  for (const OpTime& op : p.ops) {
+    if (op.kind == "conv2d" && check(op.name, multiplied_gmacs(op))) return;
+  }
 }
 
 void print_table(const std::string& name, const Profile& p, const Peak& peak, std::int64_t batch,
@@ -175,7 +224,9 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
                                l.median, l.mean, l.p95, l.min, l.runs)},
        {"device", device_line(p)},
        {"steadiness",
-        fmt::format("spread {:.1f} %, drift {:+.1f} %", 100 * l.spread, 100 * l.drift)},
+        fmt::format("spread {:.1f} %, drift {:+.1f} %, {}", 100 * l.spread, 100 * l.drift,
+                    l.disturbed > 0 ? describe_disturbance(l)
+                                    : fmt::format("{} disturbed runs taken again", l.repeated))},
        {"utilization", utilization_line(p, peak)},
        {"memory",
         fmt::format("weights {:.2f} MiB, activations {:.2f} MiB", p.weight_mib, p.activation_mib)},
@@ -207,11 +258,7 @@ void profile_network(const Options& o, const Model& model, LaunchMode launch) {
   } else {
     print_table(name, p, peak, o.batch, energy);
   }
-  if (std::abs(p.latency.drift) > 0.1) {
-    print(stderr, fmt::format("the machine drifted by {:+.0f} % meanwhile: measure again when it "
-                              "is idle\n",
-                              100 * p.latency.drift));
-  }
+  warn(p, peak);
 }
 
 void profile_command(const Options& o) {

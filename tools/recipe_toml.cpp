@@ -204,6 +204,7 @@ void read_latency(Section s, Recipe& r) {
   s.get_parsed("model",
                [&](const std::string& name) { r.latency.kind = parse_latency_model_kind(name); });
   s.get("file", r.latency.file);
+  s.get("foreign", r.latency.foreign);
   s.get("networks", r.latency.networks);
   s.get("low", r.latency.low);
   s.get("high", r.latency.high);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/file.h"
+#include "engine/print.h"
 #include "kernels/error.h"
 #include "models/interrupt.h"
 #include "scaling/experiment.h"
@@ -22,7 +23,7 @@ namespace {
 struct Options {
   std::string recipe, out, data_dir, bad_images;
   MachineOptions machine;
-  bool list = false, print = false, quiet = false, json = false;
+  bool list = false, print = false, quiet = false, json = false, allow_unsteady = false;
 };
 
 // Ctrl-C while nothing trains: every finished stage is on disk and the others begin anew, so there
@@ -55,12 +56,18 @@ void run(const Options& o, const std::string& command) {
   const Placement where = start(o.machine);
   make_folder(o.out + "/report");
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
-  const std::string results =
-      run_experiment(recipe, {.out = o.out, .command = command, .quiet = o.quiet, .where = where});
+  const std::string results = run_experiment(recipe, {.out = o.out,
+                                                      .command = command,
+                                                      .quiet = o.quiet,
+                                                      .where = where,
+                                                      .allow_unsteady = o.allow_unsteady});
   const std::string page = o.out + "/report/index.html";
   write_file_atomically(page, render_report(results));
   fmt::print("{}", o.json ? results : render_result_table(results));
   if (!o.json) fmt::print("\nreport: {}\n", page);
+  if (const std::string line = unsteady_line(results); !line.empty()) {
+    print(stderr, fmt::format("warning: {}\n", line));
+  }
 }
 
 }  // namespace
@@ -83,6 +90,10 @@ void add_run(CLI::App& app, const std::string& command) {
   verb->add_flag("--list", o->list, "name the built-in recipes");
   verb->add_flag("--print", o->print, "print the recipe instead of running it");
   verb->add_flag("--quiet", o->quiet, "no progress");
+  verb->add_flag(
+      "--allow-unsteady", o->allow_unsteady,
+      "choose networks by times that a busy machine disturbed, instead of waiting for it "
+      "(pauses of two minutes in all) and giving up; for shared machines such as CI");
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -34,6 +35,7 @@ struct Options {
   std::optional<double> largest_growth;  // alpha
   std::string out;
   MachineOptions machine;
+  bool allow_unsteady = false, foreign_latency = false;
   bool json = false;
 };
 
@@ -41,6 +43,7 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
   std::vector<ImportanceLaw> laws;
   try {
     laws = laws_from_json(read_file(path, max_law_bytes));
+    require_importance(laws);
   } catch (const ConfigError& e) {
     throw ConfigError(fmt::format("laws '{}': {}", path, e.what()));
   }
@@ -57,31 +60,51 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
 }
 
 // Times the network, random widths around it and, where it is to grow, larger inputs; fits a model.
-LatencyModelPtr measure_model(LatencyModelKind kind, const Architecture& arch,
-                              const SamplingOptions& sampling, bool growing,
-                              const Placement& where) {
+LatencyModelPtr measure_model(const Options& o, const Architecture& arch, const Placement& where) {
+  const LatencyModelKind kind = parse_latency_model_kind(o.latency_model);
   std::vector<Architecture> nets{arch};
-  for (const auto& sampled : sample_widths(widths(arch), sampling)) {
+  for (const auto& sampled : sample_widths(widths(arch), o.sampling)) {
     nets.push_back(with_widths(arch, sampled));
   }
-  if (growing) {
+  if (o.largest_growth) {
     for (const double r : {1.5, 2.0, 3.0, 4.0}) nets.push_back(scale_resolution(arch, r, 4));
   }
   print(stderr, fmt::format("measuring {} networks\n", nets.size()));
   std::vector<NetworkTiming> timings;
-  for (const Architecture& net : nets) timings.push_back(time_network(net, {}, where));
-  const LatencyError error = cross_validate(kind, timings);
-  print(stderr,
-        fmt::format("latency {}: median error {:.1f} %, worst {:.1f} % on networks left out\n",
-                    to_string(kind), 100 * error.median, 100 * error.worst));
-  return fit_latency(kind, timings);
+  Patience patience;
+  for (const Architecture& net : nets) {
+    timings.push_back(time_network(net, {}, where, o.allow_unsteady ? nullptr : &patience));
+    if (!o.allow_unsteady) require_steady(timings.back());
+  }
+  const auto unsteady = std::count_if(timings.begin(), timings.end(),
+                                      [](const NetworkTiming& t) { return !t.unsteady.empty(); });
+  if (unsteady > 0) {
+    print(stderr,
+          fmt::format("warning: a busy machine disturbed the times of {} networks\n", unsteady));
+  }
+  return fit_latency(kind, timings, latency_source(where));
 }
 
 LatencyModelPtr latency_model(const Options& o, const Architecture& arch, const Placement& where) {
   const bool measured = o.latency_model == "table" || o.latency_model == "regression";
-  if (!measured) return load_latency_model(o.latency_model);
-  return measure_model(parse_latency_model_kind(o.latency_model), arch, o.sampling,
-                       o.largest_growth.has_value(), where);
+  if (measured) return measure_model(o, arch, where);
+  LatencyModelPtr model = load_latency_model(o.latency_model);
+  if (!o.foreign_latency) {
+    require_source(*model, latency_source(where), o.latency_model,
+                   "--foreign-latency takes it as it is");
+  }
+  return model;
+}
+
+// Where the predictions come from, and how far off they are.
+void print_model(const LatencyModel& model) {
+  std::string text = fmt::format("latency {} of {}", model.name(),
+                                 model.source ? model.source->str() : "an unknown device");
+  if (model.error) {
+    text += fmt::format(": median error {:.1f} %, worst {:.1f} % on networks left out",
+                        100 * model.error->median, 100 * model.error->worst);
+  }
+  print(stderr, text + "\n");
 }
 
 // The bound on s of Eq. 3 that the latency limit gives, at one alpha.
@@ -144,6 +167,7 @@ void scale(Options o) {
   if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
   Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
   budget.latency_slack = o.latency_slack;
+  print_model(*model);
   if (o.largest_growth) {
     print_growth(*o.largest_growth, arch, *model, budget, o.json);
     return;
@@ -191,7 +215,15 @@ void add_scale(CLI::App& app, const std::string&) {
       "no plan: the largest s whose uniform network meets --latency at this alpha", "ALPHA")
       ->check(CLI::Range(0.0, 1.0));
   add("--latency-model", o->latency_model,
-      "table or regression, measured now; or a saved latency_model.json", "KIND");
+      "table or regression, measured now; or a saved latency_model.json of this device, --dtype, "
+      "threads, instruction set and library",
+      "KIND");
+  verb->add_flag("--foreign-latency", o->foreign_latency,
+                 "take a saved model of anything else too: the limit in ms and all predictions are "
+                 "then those of the device that it was measured on");
+  verb->add_flag("--allow-unsteady", o->allow_unsteady,
+                 "decide on times that a busy machine disturbed, instead of waiting for it "
+                 "(pauses of half a minute in all) and giving up");
   add("--networks", o->sampling.samples, "networks to measure", "N")->check(CLI::Range(5, 1000));
   add("--out", o->out, "write plan.json, architecture.json and latency_model.json", "DIR");
   add_machine_options(*verb, o->machine);

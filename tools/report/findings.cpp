@@ -59,6 +59,15 @@ std::string intervals_text(const Results& results) {
   return join({kinds.begin(), kinds.end()});
 }
 
+std::string unsteady_text(const Results& results) {
+  if (!(results.unsteady_figures > 0)) return "";
+  return fmt::format(
+      "A busy machine disturbed {:.0f} of the latencies here, which are marked unsteady or named "
+      "in "
+      "the notes: measure again when nothing else runs.",
+      results.unsteady_figures);
+}
+
 std::string accuracy_finding(const Results& results, double (*cost)(const TableRow&),
                              const std::string& cost_name) {
   const TableRow* baseline = find_baseline(results);

@@ -18,6 +18,9 @@ const TableRow* find_baseline(const Results& results);
 
 std::string intervals_text(const Results& results);  // what the error bars are
 
+// How many latencies a busy machine disturbed; "" if none.
+std::string unsteady_text(const Results& results);
+
 // Against the baseline beyond intervals, each with its factor of `cost`, then the order of the best
 // two scaled methods.
 std::string accuracy_finding(const Results& results, double (*cost)(const TableRow&),

@@ -26,6 +26,9 @@ std::string latency_cell(const Latency& ms, const Latency& base) {
   if (known(ms.mean) || known(ms.p95))
     html += fmt::format("<small>mean {}, p95 {}</small>", format_number(ms.mean),
                         format_number(ms.p95));
+  if (!ms.steady)
+    html += fmt::format("<small>unsteady: {} of {} runs disturbed</small>",
+                        format_whole(ms.disturbed), format_whole(ms.runs));
   return cell("measured (ms)", html);
 }
 
@@ -151,6 +154,8 @@ std::string render_page(const Results& r, const std::vector<Figure>& figures,
   html += fmt::format("<h1>HACScale: {}</h1>\n<p class=\"soft\">{}{}</p>\n", escape(r.recipe),
                       r.baseline.empty() ? "" : "baseline " + escape(r.baseline),
                       r.created.empty() ? "" : " · " + escape(r.created));
+  const std::string unsteady = unsteady_text(r);
+  if (!unsteady.empty()) html += fmt::format("<p><b>{}</b></p>\n", prose(unsteady));
   html += headline(figures) + "<h2>Results</h2>\n" + render_html_table(r);
   html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
   for (const Figure& figure : figures) html += figure_html(figure);

@@ -34,7 +34,8 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
           with_factor(format_count(row.macs), row.macs, base.macs),
           format_whole(row.resolution),
           format_number(row.predicted_ms),
-          with_factor(format_number(median), median, base.measured_ms.median),
+          with_factor(format_number(median), median, base.measured_ms.median) +
+              (row.measured_ms.steady ? "" : " unsteady"),
           format_number(row.gmacs_per_s),
           known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
           top1,
@@ -78,6 +79,10 @@ std::string render_result_table(const std::string& results_json) {
   if (!kinds.empty()) text += "top-1: mean [" + kinds + "]\n";
   const auto latency = [](const TableRow& row) { return row.measured_ms.median; };
   return text + accuracy_finding(results, latency, "latency") + "\n";
+}
+
+std::string unsteady_line(const std::string& results_json) {
+  return unsteady_text(parse_results(results_json));
 }
 
 }  // namespace hac

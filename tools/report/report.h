@@ -16,4 +16,7 @@ std::string render_report(const std::string& results_json);
 // The result table in aligned columns for a terminal, with one line on what it shows.
 std::string render_result_table(const std::string& results_json);
 
+// How many of its latencies a busy machine disturbed, in one line; "" if none.
+std::string unsteady_line(const std::string& results_json);
+
 }  // namespace hac

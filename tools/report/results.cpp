@@ -133,6 +133,16 @@ Accuracy parse_accuracy(const Node& owner) {
   return accuracy;
 }
 
+double optional_number(const Node& owner, const char* key) {
+  const auto node = owner.find(key);
+  return node ? node->number() : unknown;
+}
+
+bool is_steady(const Node& figure) {
+  const auto node = figure.find("steady");
+  return !node || node->boolean();
+}
+
 TableRow parse_row(const Node& node) {
   TableRow row{.method = node.text("method"),
                .params = node.number("params"),
@@ -146,8 +156,12 @@ TableRow parse_row(const Node& node) {
                .limit = node.remark("limit")};
   node.at("measured_ms");
   if (const auto ms = node.find("measured_ms"))
-    row.measured_ms = {ms->number("median"), ms->number("mean"), ms->number("p95"),
-                       ms->number("runs")};
+    row.measured_ms = {ms->number("median"),
+                       ms->number("mean"),
+                       ms->number("p95"),
+                       ms->number("runs"),
+                       optional_number(*ms, "disturbed"),
+                       is_steady(*ms)};
   return row;
 }
 
@@ -231,6 +245,7 @@ Results parse_root(const Node& root) {
   r.alpha = parse_alpha(root);
   r.plans = parse_list<Plan>(root, "plans", parse_plan);
   r.latency_models = parse_list<LatencyFit>(root, "latency_models", parse_latency_fit);
+  if (const auto unsteady = root.find("unsteady_figures")) r.unsteady_figures = unsteady->number();
   r.notes = parse_list<std::string>(root, "notes", [](const Node& n) { return n.text(); });
   return r;
 }

@@ -21,6 +21,8 @@ struct Accuracy {  // fractions in [0, 1]
 
 struct Latency {  // ms
   double median = unknown, mean = unknown, p95 = unknown, runs = unknown;
+  double disturbed = unknown;  // of the runs, by a busy machine
+  bool steady = true;
 };
 
 struct TableRow {
@@ -105,6 +107,7 @@ struct Results {
   AlphaCurve alpha;
   std::vector<Plan> plans;
   std::vector<LatencyFit> latency_models;
+  double unsteady_figures = 0;
   std::vector<std::string> notes;
 };
 

@@ -1,0 +1,28 @@
+#include "scaling/steadiness.h"
+
+#include <memory>
+#include <utility>
+
+namespace hac {
+
+SteadyRuns::SteadyRuns(int repeats, std::function<SchedulerCounters()> counters)
+    : counters_(std::move(counters)), repeats_left_(repeats) {
+  if (counters_) return;
+  counters_ = [watch = std::make_shared<SchedulerWatch>()] { return watch->read(); };
+}
+
+double SteadyRuns::time(const std::function<double()>& run) {
+  for (;;) {
+    const SchedulerCounters before = counters_();
+    const double ms = run();
+    if (!hac::disturbed(before, counters_(), ms)) return ms;
+    if (repeats_left_ == 0) {
+      ++disturbed_;
+      return ms;
+    }
+    --repeats_left_;
+    ++repeated_;
+  }
+}
+
+}  // namespace hac

@@ -1,0 +1,31 @@
+#pragma once
+// Timed runs on a machine that others use too: a run that was disturbed is taken again, within a
+// bound, and what could not be had undisturbed is counted.
+
+#include <functional>
+
+#include "kernels/scheduler.h"
+
+namespace hac {
+
+class SteadyRuns {
+ public:
+  // `counters` stands in for the operating system's; null: those of the threads that there are now.
+  // Up to `repeats` runs are taken again.
+  SteadyRuns(int repeats, std::function<SchedulerCounters()> counters);
+
+  // Milliseconds that `run` gives for itself; the last ones if it was disturbed to the end.
+  double time(const std::function<double()>& run);
+
+  int repeated() const { return repeated_; }
+  int disturbed() const { return disturbed_; }  // runs that count although they were
+
+ private:
+  std::function<SchedulerCounters()> counters_;
+  int repeats_left_, repeated_ = 0, disturbed_ = 0;
+};
+
+// At most a tenth of the runs were disturbed, which a median does not feel.
+inline bool is_steady(int disturbed, int runs) { return disturbed * 10 <= runs; }
+
+}  // namespace hac

@@ -221,9 +221,9 @@ std::string collinearity_note(std::span<const LayerSamples> layers) {
   }
   if (weakest < 0.95) return "";
   return fmt::format(
-      "all layers were widened together (correlation of their widths at least {:.2f}), so each "
+      "All layers were widened together (correlation of their widths at least {:.2f}), so each "
       "law also holds the effect of the other layers' widths; Latin hypercube samples separate "
-      "them",
+      "them.",
       weakest);
 }
 

@@ -75,10 +75,10 @@ std::string render_bars(const BarChart& chart) {
   }
   names = std::min(names, 0.3 * chart.width);
   Scale scale = fit_scale(values, {.from_zero = true});
-  const Box plot{names + 10, legend_height + 0.6 * font, chart.width - names - 12 - texts - 12,
+  const Box plot{names + 10, legend_height + 0.6 * font, chart.width - names - 24,
                  row_height * chart.rows.size()};
   scale.from = plot.x;
-  scale.to = plot.x + plot.width;
+  scale.to = plot.x + plot.width - texts - 12;  // the longest bar has its text inside the frame
   const double bottom = plot.y + plot.height;
 
   std::string svg = fmt::format(

@@ -19,7 +19,7 @@ Figure alpha_figure(const Results& r) {
   double lo = unknown, hi = unknown;
   for (const AlphaPoint& p : curve.points) {
     const auto tip =
-        fmt::format("alpha {}: {} px, width x{}, {} MACs, {} ms, {}", format_whole(p.alpha),
+        fmt::format("alpha {}: {} px, width x{}, {} MACs, {} ms, {}", format_number(p.alpha),
                     format_whole(p.resolution), format_number(p.width), format_count(p.macs),
                     format_number(p.ms), accuracy_text(p.top1));
     Mark mark = accuracy_mark(p.alpha, p.top1, tip);
@@ -51,7 +51,7 @@ Figure alpha_figure(const Results& r) {
     chart.series.push_back(fit);
   }
   if (known(curve.best))
-    chart.guides.push_back({.name = "chosen alpha " + format_whole(curve.best), .x = curve.best});
+    chart.guides.push_back({.name = "chosen alpha " + format_number(curve.best), .x = curve.best});
   figure.panels = {render_chart(chart)};
   if (known(curve.s))
     figure.see =

@@ -172,7 +172,7 @@ std::string alpha_finding(const Results& results) {
                                                          format_percent(top1.high))
                                            : "";
   std::string text =
-      fmt::format("Chosen: alpha {} ({} px, {} top-1{}).", format_whole(curve.best),
+      fmt::format("Chosen: alpha {} ({} px, {} top-1{}).", format_number(curve.best),
                   format_whole(chosen->resolution), format_percent(top1.mean), interval);
   if (others == 0)
     text += " It is the only feasible point.";

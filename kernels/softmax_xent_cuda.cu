@@ -80,7 +80,9 @@ __global__ void mean_kernel(std::int64_t n, const float* values, float* mean) {
     __syncthreads();
     if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
   }
-  if (threadIdx.x == 0) store(mean, static_cast<float>(sums[0] / static_cast<double>(n)));
+  if (threadIdx.x > 0) return;
+  const double whole = sums[0];
+  store(mean, static_cast<float>(whole / static_cast<double>(n)));
 }
 
 template <class T>

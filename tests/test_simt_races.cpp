@@ -11,17 +11,17 @@ namespace {
 
 // ---- Kernels, written as in a .cu file ----
 
-enum class Order2 { nothing, warp_barrier, barrier, shuffle };
+enum class Ordering { nothing, warp_barrier, barrier, shuffle };
 
-__device__ inline void order_by(Order2 how) {
-  if (how == Order2::warp_barrier) __syncwarp();
-  if (how == Order2::barrier) __syncthreads();
-  if (how == Order2::shuffle) __shfl_sync(0xFFFFFFFFu, 1, 0);
+__device__ inline void order_by(Ordering how) {
+  if (how == Ordering::warp_barrier) __syncwarp();
+  if (how == Ordering::barrier) __syncthreads();
+  if (how == Ordering::shuffle) __shfl_sync(0xFFFFFFFFu, 1, 0);
 }
 
 // Thread `first` stores or loads element 3, then, ordered by `how` or not, thread `second`.
 __global__ void two_accesses(int first, bool first_stores, int second, bool second_stores,
-                             Order2 how) {
+                             Ordering how) {
   HAC_SHARED(int, s, 8);
   const int t = threadIdx.x;
   const auto access = [&](bool stores) {
@@ -79,41 +79,46 @@ void run_block(const char* name, void (*kernel)(Args...), std::type_identity_t<A
 }
 
 TEST(SimtRaces, AreFoundWhicheverThreadComesFirst) {
+  struct Stores {
+    bool first, second;
+  };
   // Of one warp, of two, and of the last and the first.
-  for (const auto& [a, b] : {std::pair(0, 1), std::pair(5, 40), std::pair(95, 2)}) {
+  for (const std::pair<int, int>& t : {std::pair(0, 1), std::pair(5, 40), std::pair(95, 2)}) {
     for (const Options& how : all_orders) {
       const With with(how);
-      for (const auto& [a_stores, b_stores] :
-           {std::pair(true, true), std::pair(true, false), std::pair(false, true)}) {
-        expect_error(
-            [&] { run_block("k", two_accesses, a, a_stores, b, b_stores, Order2::nothing); },
-            {"kernel 'k', block ", "expected a barrier", "element 3", "by thread ",
-             "test_simt_races.cpp:", "(line "});
+      const auto access = [&](Stores stores, Ordering order) {
+        run_block("k", two_accesses, t.first, stores.first, t.second, stores.second, order);
+      };
+      for (const Stores stores : {Stores{true, true}, Stores{true, false}, Stores{false, true}}) {
+        expect_error([&] { access(stores, Ordering::nothing); },
+                     {"kernel 'k', block ", "expected a barrier", "element 3", "by thread ",
+                      "test_simt_races.cpp:", "(line "});
       }
-      EXPECT_NO_THROW(run_block("k", two_accesses, a, false, b, false, Order2::nothing));
-      EXPECT_NO_THROW(run_block("k", two_accesses, a, true, b, true, Order2::barrier));
+      EXPECT_NO_THROW(access({false, false}, Ordering::nothing));
+      EXPECT_NO_THROW(access({true, true}, Ordering::barrier));
     }
   }
 }
 
 TEST(SimtRaces, TheMessageTellsBothThreadsAndWhatTheyDid) {
-  expect_error([] { run_block("k", two_accesses, 7, true, 50, false, Order2::nothing); },
+  expect_error([] { run_block("k", two_accesses, 7, true, 50, false, Ordering::nothing); },
                {"block 0, thread 50", "a load of element 3", "a store by thread 7"});
-  expect_error([] { run_block("k", two_accesses, 7, false, 50, true, Order2::nothing); },
+  expect_error([] { run_block("k", two_accesses, 7, false, 50, true, Ordering::nothing); },
                {"block 0, thread 50", "a store of element 3", "a load by thread 7"});
 }
 
 TEST(SimtRaces, AWarpBarrierOrdersItsOwnWarpAndAShuffleNone) {
   for (const bool b_stores : {false, true}) {
-    EXPECT_NO_THROW(run_block("k", two_accesses, 3, true, 4, b_stores, Order2::warp_barrier));
-    EXPECT_NO_THROW(run_block("k", two_accesses, 3, true, 3, b_stores, Order2::nothing));
-    expect_error([&] { run_block("k", two_accesses, 3, true, 40, b_stores, Order2::warp_barrier); },
-                 {"expected a barrier"});
-    expect_error([&] { run_block("k", two_accesses, 3, true, 4, b_stores, Order2::shuffle); },
+    EXPECT_NO_THROW(run_block("k", two_accesses, 3, true, 4, b_stores, Ordering::warp_barrier));
+    EXPECT_NO_THROW(run_block("k", two_accesses, 3, true, 3, b_stores, Ordering::nothing));
+    expect_error(
+        [&] { run_block("k", two_accesses, 3, true, 40, b_stores, Ordering::warp_barrier); },
+        {"expected a barrier"});
+    expect_error([&] { run_block("k", two_accesses, 3, true, 4, b_stores, Ordering::shuffle); },
                  {"expected a barrier"});
   }
-  EXPECT_NO_THROW(run_block("k", two_accesses, 3, false, 4, true, Order2::warp_barrier));
-  expect_error([&] { run_block("k", two_accesses, 40, false, 4, true, Order2::warp_barrier); },
+  EXPECT_NO_THROW(run_block("k", two_accesses, 3, false, 4, true, Ordering::warp_barrier));
+  expect_error([&] { run_block("k", two_accesses, 40, false, 4, true, Ordering::warp_barrier); },
                {"expected a barrier"});
 }
 
@@ -122,9 +127,9 @@ TEST(SimtRaces, OneOfManyReadersIsEnough) {
   for (const Options& how : all_orders) {
     const With with(how);
     for (const int writer : {0, 33, 95}) {
-      for (const auto& [begin, end] :
+      for (const std::pair<int, int>& readers :
            {std::pair(0, 96), std::pair(1, 2), std::pair(31, 34), std::pair(64, 95)}) {
-        expect_error([&] { run_block("k", many_readers, begin, end, writer); },
+        expect_error([&] { run_block("k", many_readers, readers.first, readers.second, writer); },
                      {"expected a barrier", "element 0"});
       }
       EXPECT_NO_THROW(run_block("k", many_readers, writer, writer + 1, writer));

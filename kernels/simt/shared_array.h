@@ -9,18 +9,18 @@
 
 namespace hac::simt {
 
-// Converts to T alone: beside a literal 0 in a conditional expression it would become an int.
+// Converts to T and to nothing else: beside a literal 0 in a conditional expression it would become
+// an int. What is reckoned with is read into a variable first.
 template <class T>
 class SharedElement {
  public:
   SharedElement(SharedSpan array, std::size_t i, Place at) : array_(array), i_(i), at_(at) {}
 
-  operator T() const {  // NOLINT(google-explicit-constructor): it is read like the element itself
+  template <std::same_as<T> U>
+  operator U() const {  // NOLINT(google-explicit-constructor): it is read like the element itself
     access_shared(array_.array, i_, Access::load, at_);
     return data()[i_];
   }
-  template <class U>
-  requires(!std::same_as<U, T>) operator U() const = delete;
   T operator=(T value) const {  // NOLINT(misc-unconventional-assign-operator)
     access_shared(array_.array, i_, Access::store, at_);
     return data()[i_] = value;

@@ -81,6 +81,22 @@ json latency_fit(const std::string& name, const LatencyError& error,
           {"r2", error.r2}, {"networks", error.networks},   {"points", points}};
 }
 
+// Networks of the sweep that a busy machine disturbed.
+std::int64_t unsteady_points(const ResultParts& parts) {
+  std::int64_t points = 0;
+  for (const json& dimension : parts.sweep) {
+    for (const json& point : dimension) points += !point.at("steady");
+  }
+  return points;
+}
+
+// The same of the latency model, the table and the sweep.
+std::int64_t unsteady_figures(const ResultParts& parts) {
+  std::int64_t figures = parts.unsteady_timings + unsteady_points(parts);
+  for (const json& latency : parts.latency) figures += !steady(latency);
+  return figures;
+}
+
 // What a reader must know of a contender's measured latency.
 void add_latency_notes(json& all, const Contender& c, const json& latency,
                        const ResultParts& parts) {
@@ -132,6 +148,12 @@ json notes(const ResultParts& parts) {
         "disturbed those of {} networks that the latency model was fitted on.",
         parts.unsteady_timings));
   }
+  if (const std::int64_t points = unsteady_points(parts); points > 0) {
+    all.push_back(fmt::format(
+        "Utilization: the latencies of {} networks of the sweep are unsteady: a busy machine "
+        "disturbed them.",
+        points));
+  }
   if (parts.recipe.latency.foreign) {
     all.push_back(
         "The latency model was measured elsewhere; the measured column is of this device.");
@@ -140,16 +162,6 @@ json notes(const ResultParts& parts) {
     add_latency_notes(all, parts.contenders[i], parts.latency[i], parts);
   }
   return all;
-}
-
-// Figures that a busy machine disturbed: times of the latency model, of the table, of the sweep.
-std::int64_t unsteady_figures(const ResultParts& parts) {
-  std::int64_t count = parts.unsteady_timings;
-  for (const json& latency : parts.latency) count += !steady(latency);
-  for (const json& dimension : parts.sweep) {
-    for (const json& point : dimension) count += !point.at("steady");
-  }
-  return count;
 }
 
 // One level of scalars, and of the schedule only what its kind uses.

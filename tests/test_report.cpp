@@ -216,6 +216,24 @@ TEST(ReportFindings, WidthCostsWhatItAddsUnlessItDoesNot) {
   EXPECT_NE(with_time(2).find("partly free"), std::string::npos);
 }
 
+// Wherever the figure is shown; older files say nothing of it.
+TEST(ReportTable, UnsteadyFiguresAreMarked) {
+  EXPECT_EQ(unsteady_line(sample_text()), "");
+  EXPECT_EQ(render_result_table(sample_text()).find("unsteady"), std::string::npos);
+  json results = sample();
+  results["unsteady_figures"] = 2;
+  json& measured = results["table"][1]["measured_ms"];
+  measured["steady"] = false;
+  measured["disturbed"] = 34;
+  measured["runs"] = 50;
+  const std::string text = results.dump();
+  EXPECT_NE(unsteady_line(text).find("disturbed 2 of the latencies"), std::string::npos);
+  EXPECT_EQ(count(render_result_table(text), " unsteady"), 1u) << render_result_table(text);
+  const std::string page = render_report(text);
+  EXPECT_NE(page.find("unsteady: 34 of 50 runs disturbed"), std::string::npos);
+  EXPECT_NE(page.find("disturbed 2 of the latencies"), std::string::npos);
+}
+
 TEST(ReportTable, ColumnsLineUp) {
   std::istringstream text(render_result_table(sample_text()));
   std::string header, line;

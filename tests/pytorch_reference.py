@@ -264,6 +264,38 @@ def check_case(binary, folder, images, labels, case, checker):
     print(f"{name}: {len(shares)} tensors after ten steps, worst at {max(shares):.2f} of its bound")
 
 
+def check_schedules(binary, folder, checker):
+    """The rate of every step with a warm-up of 4, against SequentialLR; one step is an epoch here."""
+    warm, epochs, lr = 4, 12, 0.1
+    optim = torch.optim.lr_scheduler
+    decays = {
+        "constant": lambda o: optim.ConstantLR(o, 1, 0),
+        "cosine": lambda o: optim.CosineAnnealingLR(o, epochs - warm),
+        "exponential": lambda o: optim.ExponentialLR(o, 0.02 ** (1 / (epochs - warm))),
+        "step": lambda o: optim.MultiStepLR(o, [m - warm for m in (6, 9)]),
+    }
+    for kind, decay in decays.items():
+        out = folder / f"schedule-{kind}"
+        subprocess.run([binary, "train", "vgg11", "--width", "0.0625", "--data-dir", folder / "data",
+                        "--batch", str(IMAGES), "--epochs", str(epochs), "--warmup", str(warm),
+                        "--schedule", kind, "--milestones", "6,9", "--lr", str(lr), "--quiet",
+                        "--out", out], check=True, capture_output=True)
+        lines = (out / "log.jsonl").read_text().splitlines()
+        ours = [json.loads(line)["lr"] for line in lines]
+        o = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr)
+        climb = optim.LinearLR(o, 1 / warm, total_iters=warm - 1)
+        s = optim.SequentialLR(o, [climb, decay(o)], [warm])
+        reference = []
+        for _ in range(epochs):
+            reference.append(o.param_groups[0]["lr"])
+            o.step()
+            s.step()
+        worst = max(abs(a - b) for a, b in zip(ours, reference))
+        print(f"schedule {kind}: {len(ours)} rates, off by at most {worst:.1e}")
+        if len(ours) != epochs or worst > 1e-12:
+            checker.failed.append(f"schedule {kind}: {ours} against {reference}")
+
+
 def main():
     torch.manual_seed(SEED)
     checker = Checker()
@@ -271,6 +303,7 @@ def main():
         folder = Path(temp)
         (folder / "data").mkdir()
         images, labels = write_idx(folder / "data")
+        check_schedules(sys.argv[1], folder, checker)
         for case in CASES:
             check_case(sys.argv[1], folder, images, labels, case, checker)
     for line in checker.failed[:10]:

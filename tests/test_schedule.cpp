@@ -61,10 +61,55 @@ TEST(Schedule, WarmupRisesLinearlyThenMeetsTheSchedule) {
   const ScheduleConfig half{.kind = "constant", .lr = 0.4, .warmup = 0.5};
   EXPECT_DOUBLE_EQ(at(half, 0, 5), 0.4 / 5);
   EXPECT_DOUBLE_EQ(at(half, 4, 5), 0.4);
-  const ScheduleConfig cosine{.kind = "cosine", .lr = 0.4, .warmup = 1};
+  const ScheduleConfig cosine{.kind = "cosine", .lr = 0.4, .warmup = 1, .warmup_style = "multiply"};
   ScheduleConfig cold = cosine;
   cold.warmup = 0;
   EXPECT_DOUBLE_EQ(at(cosine, 3, 5), at(cold, 3, 5) * 4 / 10);
+}
+
+// Printed by PyTorch 2 in double precision, 3 epochs of 4 steps, warm-up over W = 4 of them:
+//   SequentialLR(o, [LinearLR(o, 1/W, total_iters=W-1), CosineAnnealingLR(o, 12-W)], [W])
+// tests/pytorch_reference.py compares the other kinds too, where PyTorch is installed.
+TEST(Schedule, PrefixWarmupIsPyTorchsSequentialLr) {
+  const ScheduleConfig config{.kind = "cosine", .lr = 0.4, .warmup = 1};
+  const double expected[] = {0.1,
+                             0.2,
+                             0.30000000000000004,
+                             0.4,
+                             0.4,
+                             0.38477590650225735,
+                             0.3414213562373095,
+                             0.276536686473018,
+                             0.2,
+                             0.12346331352698206,
+                             0.05857864376269051,
+                             0.015224093497742654};
+  for (std::int64_t s = 0; s < 12; ++s) {
+    EXPECT_NEAR(learning_rate(config, s, 4, 3), expected[s], 1e-15) << "step " << s;
+  }
+}
+
+// By hand: the decay counts from the end of the warm-up, milestones from the start of the run.
+TEST(Schedule, EveryDecayStartsAtTheFullRateAfterAPrefix) {
+  for (const double warmup : {0.5, 1., 2.}) {
+    for (const char* kind : {"constant", "step", "exponential", "cosine"}) {
+      const ScheduleConfig config{.kind = kind, .lr = 0.4, .warmup = warmup, .milestones = {3, 4}};
+      const auto end = static_cast<std::int64_t>(warmup * steps);
+      EXPECT_DOUBLE_EQ(at(config, 0, 5), 0.4 / static_cast<double>(end)) << kind;
+      for (std::int64_t s = 1; s < end; ++s) EXPECT_GT(at(config, s, 5), at(config, s - 1, 5));
+      EXPECT_DOUBLE_EQ(at(config, end - 1, 5), 0.4) << kind;
+      EXPECT_DOUBLE_EQ(at(config, end, 5), 0.4) << kind;
+      for (std::int64_t s = end + 1; s < 50; ++s) EXPECT_LE(at(config, s, 5), at(config, s - 1, 5));
+    }
+  }
+  const ScheduleConfig paper{.kind = "exponential", .lr = 2, .warmup = 5};
+  EXPECT_DOUBLE_EQ(at(paper, 52 * steps + 5, 100), 2 * std::pow(0.02, 47. / 95));
+  EXPECT_DOUBLE_EQ(at(paper, 100 * steps, 100), 2 * 0.02);
+  const ScheduleConfig divided{.kind = "step", .lr = 0.1, .warmup = 5};
+  EXPECT_DOUBLE_EQ(at(divided, 100 * steps - 1, 300), 0.1);
+  EXPECT_DOUBLE_EQ(at(divided, 100 * steps, 300), 0.01);
+  const ScheduleConfig all{.kind = "cosine", .lr = 0.4, .warmup = 9};  // longer than the run
+  EXPECT_DOUBLE_EQ(at(all, 49, 5), 0.4 * 50 / 90);
 }
 
 TEST(Schedule, AnEmptyRunStillHasARate) {
@@ -78,6 +123,7 @@ TEST(Schedule, RefusesWhatCannotBeMeant) {
                                 {.lr = -0.1},
                                 {.lr = nan},
                                 {.warmup = -1},
+                                {.warmup_style = "linear"},
                                 {.gamma = 0},
                                 {.beta = 0},
                                 {.milestones = {100, -3.}},

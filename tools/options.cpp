@@ -146,6 +146,9 @@ void add_optimizer_options(CLI::App& app, TrainConfig& c) {
   add("--gamma", c.schedule.gamma, "factor at each milestone of step", "X");
   add("--beta", c.schedule.beta, "exponential ends at beta times lr", "X");
   add("--warmup", c.schedule.warmup, "epochs of linear warm-up", "X");
+  add("--warmup-style", c.schedule.warmup_style,
+      "prefix = up to --lr, where the decay starts; multiply = times the decayed rate", "NAME")
+      ->check(CLI::IsMember({"prefix", "multiply"}));
   add("--label-smoothing", c.label_smoothing, "share of the target spread over all classes", "X");
   add("--mixup", c.mixup, "mix pairs of images, shares ~ Beta(ALPHA, ALPHA); 0 = off", "ALPHA");
   add("--loss-scale", c.loss_scale, "with --dtype f16: where it begins, a power of two; 0 = off",

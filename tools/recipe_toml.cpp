@@ -155,6 +155,7 @@ void read_schedule(Section s, ScheduleConfig& c) {
   s.get("kind", c.kind);
   s.get("lr", c.lr);
   s.get("warmup", c.warmup);
+  s.get("warmup_style", c.warmup_style);
   s.get("milestones", c.milestones);
   s.get("gamma", c.gamma);
   s.get("beta", c.beta);

@@ -34,7 +34,7 @@ std::string schedule_text(const ScheduleConfig& s) {
     text += fmt::format(", times {} at epochs {}", s.gamma, fmt::join(s.milestones, ", "));
   }
   if (s.kind == "exponential") text += fmt::format(", down to lr * {}", s.beta);
-  if (s.warmup > 0) text += fmt::format(", {} epochs of warm-up", s.warmup);
+  if (s.warmup > 0) text += fmt::format(", {} epochs of warm-up ({})", s.warmup, s.warmup_style);
   return text;
 }
 

@@ -21,20 +21,24 @@ void require(bool ok, std::string_view field, std::string_view expected, double 
       "schedule '{}': expected constant, step, exponential or cosine as its kind", kind));
 }
 
+// start: the epoch that the decay counts from.
 double decay(const ScheduleConfig& config, std::int64_t step, std::int64_t steps_per_epoch,
-             std::int64_t epochs) {
+             std::int64_t epochs, double start) {
   const auto epoch = static_cast<double>(step / steps_per_epoch);
-  const auto total = static_cast<double>(epochs);
+  const auto share = [&](double t) {  // of the decay that is over
+    const double length = static_cast<double>(epochs) - start;
+    return length > 0 ? std::clamp((t - start) / length, 0., 1.) : 0.;
+  };
   if (config.kind == "constant") return 1;
   if (config.kind == "step") {
     const auto passed = std::count_if(config.milestones.begin(), config.milestones.end(),
                                       [=](double m) { return epoch >= m; });
     return std::pow(config.gamma, static_cast<double>(passed));
   }
-  if (config.kind == "exponential") return std::pow(config.beta, std::min(1., epoch / total));
+  if (config.kind == "exponential") return std::pow(config.beta, share(epoch));
   if (config.kind == "cosine") {
     const double t = static_cast<double>(step) / static_cast<double>(steps_per_epoch);
-    return (1 + std::cos(std::numbers::pi * std::min(1., t / total))) / 2;
+    return (1 + std::cos(std::numbers::pi * share(t))) / 2;
   }
   unknown_kind(config.kind);
 }
@@ -48,6 +52,10 @@ void validate(const ScheduleConfig& config) {
   const auto finite = [](double v) { return std::isfinite(v); };
   require(finite(config.lr) && config.lr >= 0, "lr", "a number >= 0", config.lr);
   require(finite(config.warmup) && config.warmup >= 0, "warmup", "epochs >= 0", config.warmup);
+  if (config.warmup_style != "prefix" && config.warmup_style != "multiply") {
+    throw ConfigError(fmt::format("schedule 'warmup_style': expected prefix or multiply, got '{}'",
+                                  config.warmup_style));
+  }
   require(finite(config.gamma) && config.gamma > 0, "gamma", "a number > 0", config.gamma);
   require(finite(config.beta) && config.beta > 0, "beta", "a number > 0", config.beta);
   for (const double m : config.milestones)
@@ -59,8 +67,10 @@ double learning_rate(const ScheduleConfig& config, std::int64_t step, std::int64
   // A run of no epochs or of empty ones still has a rate to print.
   steps_per_epoch = std::max<std::int64_t>(1, steps_per_epoch);
   epochs = std::max<std::int64_t>(1, epochs);
-  const double lr = config.lr * decay(config, step, steps_per_epoch, epochs);
   const double warmup_steps = std::round(config.warmup * static_cast<double>(steps_per_epoch));
+  const double start =
+      config.warmup_style == "prefix" ? warmup_steps / static_cast<double>(steps_per_epoch) : 0;
+  const double lr = config.lr * decay(config, step, steps_per_epoch, epochs, start);
   const auto done = static_cast<double>(step + 1);
   return done < warmup_steps ? lr * done / warmup_steps : lr;
 }

@@ -5,8 +5,11 @@
 //   exponential  lr0 * beta^(t / T)          (the paper's ImageNet schedule, beta = 0.02)
 //   cosine       lr0 * (1 + cos(pi t / T)) / 2
 // t counts epochs, T = total epochs; `step` and `exponential` change per epoch as the paper's do,
-// cosine per step. Linear warm-up: lr * (step + 1) / warm-up steps during the first `warmup`
-// epochs.
+// cosine per step. Linear warm-up over the first W = warmup * (steps an epoch) steps:
+//   prefix    lr0 * (step + 1) / W, then the decay from lr0 on: t and T count from the end of the
+//             warm-up, but milestones stay epochs of the run. PyTorch's SequentialLR(LinearLR(
+//             start_factor=1/W, total_iters=W-1), CosineAnnealingLR(T_max=steps-W), milestones=[W])
+//   multiply  the decayed rate times (step + 1) / W: below lr0 throughout if it decays meanwhile
 
 #include <cstdint>
 #include <string>
@@ -18,6 +21,7 @@ struct ScheduleConfig {
   std::string kind = "constant";
   double lr = 0.1;
   double warmup = 0;  // epochs
+  std::string warmup_style = "prefix";
   std::vector<double> milestones{100, 200, 250};
   double gamma = 0.1;  // step
   double beta = 0.02;  // exponential

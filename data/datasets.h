@@ -29,7 +29,8 @@ enum class Parts { both, test };  // train is null, and its files need not be th
 
 struct DataSplit {
   DatasetPtr train, test;
-  std::vector<std::string> notes;  // what was left out of them, and what was assumed
+  std::vector<std::string> notes;   // what was left out of them, and what was assumed
+  DatasetPtr validation = nullptr;  // held out of train (data/holdout.h), or none
 };
 
 // Throws ConfigError (unknown name, with the known ones), IoError (missing, cut or malformed files:

@@ -126,12 +126,49 @@ void remove_leftovers(const std::string& folder) {
   for (const auto& path : left) std::filesystem::remove(path, error);
 }
 
+namespace {
+
+[[noreturn]] void cannot_be_made(const std::string& folder, const std::error_code& error) {
+  throw IoError(fmt::format("folder '{}': cannot be made: {}", folder, error.message()));
+}
+
+void require_writable(const std::string& folder) {
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return;
+  throw IoError(fmt::format("folder '{}': cannot be written to: {}", folder, std::strerror(errno)));
+}
+
+}  // namespace
+
 void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) throw IoError(fmt::format("folder '{}': cannot be made: {}", path, error.message()));
-  if (::access(path.c_str(), W_OK | X_OK) != 0)
-    throw IoError(fmt::format("folder '{}': cannot be written to: {}", path, std::strerror(errno)));
+  if (error) cannot_be_made(path, error);
+  require_writable(path);
+}
+
+void require_makeable(const std::string& folder) {
+  std::filesystem::path there = std::filesystem::absolute(folder);
+  std::error_code error;
+  std::filesystem::file_status status;
+  for (;; there = there.parent_path()) {
+    status = std::filesystem::status(there, error);
+    if (status.type() != std::filesystem::file_type::not_found) break;
+    // A link to nowhere is in the way.
+    if (std::filesystem::is_symlink(std::filesystem::symlink_status(there, error))) break;
+  }
+  if (status.type() != std::filesystem::file_type::directory) {
+    cannot_be_made(folder, error ? error : std::make_error_code(std::errc::not_a_directory));
+  }
+  if (::access(there.c_str(), W_OK | X_OK) == 0) return;
+  if (there == std::filesystem::absolute(folder)) require_writable(folder);
+  cannot_be_made(folder, std::error_code(errno, std::generic_category()));
+}
+
+void require_writable_file(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    throw IoError(fmt::format("file '{}': expected a regular file, got something else", path));
+  if (::access(folder_of(path).c_str(), W_OK | X_OK) != 0) fail(path, "cannot be written", errno);
 }
 
 }  // namespace hac

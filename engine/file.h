@@ -16,5 +16,9 @@ void write_file_atomically(const std::string& path, std::string_view bytes);
 void remove_leftovers(const std::string& folder);
 // Creates the folder and its parents. Throws IoError when it cannot or is not writable.
 void make_folder(const std::string& path);
+// Throws the same error, and makes nothing: to know before hours of work.
+void require_makeable(const std::string& folder);
+// Throws IoError unless a file can be written there: its folder exists and is writable.
+void require_writable_file(const std::string& path);
 
 }  // namespace hac

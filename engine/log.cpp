@@ -22,6 +22,8 @@ namespace {
 bool keep(std::string_view line, std::int64_t last_step) {
   const auto object = nlohmann::json::parse(line, nullptr, false);
   if (!object.is_object()) return false;
+  const auto type = object.find("type");
+  if (type != object.end() && *type == "result") return false;
   const auto step = object.find("step");
   return step == object.end() || !step->is_number() || step->get<double>() <= last_step;
 }

@@ -11,7 +11,8 @@ namespace hac {
 class JsonLog {
  public:
   // Starts an empty log, or continues one: then a cut last line is dropped, and so is every line
-  // whose "step" is above resume_step (the run goes back to that step and writes them again).
+  // whose "step" is above resume_step (the run goes back to that step and writes them again) or
+  // whose "type" is "result" (it has another one at its end).
   // Throws IoError when the file cannot be written.
   explicit JsonLog(std::string path, std::optional<std::int64_t> resume_step = {});
   ~JsonLog();

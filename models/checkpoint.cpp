@@ -18,24 +18,37 @@ constexpr const char* kMomentum = "momentum.";
 constexpr const char* kLossScale = "loss_scale.";
 constexpr const char* kObserver = "observer.";
 
-json to_json(const TrainPosition& p) {
-  // Doubles go as text with all their digits: a resumed run logs the same numbers.
-  const auto exact = [](double x) { return fmt::format("{:.17g}", x); };
-  return {{"step", p.step},
-          {"epoch", p.epoch},
-          {"batch", p.batch},
-          {"images", p.images},
-          {"correct", p.correct},
-          {"loss_sum", exact(p.loss_sum)},
-          {"best_top1", exact(p.best_top1)},
-          {"test_loss", exact(p.test.loss)},
-          {"test_top1", exact(p.test.top1)},
-          {"test_top5", exact(p.test.top5)},
-          {"test_images", p.test.images}};
+// Doubles go as text with all their digits: a resumed run logs the same numbers.
+std::string exact(double x) { return fmt::format("{:.17g}", x); }
+
+void add(json& to, const std::string& name, const EvalResult& result) {
+  to.update({{name + "_loss", exact(result.loss)},
+             {name + "_top1", exact(result.top1)},
+             {name + "_top5", exact(result.top5)},
+             {name + "_images", result.images}});
 }
 
-TrainPosition position_from(const json& j) {
-  const auto exact = [&](const char* key) { return std::stod(j.at(key).get<std::string>()); };
+json to_json(const TrainPosition& p, const char* evaluated_set) {
+  json j{{"step", p.step},     {"epoch", p.epoch},     {"batch", p.batch},
+         {"images", p.images}, {"correct", p.correct}, {"loss_sum", exact(p.loss_sum)}};
+  add(j, evaluated_set, p.evaluated);
+  if (p.best_epoch > 0) {
+    j["best_epoch"] = p.best_epoch;
+    add(j, "best", p.best);
+  }
+  return j;
+}
+
+TrainPosition position_from(const json& j, const std::string& evaluated_set) {
+  const auto exact = [&](const std::string& key) {
+    return std::stod(j.at(key).get<std::string>());
+  };
+  const auto result = [&](const std::string& name) {
+    return EvalResult{.loss = exact(name + "_loss"),
+                      .top1 = exact(name + "_top1"),
+                      .top5 = exact(name + "_top5"),
+                      .images = j.at(name + "_images")};
+  };
   TrainPosition p;
   p.step = j.at("step");
   p.epoch = j.at("epoch");
@@ -43,11 +56,9 @@ TrainPosition position_from(const json& j) {
   p.images = j.at("images");
   p.correct = j.at("correct");
   p.loss_sum = exact("loss_sum");
-  p.best_top1 = exact("best_top1");
-  p.test = {.loss = exact("test_loss"),
-            .top1 = exact("test_top1"),
-            .top5 = exact("test_top5"),
-            .images = j.at("test_images")};
+  p.evaluated = result(evaluated_set);
+  p.best_epoch = j.value("best_epoch", 0);
+  if (p.best_epoch > 0) p.best = result("best");
   if (p.step < 0 || p.epoch < 0 || p.batch < 0) throw IoError("negative position");
   return p;
 }
@@ -77,7 +88,8 @@ void require_same_run(const std::string& path, const std::string& was, const std
   json either = a;
   either.update(b);
   for (const auto& [key, value] : either.items()) {
-    if (key == "epochs" || text(a, key) == text(b, key)) continue;
+    const bool free = key == "epochs" || key == "select";  // these change nothing that was learned
+    if (free || text(a, key) == text(b, key)) continue;
     throw ConfigError(
         fmt::format("resume '{}': it was trained with {} = {}, this run has {} "
                     "(hint: the same options, or another --out)",
@@ -120,7 +132,7 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
   }
   file.metadata["architecture"] = to_json(model.arch());
   file.metadata["training"] = to_json(config);
-  file.metadata["position"] = to_json(position).dump();
+  file.metadata["position"] = to_json(position, evaluated_set(config)).dump();
   save_safetensors(path, file);
 }
 
@@ -129,16 +141,17 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
                               const TrainedOn& data) {
   TensorFile file = load_safetensors(path);
   const std::optional<TrainedOn> was = trained_on(file.metadata, path);
-  if (was) require_same_data(path, *was, data);
-  if (metadata(file.metadata, path, "architecture") != to_json(model.arch())) {
-    throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
-                                  model.arch().name));
-  }
   const std::string &training = metadata(file.metadata, path, "training"),
                     &where = metadata(file.metadata, path, "position");
   try {
     require_same_run(path, training, to_json(config), was && !was->train.empty());
-    const TrainPosition position = position_from(json::parse(where));
+    if (was) require_same_data(path, *was, data);  // which seed and validation decide, too
+    if (metadata(file.metadata, path, "architecture") != to_json(model.arch())) {
+      throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
+                                    model.arch().name));
+    }
+    TrainPosition position = position_from(json::parse(where), evaluated_set(config));
+    position.epochs = json::parse(training).at("epochs");
     require_place(path, position, data, config.batch);
     auto optimizer = take(file.tensors, kMomentum);
     optimizer.merge(take(file.tensors, kLossScale));

@@ -23,8 +23,10 @@ struct TrainPosition {
   std::int64_t batch = 0;  // batches of this epoch already done
   std::int64_t images = 0, correct = 0;
   double loss_sum = 0;
-  double best_top1 = -1;
-  EvalResult test;  // of the last finished epoch
+  EvalResult evaluated;         // of the last evaluated epoch, on evaluated_set()
+  EvalResult best;              // on the validation images
+  std::int64_t best_epoch = 0;  // from 1; 0 = none yet
+  std::int64_t epochs = 0;      // that the training was to have when this was saved
 };
 
 void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd,

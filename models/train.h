@@ -29,8 +29,10 @@ class StepObserver {
 };
 
 struct TrainResult {
-  EvalResult test;       // after the last epoch
-  double best_top1 = 0;  // over epochs
+  // Of the selected epoch, once all are done. Where nothing is held out: of the last epoch so far.
+  EvalResult test;
+  EvalResult validation;   // of the selected epoch; no images where nothing is held out
+  std::int64_t epoch = 0;  // the selected one, from 1
   std::int64_t steps = 0;
   bool interrupted = false;  // by a signal: everything is saved, --resume continues
 };
@@ -48,7 +50,12 @@ std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 // Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors}: one
 // JSON line an epoch, a checkpoint an epoch and every config.checkpoint_seconds. With config.resume
 // it continues from last.safetensors, bit for bit as if it had never stopped.
-// Throws ConfigError when the data do not fit the model or the checkpoint is of another run,
+// With config.validation, `data` is that of hold_out(): its validation part is evaluated every
+// epoch and the best of them kept as best.safetensors; the test set is evaluated once, at the end,
+// with the weights of config.select, which the model then has. Without, it is evaluated every
+// epoch, and nothing is selected by it.
+// Throws ConfigError when the data do not fit the model, the checkpoint is of another run, or
+// another training in `out` would be lost (models/run_folder.h),
 // IoError when another process works in `out`, and Error when the loss or a batch norm's statistics
 // are not finite, naming the first layer; the last checkpoint stays. Where memory runs out it tries
 // smaller batches (a few steps each, some 20 s in all; batch norm's statistics are not worth

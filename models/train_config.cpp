@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
@@ -24,7 +25,31 @@ void validate(const TrainConfig& c) {
   require(c.mixup >= 0 && c.mixup <= 100, "mixup", "0 (off) to 100", c.mixup);
   require(is_loss_scale(c.loss_scale), "loss-scale", "0 (off) or a power of two from 1 to 2^30",
           c.loss_scale);
+  require(std::isfinite(c.validation) && c.validation >= 0, "validation",
+          "a fraction below 1 or a number of images", c.validation);
+  if (!c.select.empty() && c.select != "best" && c.select != "last") {
+    throw ConfigError(
+        fmt::format("training 'select': expected best or last, got '{}'", c.select.substr(0, 40)));
+  }
+  if (c.select == "best" && c.validation == 0) {
+    throw ConfigError(
+        "training 'select': best expects validation images to select by, got none (hint: "
+        "--validation 0.1; the test set selects nothing)");
+  }
   validate(c.schedule);
+}
+
+std::string selection(const TrainConfig& c) {
+  return !c.select.empty() ? c.select : c.validation > 0 ? "best" : "last";
+}
+
+const char* evaluated_set(const TrainConfig& c) { return c.validation > 0 ? "validation" : "test"; }
+
+std::string shown_accuracy(const TrainConfig& c, const std::string& set) {
+  const char* epoch = selection(c) == "last" ? "last epoch"
+                      : set == "validation"  ? "best epoch"
+                                             : "epoch selected by validation";
+  return fmt::format("{} top-1 of the {}", set, epoch);
 }
 
 double initial_loss_scale(const TrainConfig& config, Dtype dtype) {
@@ -55,6 +80,8 @@ std::string to_json(const TrainConfig& c) {
   if (c.dtype == Dtype::f16) j["loss_scale"] = c.loss_scale;
   j["shuffle"] = c.shuffle;
   j["seed"] = c.seed;
+  if (c.validation > 0) j["validation"] = c.validation;
+  j["select"] = selection(c);
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

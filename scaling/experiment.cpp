@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/holdout.h"
 #include "engine/file.h"
 #include "engine/print.h"
 #include "engine/text.h"
@@ -44,6 +45,7 @@ class Experiment {
     baseline_ = resolve(recipe.model, arch);
     // What a mistake would otherwise only show after hours of training.
     samples_ = sample_widths(widths(baseline_), recipe.importance.sampling);
+    hold_out(data_, recipe.train.validation, 0);
     hac::resolve({}, parse_params_limit(recipe.scale.params), 1, count(baseline_).params);
   }
 

@@ -132,9 +132,14 @@ void add_latency_notes(json& all, const Contender& c, const json& latency,
 
 json notes(const ResultParts& parts) {
   json all = json::array();
+  const TrainConfig& train = parts.recipe.train;
+  all.push_back(fmt::format("Accuracy is the {}.", shown_accuracy(train, "test")));
   all.push_back(
-      "Accuracy is that of the last epoch: choosing the best epoch would fit the test set.");
-  all.push_back("Alpha is chosen by the accuracy of short trainings on the same test images.");
+      train.validation > 0
+          ? "Epochs and alpha are chosen by images held out of the training set; the test "
+            "images are used once, when a network of the table has been trained."
+          : "Nothing is held out: alpha is chosen by the accuracy of short trainings on "
+            "the same test images.");
   all.push_back(
       "Latency is that of the network alone: the image is a tensor already, batch norm is folded, "
       "ReLU fused, weights are packed.");
@@ -183,19 +188,19 @@ json training_facts(const TrainConfig& config) {
 
 }  // namespace
 
-Interval accuracy_interval(const std::vector<double>& values, std::int64_t test_images) {
-  return values.size() > 1 ? interval95(values) : interval95(values.at(0), test_images);
+Interval accuracy_interval(const std::vector<double>& values, std::int64_t images) {
+  return values.size() > 1 ? interval95(values) : interval95(values.at(0), images);
 }
 
-json accuracy_json(const std::vector<double>& values, std::int64_t test_images) {
-  const Interval i = accuracy_interval(values, test_images);
+json accuracy_json(const std::vector<double>& values, std::int64_t images, const char* set) {
+  const Interval i = accuracy_interval(values, images);
   return {{"mean", i.mean},
           {"low", std::max(0.0, i.low)},
           {"high", std::min(1.0, i.high)},
           {"values", values},
           {"interval", values.size() > 1
                            ? fmt::format("95 % over {} seeds", values.size())
-                           : fmt::format("95 % (Wilson) over {} test images", test_images)}};
+                           : fmt::format("95 % (Wilson) over {} {} images", images, set)}};
 }
 
 json importance_json(const std::vector<LayerSamples>& layers,
@@ -290,6 +295,9 @@ std::string assemble_results(const ResultParts& parts) {
         {"params", finite_or_null(parts.budget.params)},
         {"params_text", parts.recipe.scale.params}}},
       {"unsteady_figures", unsteady_figures(parts)},
+      {"accuracy",
+       {{"table", shown_accuracy(parts.recipe.train, "test")},
+        {"alpha", shown_accuracy(parts.recipe.train, evaluated_set(parts.recipe.train))}}},
       {"table", table},
       {"sweeps", parts.sweep},
       {"importance", parts.importance.at("layers")},

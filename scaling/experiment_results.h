@@ -52,10 +52,11 @@ struct ResultParts {
 
 std::string assemble_results(const ResultParts& parts);
 
-// 95 %, over seeds, or over the test set where there is one seed.
-Interval accuracy_interval(const std::vector<double>& values, std::int64_t test_images);
-// {mean, low, high, values, interval}.
-nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t test_images);
+// 95 %, over seeds, or over the images where there is one seed.
+Interval accuracy_interval(const std::vector<double>& values, std::int64_t images);
+// {mean, low, high, values, interval}; images of `set`: test or validation.
+nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t images,
+                             const char* set);
 nlohmann::json importance_json(const std::vector<LayerSamples>& layers,
                                const std::vector<ImportanceLaw>& laws);
 // Both latency models with their error on networks left out of the fit.

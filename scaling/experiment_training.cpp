@@ -43,9 +43,11 @@ json score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidat
       const TrainedNetwork n = t.networks.train(
           {.arch = c.arch,
            .config = proxy_config(t.recipe, proxy, seed),
+           .test = false,
            .label = fmt::format("alpha {:.2f} r{} seed {}: ", c.alpha, c.resolution, seed)});
-      values.push_back(n.test.top1);
-      images = n.test.images;
+      const EvalResult& compared = t.recipe.train.validation > 0 ? n.validation : n.test;
+      values.push_back(compared.top1);
+      images = compared.images;
     }
     scored.push_back({.alpha = c.alpha,
                       .latency_ms = c.latency_ms,
@@ -56,7 +58,7 @@ json score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidat
                       {"macs", c.macs},
                       {"params", c.params},
                       {"ms", c.latency_ms},
-                      {"top1", accuracy_json(values, images)},
+                      {"top1", accuracy_json(values, images, evaluated_set(t.recipe.train))},
                       {"feasible", true}});
   }
   const AlphaChoice choice = choose_alpha(scored);
@@ -111,10 +113,13 @@ json learn_importance(const ExperimentTraining& t, const Architecture& grown,
     }
     for (std::size_t i = 0; i < samples.size(); ++i) {
       for (const std::uint64_t seed : options.proxy.seeds) {
+        TrainConfig config = proxy_config(t.recipe, options.proxy, seed);
+        config.select = "last";  // importance is that of the last epoch
         const TrainedNetwork n = t.networks.train(
             {.arch = with_widths(grown, samples[i]),
-             .config = proxy_config(t.recipe, options.proxy, seed),
+             .config = config,
              .observe = true,
+             .test = false,
              .label = fmt::format("sample {}/{} seed {}: ", i + 1, samples.size(), seed)});
         for (std::size_t l = 0; l < layers.size(); ++l) {
           layers[l].samples.push_back({.width = static_cast<double>(samples[i][l]),
@@ -149,7 +154,7 @@ json train_contenders(const ExperimentTraining& t, const std::vector<Contender>&
         images = n.test.images;
         weights.push_back(std::filesystem::path(n.weights).lexically_relative(t.out).string());
       }
-      rows.push_back({{"top1", accuracy_json(values, images)}, {"weights", weights}});
+      rows.push_back({{"top1", accuracy_json(values, images, "test")}, {"weights", weights}});
     }
     return rows;
   });

@@ -67,6 +67,10 @@ void validate(const Recipe& r) {
   validate(r.train);
   require(r.train.epochs >= 1, "train.epochs", ">= 1");
   require_seeds(r.seeds, "seeds");
+  for (const std::int64_t limit : {r.importance.proxy.limit_train, r.alpha.proxy.limit_train}) {
+    require(limit == 0 || r.train.validation < static_cast<double>(limit), "train.validation",
+            "fewer images than each limit_train");
+  }
   validate(r.importance.proxy, "importance");
   validate(r.alpha.proxy, "alpha");
   require(r.latency.networks >= 4, "latency.networks", ">= 4");

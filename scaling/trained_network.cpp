@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/holdout.h"
 #include "engine/file.h"
 #include "engine/plan_options.h"
 #include "kernels/error.h"
+#include "models/run_folder.h"
 #include "scaling/stages.h"
 
 namespace hac {
@@ -16,25 +18,26 @@ namespace {
 
 using nlohmann::json;
 
+json to_json(const EvalResult& r) {
+  return {{"loss", r.loss}, {"top1", r.top1}, {"top5", r.top5}, {"images", r.images}};
+}
+
+EvalResult result_from(const json& j) {
+  return {
+      .loss = j.at("loss"), .top1 = j.at("top1"), .top5 = j.at("top5"), .images = j.at("images")};
+}
+
 json to_json(const TrainedNetwork& n) {
   json layers = json::array();
   for (const LayerImportance& l : n.importance) {
     layers.push_back({{"layer", l.layer}, {"width", l.width}, {"kernels", l.kernels}});
   }
-  return {{"test",
-           {{"loss", n.test.loss},
-            {"top1", n.test.top1},
-            {"top5", n.test.top5},
-            {"images", n.test.images}}},
-          {"importance", layers}};
+  return {{"test", to_json(n.test)}, {"validation", to_json(n.validation)}, {"importance", layers}};
 }
 
 TrainedNetwork from_json(const json& j) {
-  const json& t = j.at("test");
-  TrainedNetwork n{.test = {.loss = t.at("loss"),
-                            .top1 = t.at("top1"),
-                            .top5 = t.at("top5"),
-                            .images = t.at("images")}};
+  TrainedNetwork n{.test = result_from(j.at("test")),
+                   .validation = result_from(j.at("validation"))};
   for (const json& l : j.at("importance")) {
     n.importance.push_back(
         {.layer = l.at("layer"), .width = l.at("width"), .kernels = l.at("kernels")});
@@ -76,28 +79,33 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
       where_ == Placement{}
           ? ""
           : fmt::format("\non {} {}", where_.str(), describe_plan_options(where_.device));
-  const std::string question =
-      fmt::format("{}\n{}\ndata {}\nobserve {}{}", hac::to_json(request.arch),
-                  hac::to_json(request.config), data_key_, request.observe, place);
+  const bool test = request.test || request.config.validation == 0;
+  const std::string question = fmt::format(
+      "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(request.config),
+      data_key_, request.observe, test ? "" : "\nuntested", place);
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
-  const std::string answer = folder + "/result.json", last = folder + "/last.safetensors";
-  const bool have_weights = std::filesystem::exists(last);
+  const bool best = selection(request.config) == "best";
+  const std::string answer = folder + "/result.json",
+                    weights = best ? best_weights(folder) : last_weights(folder);
+  const bool have_weights = std::filesystem::exists(weights);
   if (std::filesystem::exists(answer) && (have_weights || !request.keep_weights)) {
     const json stored = json::parse(read_file(answer), nullptr, false);
     if (stored.is_object() && stored.value("question", "") == question) {
       TrainedNetwork n = from_json(stored.at("result"));
-      if (request.keep_weights) n.weights = last;
+      if (request.keep_weights) n.weights = weights;
       return n;
     }
   }
 
   TrainConfig config = request.config;
   config.out = folder;
-  config.resume = true;
-  config.evaluate_every = std::max<std::int64_t>(1, config.epochs);
+  config.resume = std::filesystem::exists(last_weights(folder));
+  config.overwrite = !config.resume;  // what is left of it when no weights were kept
+  config.evaluate_test = test;
+  if (!best) config.evaluate_every = std::max<std::int64_t>(1, config.epochs);
   config.quiet = quiet_;
   config.label = request.label;
-  const DataSplit& split = data(config.data);
+  const DataSplit split = hold_out(data(config.data), config.validation, config.seed);
   Model model(request.arch, config.seed, where_.device, where_.dtype);
   ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
@@ -105,14 +113,12 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
     throw Interrupted(
         "interrupted; everything is saved (hint: the same command goes on from here)");
   }
-  TrainedNetwork n{.test = run.test};
+  TrainedNetwork n{.test = run.test, .validation = run.validation};
   if (request.observe) n.importance = observer.result(model);
   write_file_atomically(answer, json{{"question", question}, {"result", to_json(n)}}.dump() + "\n");
-  std::filesystem::remove(folder + "/best.safetensors");
-  if (request.keep_weights) {
-    n.weights = last;
-  } else {
-    std::filesystem::remove(last);
+  if (request.keep_weights) n.weights = weights;
+  for (const std::string& file : {last_weights(folder), best_weights(folder)}) {
+    if (file != n.weights) std::filesystem::remove(file);
   }
   return n;
 }

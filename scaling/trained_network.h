@@ -11,9 +11,9 @@
 namespace hac {
 
 struct TrainedNetwork {
-  EvalResult test;  // after the last epoch: choosing the best epoch would fit the test set
+  EvalResult test, validation;  // of the selected epoch; no images where it was not evaluated
   std::vector<LayerImportance> importance;  // empty unless it was observed
-  std::string weights;                      // checkpoint, "" unless it was kept
+  std::string weights;                      // of the selected epoch, "" unless they were kept
 };
 
 struct TrainingRequest {
@@ -21,6 +21,9 @@ struct TrainingRequest {
   TrainConfig config;
   bool observe = false;  // importance, over the last epoch
   bool keep_weights = false;
+  // False for what is only compared with others: that is what validation images are for. Where none
+  // are held out the test set has to serve.
+  bool test = true;
   std::string label;  // for the progress line
 };
 

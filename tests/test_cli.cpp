@@ -9,7 +9,6 @@
 
 #include "tests/cli_fixture.h"
 #include "tests/data_fixtures.h"
-#include "tests/gpu.h"
 
 namespace hac {
 namespace {
@@ -52,6 +51,11 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
   expect_error({"train", "--augment", "mixup"}, 2, {"--augment", "mixup", "standard"});
   expect_error({"train", "--max-steps", "-2"}, 2, {"--max-steps", "-2"});
   expect_error({"train", "--resume"}, 2, {"--resume", "--out"});
+  expect_error({"train", "--validation", "-1"}, 2, {"validation", "-1"});
+  expect_error({"train", "--warmup-style", "cosine"}, 2, {"--warmup-style", "prefix"});
+  expect_error({"train", "--select", "best"}, 2, {"select", "--validation 0.1"});
+  expect_error({"train", "--select", "first"}, 2, {"--select", "best", "last"});
+  expect_error(tiny_train + Words{"--validation", "4"}, 2, {"'--validation'", "10 classes", "4"});
   expect_error({"train", "--launch", "lazy"}, 2, {"--launch", "lazy"});
   expect_error(tiny_train + Words{"--launch", "graph"}, 2, {"graph", "cpu"});
   expect_error({"train", "--data", "mnits"}, 2, {"mnits", "fashion-mnist"});
@@ -71,27 +75,6 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
   expect_error({"run", "quik", "--out", path("r")}, 2, {"quik", "did you mean quick?"});
   expect_error({"run", "quick"}, 2, {"--out"});
   EXPECT_FALSE(fs::exists(path("r")));
-}
-
-TEST_F(Cli, ADeviceThatIsNotThereIsExitThree) {
-  if (gpu_present()) GTEST_SKIP() << "there is a GPU";
-  expect_error(tiny_train + Words{"--device", "cuda:0"}, 3, {"cuda:0", "--device cpu"});
-  expect_error({"profile", "--device", "cuda:0"}, 3, {"cuda:0"});
-  expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
-}
-
-TEST_F(Cli, AMemoryLimitThatIsTooSmallIsExitThree) {
-  const auto limit = [](const char* size) { return Words{"--memory-limit", size}; };
-  const Words train = tiny_train + Words{"--quiet"};
-  expect_error(train + limit("64KiB"), 3, {"memory on cpu", "limit 0.1 MiB", "--batch"});
-  expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
-  expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
-  expect_error(Words{"profile"} + tiny_model + Words{"--batch", "300"} + limit("8MiB"), 3,
-               {"memory on cpu", "(hint: --batch ", " would fit)"});
-  EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
-  for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
-    expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});
-  }
 }
 
 TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
@@ -193,12 +176,19 @@ TEST_F(Cli, DoctorExamines) {
 }
 
 TEST_F(Cli, TrainThenEvalThenInfer) {
-  const Outcome o = run(tiny_train + Words{"--epochs", "2", "--lr", "0.05", "--out", path("r")});
+  const Outcome o = run(tiny_train + Words{"--epochs", "2", "--lr", "0.05", "--validation", "0.25",
+                                           "--out", path("r")});
   ASSERT_EQ(o.exit, 0) << o.err;
-  for (const char* part : {"threads", "vgg11", "synthetic", "cosine", "next: hacscale eval"}) {
+  for (const char* part :
+       {"threads", "vgg11", "synthetic", "cosine", "next: hacscale eval",
+        "120 training, 40 validation, 100 test images", "epoch 1/2  validation loss",
+        "test top-1 of the epoch selected by validation"}) {
     EXPECT_NE(o.err.find(part), std::string::npos) << o.err;
   }
-  EXPECT_NE(o.out.find("top-1"), std::string::npos) << o.out;
+  for (const char* part :
+       {"selected by validation", "validation top-1", "test top-1", "best.saf"}) {
+    EXPECT_NE(o.out.find(part), std::string::npos) << o.out;
+  }
   for (const char bad : {'\r', '\x1b'}) {
     EXPECT_EQ((o.out + o.err).find(bad), std::string::npos) << "no terminal, yet redrawn";
   }
@@ -206,9 +196,9 @@ TEST_F(Cli, TrainThenEvalThenInfer) {
        {"config.json", "architecture.json", "log.jsonl", "last.safetensors", "best.safetensors"}) {
     EXPECT_TRUE(fs::exists(path("r") + "/" + name)) << name;
   }
-  EXPECT_EQ(lines_of(path("r/log.jsonl")), 2u);
+  EXPECT_EQ(lines_of(path("r/log.jsonl")), 3u) << "two epochs and the result";
 
-  const std::string last = path("r/last.safetensors");
+  const std::string last = path("r/best.safetensors");
   const json eval = json_of({"eval", last, "--limit-test", "100"});
   expect_keys(eval, {"loss", "top1", "top1_interval95", "top5", "images"});
   EXPECT_EQ(eval["images"], 100);
@@ -238,7 +228,14 @@ TEST_F(Cli, TrainThenEvalThenInfer) {
 
 TEST_F(Cli, TrainPrintsOneJsonObject) {
   const json j = json_of(tiny_train + Words{"--epochs", "1"});
-  expect_keys(j, {"model", "data", "params", "steps", "test_loss", "top1", "top5", "best_top1"});
+  expect_keys(
+      j, {"model", "data", "params", "steps", "test_loss", "top1", "top5", "select", "accuracy"});
+  EXPECT_EQ(j["accuracy"], "test top-1 of the last epoch");
+  const json held = json_of(tiny_train + Words{"--epochs", "1", "--validation", "32"});
+  EXPECT_EQ(held["select"], "best");
+  EXPECT_EQ(held["steps"], 8);
+  EXPECT_EQ(held["validation"]["images"], 32);
+  EXPECT_EQ(held["validation"]["accuracy"], "validation top-1 of the best epoch");
   EXPECT_EQ(j["steps"], 10);
   EXPECT_EQ(j["images"], 100);
 }
@@ -269,10 +266,10 @@ TEST_F(Cli, EqualTrainingsWriteEqualFiles) {
 class CliResume : public Cli {
  protected:
   Words training(const std::string& out) const {
-    return Words{"train"} + tiny_model + Words{"--data",       "synthetic", "--limit-train", "480",
-                                               "--limit-test", "100",       "--batch",       "16",
-                                               "--epochs",     "8",         "--seed",        "3",
-                                               "--out",        path(out)};
+    return Words{"train"} + tiny_model +
+           Words{"--data",       "synthetic", "--limit-train", "480",    "--limit-test", "100",
+                 "--batch",      "16",        "--epochs",      "8",      "--seed",       "3",
+                 "--validation", "80",        "--out",         path(out)};
   }
 
   // Starts the training, sends `signal` when two epochs are logged, and gives how it ended.
@@ -293,7 +290,7 @@ class CliResume : public Cli {
       EXPECT_GT(resumed.size(), 1000u);
       EXPECT_TRUE(resumed == slurp(path("whole") + name)) << name << " differs";
     }
-    EXPECT_EQ(lines_of(path(out + "/log.jsonl")), 8u);
+    EXPECT_EQ(lines_of(path(out + "/log.jsonl")), 9u) << "eight epochs and the result";
   }
 };
 

@@ -4,6 +4,7 @@
 #include "engine/safetensors.h"
 #include "tests/cli_fixture.h"
 #include "tests/data_fixtures.h"
+#include "tests/gpu.h"
 
 namespace hac {
 namespace {
@@ -35,8 +36,9 @@ TEST_F(CliErrors, DamagedCheckpoints) {
   write("r/last.safetensors", bytes.substr(0, bytes.size() - 9));
   expect_error(tiny_train + Words{"--quiet", "--epochs", "2", "--out", path("r"), "--resume"}, 1,
                {"last.safetensors"});
-  expect_error(Words{"eval", path("r/best.safetensors"), "--model", "vgg13"} + tiny_data, 1,
-               {"best.safetensors", "classifier.weight", "expected (10, 512)"});
+  write("whole.safetensors", bytes);
+  expect_error(Words{"eval", path("whole.safetensors"), "--model", "vgg13"} + tiny_data, 1,
+               {"whole.safetensors", "classifier.weight", "expected (10, 512)"});
 }
 
 TEST_F(CliErrors, DamagedMetadata) {
@@ -140,10 +142,40 @@ TEST_F(CliErrors, ArchitecturesThatDoNotValidate) {
 
 TEST_F(CliErrors, FoldersThatCannotBeWritten) {
   write("file", "in the way");
-  expect_error(tiny_train + Words{"--quiet", "--out", path("file/run")}, 1, {path("file/run")});
+  // Before a line is printed, also without --quiet.
+  expect_error(tiny_train + Words{"--out", path("file/run")}, 1,
+               {path("file/run"), "cannot be made"});
+  expect_error(Words{"importance"} + tiny_model + Words{"--out", path("file/i")}, 1,
+               {path("file/i")});
+  expect_error({"scale", "--laws", "none.json", "--out", path("file/s")}, 1, {path("file/s")});
+  expect_error({"report", path("file")}, 1, {path("file/report")});
+  expect_error({"run", "quick", "--device", "cuda:7", "--out", path("file/r")}, 1,
+               {path("file/r")});
+  expect_error(tiny_train + Words{"--save-gradients", path("none/g")}, 1, {path("none/g")});
   expect_error({"summary", "vgg11", "--save", path("file/a.json")}, 1, {path("file/a.json")});
   expect_error({"run", "quick", "--quiet", "--out", path("file/run")}, 1, {path("file/run")});
   EXPECT_EQ(slurp(path("file")), "in the way");
+}
+
+TEST_F(CliErrors, ADeviceThatIsNotThereIsExitThree) {
+  if (gpu_present()) GTEST_SKIP() << "there is a GPU";
+  expect_error(tiny_train + Words{"--device", "cuda:0"}, 3, {"cuda:0", "--device cpu"});
+  expect_error({"profile", "--device", "cuda:0"}, 3, {"cuda:0"});
+  expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
+}
+
+TEST_F(CliErrors, AMemoryLimitThatIsTooSmallIsExitThree) {
+  const auto limit = [](const char* size) { return Words{"--memory-limit", size}; };
+  const Words train = tiny_train + Words{"--quiet"};
+  expect_error(train + limit("64KiB"), 3, {"memory on cpu", "limit 0.1 MiB", "--batch"});
+  expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
+  expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
+  expect_error(Words{"profile"} + tiny_model + Words{"--batch", "300"} + limit("8MiB"), 3,
+               {"memory on cpu", "(hint: --batch ", " would fit)"});
+  EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
+  for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
+    expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});
+  }
 }
 
 TEST_F(CliErrors, OnlyAGpuHasPlansToChooseFrom) {

@@ -13,6 +13,7 @@
 
 #include "engine/file.h"
 #include "kernels/error.h"
+#include "models/weights.h"
 #include "scaling/alpha.h"
 #include "scaling/measure.h"
 #include "scaling/stages.h"
@@ -107,8 +108,15 @@ void expect_interval(const json& accuracy, const std::string& where) {
 TEST(Experiment, EndsInResultsThatTheReportShows) {
   const TempFolder folder;
   const std::string out = folder.file("out");
-  const json results = run(tiny(), out);
+  Recipe recipe = tiny();
+  recipe.train.data.limit_train = 80;
+  recipe.train.validation = 20;
+  const json results = run(recipe, out);
   EXPECT_EQ(results, parse_file(out + "/results.json"));
+  EXPECT_EQ(results["accuracy"]["table"], "test top-1 of the epoch selected by validation");
+  EXPECT_EQ(results["accuracy"]["alpha"], "validation top-1 of the best epoch");
+  EXPECT_NE(render_result_table(results.dump()).find(results["accuracy"]["table"]),
+            std::string::npos);
 
   std::vector<std::string> methods;
   for (const json& row : results["table"]) {
@@ -133,7 +141,10 @@ TEST(Experiment, EndsInResultsThatTheReportShows) {
       EXPECT_NE(row["limit"], "") << "which limit bound";
     }
   }
-  for (const json& point : results["alpha"]["points"]) expect_interval(point["top1"], "alpha");
+  for (const json& point : results["alpha"]["points"]) {
+    expect_interval(point["top1"], "alpha");
+    EXPECT_EQ(point["top1"]["interval"], "95 % (Wilson) over 20 validation images");
+  }
   for (const json& layer : results["importance"]) {
     EXPECT_EQ(layer["points"].size(), 5u);
     EXPECT_EQ(layer["residuals"].size(), 5u);
@@ -326,6 +337,38 @@ TEST(Experiment, TrainsAndMeasuresWhereItIsTold) {
   const NetworkTiming timing = time_network(small_net(), {.runs = 2, .warmup = 0}, {simt});
   EXPECT_GT(timing.op_ms.size(), 2u);
   for (const auto& [op, ms] : timing.op_ms) EXPECT_GT(ms, 0) << op;
+}
+
+// The weights of the selected epoch are kept; what is only compared leaves the test set alone.
+TEST(Experiment, ANetworkThatIsOnlyComparedIsNotTested) {
+  TrainConfig config;
+  config.data = {.name = "synthetic", .limit_train = 40, .limit_test = 10, .resolution = 8};
+  config.epochs = 2;
+  config.batch = 8;
+  config.validation = 0.5;
+  const TempFolder folder;
+  NetworkCache cache(folder.file("n"), "key", true);
+  const TrainedNetwork compared =
+      cache.train({.arch = small_net(), .config = config, .test = false});
+  EXPECT_EQ(compared.test.images, 0);
+  EXPECT_EQ(compared.validation.images, 20);
+  EXPECT_EQ(compared.weights, "");
+  const TrainingRequest whole{.arch = small_net(), .config = config, .keep_weights = true};
+  const TrainedNetwork tested = cache.train(whole);
+  EXPECT_EQ(tested.test.images, 10) << "the answer without a test was taken";
+  EXPECT_EQ(tested.validation.loss, compared.validation.loss);
+  EXPECT_TRUE(tested.weights.ends_with("/best.safetensors")) << tested.weights;
+  EXPECT_FALSE(fs::exists(fs::path(tested.weights).replace_filename("last.safetensors")));
+  Model model(small_net(), 5);
+  load_weights(tested.weights, model);
+  EXPECT_EQ(evaluate(model, open_data(config.data).test).loss, tested.test.loss);
+  const TrainedNetwork again = cache.train(whole);
+  EXPECT_EQ(again.test.loss, tested.test.loss);
+  EXPECT_EQ(again.weights, tested.weights);
+  // Weights that are gone are trained again.
+  fs::remove(tested.weights);
+  EXPECT_EQ(cache.train(whole).test.loss, tested.test.loss);
+  EXPECT_TRUE(fs::exists(tested.weights));
 }
 
 // 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.

@@ -45,6 +45,8 @@ label_smoothing = 0.1
 mixup = 0.2
 augment = false
 shuffle = false
+validation = 0.2
+select = "last"
 [train.data]
 name = "synthetic"
 dir = "d"
@@ -57,6 +59,7 @@ bad_images = "skip"
 kind = "step"
 lr = 0.3
 warmup = 2
+warmup_style = "multiply"
 milestones = [3, 5.5]
 gamma = 0.2
 beta = 0.03
@@ -115,8 +118,9 @@ TEST(RecipeToml, EveryKeyArrives) {
                        "classes": 7, "bad_images": "skip"},
       "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 1e-3, "nesterov": true,
       "schedule": {"kind": "step", "lr": 0.3, "warmup": 2.0, "milestones": [3.0, 5.5],
-                   "gamma": 0.2, "beta": 0.03},
-      "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "shuffle": false},
+                   "gamma": 0.2, "beta": 0.03, "warmup_style": "multiply"},
+      "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "shuffle": false,
+      "validation": 0.2, "select": "last"},
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1.0, 2.0], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
       "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "data/holdout.h"
 #include "engine/file.h"
 #include "engine/print.h"
 #include "kernels/error.h"
@@ -42,6 +43,8 @@ void hold_still(TrainConfig& c) {
   c.schedule = {.kind = "constant", .lr = 0};
   c.out.clear();
   c.resume = false;
+  c.select = "last";
+  c.evaluate_test = false;
 }
 
 Json observation_json(const Architecture& arch, const TrainConfig& c, const std::string& reduction,
@@ -76,9 +79,10 @@ void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
   if (!o.checkpoint.empty()) hold_still(c);
   const Device device = start(o.machine).device;
-  const DataSplit data = o.checkpoint.empty() ? open_data(c.data)
-                                              : open_data_for(checkpoint_data(o.checkpoint),
-                                                              o.checkpoint, c.data, Parts::both);
+  const DataSplit whole = o.checkpoint.empty() ? open_data(c.data)
+                                               : open_data_for(checkpoint_data(o.checkpoint),
+                                                               o.checkpoint, c.data, Parts::both);
+  const DataSplit data = hold_out(whole, c.validation, c.seed);
   if (!c.quiet) print_notes(c.data.name, data.notes);
   Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
                                    : checkpoint_architecture(o.checkpoint),

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <filesystem>
 #include <string_view>
 
 #include "engine/plan_options.h"
@@ -14,7 +13,7 @@
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
-#include "models/folder_lock.h"
+#include "models/run_folder.h"
 #include "models/weights.h"
 #include "models/zoo.h"
 #include "scaling/alpha.h"
@@ -169,6 +168,18 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--shuffle", o.shuffle, "off = images in file order")
       ->check(CLI::IsMember({"on", "off"}))
       ->group(group);
+  app.add_option(
+         "--validation", c.validation,
+         "hold out this part of the training set to select the epoch by: 0.1, or a number of "
+         "images; the test set is then used once, at the end; 0 = none")
+      ->type_name("X")
+      ->group(group);
+  app.add_option("--select", c.select,
+                 "the epoch that counts: best on the validation images (the default with "
+                 "--validation), or last (as papers on CIFAR do)")
+      ->type_name("best|last")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->group(group);
   app.add_option("--max-steps", c.max_steps, "stop after N steps; 0 writes the initial checkpoint")
       ->type_name("N")
       ->default_str("")
@@ -190,7 +201,7 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
       ->group("Run");
   app.add_flag("--resume", c.resume, "go on from OUT/last.safetensors, if it is there")
       ->group("Run");
-  app.add_flag("--overwrite", o.overwrite, "start anew in a folder that holds a training")
+  app.add_flag("--overwrite", c.overwrite, "start anew in a folder that holds a training")
       ->group("Run");
   add_launch_option(app, o.launch);
   app.add_flag("--quiet", c.quiet, "print the result only")->group("Run");
@@ -211,15 +222,8 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   if (c.resume && c.out.empty()) {
     throw ConfigError("option '--resume': expected --out DIR with it, got none");
   }
-  if (!c.out.empty()) require_free(c.out);
-  const std::string last = c.out + "/last.safetensors";
-  if (!c.out.empty() && !c.resume && !o.overwrite && std::filesystem::exists(last)) {
-    throw ConfigError(
-        fmt::format("option '--out': expected a new folder, got '{}', which holds a training "
-                    "(hint: --resume goes on with it, --overwrite starts anew)",
-                    c.out));
-  }
   validate(c);
+  require_usable(c);
   return c;
 }
 

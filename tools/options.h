@@ -49,7 +49,6 @@ struct TrainOptions {
   std::string augment = "standard", shuffle = "on", launch;
   std::string init;                      // weights to start from
   std::vector<std::string> init_except;  // patterns of names that stay random
-  bool overwrite = false;
 };
 void add_train_options(CLI::App& app, TrainOptions& options);
 // --init, if it is given; says on stderr what was not loaded as it is.

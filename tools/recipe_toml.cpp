@@ -174,6 +174,8 @@ void read_train(Section s, TrainConfig& c) {
   s.get("augment", c.augment);
   s.get("mixup", c.mixup);
   s.get("shuffle", c.shuffle);
+  s.get("validation", c.validation);
+  s.get("select", c.select);
   s.finish();
 }
 

@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t max_results_bytes = 1 << 28;
 
 void report(const std::string& folder, bool json) {
+  require_makeable(folder + "/report");
   const std::string results = read_file(folder + "/results.json", max_results_bytes);
   const std::string page = folder + "/report/index.html";
   const std::string html = render_report(results), table = render_result_table(results);

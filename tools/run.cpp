@@ -51,6 +51,7 @@ void run(const Options& o, const std::string& command) {
     return;
   }
   if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
+  require_makeable(o.out + "/report");
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
   if (!o.bad_images.empty()) recipe.train.data.bad_images = o.bad_images;
   const Placement where = start(o.machine);

@@ -152,6 +152,7 @@ void print_plan(const ScalingPlan& plan) {
 }
 
 void scale(Options o) {
+  if (!o.out.empty()) require_makeable(o.out);
   const Architecture arch = resolve(o.model);
   o.widening.policy = parse_step_policy(o.policy);
   o.widening.gain = parse_gain(o.gain);

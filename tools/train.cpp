@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/holdout.h"
 #include "engine/print.h"
 #include "engine/text.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
 #include "models/counters.h"
+#include "models/run_folder.h"
 #include "scaling/alpha.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -55,6 +57,8 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
   const Counters cost = count(arch);
   const std::string steps =
       c.max_steps >= 0 ? fmt::format(", at most {} steps", c.max_steps) : std::string();
+  const std::string held_out =
+      data.validation ? fmt::format(" {} validation,", data.validation->size()) : "";
   const std::string& init = o.train.init;
   print_rows(
       stderr,
@@ -66,10 +70,11 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
                              grouped(cost.params), grouped(cost.macs), arch.channels,
                              arch.resolution, arch.resolution, arch.classes)},
        {"weights", init.empty() ? fmt::format("random, seed {}", c.seed) : init},
-       {"data",
-        fmt::format("{}: {} training and {} test images of {}x{}", c.data.name, data.train->size(),
-                    data.test->size(), data.train->resolution(), data.train->resolution())},
+       {"data", fmt::format("{}: {} training,{} {} test images of {}x{}", c.data.name,
+                            data.train->size(), held_out, data.test->size(),
+                            data.train->resolution(), data.train->resolution())},
        {"classes", first_of(data.train->classes())},
+       {"result", shown_accuracy(c, "test")},
        {"training",
         fmt::format("{} epochs{}, batch {}, augment {}, mixup {}, shuffle {}, label smoothing {}",
                     c.epochs, steps, c.batch, o.train.augment, c.mixup, o.train.shuffle,
@@ -81,28 +86,55 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
        {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
 }
 
-void print_result(const Options& o, const TrainConfig& c, const Architecture& arch,
-                  const TrainResult& r) {
+// There is no best before the first evaluated epoch.
+std::string selected_weights(const TrainConfig& c, const TrainResult& r) {
+  return selection(c) == "best" && r.epoch > 0 ? best_weights(c.out) : last_weights(c.out);
+}
+
+std::string accuracy_text(const EvalResult& r) {
+  return fmt::format("{} (95 %, {} images)", percent(interval95(r.top1, r.images)), r.images);
+}
+
+void print_json(const TrainConfig& c, const Architecture& arch, const TrainResult& r) {
   const Interval top1 = interval95(r.test.top1, std::max<std::int64_t>(1, r.test.images));
-  if (o.json) {
-    const nlohmann::ordered_json j{
-        {"model", arch.name},           {"data", c.data.name},
-        {"params", count(arch).params}, {"steps", r.steps},
-        {"epochs", c.epochs},           {"test_loss", r.test.loss},
-        {"top1", r.test.top1},          {"top1_interval95", {top1.low, top1.high}},
-        {"top5", r.test.top5},          {"best_top1", r.best_top1},
-        {"images", r.test.images},      {"out", c.out}};
-    fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-    return;
+  nlohmann::ordered_json j{{"model", arch.name},
+                           {"data", c.data.name},
+                           {"params", count(arch).params},
+                           {"steps", r.steps},
+                           {"epochs", c.epochs},
+                           {"select", selection(c)},
+                           {"epoch", r.epoch},
+                           {"accuracy", shown_accuracy(c, "test")},
+                           {"test_loss", r.test.loss},
+                           {"top1", r.test.top1},
+                           {"top1_interval95", {top1.low, top1.high}},
+                           {"top5", r.test.top5},
+                           {"images", r.test.images},
+                           {"out", c.out}};
+  if (c.validation > 0) {
+    j["validation"] = {{"accuracy", shown_accuracy(c, "validation")},
+                       {"loss", r.validation.loss},
+                       {"top1", r.validation.top1},
+                       {"top5", r.validation.top5},
+                       {"images", r.validation.images}};
   }
+  fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void print_result(const TrainConfig& c, const TrainResult& r) {
   Rows rows{{"steps", fmt::format("{}", r.steps)}};
-  if (r.test.images > 0) {
-    rows.push_back({"test loss", fmt::format("{:.4f}", r.test.loss)});
-    rows.push_back({"top-1", fmt::format("{} (95 %, {} images)", percent(top1), r.test.images)});
-    rows.push_back({"top-5", fmt::format("{:.2f} %", 100 * r.test.top5)});
-    rows.push_back({"best top-1", fmt::format("{:.2f} %", 100 * r.best_top1)});
+  if (r.epoch > 0) {
+    rows.push_back(
+        {"epoch", fmt::format("{} of {}, {}", r.epoch, c.epochs,
+                              selection(c) == "best" ? "selected by validation" : "last")});
   }
-  if (!c.out.empty()) rows.push_back({"checkpoint", c.out + "/last.safetensors"});
+  if (r.validation.images > 0) rows.push_back({"validation top-1", accuracy_text(r.validation)});
+  if (r.test.images > 0) {
+    rows.push_back({"test top-1", accuracy_text(r.test)});
+    rows.push_back({"test top-5", fmt::format("{:.2f} %", 100 * r.test.top5)});
+    rows.push_back({"test loss", fmt::format("{:.4f}", r.test.loss)});
+  }
+  if (!c.out.empty()) rows.push_back({"checkpoint", selected_weights(c, r)});
   print_rows(stdout, rows);
 }
 
@@ -121,7 +153,7 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
   } catch (const DeviceError& error) {
     const std::string hint = resume_hint(c, command);
     if (c.out.empty()) throw DeviceError(fmt::format("{} ({})", error.what(), hint));
-    if (!std::filesystem::exists(c.out + "/last.safetensors")) throw;
+    if (!std::filesystem::exists(last_weights(c.out))) throw;
     throw DeviceError(with_hint(error.what(), hint));
   }
 }
@@ -130,7 +162,7 @@ void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
   const Device device = start(o.machine).device;
   require_launch_mode(c.launch.value_or(default_launch_mode(device)), device);
-  const DataSplit data = open_data(c.data);
+  const DataSplit data = hold_out(open_data(c.data), c.validation, c.seed);
   if (!c.quiet) print_notes(c.data.name, data.notes);
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);
@@ -141,9 +173,9 @@ void train_command(const Options& o, const std::string& command) {
     throw Interrupted(
         fmt::format("interrupted after step {} ({})", result.steps, resume_hint(c, command)));
   }
-  print_result(o, c, arch, result);
+  o.json ? print_json(c, arch, result) : print_result(c, result);
   if (!c.quiet && !c.out.empty()) {
-    print(stderr, fmt::format("next: hacscale eval {}/last.safetensors\n", c.out));
+    print(stderr, fmt::format("next: hacscale eval {}\n", selected_weights(c, result)));
   }
 }
 
@@ -158,7 +190,7 @@ void add_train(CLI::App& app, const std::string& command) {
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(
-      "Example: hacscale train vgg11 --width 0.25 --data fashion-mnist --epochs 5 --out runs/a\n"
+      "Example: hacscale train vgg11 --width 0.25 --epochs 5 --validation 0.1 --out runs/a\n"
       "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2: the step is finished and saved, how to resume "
       "is\n"
       "said, and the exit code is 130.\n"

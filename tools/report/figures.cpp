@@ -60,6 +60,7 @@ Figure accuracy_figure(const Results& r, bool latency) {
   const auto kinds = intervals_text(r);
   figure.see =
       fmt::format("Up and to the left is better.{}", kinds.empty() ? "" : " Bars: " + kinds + ".");
+  if (!r.table_accuracy.empty()) figure.see += " Accuracy: " + r.table_accuracy + ".";
   figure.finding = accuracy_finding(r, cost, latency ? "latency" : "parameters");
   return figure;
 }

@@ -57,6 +57,7 @@ Figure alpha_figure(const Results& r) {
     figure.see =
         fmt::format("Every point aims at {} the baseline's operations. ", format_factor(curve.s));
   figure.see += "The labels are input resolutions.";
+  if (!r.alpha_accuracy.empty()) figure.see += " Accuracy: " + r.alpha_accuracy + ".";
   figure.finding = alpha_finding(r) + (curve.note.empty() ? "" : " " + curve.note);
   return figure;
 }

@@ -140,6 +140,7 @@ std::string render_html_table(const Results& results) {
   html += fmt::format("<p class=\"soft\">× is the factor of {}. Latency at batch 1",
                       escape(base->method));
   if (known(base->measured_ms.runs)) html += fmt::format(", {:.0f} runs", base->measured_ms.runs);
+  if (!results.table_accuracy.empty()) html += "; accuracy: " + escape(results.table_accuracy);
   const auto kinds = intervals_text(results);
   return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";
 }

@@ -76,6 +76,7 @@ std::string render_result_table(const std::string& results_json) {
   for (const TableRow& row : results.table) rows.push_back(table_cells(row, *base));
   std::string text = aligned(rows);
   const auto kinds = intervals_text(results);
+  if (!results.table_accuracy.empty()) text += "accuracy: " + results.table_accuracy + "\n";
   if (!kinds.empty()) text += "top-1: mean [" + kinds + "]\n";
   const auto latency = [](const TableRow& row) { return row.measured_ms.median; };
   return text + accuracy_finding(results, latency, "latency") + "\n";

@@ -239,6 +239,10 @@ Results parse_root(const Node& root) {
   if (const auto budget = root.find("budget"))
     r.budget = {budget->number("latency_ms"), budget->number("params"),
                 budget->remark("latency_text"), budget->remark("params_text")};
+  if (const auto accuracy = root.find("accuracy")) {
+    r.table_accuracy = accuracy->remark("table");
+    r.alpha_accuracy = accuracy->remark("alpha");
+  }
   r.table = parse_list<TableRow>(root, "table", parse_row);
   r.sweeps = parse_sweeps(root);
   r.importance = parse_list<LayerImportance>(root, "importance", parse_importance);

@@ -101,6 +101,8 @@ struct Results {
   Facts machine, versions, dataset, training;
   std::vector<std::pair<std::string, Facts>> settings;  // of the recipe, a list as its items
   Budget budget;
+  // Which accuracy the table and the search for alpha show; empty in files of older versions.
+  std::string table_accuracy, alpha_accuracy;
   std::vector<TableRow> table;
   std::vector<Sweep> sweeps;
   std::vector<LayerImportance> importance;

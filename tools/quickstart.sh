@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to the report: installs, builds Release, scales a small VGG11 on Fashion-MNIST.
-# usage: tools/quickstart.sh [OUT]      (default runs/quick)
+# usage: tools/quickstart.sh [OUT [OPTION...]]      (default runs/quick; options of hacscale run)
 #
 # HAC_CUDA  ON or OFF builds the CUDA part or not; unset, it is built where there is a GPU
 set -euo pipefail
@@ -31,5 +31,5 @@ cmake --preset release -DHAC_TESTS=OFF -DHAC_BENCH=OFF -DHAC_CUDA="$HAC_CUDA"
 cmake --build --preset release
 took "building"
 
-build/bin/hacscale run quick --out "$out"
+build/bin/hacscale run quick --out "$out" "${@:2}"
 took "hacscale run quick"

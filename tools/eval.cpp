@@ -51,9 +51,9 @@ void eval(const Options& o) {
   }
   print_rows(stdout, {{"model", model.arch().name},
                       {"data", fmt::format("{}, {} test images", config.name, r.images)},
-                      {"loss", fmt::format("{:.4f}", r.loss)},
-                      {"top-1", percent(top1) + " (95 %)"},
-                      {"top-5", fmt::format("{:.2f} %", 100 * r.top5)}});
+                      {"test loss", fmt::format("{:.4f}", r.loss)},
+                      {"test top-1", percent(top1) + " (95 %)"},
+                      {"test top-5", fmt::format("{:.2f} %", 100 * r.top5)}});
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "kernels/error.h"
+
 namespace hac {
 
 // Logits and targets are read, the softmax and the loss written.
@@ -15,6 +17,14 @@ Cost SoftmaxXentSpec::cost() const {
 std::string SoftmaxXentSpec::str() const {
   return fmt::format("softmax_xent:{},n{}c{}{},smoothing{}", name_of(dtype), n, classes,
                      soft ? ",soft" : "", smoothing);
+}
+
+void SoftmaxXentSpec::check_labels(const std::int32_t* labels) const {
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    throw ShapeError(fmt::format("softmax_xent: label of image {} is {}, expected 0 to {}", i,
+                                 labels[i], classes - 1));
+  }
 }
 
 }  // namespace hac

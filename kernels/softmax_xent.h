@@ -24,6 +24,8 @@ struct SoftmaxXentSpec {
   auto operator<=>(const SoftmaxXentSpec&) const = default;
   Cost cost() const;
   std::string str() const;
+  // Throws ShapeError naming the image of n whose label is not in [0, classes).
+  void check_labels(const std::int32_t* labels) const;
 };
 
 struct SoftmaxXentKernels {

@@ -52,7 +52,7 @@ struct Line {
   std::int64_t image, image_step, cols, cols_step, begin, end, count;
 };
 
-// Calls run(line) for all of a part, the rows of images on threads of their own.
+// Calls run(line) for all of a part, the images on threads of their own.
 template <class F>
 void for_each_line(const Part& p, F run) {
   const Conv2dSpec& s = p.s;

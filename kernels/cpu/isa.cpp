@@ -24,7 +24,10 @@ Isa effective() {
 // compiled for less itself.
 __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_floor() {
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v3")) return;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
+    return;
+  }
   constexpr char message[] =
       "hacscale: this processor cannot run the program: expected x86-64-v3 (AVX2, FMA, BMI2, "
       "F16C), as Intel has it since Haswell and AMD since Zen\n";

@@ -37,7 +37,8 @@ TEST(JsonLog, ResumeDropsTheCutLineAndTheStepsToBeRedone) {
   const TempFolder folder;
   const std::string path = folder.file("log.jsonl");
   write_file_atomically(path,
-                        "{\"note\":\"start\"}\n{\"type\":\"result\",\"step\":5}\n{\"step\":5}\n{\"step\":10}\n{\"step\":15}\n"
+                        "{\"note\":\"start\"}\n{\"type\":\"result\",\"step\":5}\n{\"step\":5}\n{"
+                        "\"step\":10}\n{\"step\":15}\n"
                         "not json\n{\"step\":10,\"lo");
   {
     JsonLog log(path, 10);

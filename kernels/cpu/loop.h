@@ -11,8 +11,8 @@
 // HAC_CPU_TABLE(SgdKernels, sgd_cpu, {.step = step}) at the end of a file of own loops defines its
 // table. On x86 such a file is compiled twice, for the floor and for AVX-512
 // (kernels/CMakeLists.txt sets the macros), and the table is the one that fits the instruction set
-// in use. The file throws nothing itself: for AVX-512 an error's type would be one of its own, which
-// nobody catches as an Error.
+// in use. The file throws nothing itself: for AVX-512 an error's type would be one of its own,
+// which nobody catches as an Error.
 #if defined(HAC_AVX512)
 #define HAC_CPU_TABLE(Table, name, ...) \
   namespace avx512 {                    \

@@ -77,6 +77,12 @@ bool is_folder(const json& training) {
   return training.at("data").at("name").get<std::string>().starts_with("imagefolder");
 }
 
+// What to do about a field that differs.
+const char* hint(const json& was, json is, const std::string& key) {
+  const bool styled = key == "schedule" && is[key].erase("warmup_style") > 0;
+  return styled && is[key] == was[key] ? "--warmup-style multiply" : "the same options";
+}
+
 // Where an image folder lies is no difference once its images are known to be the same.
 void require_same_run(const std::string& path, const std::string& was, const std::string& is,
                       bool images_known) {
@@ -92,8 +98,8 @@ void require_same_run(const std::string& path, const std::string& was, const std
     if (free || text(a, key) == text(b, key)) continue;
     throw ConfigError(
         fmt::format("resume '{}': it was trained with {} = {}, this run has {} "
-                    "(hint: the same options, or another --out)",
-                    path, key, text(a, key), text(b, key)));
+                    "(hint: {}, or another --out)",
+                    path, key, text(a, key), text(b, key), hint(a, b, key)));
   }
 }
 

@@ -72,7 +72,10 @@ std::string to_json(const TrainConfig& c) {
   j["schedule"] = {{"kind", c.schedule.kind},     {"lr", c.schedule.lr},
                    {"warmup", c.schedule.warmup}, {"milestones", c.schedule.milestones},
                    {"gamma", c.schedule.gamma},   {"beta", c.schedule.beta}};
-  if (c.schedule.warmup > 0) j["schedule"]["warmup_style"] = c.schedule.warmup_style;
+  // Checkpoints of before there were styles do not name theirs, which was multiply.
+  if (c.schedule.warmup > 0 && c.schedule.warmup_style != "multiply") {
+    j["schedule"]["warmup_style"] = c.schedule.warmup_style;
+  }
   j["label_smoothing"] = c.label_smoothing;
   j["augment"] = c.augment;
   if (c.mixup > 0) j["mixup"] = c.mixup;  // off is as if it were not there

@@ -79,6 +79,7 @@ TrainedOn trained_on(const DataSplit& data, const std::string& name) {
               .preprocessing = data.train->preprocessing(),
               .train = images_by_class(*data.train),
               .test = images_by_class(*data.test)};
+  if (data.validation) t.validation = images_by_class(*data.validation);
   for (const std::string& class_name : data.train->classes()) t.classes.push_back(utf8(class_name));
   return t;
 }
@@ -93,7 +94,8 @@ Metadata to_metadata(const TrainedOn& t) {
                         {"interpolation", p.interpolation},
                         {"mean", p.normalization.mean},
                         {"std", p.normalization.std}};
-  const json images{{"train", to_json(t.train)}, {"test", to_json(t.test)}};
+  json images{{"train", to_json(t.train)}, {"test", to_json(t.test)}};
+  if (!t.validation.empty()) images["validation"] = to_json(t.validation);
   return {{"preprocess", preprocess.dump()},
           {"classes", json(t.classes).dump()},
           {"images", images.dump()}};
@@ -112,7 +114,9 @@ std::optional<TrainedOn> trained_on(const Metadata& metadata, const std::string&
       const json by_class = json::parse(images->second);
       t.train = images_from(by_class.at("train"));
       t.test = images_from(by_class.at("test"));
-      if (t.train.size() != t.classes.size() || t.test.size() != t.classes.size()) {
+      if (by_class.contains("validation")) t.validation = images_from(by_class["validation"]);
+      for (const auto* part : {&t.train, &t.test, &t.validation}) {
+        if (part->size() == t.classes.size() || (part == &t.validation && part->empty())) continue;
         throw IoError("its 'images' are not of its classes");
       }
     }
@@ -134,6 +138,7 @@ void require_same_data(const std::string& path, const TrainedOn& was, const Trai
   }
   require_same_images(path, "training", is, was.train, is.train);
   require_same_images(path, "test", is, was.test, is.test);
+  require_same_images(path, "validation", is, was.validation, is.validation);
 }
 
 DataSplit open_data_for(const std::optional<TrainedOn>& trained, const std::string& path,

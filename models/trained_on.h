@@ -24,7 +24,8 @@ struct TrainedOn {
   std::string data;  // name of the set, with the folder of an image folder
   Preprocessing preprocessing;
   std::vector<std::string> classes;
-  std::vector<ClassImages> train, test;  // by class; empty in checkpoints of before they were kept
+  // By class; empty in checkpoints of before they were kept, and where nothing is held out.
+  std::vector<ClassImages> train, test, validation;
 };
 
 TrainedOn trained_on(const DataSplit& data, const std::string& name);

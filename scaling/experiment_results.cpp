@@ -175,9 +175,8 @@ json training_facts(const TrainConfig& config) {
   const json schedule = facts["schedule"];
   for (const char* key : {"data", "seed"}) facts.erase(key);
   facts["schedule"] = schedule["kind"];
-  for (const char* key : {"lr", "warmup", "warmup_style"}) {
-    if (schedule.contains(key)) facts[key] = schedule[key];
-  }
+  for (const char* key : {"lr", "warmup"}) facts[key] = schedule[key];
+  if (config.schedule.warmup > 0) facts["warmup_style"] = config.schedule.warmup_style;
   if (config.schedule.kind == "step") {
     facts["milestones"] = fmt::format("{}", fmt::join(config.schedule.milestones, ", "));
     facts["gamma"] = config.schedule.gamma;

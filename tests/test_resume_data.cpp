@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "data/holdout.h"
 #include "engine/file.h"
 #include "engine/safetensors.h"
 #include "models/checkpoint.h"
@@ -137,6 +138,51 @@ TEST_F(ResumeData, OldCheckpointsGoOnInTheirPlaceOnly) {
   fs::rename(at("moved"), at("set"));
   const auto expected = whole.state(), got = resume("set", "run").state();
   EXPECT_EQ(got.at("fc.weight").to_vector(), expected.at("fc.weight").to_vector());
+}
+
+TEST_F(ResumeData, OtherHeldOutImagesAreRefused) {
+  TrainConfig c = config("set", "run");
+  c.validation = 4;
+  c.max_steps = 1;
+  const DataSplit split = hold_out(open_data(c.data), c.validation, c.seed);
+  const std::string held = split.validation->identity(0);  // path and bytes
+  Model model(tiny_net(), c.seed);
+  train(model, split, c);
+  std::ofstream(at("set/train/" + held.substr(0, held.find(' '))), std::ios::app) << "more";
+  c.resume = true;
+  EXPECT_CONTAINS(message_of<ConfigError>(
+                      [&] { train(model, hold_out(open_data(c.data), c.validation, c.seed), c); }),
+                  "validation images are not those that it was trained with");
+}
+
+// As they were before there were styles of the warm-up, of which multiply was the only one.
+TEST_F(ResumeData, OldCheckpointsMultiplyTheWarmUp) {
+  TrainConfig c = config("set", "run");
+  c.schedule = {.kind = "cosine", .lr = 0.05, .warmup = 1, .warmup_style = "multiply"};
+  const auto go_on = [&](const char* style) {
+    c.schedule.warmup_style = style;
+    c.max_steps = -1;
+    c.resume = true;
+    return run(c);
+  };
+  c.max_steps = 2;
+  run(c);
+  const TensorFile file = load_safetensors(at("run/last.safetensors"));
+  EXPECT_EQ(file.metadata.at("training").find("warmup_style"), std::string::npos);
+  EXPECT_CONTAINS(message_of<ConfigError>([&] { go_on("prefix"); }),
+                  "(hint: --warmup-style multiply, or another --out)");
+  EXPECT_NO_THROW(go_on("multiply"));
+  // Without a warm-up its style is nothing; nor had old ones an epoch to select.
+  c = config("set", "plain");
+  c.max_steps = 2;
+  run(c);
+  TensorFile plain = load_safetensors(at("plain/last.safetensors"));
+  std::string& training = plain.metadata.at("training");
+  const std::string select = ",\n  \"select\": \"last\"";
+  ASSERT_NE(training.find(select), std::string::npos) << training;
+  training.erase(training.find(select), select.size());
+  save_safetensors(at("plain/last.safetensors"), plain);
+  EXPECT_NO_THROW(go_on("multiply"));
 }
 
 TEST_F(ResumeData, OldCheckpointsOfFewerImagesAreRefusedByTheirPlace) {

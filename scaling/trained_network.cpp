@@ -52,6 +52,8 @@ std::string data_key(const DataSplit& data) {
   std::string content;
   for (const DatasetPtr& set : {data.train, data.test}) {
     content += fmt::format("{} images of {} classes\n", set->size(), set->classes().size());
+    for (const std::string& name : set->classes()) content += name + '\0';
+    content += fingerprint(*set);
     const std::int64_t step = std::max<std::int64_t>(1, set->size() / kImages);
     for (std::int64_t i = 0; i < set->size(); i += step) {
       const Sample sample = set->get(i);

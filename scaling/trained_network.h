@@ -27,7 +27,8 @@ struct TrainingRequest {
   std::string label;  // for the progress line
 };
 
-// What a set holds, as a key: sizes, and the labels and pixels of images spread over it.
+// What a set holds, as a key: sizes, names of classes, the fingerprint, and because that of a
+// folder knows no pixels, those of images spread over it.
 std::string data_key(const DataSplit& data);
 
 class NetworkCache {

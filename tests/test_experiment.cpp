@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "data/image_set.h"
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "models/weights.h"
@@ -284,6 +285,18 @@ TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
   const std::string key = data_key(data);
   EXPECT_EQ(key, data_key(open_data(config)));
   EXPECT_NE(key, data_key({.train = data.test, .test = data.train})) << "as many images, others";
+  // One pixel of one image, and the name of a class.
+  ImageSet set{.channels = 1, .resolution = 1, .classes = {"a", "b"}};
+  for (int i = 0; i < 200; ++i) {
+    set.pixels.push_back(static_cast<std::uint8_t>(i));
+    set.labels.push_back(i % 2);
+  }
+  const auto key_of = [](const ImageSet& s) { return data_key({in_memory(s), in_memory(s)}); };
+  ImageSet other = set, renamed = set;
+  other.pixels[101] = 0;
+  renamed.classes[1] = "c";
+  EXPECT_NE(key_of(set), key_of(other));
+  EXPECT_NE(key_of(set), key_of(renamed));
 
   const TempFolder folder;
   const Recipe recipe = tiny();

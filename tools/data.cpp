@@ -139,7 +139,7 @@ void print_json(const std::string& folder, const std::vector<Part>& parts,
 }
 
 void check(const Options& o) {
-  if (o.threads > 0) set_num_threads(o.threads);
+  set_num_threads(o.threads);
   const std::vector<Part> parts = check_folder(o.folder);
   const std::vector<std::string> problems = problems_of(parts);
   std::int64_t images = 0, bad = 0;

@@ -43,7 +43,6 @@ void hold_still(TrainConfig& c) {
   c.schedule = {.kind = "constant", .lr = 0};
   c.out.clear();
   c.resume = false;
-  c.select = "last";
   c.evaluate_test = false;
 }
 
@@ -77,6 +76,7 @@ void print_observation(const Json& j) {
 
 void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
+  c.select = "last";  // whose weights the observed gradients belong to
   if (!o.checkpoint.empty()) hold_still(c);
   const Device device = start(o.machine).device;
   const DataSplit whole = o.checkpoint.empty() ? open_data(c.data)

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -121,6 +122,11 @@ void infer(Options o) {
   Deployment net(model);
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   std::string bad;  // the last image that failed, for the end
+  const auto failed = [&](const std::string& file, const std::string& why) {
+    if (!bad.empty()) print(stderr, fmt::format("hacscale infer: {}\n", one_line(bad)));
+    bad = why;
+    json.push_back({{"image", file}, {"error", bad}});
+  };
   for (const std::string& file : o.files) {
     try {
       const std::vector<Guess> guesses = classify(net, file, trained, o.top);
@@ -129,9 +135,9 @@ void infer(Options o) {
     } catch (const DeviceError&) {
       throw;
     } catch (const Error& error) {
-      if (!bad.empty()) print(stderr, fmt::format("hacscale infer: {}\n", one_line(bad)));
-      bad = error.what();
-      json.push_back({{"image", file}, {"error", bad}});
+      failed(file, error.what());
+    } catch (const std::bad_alloc&) {
+      failed(file, fmt::format("image '{}': out of memory", file));
     }
   }
   if (o.json) {

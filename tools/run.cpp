@@ -99,9 +99,8 @@ void add_run(CLI::App& app, const std::string& command) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale run quick --out quick\n"
-      "The same command goes on after Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 (exit code "
-      "130),\n"
-      "or kill -9.");
+      "The same command goes on after Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU (exit\n"
+      "code 130), or kill -9.");
   verb->callback([o, &command] { run(*o, command); });
 }
 

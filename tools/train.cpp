@@ -191,9 +191,8 @@ void add_train(CLI::App& app, const std::string& command) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale train vgg11 --width 0.25 --epochs 5 --validation 0.1 --out runs/a\n"
-      "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2: the step is finished and saved, how to resume "
-      "is\n"
-      "said, and the exit code is 130.\n"
+      "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU: the step is finished and saved, how\n"
+      "to resume is said, and the exit code is 130.\n"
       "Out of memory: the error names the largest --batch that fits, after trying.");
   verb->callback([o, &command] { train_command(*o, command); });
 }

@@ -195,10 +195,18 @@ TEST(HostMemory, IsWhatIsAvailableOrLeftOfTheControlGroup) {
   EXPECT_EQ(host::memory_in(root).total, 204800u);
   folder.write("sys/fs/cgroup/user/job/memory.stat", "anon 1024\ninactive_file 3072\n");
   EXPECT_EQ(host::memory_in(root).free, 204800u - 1024);
+  folder.write("sys/fs/cgroup/user/job/memory.stat",
+               "anon 24\ninactive_file 1024\nactive_file 2048\nslab_reclaimable 1000\n"
+               "slab_unreclaimable 64\n");
+  EXPECT_EQ(host::memory_in(root).free, 204800u - 24);
   // Version 1, seen from inside of a container.
   folder.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "102400\n");
   folder.write("sys/fs/cgroup/memory/memory.usage_in_bytes", "200000\n");
   EXPECT_EQ(host::memory_in(root).free, 0u);
+  folder.write("sys/fs/cgroup/memory/memory.stat",
+               "inactive_file 1\nactive_file 1\ntotal_inactive_file 60000\n"
+               "total_active_file 50000\n");
+  EXPECT_EQ(host::memory_in(root).free, 102400u - 90000);
   EXPECT_GT(host::memory({}).free, 0u);
   EXPECT_GE(host::memory({}).total, host::memory({}).free);
 }

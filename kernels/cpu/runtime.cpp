@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
+#include <initializer_list>
 
 #include "kernels/cpu/control_group.h"
 #include "kernels/cpu/host.h"
@@ -58,11 +58,16 @@ void zero(Context&, void* p, std::size_t bytes) { host::zero(p, bytes); }
 
 void synchronize(Context&) {}
 
-// By a control group, whose `used` holds cached files that would make way.
-void tighten(DeviceMemory& m, std::size_t physical, std::optional<std::size_t> limit,
-             std::optional<std::size_t> used, std::optional<std::size_t> cached) {
+// By a control group, whose `used` holds caches that would make way: `fields` of its statistics.
+void tighten(DeviceMemory& m, std::size_t physical, const std::string& folder, const char* maximum,
+             const char* current, std::initializer_list<const char*> fields) {
+  const auto limit = number_in(folder + maximum), used = number_in(folder + current);
   if (!limit || !used || *limit >= physical) return;
-  const std::size_t kept = *used - std::min(*used, cached.value_or(0));
+  std::size_t cached = 0;
+  for (const char* field : fields) {
+    cached += number_in(folder + "/memory.stat", field).value_or(0);
+  }
+  const std::size_t kept = *used - std::min(*used, cached);
   m.total = std::min(m.total, *limit);
   m.free = std::min(m.free, *limit - std::min(*limit, kept));
 }
@@ -79,12 +84,10 @@ DeviceMemory memory_in(const std::string& root) {
                  .total = 1024 * number_in(file, "MemTotal:").value_or(0)};
   const std::size_t physical = m.total;
   for (const std::string& folder : cpu::control_groups(root, "memory")) {
-    const std::string statistics = folder + "/memory.stat";
-    tighten(m, physical, number_in(folder + "/memory.max"), number_in(folder + "/memory.current"),
-            number_in(statistics, "inactive_file"));
-    tighten(m, physical, number_in(folder + "/memory.limit_in_bytes"),
-            number_in(folder + "/memory.usage_in_bytes"),
-            number_in(statistics, "total_inactive_file"));
+    tighten(m, physical, folder, "/memory.max", "/memory.current",
+            {"inactive_file", "active_file", "slab_reclaimable"});
+    tighten(m, physical, folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes",
+            {"total_inactive_file", "total_active_file"});
   }
   return m;
 }

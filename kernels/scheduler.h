@@ -6,12 +6,12 @@
 
 namespace hac {
 
-// Sums over the threads of the process, from its start on.
+// From the start of the process on.
 struct SchedulerCounters {
-  // Milliseconds in which a thread was ready to run and had no core: pre-empted, woken late, or
+  // Milliseconds in which each thread was ready to run and had no core: pre-empted, woken late, or
   // above its CPU quota. 0 where the kernel does not tell.
-  double waited_ms = 0;
-  std::int64_t preemptions = 0;  // involuntary context switches
+  std::vector<double> waited_ms;
+  std::int64_t preemptions = 0;  // involuntary context switches of all threads
 };
 
 // Reads them; a few microseconds a thread.
@@ -27,8 +27,10 @@ class SchedulerWatch {
   std::vector<int> files_;
 };
 
-// Whether work that took `ms` lost more than a twentieth of it between two readings. A wait of 20
-// us is that of any thread that is woken; where waits are not told, a pre-emption is too much.
+// Whether a thread lost more than a twentieth of work that took `ms` between two readings of one
+// watch: the others wait for the one that waited longest, and side by side, so that waits do not
+// add up. A wait of 20 us is that of any thread that is woken; where waits are not told, a
+// pre-emption is too much.
 bool disturbed(const SchedulerCounters& before, const SchedulerCounters& after, double ms);
 
 }  // namespace hac

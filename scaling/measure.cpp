@@ -177,14 +177,17 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
   std::vector<Tensor> images;
   for (const Deployment* net : nets) images.push_back(random_images(*net));
   std::vector<std::vector<double>> times(nets.size());
-  std::vector<SteadyRuns> runs;
+  // One watch for all of them, once their first runs have made the threads.
+  for (std::size_t i = 0; i < nets.size(); ++i) nets[i]->run(images[i]);
+  MeasureOptions watched = options;
+  if (!watched.counters) watched.counters = scheduler_counters();
+  std::vector<SteadyRuns> runs(nets.size(), steady_runs(watched));
   // Blocks of a few runs: caches are as warm as in a stream of inferences, drift is still shared.
   for (int done = 0; done < options.runs; done += block) {
     for (std::size_t i = 0; i < nets.size(); ++i) {
       const int warm = done == 0 ? options.warmup : (nets.size() > 1 ? 2 : 0);
       for (int w = 0; w < warm; ++w) nets[i]->run(images[i]);
       if (done == 0) warm_up(context_of(*nets[i]), [&] { nets[i]->run(images[i]); });
-      if (done == 0) runs.push_back(steady_runs(options));  // the warm runs made their threads
       for (int r = done; r < std::min(done + block, options.runs); ++r) {
         times[i].push_back(runs[i].time([&] { return time_once(*nets[i], images[i]); }));
       }

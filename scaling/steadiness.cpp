@@ -5,11 +5,12 @@
 
 namespace hac {
 
-SteadyRuns::SteadyRuns(int repeats, std::function<SchedulerCounters()> counters)
-    : counters_(std::move(counters)), repeats_left_(repeats) {
-  if (counters_) return;
-  counters_ = [watch = std::make_shared<SchedulerWatch>()] { return watch->read(); };
+std::function<SchedulerCounters()> scheduler_counters() {
+  return [watch = std::make_shared<SchedulerWatch>()] { return watch->read(); };
 }
+
+SteadyRuns::SteadyRuns(int repeats, std::function<SchedulerCounters()> counters)
+    : counters_(counters ? std::move(counters) : scheduler_counters()), repeats_left_(repeats) {}
 
 double SteadyRuns::time(const std::function<double()>& run) {
   for (;;) {

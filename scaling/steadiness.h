@@ -8,9 +8,12 @@
 
 namespace hac {
 
+// Of the operating system, for the threads that there are now. Holds a file for each of them.
+std::function<SchedulerCounters()> scheduler_counters();
+
 class SteadyRuns {
  public:
-  // `counters` stands in for the operating system's; null: those of the threads that there are now.
+  // `counters` stands in for scheduler_counters(), which null takes.
   // Up to `repeats` runs are taken again.
   SteadyRuns(int repeats, std::function<SchedulerCounters()> counters);
 

@@ -14,28 +14,44 @@ namespace {
 
 // Counters of which the caller says how many milliseconds a run has to wait.
 struct Planted {
-  SchedulerCounters now{.waited_ms = 1};
+  SchedulerCounters now{.waited_ms = {1}};
   std::function<SchedulerCounters()> counters() {
     return [this] { return now; };
   }
 };
 
 TEST(Disturbed, IsWhoWaitsForATwentiethOfTheRun) {
-  const SchedulerCounters start{.waited_ms = 7, .preemptions = 3};
-  EXPECT_FALSE(disturbed(start, {.waited_ms = 7, .preemptions = 9}, 1)) << "for no time at all";
-  EXPECT_FALSE(disturbed(start, {.waited_ms = 7.04}, 1));
-  EXPECT_TRUE(disturbed(start, {.waited_ms = 7.06}, 1));
-  EXPECT_FALSE(disturbed(start, {.waited_ms = 7.015}, 0.1)) << "any thread that is woken";
+  const SchedulerCounters start{.waited_ms = {7}, .preemptions = 3};
+  EXPECT_FALSE(disturbed(start, {.waited_ms = {7}, .preemptions = 9}, 1)) << "for no time at all";
+  EXPECT_FALSE(disturbed(start, {.waited_ms = {7.04}}, 1));
+  EXPECT_TRUE(disturbed(start, {.waited_ms = {7.06}}, 1));
+  EXPECT_FALSE(disturbed(start, {.waited_ms = {7.015}}, 0.1)) << "any thread that is woken";
   // Where the kernel does not tell.
   EXPECT_FALSE(disturbed({.preemptions = 3}, {.preemptions = 3}, 1));
   EXPECT_TRUE(disturbed({.preemptions = 3}, {.preemptions = 4}, 1));
 }
 
+// What 64 threads wait side by side is not the time that was lost, but that of one of them is.
+TEST(Disturbed, IsByTheThreadThatWaitedLongest) {
+  const SchedulerCounters start{.waited_ms = std::vector<double>(64, 7)};
+  EXPECT_FALSE(disturbed(start, {.waited_ms = std::vector<double>(64, 7.01)}, 0.1));
+  EXPECT_FALSE(disturbed(start, {.waited_ms = std::vector<double>(64, 7.04)}, 1));
+  SchedulerCounters one = start;
+  one.waited_ms[50] += 0.06;
+  EXPECT_TRUE(disturbed(start, one, 1));
+  one.waited_ms[50] = 0;
+  EXPECT_FALSE(disturbed(start, one, 1)) << "the thread has ended";
+}
+
 TEST(Disturbed, CountersOfThisProcessGrow) {
   const SchedulerWatch watch;
   const SchedulerCounters first = watch.read(), second = watch.read();
-  EXPECT_GE(first.waited_ms, 0);
-  EXPECT_GE(second.waited_ms, first.waited_ms);
+  ASSERT_GE(first.waited_ms.size(), 1u);
+  ASSERT_EQ(second.waited_ms.size(), first.waited_ms.size());
+  for (std::size_t t = 0; t < first.waited_ms.size(); ++t) {
+    EXPECT_GE(first.waited_ms[t], 0);
+    EXPECT_GE(second.waited_ms[t], first.waited_ms[t]);
+  }
   EXPECT_GE(second.preemptions, first.preemptions);
 }
 
@@ -47,7 +63,7 @@ TEST(SteadyRuns, TakesADisturbedRunAgain) {
   for (int r = 0; r < 5; ++r) {
     EXPECT_EQ(runs.time([&] {
       const bool waits = ++calls % 2 == 1;
-      if (waits) planted.now.waited_ms += 3;
+      if (waits) planted.now.waited_ms[0] += 3;
       return waits ? 4.0 : 1.0;
     }),
               1.0);
@@ -64,7 +80,7 @@ TEST(SteadyRuns, GivesUpWithinABoundAndSaysSo) {
   for (int r = 0; r < 5; ++r) {
     runs.time([&] {
       ++calls;
-      planted.now.waited_ms += 3;
+      planted.now.waited_ms[0] += 3;
       return 4.0;
     });
   }
@@ -91,7 +107,7 @@ MeasureOptions busy_until(std::shared_ptr<int> readings, int rests) {
           .repeats = 1,
           .counters = [readings, rests, waited = 1.0]() mutable -> SchedulerCounters {
             if (++*readings < rests) waited += 1000;
-            return {.waited_ms = waited};
+            return {.waited_ms = {waited}};
           }};
 }
 

@@ -65,7 +65,8 @@ TEST(Png, InterlacedImagesAreTheSame) {
 TEST(Png, ExifTurns) {
   using namespace std::string_literals;
   const std::string tag = "\x01\x12\0\x03\0\0\0\1\0\6\0\0"s;  // orientation 6, SHORT
-  const std::string tiff = "MM\0*\0\0\0\x08\0\1"s + tag + "\0\0\0\0"s;
+  std::string tiff = "MM\0*\0\0\0\x08\0\1"s;
+  tiff.append(tag).append(4, '\0');
   const std::vector<std::string> bodies{tiff, std::string("Exif\0\0", 6).append(tiff)};
   for (const std::string& body : bodies) {
     const Sample s = decode_image(png("\0\1\2"s, 2, 1, 8, 0, png_chunk("eXIf", body)), "x");

@@ -54,14 +54,22 @@ JsonLog::~JsonLog() {
 }
 
 void JsonLog::append(std::string_view object) {
-  const std::string line = std::string(object) + '\n';
-  std::string_view left = line;
-  while (!left.empty()) {
-    const ssize_t n = ::write(fd_, left.data(), left.size());
+  waiting_.append(object) += '\n';
+  write_waiting();
+}
+
+void JsonLog::flush() {
+  if (!write_waiting()) fail(path_);
+}
+
+bool JsonLog::write_waiting() {
+  while (!waiting_.empty()) {
+    const ssize_t n = ::write(fd_, waiting_.data(), waiting_.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path_);
-    left.remove_prefix(static_cast<std::size_t>(n));
+    if (n < 0) return false;
+    waiting_.erase(0, static_cast<std::size_t>(n));
   }
+  return true;
 }
 
 }  // namespace hac

@@ -19,11 +19,16 @@ class JsonLog {
   JsonLog(const JsonLog&) = delete;
   JsonLog& operator=(const JsonLog&) = delete;
 
-  // object: the text of one JSON object, without line breaks. Throws IoError (disk full).
+  // object: the text of one JSON object, without line breaks. What the file does not take (disk
+  // full) waits for the next append or flush.
   void append(std::string_view object);
+  // Throws IoError where something still waits.
+  void flush();
 
  private:
-  std::string path_;
+  bool write_waiting();
+
+  std::string path_, waiting_;
   int fd_ = -1;
 };
 

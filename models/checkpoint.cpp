@@ -128,9 +128,9 @@ const std::string& metadata(const Metadata& all, const std::string& path, const 
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd,
-                     const TrainConfig& config, const TrainPosition& position,
-                     const StepObserver* observer, const TrainedOn& data) {
+TensorFile checkpoint(const Model& model, const Sgd& sgd, const TrainConfig& config,
+                      const TrainPosition& position, const StepObserver* observer,
+                      const TrainedOn& data) {
   TensorFile file{.tensors = model.state(), .metadata = to_metadata(data)};
   file.tensors.merge(sgd.state());
   if (observer) {
@@ -139,7 +139,7 @@ void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd
   file.metadata["architecture"] = to_json(model.arch());
   file.metadata["training"] = to_json(config);
   file.metadata["position"] = to_json(position, evaluated_set(config)).dump();
-  save_safetensors(path, file);
+  return file;
 }
 
 TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,

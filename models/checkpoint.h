@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/optim/sgd.h"
+#include "engine/safetensors.h"
 #include "models/model.h"
 #include "models/train.h"
 #include "models/trained_on.h"
@@ -29,9 +30,10 @@ struct TrainPosition {
   std::int64_t epochs = 0;      // that the training was to have when this was saved
 };
 
-void save_checkpoint(const std::string& path, const Model& model, const Sgd& sgd,
-                     const TrainConfig& config, const TrainPosition& position,
-                     const StepObserver* observer, const TrainedOn& data);
+// To be saved before the next step: the tensors are the model's own.
+TensorFile checkpoint(const Model& model, const Sgd& sgd, const TrainConfig& config,
+                      const TrainPosition& position, const StepObserver* observer,
+                      const TrainedOn& data);
 
 // Throws ConfigError when the checkpoint was made by another architecture, another training or on
 // other data (naming the first difference; epochs may differ, and where an image folder lies),

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "data/resident_loader.h"
 #include "engine/file.h"
@@ -14,6 +15,7 @@
 #include "engine/print.h"
 #include "engine/progress.h"
 #include "engine/safetensors.h"
+#include "engine/text.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
 #include "models/checkpoint.h"
@@ -89,7 +91,7 @@ class Run {
     // A checkpoint may lie behind the last step of an epoch and before its evaluation.
     while (!guard.requested() && (at_.step < total_steps_ || all_batches_done())) run_epoch();
     const bool interrupted = guard.requested();
-    if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save(last_weights(config_.out));
+    if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save(true);
     if (!config_.save_gradients.empty()) save_gradients();
     TrainResult result{.steps = at_.step, .interrupted = interrupted};
     if (data_.validation) {
@@ -161,7 +163,7 @@ class Run {
       step(images);
       progress.step(images, fields());
       if (interrupt_->requested()) return;
-      if (seconds_since(saved_) > config_.checkpoint_seconds) save(last_weights(config_.out));
+      if (seconds_since(saved_) > config_.checkpoint_seconds) save();
     }
     progress.finish(fields());
     if (all_batches_done()) finish_epoch(progress.images_per_second());
@@ -185,7 +187,7 @@ class Run {
 
   void finish_epoch(double images_per_second) {
     // So that best and log never stand alone: they could not be told from another run's.
-    if (at_.epoch == 0) save(last_weights(config_.out));
+    if (at_.epoch == 0) save();
     const ProgressFields train = fields();
     at_.epoch += 1;
     at_.batch = at_.images = at_.correct = 0;
@@ -205,7 +207,7 @@ class Run {
     record.tensor_peak_bytes = memory_stats(model_.device()).peak;
     // The position goes last: a run killed before it repeats this epoch, and with it the others.
     if (log_) log_->append(log_line(record, config_));
-    save(last_weights(config_.out));
+    save(last);
   }
 
   void evaluate_epoch(EpochRecord& record) {
@@ -216,9 +218,11 @@ class Run {
     if (!record.best) return;
     at_.best = at_.evaluated;
     at_.best_epoch = at_.epoch;
-    save(best_weights(config_.out));
-    if (!config_.out.empty()) return;
-    for (const auto& [name, tensor] : model_.state()) best_[name] = tensor.clone();
+    if (!config_.out.empty()) {
+      unsaved_best_ = checkpoint(model_, sgd_, config_, at_, observer_, images_);
+    } else {
+      for (const auto& [name, tensor] : model_.state()) best_[name] = tensor.clone();
+    }
   }
 
   Evaluation test_evaluation() {
@@ -237,10 +241,14 @@ class Run {
     if (config_.evaluate_test) result.test = test_evaluation().run();
     const SelectedResult selected{
         .epoch = result.epoch, .validation = result.validation, .test = result.test};
-    if (log_) log_->append(log_line(selected, at_.step, config_));
+    if (!log_) return;
+    log_->append(log_line(selected, at_.step, config_));
+    log_->flush();
   }
 
-  void save(const std::string& path) {
+  // Output that cannot be written never ends a training: it is said once, and tried again at the
+  // next save until the run's final one. Best first: the position of last names its epoch.
+  void save(bool final = false) {
     if (config_.out.empty()) return;
     // An update may break weights that the loss before it did not show; nobody could go on from it.
     if (const std::string broken = broken_parameter(model_); !broken.empty()) {
@@ -249,8 +257,25 @@ class Run {
                       "--warmup)",
                       model_.arch().name, broken, at_.step - 1));
     }
-    save_checkpoint(path, model_, sgd_, config_, at_, observer_, images_);
     saved_ = Clock::now();
+    try {
+      if (!unsaved_best_.tensors.empty()) {
+        save_safetensors(best_weights(config_.out), unsaved_best_);
+        unsaved_best_ = {};
+      }
+      save_safetensors(last_weights(config_.out),
+                       checkpoint(model_, sgd_, config_, at_, observer_, images_));
+      log_->flush();
+      warned_ = false;
+    } catch (const IoError& error) {
+      if (final) throw;
+      // The next step changes the model's own.
+      for (auto& [name, tensor] : unsaved_best_.tensors) tensor = tensor.to(Device{}).clone();
+      if (std::exchange(warned_, true)) return;
+      print(stderr,
+            fmt::format("warning: {}; the training goes on, and the next save tries again\n",
+                        one_line(error.what())));
+    }
   }
 
   void save_gradients() const {
@@ -275,6 +300,8 @@ class Run {
   TrainedOn images_;  // for checkpoints
   TrainPosition at_;
   std::map<std::string, Tensor> best_;  // weights, where nothing is written
+  TensorFile unsaved_best_;             // else, until it is
+  bool warned_ = false;                 // that output is not written
   std::int64_t total_steps_ = 0;
   double lr_ = 0;
   Clock::time_point started_, saved_;

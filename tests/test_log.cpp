@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <pty.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "engine/file.h"
@@ -45,6 +47,27 @@ TEST(JsonLog, ResumeDropsTheCutLineAndTheStepsToBeRedone) {
     log.append(R"({"step":11})");
   }
   EXPECT_EQ(read_file(path), "{\"note\":\"start\"}\n{\"step\":5}\n{\"step\":10}\n{\"step\":11}\n");
+}
+
+// A limit on the size of files stands in for the full disk.
+TEST(JsonLog, WhatAFullDiskDoesNotTakeIsWrittenLater) {
+  const TempFolder folder;
+  const std::string path = folder.file("log.jsonl");
+  JsonLog log(path);
+  log.append(R"({"step":1})");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{15, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  log.append(R"({"step":2})");
+  log.append(R"({"step":3})");
+  EXPECT_THROW(log.flush(), IoError);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"st");
+  log.flush();
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
 }
 
 TEST(JsonLog, ResumeWithoutALogStartsOne) {

@@ -170,6 +170,53 @@ void expect_same_bits(const Model& a, const Model& b) {
   }
 }
 
+// Takes the run's folder away before one step, and gives it back before another.
+class Outage final : public StepObserver {
+ public:
+  Outage(fs::path folder, std::int64_t from, std::int64_t to)
+      : folder_(std::move(folder)), away_(folder_.string() + ".away"), from_(from), to_(to) {}
+  bool wants(std::int64_t step, std::int64_t) const override {
+    if (step == from_) fs::rename(folder_, away_);
+    if (step == to_) fs::rename(away_, folder_);
+    return false;
+  }
+  void accumulate(const Model&, const Tensor&) override {}
+  void count_step() override {}
+  std::map<std::string, Tensor> state() const override { return {}; }
+  void load_state(const std::map<std::string, Tensor>&) override {}
+
+ private:
+  fs::path folder_, away_;
+  std::int64_t from_, to_;
+};
+
+TEST_F(Select, OutputThatCannotBeWrittenEndsNoTraining) {
+  TrainConfig c = config("whole");
+  const std::int64_t best = run(c).epoch;
+  ASSERT_LT(best, 4);
+  const std::int64_t steps = 6;  // an epoch
+  c.checkpoint_seconds = 0;      // a save at each step
+  c.out = folder_.file("cut");
+  Outage passing(c.out, (best - 1) * steps + 2, best * steps + 3);  // over the best epoch's end
+  Model model(tiny_net(), c.seed);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(train(model, data(c), c, &passing).epoch, best);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  EXPECT_NE(said.find("the training goes on"), std::string::npos) << said;
+  EXPECT_EQ(log("cut").size(), 5u);
+  for (const std::string file : {"/best.safetensors", "/last.safetensors"}) {
+    EXPECT_EQ(read_file(folder_.file("whole" + file)), read_file(c.out + file)) << file;
+  }
+
+  c.out = folder_.file("lost");
+  Outage lasting(c.out, 2, -1);
+  Model other(tiny_net(), c.seed);
+  ::testing::internal::CaptureStderr();
+  EXPECT_THROW(train(other, data(c), c, &lasting), IoError);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("goes on"), std::string::npos);
+}
+
 TEST_F(Select, BestIsTheFirstEpochWithTheHighestValidationTop1) {
   Model model(tiny_net(), 3);
   const TrainConfig c = config("r");

@@ -40,8 +40,9 @@ std::size_t peak_resident_bytes();
 // Multiply-accumulates a second, in 10^9, of fused multiply-adds that stay in the registers of the
 // instruction set in use, on all threads: the peak that utilization is a fraction of. Takes 0.1 s.
 double measure_peak_gmacs();
-// Bytes a second, in 10^9, that all threads together read from memory. Takes 0.3 s and 256 MiB;
-// throws OutOfMemory.
+// Bytes a second, in 10^9, that all threads together read from memory. Takes 0.3 s and 256 MiB, or
+// four times the last-level cache; less where less is free. Throws OutOfMemory where the caches
+// could hold what is left, or there is none.
 double measure_bandwidth_gbs();
 
 // To be called first in main(). GNU OpenMP waits at every barrier by spinning for milliseconds,

@@ -77,9 +77,10 @@ std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architect
 json peak_of(Stages& stages, const MeasuredOn& on) {
   return stages.run("peak", here(on), [&] {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
+    const std::optional<double> bandwidth = bandwidth_gbs_if_free();
     return json{{"peak_gmacs", peak.gmacs_per_s ? json(*peak.gmacs_per_s) : json()},
                 {"peak_of", peak.of},
-                {"bandwidth_gbs", measure_bandwidth_gbs()}};
+                {"bandwidth_gbs", bandwidth ? json(*bandwidth) : json()}};
   });
 }
 

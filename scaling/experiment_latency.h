@@ -21,7 +21,8 @@ struct MeasuredOn {
   bool allow_unsteady = false;  // decide on times that a busy machine disturbed
 };
 
-// {peak_gmacs, bandwidth_gbs}: of the device (null where it has none), and of the host's memory.
+// {peak_gmacs, bandwidth_gbs}: of the device (null where it has none), and of the host's memory
+// (null where too little is free).
 nlohmann::json peak_of(Stages& stages, const MeasuredOn& on);
 
 // Layer times of the baseline and of random widths around it, at every resolution that the alpha

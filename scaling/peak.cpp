@@ -41,6 +41,14 @@ double measure_linear_gmacs(Device device, const LinearSpec& spec, int rounds) {
   return static_cast<double>(spec.cost().macs) * 1e-6 / ms;
 }
 
+std::optional<double> bandwidth_gbs_if_free() {
+  try {
+    return measure_bandwidth_gbs();
+  } catch (const OutOfMemory&) {
+    return std::nullopt;
+  }
+}
+
 Peak measure_peak(Device device, Dtype dtype) {
   switch (device.kind) {
     case DeviceKind::simt:

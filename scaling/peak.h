@@ -18,6 +18,9 @@ struct Peak {
 // executes kernels on the host: no peak. Takes about a second. Throws DeviceError.
 Peak measure_peak(Device device, Dtype dtype);
 
+// measure_bandwidth_gbs(); none where too little memory is free for it.
+std::optional<double> bandwidth_gbs_if_free();
+
 // GMAC/s of y = x w^T of random numbers on any device: median of `rounds` by events, after three.
 double measure_linear_gmacs(Device device, const LinearSpec& spec, int rounds = 10);
 

@@ -10,6 +10,7 @@
 
 #include "data/loader.h"
 #include "kernels/context.h"
+#include "kernels/cpu/ceiling_loops.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/denormals.h"
 #include "kernels/machine.h"
@@ -41,6 +42,20 @@ TEST(Machine, MeasuresThemAsLoops) {
   EXPECT_GT(measure_bandwidth_gbs(), 0);
 }
 #endif
+
+// In slices of 32 MiB.
+TEST(Machine, BandwidthIsReadFromMoreThanTheCachesHold) {
+  constexpr std::size_t mib = 1 << 20, plenty = std::size_t{64} << 30;
+  EXPECT_EQ(cpu::bandwidth_slices(0, plenty), 8);
+  EXPECT_EQ(cpu::bandwidth_slices(32 * mib, plenty), 8);
+  EXPECT_EQ(cpu::bandwidth_slices(320 * mib, plenty), 40);
+  EXPECT_EQ(cpu::bandwidth_slices(1100 * mib, plenty), 138);
+  EXPECT_EQ(cpu::bandwidth_slices(32 * mib, 300 * mib), 4) << "half of what is free";
+  EXPECT_EQ(cpu::bandwidth_slices(32 * mib, 127 * mib), 0);
+  EXPECT_EQ(cpu::bandwidth_slices(320 * mib, 1280 * mib), 20);
+  EXPECT_EQ(cpu::bandwidth_slices(320 * mib, 1279 * mib), 0) << "a cache would answer";
+  EXPECT_EQ(cpu::bandwidth_slices(0, 0), 0);
+}
 
 TEST(Limits, AreWhatTheControlGroupsOfEachLevelLeave) {
   const TempFolder folder;

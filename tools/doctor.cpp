@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "data/datasets.h"
 #include "engine/plan_options.h"
@@ -15,6 +16,7 @@
 #include "kernels/error.h"
 #include "kernels/machine.h"
 #include "kernels/runtime.h"
+#include "scaling/peak.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 
@@ -83,6 +85,7 @@ Json examine(const Options& o) {
   const int gpus = runtime_cuda.count ? runtime_cuda.count(&cuda) : 0;
   for (int i = 0; i < gpus; ++i) devices.push_back(to_string({DeviceKind::cuda, i}));
   const Limits& l = limits();
+  const std::optional<double> bandwidth = bandwidth_gbs_if_free();
   Json j{
       {"version", HAC_VERSION},
       {"devices", devices},
@@ -98,7 +101,7 @@ Json examine(const Options& o) {
       {"memory_limit_bytes", memory_stats().limit},
       {"memory_limit_from", memory_limit_from()},
       {"peak_gmacs_per_s", measure_peak_gmacs()},
-      {"bandwidth_gb_per_s", measure_bandwidth_gbs()},
+      {"bandwidth_gb_per_s", bandwidth ? Json(*bandwidth) : Json()},
       {"libraries",
        {{"oneDNN", m.onednn},
         {"OpenMP", fmt::format("{}", _OPENMP)},
@@ -115,32 +118,37 @@ Json examine(const Options& o) {
 
 double gib(const Json& bytes) { return bytes.get<double>() / (1 << 30); }
 
+std::string bandwidth_text(const Json& j) {
+  const Json& rate = j["bandwidth_gb_per_s"];
+  if (rate.is_null()) return "not measured: too little memory is free";
+  return fmt::format("{:.1f} GB/s read, {} threads, measured", rate.get<double>(),
+                     j["threads"].get<int>());
+}
+
 void print_text(const Json& j) {
-  Rows rows{
-      {"hacscale",
-       fmt::format("{}, {}", j["version"].get<std::string>(), j["compiler"].get<std::string>())},
-      {"devices",
-       fmt::format("{}; CUDA {}", fmt::join(j["devices"].get<std::vector<std::string>>(), " "),
-                   j["cuda"].get<std::string>())},
-      {"cpu", j["cpu"].get<std::string>()},
-      {"isa", j["isa"].get<std::string>()},
-      {"threads",
-       fmt::format("{}, from {}", j["threads"].get<int>(), j["threads_from"].get<std::string>())},
-      {"affinity", fmt::format("{} cores", j["cores"].get<int>())},
-      {"CPU quota", j["cpu_quota"].is_null()
-                        ? "none"
-                        : fmt::format("{:g} cores, from {}", j["cpu_quota"].get<double>(),
-                                      j["cpu_quota_from"].get<std::string>())},
-      {"memory", fmt::format("{:.1f} GiB", gib(j["memory_bytes"]))},
-      {"memory limit", j["memory_limit_bytes"] == 0
-                           ? "none"
-                           : fmt::format("{:.2f} GiB, from {}", gib(j["memory_limit_bytes"]),
-                                         j["memory_limit_from"].get<std::string>())},
-      {"peak", fmt::format("{:.1f} GMAC/s, f32, {}, {} threads, measured",
-                           j["peak_gmacs_per_s"].get<double>(), j["isa"].get<std::string>(),
-                           j["threads"].get<int>())},
-      {"bandwidth", fmt::format("{:.1f} GB/s read, {} threads, measured",
-                                j["bandwidth_gb_per_s"].get<double>(), j["threads"].get<int>())}};
+  Rows rows{{"hacscale", fmt::format("{}, {}", j["version"].get<std::string>(),
+                                     j["compiler"].get<std::string>())},
+            {"devices", fmt::format("{}; CUDA {}",
+                                    fmt::join(j["devices"].get<std::vector<std::string>>(), " "),
+                                    j["cuda"].get<std::string>())},
+            {"cpu", j["cpu"].get<std::string>()},
+            {"isa", j["isa"].get<std::string>()},
+            {"threads", fmt::format("{}, from {}", j["threads"].get<int>(),
+                                    j["threads_from"].get<std::string>())},
+            {"affinity", fmt::format("{} cores", j["cores"].get<int>())},
+            {"CPU quota", j["cpu_quota"].is_null()
+                              ? "none"
+                              : fmt::format("{:g} cores, from {}", j["cpu_quota"].get<double>(),
+                                            j["cpu_quota_from"].get<std::string>())},
+            {"memory", fmt::format("{:.1f} GiB", gib(j["memory_bytes"]))},
+            {"memory limit", j["memory_limit_bytes"] == 0
+                                 ? "none"
+                                 : fmt::format("{:.2f} GiB, from {}", gib(j["memory_limit_bytes"]),
+                                               j["memory_limit_from"].get<std::string>())},
+            {"peak", fmt::format("{:.1f} GMAC/s, f32, {}, {} threads, measured",
+                                 j["peak_gmacs_per_s"].get<double>(), j["isa"].get<std::string>(),
+                                 j["threads"].get<int>())},
+            {"bandwidth", bandwidth_text(j)}};
   for (const auto& [name, version] : j["libraries"].items()) {
     rows.push_back({name, version.get<std::string>()});
   }

@@ -1,6 +1,7 @@
 #pragma once
 // The loops that measure what a core does at most, for the registers of the instruction set in use.
 
+#include <cstddef>
 #include <cstdint>
 
 namespace hac::cpu {
@@ -14,5 +15,12 @@ struct CeilingLoops {
   float (*read)(const float* data, std::int64_t n);
 };
 extern const CeilingLoops ceiling_loops;
+
+// Floats that measure_bandwidth_gbs reads at a time, and how many such slices it reads in turn, so
+// that each was driven out of the caches before it is read again: four times the last level, at
+// least 256 MiB, at most half of the memory that is free. 0 where that is less than twice the cache
+// or than two slices. Both in bytes.
+constexpr std::int64_t bandwidth_slice = std::int64_t{8} << 20;
+std::int64_t bandwidth_slices(std::size_t last_level_cache, std::size_t free);
 
 }  // namespace hac::cpu

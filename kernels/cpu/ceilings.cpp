@@ -1,7 +1,9 @@
 // The measured ceilings of kernels/machine.h.
 
+#include <fmt/format.h>
 #include <omp.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +12,7 @@
 
 #include "kernels/context.h"
 #include "kernels/cpu/ceiling_loops.h"
+#include "kernels/cpu/host.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
 
@@ -26,11 +29,21 @@ double best_rate(double units, int threads, int trials, Work work) {
   double best = 0;
   for (int trial = 0; trial < trials; ++trial) {
     const auto start = Clock::now();
-#pragma omp parallel num_threads(threads)
-    sink = work(trial, omp_get_thread_num());
+    float sum = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : sum)
+    sum += work(trial, omp_get_thread_num());
+    sink = sum;
     best = std::max(best, units / std::chrono::duration<double>(Clock::now() - start).count());
   }
   return best * 1e-9;
+}
+
+std::size_t last_level_cache() {
+#ifdef _SC_LEVEL3_CACHE_SIZE
+  return static_cast<std::size_t>(std::max(sysconf(_SC_LEVEL3_CACHE_SIZE), 0l));  // -1: unknown
+#else
+  return 0;
+#endif
 }
 
 struct Free {
@@ -38,6 +51,14 @@ struct Free {
 };
 
 }  // namespace
+
+std::int64_t cpu::bandwidth_slices(std::size_t last_level_cache, std::size_t free) {
+  constexpr auto size = static_cast<std::int64_t>(bandwidth_slice * sizeof(float));
+  const auto cache = static_cast<std::int64_t>(last_level_cache);
+  const std::int64_t wanted = std::max<std::int64_t>(ceil_div(4 * cache, size), 8);
+  const std::int64_t slices = std::min(wanted, static_cast<std::int64_t>(free / 2) / size);
+  return slices * size < 2 * std::max(cache, size) ? 0 : slices;
+}
 
 double measure_peak_gmacs() {
   constexpr std::int64_t rounds = 200'000;
@@ -50,11 +71,20 @@ double measure_peak_gmacs() {
 }
 
 double measure_bandwidth_gbs() {
-  // Each trial reads another slice, which the others have driven out of the caches.
-  constexpr std::int64_t slices = 8, slice = std::int64_t{8} << 20, n = slices * slice;  // floats
-  constexpr std::size_t bytes = n * sizeof(float), huge_page = std::size_t{2} << 20;
-  const std::unique_ptr<void, Free> memory(std::aligned_alloc(huge_page, bytes));
-  if (!memory) throw OutOfMemory("bandwidth: 256 MiB to read");
+  constexpr std::int64_t slice = cpu::bandwidth_slice;
+  constexpr std::size_t huge_page = std::size_t{2} << 20;
+  // Also what the control group leaves, which ends who touches more.
+  const std::size_t free = host::memory({}).free;
+  const std::size_t cache = last_level_cache();
+  const std::int64_t slices = cpu::bandwidth_slices(cache, free);
+  const std::size_t bytes = slices * slice * sizeof(float);
+  const std::unique_ptr<void, Free> memory(slices ? std::aligned_alloc(huge_page, bytes) : nullptr);
+  if (!memory) {
+    throw OutOfMemory(
+        fmt::format("bandwidth: expected memory to read that no cache of {} MiB holds, got {} MiB "
+                    "free (hint: end what else runs here, or raise the memory limit)",
+                    cache >> 20, free >> 20));
+  }
   madvise(memory.get(), bytes, MADV_HUGEPAGE);
   float* data = static_cast<float*>(memory.get());
   const int threads = num_threads();
@@ -65,7 +95,7 @@ double measure_bandwidth_gbs() {
     std::fill_n(data + s * slice + part * omp_get_thread_num(), part, 1.f);
   }
   const double read_bytes = static_cast<double>(part) * threads * sizeof(float);
-  return best_rate(read_bytes, threads, 8 * slices, [&](int trial, int thread) {
+  return best_rate(read_bytes, threads, 64, [&](int trial, int thread) {
     return cpu::ceiling_loops.read(data + trial % slices * slice + part * thread, part);
   });
 }

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <map>
+#include <mutex>
+#include <utility>
 
 #include "data/decode.h"
 #include "data/image_files.h"
 #include "data/preprocessing.h"
+#include "engine/random.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -81,12 +85,33 @@ class ImageFolder final : public Dataset {
   Preprocessing preprocessing_;
 };
 
+// Those that check_image_file refuses. A process reads a folder once, and again where the names of
+// its files are others: an experiment opens it for each limit.
+std::vector<BadImage> bad_images_of(const fs::path& folder, const std::vector<Entry>& entries) {
+  using Scan =
+      std::pair<std::uint64_t, std::vector<BadImage>>;  // hash of the names; what was found
+  static std::mutex mutex;
+  static std::map<fs::path, Scan> scans;
+  std::uint64_t names = 0;
+  for (const Entry& entry : entries) {
+    names = stream_of(fmt::format("{:016x} {}", names, entry.path));
+  }
+  const fs::path path = fs::absolute(folder);
+  const std::lock_guard lock(mutex);
+  if (const auto it = scans.find(path); it != scans.end() && it->second.first == names) {
+    return it->second.second;
+  }
+  std::vector<BadImage> bad = find_bad_images(std::ssize(entries), [&](std::int64_t i) {
+    check_image_file((folder / entries[i].path).string());
+  });
+  scans[path] = {names, bad};
+  return bad;
+}
+
 // Takes the images that are cut or of another kind out of `entries`, or throws.
 void settle_bad_images(const fs::path& folder, bool skip, std::vector<Entry>& entries,
                        std::vector<LeftOut>& left_out, std::vector<std::string>& notes) {
-  const std::vector<BadImage> bad = find_bad_images(std::ssize(entries), [&](std::int64_t i) {
-    check_image_file((folder / entries[i].path).string());
-  });
+  const std::vector<BadImage> bad = bad_images_of(folder, entries);
   if (bad.empty()) return;
   constexpr std::size_t shown = 5;
   std::string first;

@@ -177,6 +177,19 @@ TEST(ImageFolder, BadImagesAreFoundBeforeTheFirstStep) {
                   "expected error or skip, got 'ignore'");
 }
 
+TEST(ImageFolder, AFolderIsScannedOnceUntilItsNamesChange) {
+  const TempFolder folder;
+  write_two_classes(folder);
+  const DataConfig config{.name = "imagefolder:" + folder.path(), .resolution = 16};
+  const std::int64_t images = open_data(config).train->size();
+  folder.write("train/a/1.png", "<html>");  // shows that nothing is read again
+  const DataSplit again = open_data(config);
+  EXPECT_EQ(again.train->size(), images);
+  EXPECT_CONTAINS(error_of<IoError>([&] { again.train->get(0); }), "expected a JPEG or PNG");
+  folder.write("train/a/2.jpg", jpeg(quadrants(64, 64), 64, 64));
+  EXPECT_CONTAINS(error_of<IoError>([&] { open_data(config); }), "1 of 3 images are bad");
+}
+
 TEST(ImageFolder, DamagedRowsAreNamedWhenDecoded) {
   const TempFolder folder;
   write_two_classes(folder);

@@ -118,7 +118,7 @@ TEST(RecipeToml, EveryKeyArrives) {
                        "classes": 7, "bad_images": "skip"},
       "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 1e-3, "nesterov": true,
       "schedule": {"kind": "step", "lr": 0.3, "warmup": 2.0, "milestones": [3.0, 5.5],
-                   "gamma": 0.2, "beta": 0.03, "warmup_style": "multiply"},
+                   "gamma": 0.2, "beta": 0.03},
       "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "shuffle": false,
       "validation": 0.2, "select": "last"},
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
@@ -141,6 +141,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     }
   }
   EXPECT_EQ(parse(everything).train.data.dir, "d");
+  EXPECT_EQ(parse(everything).train.schedule.warmup_style, "multiply");  // written as nothing
 }
 
 TEST(RecipeToml, NothingGivenIsTheDefault) { EXPECT_EQ(to_json(parse("")), to_json(Recipe{})); }

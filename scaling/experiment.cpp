@@ -102,7 +102,7 @@ class Experiment {
     const LatencySource here = latency_source(options_.where);
     if (recipe_.latency.file.empty()) {
       const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
-      latency_models_ = latency_models_json(timings);
+      latency_models_ = latency_models_json(timings, here.block());
       model_ = fit_latency(recipe_.latency.kind, timings, here);
       for (const NetworkTiming& t : timings) unsteady_ += !t.unsteady.empty();
     } else {

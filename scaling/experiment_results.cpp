@@ -221,11 +221,11 @@ json importance_json(const std::vector<LayerSamples>& layers,
       {"layers", rows}, {"laws", json::parse(to_json(laws))}, {"note", collinearity_note(layers)}};
 }
 
-json latency_models_json(const std::vector<NetworkTiming>& timings) {
+json latency_models_json(const std::vector<NetworkTiming>& timings, std::int64_t block) {
   json rows = json::array();
   for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
-    rows.push_back(
-        latency_fit(fit_latency(kind, timings)->name(), cross_validate(kind, timings), timings));
+    rows.push_back(latency_fit(fit_latency(kind, timings, block)->name(),
+                               cross_validate(kind, timings, 5, block), timings));
   }
   return rows;
 }

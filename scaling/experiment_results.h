@@ -60,7 +60,7 @@ nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t ima
 nlohmann::json importance_json(const std::vector<LayerSamples>& layers,
                                const std::vector<ImportanceLaw>& laws);
 // Both latency models with their error on networks left out of the fit.
-nlohmann::json latency_models_json(const std::vector<NetworkTiming>& timings);
+nlohmann::json latency_models_json(const std::vector<NetworkTiming>& timings, std::int64_t block);
 // The model that steered the search, on networks timed after it was fitted.
 nlohmann::json latency_check_json(const LatencyModel& model,
                                   const std::vector<NetworkTiming>& timings);

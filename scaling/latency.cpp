@@ -199,9 +199,9 @@ LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming
 
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             const LatencySource& source) {
-  const std::shared_ptr<LatencyModel> model = fit(kind, timings, 16);
+  const std::shared_ptr<LatencyModel> model = fit(kind, timings, source.block());
   model->source = source;
-  model->error = cross_validate(kind, timings);
+  model->error = cross_validate(kind, timings, 5, source.block());
   model->error->predicted.clear();
   return model;
 }

@@ -87,7 +87,7 @@ using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
 // not finite, a total that is not positive.
 //
 // Table. Per key, times at the measured (c_in, c_out), both rounded up to `block` channels because
-// cost is a staircase in the vector block (16 on AVX-512). Between them
+// cost is a staircase in the vector block (8 or 16, LatencySource::block). Between them
 //   t = f(c_in, c_out) * rho,   f = p0 + p1 c_in + p2 c_out + p3 c_in c_out,  p >= 0,
 // with rho the ratio measured/f, interpolated by inverse squared distance in log widths: exact at
 // the measured widths, near f between them. Outside their range the nearest edge is scaled by MACs;
@@ -104,7 +104,7 @@ LatencyModelKind parse_latency_model_kind(const std::string& name);  // ConfigEr
 std::string to_string(LatencyModelKind kind);                        // table | regression
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             std::int64_t block = 16);
-// The same, knowing its source and its error; at least five timings.
+// The same by the block of its source, knowing that and its error; at least five timings.
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             const LatencySource& source);
 

@@ -2,6 +2,7 @@
 // What a measured latency depends on besides the network: who uses times of another machine, type
 // or library with those of this one compares what cannot be compared.
 
+#include <cstdint>
 #include <string>
 
 #include "models/model.h"
@@ -16,6 +17,8 @@ struct LatencySource {
   std::string library;  // "oneDNN 2.6.3", "cudnn 91900, tf32"
   bool operator==(const LatencySource&) const = default;
 
+  // Channels in a block of the layout, in which cost is a staircase: 8 on a CPU below AVX-512.
+  std::int64_t block() const { return isa.empty() || isa.starts_with("avx512") ? 16 : 8; }
   std::string str() const;  // "AMD EPYC, f32, 2 threads, avx2, oneDNN 2.6.3"
 };
 

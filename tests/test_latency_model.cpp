@@ -6,11 +6,13 @@
 #include <cmath>
 #include <filesystem>
 
+#include "kernels/cpu/isa.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
 #include "models/counters.h"
 #include "models/zoo.h"
 #include "scaling/latency.h"
+#include "scaling/latency_source.h"
 #include "scaling/nnls.h"
 #include "scaling/sampling.h"
 #include "tests/message_of.h"
@@ -411,8 +413,9 @@ TEST(LatencyModels, AreOfOneSource) {
     const LatencyModelPtr model = fit_latency(kind, timings, here);
     const LatencyModelPtr saved = latency_model_from_json(to_json(*model));
     EXPECT_EQ(saved->source, here);
+    EXPECT_EQ(model->to_json(), fit_latency(kind, timings, 8)->to_json());
     ASSERT_TRUE(saved->error);
-    const LatencyError error = cross_validate(kind, timings);
+    const LatencyError error = cross_validate(kind, timings, 5, 8);  // as AVX2 lays out
     EXPECT_EQ(saved->error->median, error.median);
     EXPECT_EQ(saved->error->worst, error.worst);
     EXPECT_EQ(saved->error->networks, 10);
@@ -438,6 +441,14 @@ TEST(LatencyModels, AreOfOneSource) {
   }
   const LatencyModelPtr unknown = fit_latency(LatencyModelKind::table, timings, 16);
   EXPECT_THROW(require_source(*unknown, here, "m.json", "--consent"), ConfigError);
+}
+
+TEST(LatencyModels, BlocksAreThoseOfTheLayout) {
+  for (const char* isa : {"avx512_core", "avx512_core_bf16", ""}) {
+    EXPECT_EQ((LatencySource{.isa = isa}.block()), 16) << isa;
+  }
+  EXPECT_EQ((LatencySource{.isa = "avx2"}.block()), 8);
+  EXPECT_EQ(latency_source({}).block(), cpu::vector_lanes());
 }
 
 TEST(LatencyModels, HostileJsonIsRefused) {

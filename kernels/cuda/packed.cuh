@@ -13,8 +13,9 @@
 
 namespace hac::HAC_GPU {
 
+// At 16 bytes even where it is longer, as by_vector() promises: a GPU moves no more at once.
 template <class T, int N>
-struct alignas(sizeof(T) * N) Packed {
+struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Packed {
   T v[N];
 };
 

@@ -20,9 +20,9 @@ void run(const std::string& name, int rounds) {
   const Architecture arch = zoo(name);
   Deployment net{Model(arch)};
   cpu::BareChain chain;
-  for (const Deployment::Step& step : net.steps()) {
-    if (const auto* conv = std::get_if<Conv2dSpec>(&step.spec)) chain.add(*conv);
-    if (const auto* pool = std::get_if<Pool2dSpec>(&step.spec)) chain.add(*pool);
+  for (const Op& op : net.graph().ops) {
+    if (const auto* conv = std::get_if<Conv2dSpec>(&op.spec)) chain.add(*conv);
+    if (const auto* pool = std::get_if<Pool2dSpec>(&op.spec)) chain.add(*pool);
   }
   const Tensor images = Tensor::empty(net.graph().input);
   fill_normal(images, 1, "images", 1);

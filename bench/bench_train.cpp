@@ -84,7 +84,7 @@ double formula_bytes(const Graph& graph, std::int64_t params) {
   double activations = 0;
   std::vector<double> outputs;
   for (const Op& op : graph.ops) {
-    const double bytes = 4.0 * storage_elements(layout_of({}, op.out), op.out);
+    const double bytes = 4.0 * storage_elements(layout_of({}, op.out()), op.out());
     if (!std::holds_alternative<FlattenSpec>(op.spec)) activations += bytes;
     outputs.push_back(bytes);
   }

@@ -18,15 +18,16 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
 
 struct BatchNormOptions {
   bool training = true;
-  bool relu = false;
+  Activation activation = Activation::none;
   float momentum = 0.1f, eps = 1e-5f;
 };
-// gamma, beta, running_mean, running_var (C). residual, when defined, is added before the ReLU.
-// In training the running statistics are updated in place.
+// gamma, beta, running_mean, running_var (C). residual, when defined, is added before the
+// activation. In training the running statistics are updated in place.
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
                const Tensor& running_var, const Var& residual, BatchNormOptions options);
 
 Var cast(const Var& x, Dtype dtype);  // f32, bf16, f16; the gradient has the type of x
+Var activate(const Var& x, Activation activation);
 Var relu(const Var& x);
 Var add(const Var& a, const Var& b);
 

@@ -56,9 +56,9 @@ void add_into(Tensor& sum, Tensor&& gradient) {
   }
   // The first gradient may be shared with another path, so the sum gets memory of its own.
   Tensor out = Tensor::empty(sum.shape(), sum.dtype(), sum.device(), sum.layout());
-  const ElementwiseSpec spec{.dtype = sum.dtype(), .elements = sum.storage_numel()};
-  elementwise_kernels.run(&ElementwiseKernels::add, sum.device(), spec, sum.data(), gradient.data(),
-                          out.data());
+  const AddSpec spec{.dtype = sum.dtype(), .shape = {sum.storage_numel()}};
+  add_kernels.run(&AddKernels::forward, sum.device(), spec, sum.data(), gradient.data(),
+                  out.data());
   sum = std::move(out);
 }
 

@@ -20,8 +20,8 @@
 #include <string>
 
 #include "kernels/context.h"
-#include "kernels/cost.h"
 #include "kernels/random.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 

@@ -1,6 +1,6 @@
 #include "kernels/batchnorm.h"
 
-#include <fmt/format.h>
+#include "kernels/spec_text.h"
 
 namespace hac {
 
@@ -15,9 +15,29 @@ Cost BatchNormSpec::cost() const {
   return cost;
 }
 
-std::string BatchNormSpec::str() const {
-  return fmt::format("batchnorm:{},n{}c{}h{}w{}{}{},eps{}", name_of(dtype), n, c, h, w,
-                     add ? ",add" : "", relu ? ",relu" : "", eps);
+namespace {
+
+constexpr auto visit = [](auto& s, auto& text) {
+  text.kind("batchnorm");
+  text.dtype(s.dtype);
+  text.field(",n", s.n);
+  text.width("c", s.c);
+  text.field("h", s.h);
+  text.field("w", s.w);
+  text.flag(",add", s.add);
+  text.choice(activation_names, s.activation);
+  text.number(",eps", s.eps);
+};
+
+}  // namespace
+
+std::string BatchNormSpec::str() const { return write_spec(*this, visit); }
+bool BatchNormSpec::parse(std::string_view text) { return read_spec(*this, text, visit); }
+
+BatchNormSpec BatchNormSpec::with(Widths widths) const {
+  BatchNormSpec spec = *this;
+  spec.c = widths.in;
+  return spec;
 }
 
 }  // namespace hac

@@ -1,22 +1,23 @@
 #pragma once
-// Batch normalisation over (N, H, W) per channel, with optional residual add and ReLU fused behind.
+// Batch normalisation over (N, H, W) per channel, with optional residual add and activation fused
+// behind.
 //
 //   mean = E[x], var = E[(x - mean)^2] (biased), xhat = (x - mean) / sqrt(var + eps)
-//   y = act(gamma * xhat + beta [+ residual]),  act = ReLU or identity
+//   y = act(gamma * xhat + beta [+ residual])
 //   running = (1 - momentum) * running + momentum * batch; the variance unbiased (n / (n - 1)),
 //   as PyTorch does.
-//   Backward, with dz = dy * 1[y > 0] (or dy without ReLU) and m = N H W:
+//   Backward, with dz = dy * act'(z) at z = gamma * xhat + beta [+ residual] and m = N H W:
 //   dbeta = sum dz, dgamma = sum dz * xhat, dresidual = dz,
 //   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
-//   A NaN in x stays a NaN through the ReLU.
 //
 // Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32, on
 // the CPU with storage padded by zeros to 64 bytes: a zero gamma keeps padding channels zero.
 
 #include <string>
 
+#include "kernels/activation.h"
 #include "kernels/context.h"
-#include "kernels/cost.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 
@@ -25,14 +26,24 @@ namespace hac {
 struct BatchNormSpec {
   Dtype dtype = Dtype::f32;
   std::int64_t n = 1, c = 1, h = 1, w = 1;
-  bool relu = false;
-  bool add = false;  // a residual input is added before the ReLU
+  bool add = false;  // a residual input is added before the activation
+  Activation activation = Activation::none;
   float eps = 1e-5f;
 
   auto operator<=>(const BatchNormSpec&) const = default;
+  // What kernels take: behind an add, backward knows y alone, which tells no more than a mask.
+  bool available() const {
+    return has_kernels(activation) && !(add && activation == Activation::silu);
+  }
   Shape shape() const { return {n, c, h, w}; }
+  Shape in_shape() const { return shape(); }
+  Shape out_shape() const { return shape(); }
+  std::string_view kind() const { return "batchnorm"; }
   Cost cost() const;
-  std::string str() const;
+  std::string str() const;  // "batchnorm:f32,n1c2h3w4,relu,eps1e-05"
+  bool parse(std::string_view text);
+  Widths widths() const { return {c, 0}; }
+  BatchNormSpec with(Widths widths) const;
 };
 
 // What a training step writes a channel, f32: the batch's mean and biased variance, kept for
@@ -48,7 +59,7 @@ struct BatchNormKernels {
   void (*forward_eval)(Context&, const BatchNormSpec&, const void* x, const void* residual,
                        const void* gamma, const void* beta, const void* mean, const void* var,
                        void* y);
-  // y is read only with add (the mask of the fused add + ReLU); dresidual is null without add.
+  // y is read only with add (the mask of the fused add and ReLU); dresidual is null without add.
   void (*backward)(Context&, const BatchNormSpec&, const void* x, const void* y, const void* gamma,
                    const void* beta, const void* mean, const void* var, const void* dy, void* dx,
                    void* dgamma, void* dbeta, void* dresidual);

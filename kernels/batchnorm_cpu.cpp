@@ -1,5 +1,5 @@
-// Own loops: sums over planes, then one pass that applies them. ReLU and add are fused in both
-// directions; the mask of the ReLU is computed again from x where nothing was added behind it.
+// Own loops: sums over planes, then one pass that applies them. Activation and add are fused in
+// both directions; where nothing was added, backward computes what was activated again from x.
 
 #include <algorithm>
 #include <cmath>
@@ -22,9 +22,6 @@ void by_block(const Planes& v, Run run) {
   if (v.block == 8) return run(std::integral_constant<int, 8>());
   run(std::integral_constant<int, 1>());
 }
-
-float positive(float v) { return v < 0.f ? 0.f : v; }  // a NaN stays a NaN
-float kept(float y, float dy) { return y > 0.f ? dy : 0.f; }
 
 const float* floats(const void* p) { return static_cast<const float*>(p); }
 float* floats(void* p) { return static_cast<float*>(p); }
@@ -157,11 +154,9 @@ template <int B>
 void apply(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
            float* y) {
   const auto write = [&](auto value) {
-    if (s.relu) {
-      for_each<B>(work, v, y, [=](auto i, auto c) { return positive(value(i, c)); });
-    } else {
-      for_each<B>(work, v, y, value);
-    }
+    by_activation(s.activation, [&](auto a) {
+      for_each<B>(work, v, y, [=](auto i, auto c) { return activate<a.value>(value(i, c)); });
+    });
   };
   const auto value = normalized(work, s, v, in);
   if (s.add) {
@@ -211,18 +206,23 @@ void backward(const Work& work, const BatchNormSpec& s, const Planes& v, const O
   const auto given = [=](auto i, auto) { return dy[i]; };
   if (s.add) {
     const auto stored = [=](auto i, auto) { return dresidual[i]; };
-    if (s.relu) {
-      run([=](auto i, auto) { return dresidual[i] = kept(y[i], dy[i]); }, stored);
+    if (s.activation == Activation::relu) {
+      const auto kept = [=](auto i) { return activation_gradient<Activation::relu>(y[i], dy[i]); };
+      run([=](auto i, auto) { return dresidual[i] = kept(i); }, stored);
     } else {
       run([=](auto i, auto) { return dresidual[i] = dy[i]; }, given);
     }
-  } else if (s.relu) {
+  } else if (s.activation == Activation::none) {
+    run(given, given);
+  } else {
     // The same expression as forward, so the same mask.
     const auto value = normalized(work, s, v, in);
-    const auto masked = [=](auto i, auto c) { return kept(value(i, c), dy[i]); };
-    run(masked, masked);
-  } else {
-    run(given, given);
+    by_activation(s.activation, [&](auto a) {
+      const auto dz = [=](auto i, auto c) {
+        return activation_gradient<a.value>(value(i, c), dy[i]);
+      };
+      run(dz, dz);
+    });
   }
 }
 

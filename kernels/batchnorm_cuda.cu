@@ -1,5 +1,6 @@
-// NHWC is a (N H W, C) matrix: column sums, then one pass that applies them. ReLU and add are
-// fused in both directions; the ReLU's mask is computed again from x where nothing was added.
+// NHWC is a (N H W, C) matrix: column sums, then one pass that applies them. Activation and
+// add are fused in both directions; where nothing was added, backward computes what was activated
+// again from x.
 // Passes over the activations: forward 2 reads and 1 write (+ 1 read with add), backward 4 reads
 // and 1 write (with add + ReLU: 5 reads, 2 writes).
 
@@ -10,8 +11,6 @@
 namespace hac {
 namespace HAC_GPU {
 namespace {
-
-__device__ inline float positive(float v) { return v < 0.f ? 0.f : v; }  // a NaN stays one
 
 // What each channel is normalised with, f32.
 struct Channels {
@@ -27,11 +26,11 @@ struct Channels {
   }
 };
 
-// The gradient where the ReLU's output y was positive.
+// The gradient before the activation of z; of a ReLU, its output will do for z.
 template <int N>
-__device__ Floats<N> masked(const Floats<N>& dy, const Floats<N>& y) {
+__device__ Floats<N> through(Activation a, const Floats<N>& z, const Floats<N>& dy) {
   Floats<N> out;
-  for (int j = 0; j < N; ++j) out.v[j] = y.v[j] > 0.f ? dy.v[j] : 0.f;
+  for (int j = 0; j < N; ++j) out.v[j] = activation_gradient(a, z.v[j], dy.v[j]);
   return out;
 }
 
@@ -76,8 +75,8 @@ __global__ void scale_kernel(std::int64_t c, float eps, const float* gamma, cons
 }
 
 template <class T, int N>
-__global__ void apply_kernel(Offset elements, Offset c, Channels channels, bool relu, const T* x,
-                             const T* residual, T* y) {
+__global__ void apply_kernel(Offset elements, Offset c, Channels channels, Activation activation,
+                             const T* x, const T* residual, T* y) {
   const Offset i = own_element<N>();
   if (i >= elements) return;
   Floats<N> v = channels.normalized(load_floats<N>(x + i), i % c);
@@ -85,9 +84,7 @@ __global__ void apply_kernel(Offset elements, Offset c, Channels channels, bool 
     const Floats<N> other = load_floats<N>(residual + i);
     for (int j = 0; j < N; ++j) v.v[j] += other.v[j];
   }
-  if (relu) {
-    for (int j = 0; j < N; ++j) v.v[j] = positive(v.v[j]);
-  }
+  for (int j = 0; j < N; ++j) v.v[j] = activate(activation, v.v[j]);
   store_floats<N>(y + i, v);
 }
 
@@ -131,7 +128,7 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
     const Work work(ctx, s, N);
     const std::int64_t elements = work.rows * s.c;
     launch(ctx, launch_over("batchnorm_apply", elements, N), apply_kernel<T, N>, elements, s.c,
-           channels_of(ctx, s, work, gamma, beta, mean, var), s.relu, typed<T>(x),
+           channels_of(ctx, s, work, gamma, beta, mean, var), s.activation, typed<T>(x),
            typed<T>(residual), typed<T>(y));
   });
 }
@@ -152,20 +149,23 @@ void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const vo
   forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
 }
 
-// The gradient behind ReLU and add.
-enum class Mask { none, from_x, from_y };
+// What the activation was taken of, for its gradient: computed again from x, or read off y.
+enum class Activated { nothing, from_x, from_y };
 
 template <class T, int N>
 struct GradientTerms {
   const T *x, *y, *dy;
   Channels channels;
-  Mask mask;
+  Activated activated;
+  Activation activation;
   T* dresidual;  // written when not null
   __device__ Pair<N> operator()(std::int64_t i, std::int64_t channel) const {
     const Floats<N> v = load_floats<N>(x + i);
     Floats<N> dz = load_floats<N>(dy + i);
-    if (mask == Mask::from_y) dz = masked(dz, load_floats<N>(y + i));
-    if (mask == Mask::from_x) dz = masked(dz, channels.normalized(v, channel));
+    if (activated == Activated::from_y) dz = through(activation, load_floats<N>(y + i), dz);
+    if (activated == Activated::from_x) {
+      dz = through(activation, channels.normalized(v, channel), dz);
+    }
     if (dresidual) store_floats<N>(dresidual + i, dz);
     const Floats<N> mean = load_floats<N>(channels.mean + channel);
     Pair<N> out;
@@ -193,15 +193,15 @@ struct GradientFinish {
 };
 
 template <class T, int N>
-__global__ void backward_apply_kernel(Offset elements, Offset c, Channels channels, bool from_x,
-                                      const float* offset, const float* slope, const T* x,
-                                      const T* dz, T* dx) {
+__global__ void backward_apply_kernel(Offset elements, Offset c, Channels channels,
+                                      Activation from_x, const float* offset, const float* slope,
+                                      const T* x, const T* dz, T* dx) {
   const Offset i = own_element<N>();
   if (i >= elements) return;
   const Offset channel = i % c;
   const Floats<N> v = load_floats<N>(x + i);
   Floats<N> d = load_floats<N>(dz + i);
-  if (from_x) d = masked(d, channels.normalized(v, channel));
+  if (from_x != Activation::none) d = through(from_x, channels.normalized(v, channel), d);
   const Floats<N> mean = load_floats<N>(channels.mean + channel),
                   scale = load_floats<N>(channels.scale + channel),
                   shift = load_floats<N>(offset + channel), tilt = load_floats<N>(slope + channel);
@@ -220,9 +220,11 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
     constexpr int N = n.value;
     const Work work(ctx, s, N);
     const Channels channels = channels_of(ctx, s, work, gamma, beta, mean, var);
-    const Mask mask = !s.relu ? Mask::none : s.add ? Mask::from_y : Mask::from_x;
-    const GradientTerms<T, N> terms{typed<T>(x), typed<T>(y), typed<T>(dy),
-                                    channels,    mask,        typed<T>(dresidual)};
+    const Activated activated = s.activation == Activation::none ? Activated::nothing
+                                : s.add                          ? Activated::from_y
+                                                                 : Activated::from_x;
+    const GradientTerms<T, N> terms{typed<T>(x), typed<T>(y),  typed<T>(dy),       channels,
+                                    activated,   s.activation, typed<T>(dresidual)};
     const GradientFinish finish{static_cast<double>(work.rows),
                                 s.eps,
                                 typed<float>(var),
@@ -236,8 +238,8 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
     const std::int64_t elements = work.rows * s.c;
     const void* dz = s.add ? dresidual : dy;
     launch(ctx, launch_over("batchnorm_backward", elements, N), backward_apply_kernel<T, N>,
-           elements, s.c, channels, mask == Mask::from_x, work.offset, work.slope, typed<T>(x),
-           typed<T>(dz), typed<T>(dx));
+           elements, s.c, channels, s.add ? Activation::none : s.activation, work.offset,
+           work.slope, typed<T>(x), typed<T>(dz), typed<T>(dx));
   });
 }
 

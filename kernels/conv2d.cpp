@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/error.h"
+#include "kernels/spec_text.h"
 
 namespace hac {
 
@@ -10,22 +11,50 @@ Cost Conv2dSpec::cost() const {
   const std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t out = out_shape().numel();
   const std::int64_t weights = weight_shape().numel();
-  const bool adds = epilogue == Epilogue::add || epilogue == Epilogue::add_relu;
   Cost cost;
   cost.params = weights + (bias ? k : 0);
   cost.macs = out * (c / groups) * r * s;
   cost.ops_thop = cost.macs + (bias ? out : 0);
   cost.weight_bytes = bytes * cost.params;
-  cost.activation_bytes = bytes * (in_shape().numel() + out + (adds ? out : 0));
+  cost.activation_bytes = bytes * (in_shape().numel() + out + (add ? out : 0));
   return cost;
 }
 
-std::string Conv2dSpec::str() const {
-  constexpr std::string_view epilogues[] = {"", ",relu", ",add", ",add_relu"};
-  constexpr std::string_view passes[] = {"", ",inference", ",backward_data", ",backward_weights"};
-  return fmt::format("conv2d:{},n{}c{}h{}w{},k{}r{}s{},st{}p{}g{}{}{}{}", name_of(dtype), n, c, h,
-                     w, k, r, s, stride, pad, groups, bias ? ",bias" : "",
-                     epilogues[static_cast<int>(epilogue)], passes[static_cast<int>(pass)]);
+namespace {
+
+constexpr auto visit = [](auto& s, auto& text) {
+  static constexpr std::string_view passes[] = {"forward", "inference", "backward_data",
+                                                "backward_weights"};
+  text.kind("conv2d");
+  text.dtype(s.dtype);
+  text.field(",n", s.n);
+  text.width("c", s.c);
+  text.field("h", s.h);
+  text.field("w", s.w);
+  text.width(",k", s.k);
+  text.field("r", s.r);
+  text.field("s", s.s);
+  text.field(",st", s.stride);
+  text.field("p", s.pad, 0);
+  text.width("g", s.groups);
+  text.flag(",bias", s.bias);
+  text.flag(",add", s.add);
+  text.choice(activation_names, s.activation);
+  text.choice(passes, s.pass);
+};
+
+}  // namespace
+
+std::string Conv2dSpec::str() const { return write_spec(*this, visit); }
+
+bool Conv2dSpec::parse(std::string_view text) { return read_spec(*this, text, visit); }
+
+Conv2dSpec Conv2dSpec::with(Widths widths) const {
+  Conv2dSpec spec = *this;
+  if (depthwise()) spec.groups = widths.in;
+  spec.c = widths.in;
+  spec.k = widths.out;
+  return spec;
 }
 
 void Conv2dSpec::validate() const {

@@ -14,15 +14,14 @@
 
 #include <string>
 
+#include "kernels/activation.h"
 #include "kernels/context.h"
-#include "kernels/cost.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 
 namespace hac {
 
-// What inference fuses behind the convolution, in this order: + bias, + residual, ReLU.
-enum class Epilogue : std::uint8_t { none, relu, add, add_relu };
 enum class Pass : std::uint8_t { forward, inference, backward_data, backward_weights };
 
 struct Conv2dSpec {
@@ -30,8 +29,9 @@ struct Conv2dSpec {
   std::int64_t n = 1, c = 1, h = 1, w = 1;  // input
   std::int64_t k = 1, r = 3, s = 3;         // output channels, kernel height and width
   std::int64_t stride = 1, pad = 1, groups = 1;
-  bool bias = false;
-  Epilogue epilogue = Epilogue::none;
+  // What inference fuses behind the convolution: + bias, + residual where `add`, activation.
+  bool bias = false, add = false;
+  Activation activation = Activation::none;
   Pass pass = Pass::forward;
 
   auto operator<=>(const Conv2dSpec&) const = default;
@@ -40,9 +40,15 @@ struct Conv2dSpec {
   Shape in_shape() const { return {n, c, h, w}; }
   Shape weight_shape() const { return {k, c / groups, r, s}; }
   Shape out_shape() const { return {n, k, oh(), ow()}; }
+  bool available() const { return has_kernels(activation); }
+  bool depthwise() const { return groups == c && c != 1; }
+  std::string_view kind() const { return "conv2d"; }
   Cost cost() const;
   std::string str() const;  // "conv2d:f32,n128c64h32w32,k128r3s3,st1p1g1,bias"
-  void validate() const;    // throws ShapeError
+  bool parse(std::string_view text);
+  Widths widths() const { return {c, k}; }
+  Conv2dSpec with(Widths widths) const;
+  void validate() const;  // throws ShapeError
 };
 
 struct Conv2dKernels {
@@ -56,7 +62,7 @@ struct Conv2dKernels {
   // kernel wants.
   std::size_t (*packed_bytes)(Context&, const Conv2dSpec&);
   void (*pack)(Context&, const Conv2dSpec&, const void* w, const void* bias, void* packed);
-  // residual: same shape and layout as y, null unless the epilogue adds. y may alias residual.
+  // residual: same shape and layout as y, null without add. y may alias residual.
   void (*inference)(Context&, const Conv2dSpec&, const void* x, const void* packed,
                     const void* residual, void* y);
   // Name of the implementation chosen for this spec and pass, as the library reports it.

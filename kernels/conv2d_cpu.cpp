@@ -72,17 +72,6 @@ struct Plan {
 constexpr std::size_t kAlign = 64;
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
-dnnl::primitive_attr attributes(Epilogue epilogue) {
-  dnnl::primitive_attr attr = cpu::user_scratchpad();
-  dnnl::post_ops ops;
-  if (epilogue == Epilogue::add || epilogue == Epilogue::add_relu) ops.append_sum(1.f);
-  if (epilogue == Epilogue::relu || epilogue == Epilogue::add_relu) {
-    ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-  }
-  attr.set_post_ops(ops);
-  return attr;
-}
-
 dnnl::convolution_forward::primitive_desc forward_desc(cpu::Library& lib, const Conv2dSpec& s,
                                                        const Geometry& g) {
   const auto kind = s.pass == Pass::inference ? dnnl::prop_kind::forward_inference
@@ -93,7 +82,7 @@ dnnl::convolution_forward::primitive_desc forward_desc(cpu::Library& lib, const 
       s.bias
           ? D(kind, algorithm, g.src, g.weights_any, g.bias, g.dst, g.strides, g.padding, g.padding)
           : D(kind, algorithm, g.src, g.weights_any, g.dst, g.strides, g.padding, g.padding);
-  return {desc, attributes(s.epilogue), lib.engine};
+  return {desc, cpu::fused_behind(s), lib.engine};
 }
 
 std::size_t plain_bytes(const Shape& shape) { return shape.numel() * sizeof(float); }

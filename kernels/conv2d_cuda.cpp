@@ -23,7 +23,8 @@ Conv2dSpec planned(const Conv2dSpec& spec, Pass pass) {
   Conv2dSpec s = spec;
   s.pass = pass;
   if (pass == Pass::inference) return s;
-  s.epilogue = Epilogue::none;
+  s.add = false;
+  s.activation = Activation::none;
   if (pass == Pass::forward && s.bias) {
     s.pass = Pass::inference;
   } else {

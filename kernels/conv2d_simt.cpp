@@ -37,9 +37,6 @@ void for_each_output(const Conv2dSpec& s, std::int64_t n, Visit visit) {
         visit(((n * s.oh() + i) * s.ow() + j) * s.k + k, i, j, k);
 }
 
-bool has_relu(Epilogue e) { return e == Epilogue::relu || e == Epilogue::add_relu; }
-bool has_add(Epilogue e) { return e == Epilogue::add || e == Epilogue::add_relu; }
-
 // Runs or records it; each operand must lie in the device's memory as a whole.
 template <class Run>
 void submit(const Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
@@ -70,8 +67,7 @@ void convolve(const Context& ctx, const Conv2dSpec& s, const void* x, const void
           sum += static_cast<double>(to_float(in[from])) * to_float(w[weight]);
         });
         if (other) sum += to_float(other[at]);
-        if (has_relu(s.epilogue) && sum < 0) sum = 0;
-        out[at] = from_float<T>(static_cast<float>(sum));
+        out[at] = from_float<T>(activate(s.activation, static_cast<float>(sum)));
       });
     }
   });
@@ -156,7 +152,7 @@ void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, vo
 void inference(Context& ctx, const Conv2dSpec& s, const void* x, const void* packed,
                const void* residual, void* y) {
   const void* bias = s.bias ? static_cast<const char*>(packed) + bias_at(s) : nullptr;
-  convolve(ctx, s, x, packed, bias, has_add(s.epilogue) ? residual : nullptr, y);
+  convolve(ctx, s, x, packed, bias, s.add ? residual : nullptr, y);
 }
 
 std::string implementation(Context&, const Conv2dSpec&) { return "reference loops"; }

@@ -1,35 +1,69 @@
 #pragma once
-// Operations on equal-sized dense buffers; layout does not matter to them.
-//   relu           y = max(x, 0);  dx = dy * 1[y > 0]
-//   add            y = a + b  (y may alias a or b)
+// Operations element by element. Activations and sums know no layout: called with a buffer that has
+// padding channels, their shape is (storage elements).
 
 #include <string>
 
+#include "kernels/activation.h"
 #include "kernels/context.h"
-#include "kernels/cost.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 
 namespace hac {
 
-struct ElementwiseSpec {
+// y = activation(x)
+struct ActivationSpec {
   Dtype dtype = Dtype::f32;
-  std::int64_t elements = 0;  // storage elements, padding included
-  auto operator<=>(const ElementwiseSpec&) const = default;
+  Activation activation = Activation::relu;
+  Shape shape;
+
+  auto operator<=>(const ActivationSpec&) const = default;
+  bool available() const { return has_kernels(activation); }
+  Shape in_shape() const { return shape; }
+  Shape out_shape() const { return shape; }
+  std::string_view kind() const { return activation_names[static_cast<int>(activation)]; }
   Cost cost() const;
-  std::string str() const;
+  std::string str() const;  // "relu:f32,n1c64h32w32"
+  bool parse(std::string_view text);
+  Widths widths() const;
+  ActivationSpec with(Widths widths) const;
 };
 
-struct ElementwiseKernels {
-  void (*relu)(Context&, const ElementwiseSpec&, const void* x, void* y);
-  void (*relu_backward)(Context&, const ElementwiseSpec&, const void* y, const void* dy, void* dx);
-  void (*add)(Context&, const ElementwiseSpec&, const void* a, const void* b, void* y);
-  void (*add_relu)(Context&, const ElementwiseSpec&, const void* a, const void* b, void* y);
+struct ActivationKernels {
+  void (*forward)(Context&, const ActivationSpec&, const void* x, void* y);
+  // Of a ReLU, y will do for x.
+  void (*backward)(Context&, const ActivationSpec&, const void* x, const void* dy, void* dx);
 };
 
-extern const ElementwiseKernels elementwise_cpu, elementwise_cuda, elementwise_simt;
-inline constexpr Backends<ElementwiseKernels> elementwise_kernels{elementwise_cpu, elementwise_cuda,
-                                                                  elementwise_simt};
+extern const ActivationKernels activation_cpu, activation_cuda, activation_simt;
+inline constexpr Backends<ActivationKernels> activation_kernels{activation_cpu, activation_cuda,
+                                                                activation_simt};
+
+// y = activation(a + b); y may alias a or b.
+struct AddSpec {
+  Dtype dtype = Dtype::f32;
+  Activation activation = Activation::none;
+  Shape shape;
+
+  auto operator<=>(const AddSpec&) const = default;
+  bool available() const { return has_kernels(activation); }
+  Shape in_shape() const { return shape; }
+  Shape out_shape() const { return shape; }
+  std::string_view kind() const { return "add"; }
+  Cost cost() const;
+  std::string str() const;  // "add:f32,n1c64h32w32"
+  bool parse(std::string_view text);
+  Widths widths() const;
+  AddSpec with(Widths widths) const;
+};
+
+struct AddKernels {
+  void (*forward)(Context&, const AddSpec&, const void* a, const void* b, void* y);
+};
+
+extern const AddKernels add_cpu, add_cuda, add_simt;
+inline constexpr Backends<AddKernels> add_kernels{add_cpu, add_cuda, add_simt};
 
 // Inverted dropout: y = x * keep / (1 - p), keep ~ Bernoulli(1 - p) drawn by Philox at the
 // *logical* NCHW index, so the mask does not depend on the layout. Backward is the same call on dy.
@@ -39,8 +73,16 @@ struct DropoutSpec {
   float p = 0.5f;
   std::uint64_t seed = 0;    // stream of this layer
   std::uint64_t offset = 0;  // step, or what is added to a step that the device counts
+
   auto operator<=>(const DropoutSpec&) const = default;
-  std::string str() const;
+  Shape in_shape() const { return shape; }
+  Shape out_shape() const { return shape; }
+  std::string_view kind() const { return "dropout"; }
+  Cost cost() const { return {}; }  // off in inference
+  std::string str() const;          // "dropout:f32,n1i512,p0.5,seed0o0"
+  bool parse(std::string_view text);
+  Widths widths() const;
+  DropoutSpec with(Widths widths) const;
 };
 
 struct DropoutKernels {
@@ -67,6 +109,22 @@ struct CastKernels {
 
 extern const CastKernels cast_cpu, cast_cuda, cast_simt;
 inline constexpr Backends<CastKernels> cast_kernels{cast_cpu, cast_cuda, cast_simt};
+
+// (N, C, H, W) -> (N, C H W) in logical order; the bytes move by a reorder, or not at all.
+struct FlattenSpec {
+  Dtype dtype = Dtype::f32;
+  Shape shape;
+
+  auto operator<=>(const FlattenSpec&) const = default;
+  Shape in_shape() const { return shape; }
+  Shape out_shape() const { return {shape[0], shape[1] * shape[2] * shape[3]}; }
+  std::string_view kind() const { return "flatten"; }
+  Cost cost() const { return {}; }
+  std::string str() const;  // "flatten:f32,n1c512h1w1"
+  bool parse(std::string_view text);
+  Widths widths() const;
+  FlattenSpec with(Widths widths) const;
+};
 
 // Copies between plain and the device's own layout; channels that a block adds become zero.
 struct ReorderSpec {

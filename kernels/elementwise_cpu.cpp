@@ -16,35 +16,31 @@ void for_each_element(std::int64_t elements, void* y, F f) {
   for (std::int64_t i = 0; i < elements; ++i) out[i] = f(i);
 }
 
-// Written so that a NaN stays a NaN: a diverged training must be seen, not clipped away.
-inline float positive(float v) { return v < 0.f ? 0.f : v; }
-
-void relu(Context& ctx, const ElementwiseSpec& s, const void* x, void* y) {
+void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, void* y) {
   cpu::require_f32(ctx, s);
   const float* in = static_cast<const float*>(x);
-  for_each_element(s.elements, y, [=](std::int64_t i) { return positive(in[i]); });
+  by_activation(s.activation, [&](auto a) {
+    for_each_element(s.shape.numel(), y, [=](std::int64_t i) { return activate<a.value>(in[i]); });
+  });
 }
 
-void relu_backward(Context& ctx, const ElementwiseSpec& s, const void* y, const void* dy,
-                   void* dx) {
+void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, const void* dy,
+                         void* dx) {
+  const float *in = static_cast<const float*>(x), *grad = static_cast<const float*>(dy);
   cpu::require_f32(ctx, s);
-  const float* out = static_cast<const float*>(y);
-  const float* grad = static_cast<const float*>(dy);
-  for_each_element(s.elements, dx, [=](std::int64_t i) { return out[i] > 0.f ? grad[i] : 0.f; });
+  by_activation(s.activation, [&](auto a) {
+    for_each_element(s.shape.numel(), dx,
+                     [=](std::int64_t i) { return activation_gradient<a.value>(in[i], grad[i]); });
+  });
 }
 
-void add(Context& ctx, const ElementwiseSpec& s, const void* a, const void* b, void* y) {
+void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) {
+  const float *left = static_cast<const float*>(a), *right = static_cast<const float*>(b);
   cpu::require_f32(ctx, s);
-  const float* left = static_cast<const float*>(a);
-  const float* right = static_cast<const float*>(b);
-  for_each_element(s.elements, y, [=](std::int64_t i) { return left[i] + right[i]; });
-}
-
-void add_relu(Context& ctx, const ElementwiseSpec& s, const void* a, const void* b, void* y) {
-  cpu::require_f32(ctx, s);
-  const float* left = static_cast<const float*>(a);
-  const float* right = static_cast<const float*>(b);
-  for_each_element(s.elements, y, [=](std::int64_t i) { return positive(left[i] + right[i]); });
+  by_activation(s.activation, [&](auto act) {
+    for_each_element(s.shape.numel(), y,
+                     [=](std::int64_t i) { return activate<act.value>(left[i] + right[i]); });
+  });
 }
 
 // One channel of one image: `count` elements, `stride` apart, whose logical indices begin at
@@ -141,8 +137,9 @@ void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
 
 }  // namespace
 
-HAC_CPU_TABLE(ElementwiseKernels, elementwise_cpu,
-              {.relu = relu, .relu_backward = relu_backward, .add = add, .add_relu = add_relu})
+HAC_CPU_TABLE(ActivationKernels, activation_cpu,
+              {.forward = activation_forward, .backward = activation_backward})
+HAC_CPU_TABLE(AddKernels, add_cpu, {.forward = add})
 HAC_CPU_TABLE(DropoutKernels, dropout_cpu, {.apply = dropout})
 HAC_CPU_TABLE(ReorderKernels, reorder_cpu, {.apply = reorder})
 HAC_CPU_TABLE(CastKernels, cast_cpu, {.apply = cast})

@@ -9,20 +9,19 @@ namespace hac {
 namespace HAC_GPU {
 namespace {
 
-struct Relu {
-  __device__ float operator()(float x) const { return x < 0.f ? 0.f : x; }  // a NaN stays one
+template <Activation A>
+struct Activate {
+  __device__ float operator()(float x) const { return activate<A>(x); }
 };
 
-struct Add {
-  __device__ float operator()(float a, float b) const { return a + b; }
+template <Activation A>
+struct ActivationGradient {
+  __device__ float operator()(float x, float dy) const { return activation_gradient<A>(x, dy); }
 };
 
-struct AddRelu {
-  __device__ float operator()(float a, float b) const { return Relu()(a + b); }
-};
-
-struct ReluBackward {
-  __device__ float operator()(float y, float dy) const { return y > 0.f ? dy : 0.f; }
+template <Activation A>
+struct AddActivate {
+  __device__ float operator()(float a, float b) const { return activate<A>(a + b); }
 };
 
 template <class F, int N, class T>
@@ -44,39 +43,46 @@ __global__ void binary_kernel(Offset elements, const T* a, const T* b, T* y) {
   store_floats<N>(y + i, v);
 }
 
-template <class F>
-void binary(Context& ctx, const char* name, const ElementwiseSpec& s, const void* a, const void* b,
-            void* y) {
-  if (s.elements == 0) return;
-  by_vector(s.dtype, s.elements, {a, b, y}, [&](auto t, auto n) {
-    using T = decltype(t);
-    constexpr int N = n.value;
-    launch(ctx, launch_over(name, s.elements, N), binary_kernel<F, N, T>, s.elements,
-           static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(y));
+// F<activation> of every element of a, or of a and b.
+template <template <Activation> class F, class Spec>
+void unary(Context& ctx, const char* name, const Spec& s, const void* x, void* y) {
+  const std::int64_t elements = s.shape.numel();
+  if (elements == 0) return;
+  by_activation(s.activation, [&](auto a) {
+    by_vector(s.dtype, elements, {x, y}, [&](auto t, auto n) {
+      using T = decltype(t);
+      constexpr int N = n.value;
+      launch(ctx, launch_over(name, elements, N), unary_kernel<F<a.value>, N, T>, elements,
+             static_cast<const T*>(x), static_cast<T*>(y));
+    });
   });
 }
 
-void relu(Context& ctx, const ElementwiseSpec& s, const void* x, void* y) {
-  if (s.elements == 0) return;
-  by_vector(s.dtype, s.elements, {x, y}, [&](auto t, auto n) {
-    using T = decltype(t);
-    constexpr int N = n.value;
-    launch(ctx, launch_over("relu", s.elements, N), unary_kernel<Relu, N, T>, s.elements,
-           static_cast<const T*>(x), static_cast<T*>(y));
+template <template <Activation> class F, class Spec>
+void binary(Context& ctx, const char* name, const Spec& s, const void* a, const void* b, void* y) {
+  const std::int64_t elements = s.shape.numel();
+  if (elements == 0) return;
+  by_activation(s.activation, [&](auto act) {
+    by_vector(s.dtype, elements, {a, b, y}, [&](auto t, auto n) {
+      using T = decltype(t);
+      constexpr int N = n.value;
+      launch(ctx, launch_over(name, elements, N), binary_kernel<F<act.value>, N, T>, elements,
+             static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(y));
+    });
   });
 }
 
-void relu_backward(Context& ctx, const ElementwiseSpec& s, const void* y, const void* dy,
-                   void* dx) {
-  binary<ReluBackward>(ctx, "relu_backward", s, y, dy, dx);
+void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, void* y) {
+  unary<Activate>(ctx, "activation", s, x, y);
 }
 
-void add(Context& ctx, const ElementwiseSpec& s, const void* a, const void* b, void* y) {
-  binary<Add>(ctx, "add", s, a, b, y);
+void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, const void* dy,
+                         void* dx) {
+  binary<ActivationGradient>(ctx, "activation_backward", s, x, dy, dx);
 }
 
-void add_relu(Context& ctx, const ElementwiseSpec& s, const void* a, const void* b, void* y) {
-  binary<AddRelu>(ctx, "add_relu", s, a, b, y);
+void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) {
+  binary<AddActivate>(ctx, "add", s, a, b, y);
 }
 
 // i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W).
@@ -168,10 +174,9 @@ void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
 }  // namespace
 }  // namespace HAC_GPU
 
-const ElementwiseKernels HAC_GPU_TABLE(elementwise){.relu = HAC_GPU::relu,
-                                                    .relu_backward = HAC_GPU::relu_backward,
-                                                    .add = HAC_GPU::add,
-                                                    .add_relu = HAC_GPU::add_relu};
+const ActivationKernels HAC_GPU_TABLE(activation){.forward = HAC_GPU::activation_forward,
+                                                  .backward = HAC_GPU::activation_backward};
+const AddKernels HAC_GPU_TABLE(add){.forward = HAC_GPU::add};
 const DropoutKernels HAC_GPU_TABLE(dropout){.apply = HAC_GPU::dropout};
 const ReorderKernels HAC_GPU_TABLE(reorder){.apply = HAC_GPU::reorder};
 const CastKernels HAC_GPU_TABLE(cast){.apply = HAC_GPU::cast};

@@ -1,6 +1,6 @@
 #include "kernels/linear.h"
 
-#include <fmt/format.h>
+#include "kernels/spec_text.h"
 
 namespace hac {
 
@@ -15,8 +15,27 @@ Cost LinearSpec::cost() const {
   return cost;
 }
 
-std::string LinearSpec::str() const {
-  return fmt::format("linear:{},n{}i{}o{}{}", name_of(dtype), n, in, out, bias ? ",bias" : "");
+namespace {
+
+constexpr auto visit = [](auto& s, auto& text) {
+  text.kind("linear");
+  text.dtype(s.dtype);
+  text.field(",n", s.n);
+  text.width("i", s.in);
+  text.width("o", s.out);
+  text.flag(",bias", s.bias);
+};
+
+}  // namespace
+
+std::string LinearSpec::str() const { return write_spec(*this, visit); }
+bool LinearSpec::parse(std::string_view text) { return read_spec(*this, text, visit); }
+
+LinearSpec LinearSpec::with(Widths widths) const {
+  LinearSpec spec = *this;
+  spec.in = widths.in;
+  spec.out = widths.out;
+  return spec;
 }
 
 }  // namespace hac

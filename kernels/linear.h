@@ -7,7 +7,7 @@
 #include <string>
 
 #include "kernels/context.h"
-#include "kernels/cost.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 
@@ -22,8 +22,12 @@ struct LinearSpec {
   Shape in_shape() const { return {n, in}; }
   Shape weight_shape() const { return {out, in}; }
   Shape out_shape() const { return {n, out}; }
+  std::string_view kind() const { return "linear"; }
   Cost cost() const;
-  std::string str() const;
+  std::string str() const;  // "linear:f32,n1i512o10,bias"
+  bool parse(std::string_view text);
+  Widths widths() const { return {in, out}; }
+  LinearSpec with(Widths widths) const;
 };
 
 struct LinearKernels {

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "kernels/context.h"
-#include "kernels/cost.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 

@@ -3,30 +3,53 @@
 #include <fmt/format.h>
 
 #include "kernels/error.h"
+#include "kernels/spec_text.h"
 
 namespace hac {
 
 std::int64_t Pool2dSpec::oh() const {
-  return kind == PoolKind::global_avg ? 1 : (h + 2 * pad - kernel) / stride + 1;
+  return mode == PoolMode::global_avg ? 1 : (h + 2 * pad - kernel) / stride + 1;
 }
 
 std::int64_t Pool2dSpec::ow() const {
-  return kind == PoolKind::global_avg ? 1 : (w + 2 * pad - kernel) / stride + 1;
+  return mode == PoolMode::global_avg ? 1 : (w + 2 * pad - kernel) / stride + 1;
 }
 
 Cost Pool2dSpec::cost() const {
   Cost cost;
-  if (kind == PoolKind::global_avg) cost.ops_thop = n * c * (h * w + 1);
+  if (mode == PoolMode::global_avg) cost.ops_thop = n * c * (h * w + 1);
   cost.activation_bytes =
       static_cast<std::int64_t>(size_of(dtype)) * (in_shape().numel() + out_shape().numel());
   return cost;
 }
 
-std::string Pool2dSpec::str() const {
-  const std::string input = fmt::format("{},n{}c{}h{}w{}", name_of(dtype), n, c, h, w);
-  if (kind == PoolKind::global_avg) return fmt::format("globalavgpool:{}", input);
-  return fmt::format("{}pool:{},k{}st{}p{}", kind == PoolKind::max ? "max" : "avg", input, kernel,
-                     stride, pad);
+namespace {
+
+constexpr std::string_view kinds[] = {"maxpool", "avgpool", "globalavgpool"};
+
+constexpr auto visit = [](auto& s, auto& text) {
+  text.kind(kinds, s.mode);
+  text.dtype(s.dtype);
+  text.field(",n", s.n);
+  text.width("c", s.c);
+  text.field("h", s.h);
+  text.field("w", s.w);
+  if (s.mode == PoolMode::global_avg) return;
+  text.field(",k", s.kernel);
+  text.field("st", s.stride);
+  text.field("p", s.pad, 0);
+};
+
+}  // namespace
+
+std::string_view Pool2dSpec::kind() const { return kinds[static_cast<std::size_t>(mode)]; }
+std::string Pool2dSpec::str() const { return write_spec(*this, visit); }
+bool Pool2dSpec::parse(std::string_view text) { return read_spec(*this, text, visit); }
+
+Pool2dSpec Pool2dSpec::with(Widths widths) const {
+  Pool2dSpec spec = *this;
+  spec.c = widths.in;
+  return spec;
 }
 
 void Pool2dSpec::validate() const {
@@ -34,7 +57,7 @@ void Pool2dSpec::validate() const {
     throw ShapeError(fmt::format("pool2d '{}': expected {}, got {}", str(), expected, got));
   };
   if (n < 1 || c < 1 || h < 1 || w < 1) fail("a non-empty input", in_shape().str());
-  if (kind == PoolKind::global_avg) return;
+  if (mode == PoolMode::global_avg) return;
   if (kernel < 1) fail("kernel >= 1", fmt::format("{}", kernel));
   if (stride < 1) fail("stride >= 1", fmt::format("{}", stride));
   // A window that lies in the padding alone would have no maximum.

@@ -12,17 +12,17 @@
 #include <string>
 
 #include "kernels/context.h"
-#include "kernels/cost.h"
+#include "kernels/spec.h"
 #include "kernels/table.h"
 #include "kernels/types.h"
 
 namespace hac {
 
-enum class PoolKind : std::uint8_t { max, avg, global_avg };
+enum class PoolMode : std::uint8_t { max, avg, global_avg };
 
 struct Pool2dSpec {
   Dtype dtype = Dtype::f32;
-  PoolKind kind = PoolKind::max;
+  PoolMode mode = PoolMode::max;
   std::int64_t n = 1, c = 1, h = 1, w = 1;
   std::int64_t kernel = 2, stride = 2, pad = 0;  // ignored by global_avg
 
@@ -31,8 +31,12 @@ struct Pool2dSpec {
   std::int64_t ow() const;
   Shape in_shape() const { return {n, c, h, w}; }
   Shape out_shape() const { return {n, c, oh(), ow()}; }
+  std::string_view kind() const;  // maxpool, avgpool, globalavgpool
   Cost cost() const;
-  std::string str() const;
+  std::string str() const;  // "maxpool:f32,n1c2h5w7,k2st2p0"
+  bool parse(std::string_view text);
+  Widths widths() const { return {c, 0}; }
+  Pool2dSpec with(Widths widths) const;
   void validate() const;  // throws ShapeError: window larger than the padded input, pad >= kernel
 };
 

@@ -18,8 +18,8 @@ Plan make_plan(cpu::Library& lib, const Pool2dSpec& s, Mode mode) {
   s.validate();
   const auto src = cpu::activation_desc(s.in_shape(), s.dtype);
   const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
-  const bool global = s.kind == PoolKind::global_avg;
-  const auto algorithm = s.kind == PoolKind::max ? dnnl::algorithm::pooling_max
+  const bool global = s.mode == PoolMode::global_avg;
+  const auto algorithm = s.mode == PoolMode::max ? dnnl::algorithm::pooling_max
                                                  : dnnl::algorithm::pooling_avg_include_padding;
   const dnnl::memory::dims kernel =
       global ? dnnl::memory::dims{s.h, s.w} : dnnl::memory::dims{s.kernel, s.kernel};
@@ -103,7 +103,7 @@ void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* ind
 namespace cpu {
 
 bool is_tiled(const Pool2dSpec& s) {
-  return s.kind == PoolKind::max && s.dtype == Dtype::f32 && s.kernel == s.stride && s.pad == 0 &&
+  return s.mode == PoolMode::max && s.dtype == Dtype::f32 && s.kernel == s.stride && s.pad == 0 &&
          s.kernel * s.kernel <= 256;
 }
 

@@ -13,7 +13,7 @@ namespace {
 struct Windows {
   explicit Windows(const Pool2dSpec& s)
       : c(narrow(s.c)), h(narrow(s.h)), w(narrow(s.w)), oh(narrow(s.oh())), ow(narrow(s.ow())) {
-    if (s.kind == PoolKind::global_avg) {
+    if (s.mode == PoolMode::global_avg) {
       kh = h;
       kw = w;
     } else {
@@ -135,7 +135,7 @@ __global__ void average_backward_kernel(Offset elements, Windows s, const T* dy,
 }
 
 std::size_t index_bytes(Context&, const Pool2dSpec& s) {
-  if (s.kind != PoolKind::max) return 0;
+  if (s.mode != PoolMode::max) return 0;
   if (s.kernel > 16) {
     throw ShapeError(s.str() + ": expected a kernel of at most 16 (its index is one byte)");
   }
@@ -150,7 +150,7 @@ void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* in
     using T = decltype(t);
     constexpr int N = n.value;
     const std::int64_t elements = s.out_shape().numel();
-    if (s.kind == PoolKind::max) {
+    if (s.mode == PoolMode::max) {
       launch(ctx, launch_over("max_pool", elements, N), max_forward_kernel<T, N>, elements, windows,
              static_cast<const T*>(x), static_cast<T*>(y), static_cast<std::uint8_t*>(index));
     } else {
@@ -167,7 +167,7 @@ void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* ind
     using T = decltype(t);
     constexpr int N = n.value;
     const std::int64_t elements = s.in_shape().numel();
-    if (s.kind == PoolKind::max) {
+    if (s.mode == PoolMode::max) {
       launch(ctx, launch_over("max_pool_backward", elements, N), max_backward_kernel<T, N>,
              elements, windows, static_cast<const T*>(dy), static_cast<const std::uint8_t*>(index),
              static_cast<T*>(dx));

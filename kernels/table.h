@@ -25,11 +25,15 @@ struct Backends {
   }
 
   // The entry for this device, conv2d_kernels.on(device, &Conv2dKernels::forward, spec). Throws
-  // ShapeError for a batch of no images, so that no kernel has to divide by its size.
+  // DeviceError where it is not available, ShapeError for a batch of no images, so that no kernel
+  // has to divide by its size.
   template <class Entry, class Spec>
   Entry on(Device device, Entry Table::*entry, const Spec& spec) const {
     const Entry found = of(device).*entry;
     if (!found) throw_unavailable(spec.str(), device);
+    if constexpr (requires { spec.available(); }) {
+      if (!spec.available()) throw_unavailable(spec.str(), device);
+    }
     if constexpr (requires { spec.n; }) {
       if (spec.n < 1) throw_empty(spec.str());
     }

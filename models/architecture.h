@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/activation.h"
 #include "kernels/types.h"
 
 namespace hac {
@@ -25,11 +26,12 @@ struct Conv {
 };
 struct BatchNorm {
   std::string name;
-  bool relu = false;
+  Activation activation = Activation::none;  // behind it
   bool operator==(const BatchNorm&) const = default;
 };
-struct Relu {
-  bool operator==(const Relu&) const = default;
+struct Activate {
+  Activation activation = Activation::relu;
+  bool operator==(const Activate&) const = default;
 };
 struct Pool {
   std::string kind = "max";  // max | avg | global_avg
@@ -50,26 +52,28 @@ struct Linear {
   bool bias = true;
   bool operator==(const Linear&) const = default;
 };
-// Pre-activation residual block (He et al. 2016, in the form of NeuralScale): BN-ReLU-conv(mid,
-// stride)-BN-ReLU-conv(out) + shortcut. The shortcut is the raw input, or, where stride or width
-// change, a 1x1 convolution without batch norm on the first ReLU's output.
+// Pre-activation residual block (He et al. 2016, in the form of NeuralScale): BN-act-conv(mid,
+// stride)-BN-act-conv(out) + shortcut. The shortcut is the raw input, or, where stride or width
+// change, a 1x1 convolution without batch norm on the first activation.
 // Parameters: bn1, conv1, bn2, conv2, shortcut.0.
 struct PreactBlock {
   std::string name;
   std::int64_t mid = 64, out = 64, stride = 1;
+  Activation activation = Activation::relu;
   bool operator==(const PreactBlock&) const = default;
 };
-// Post-activation residual block (He et al. 2015): conv(mid, stride)-BN-ReLU-conv(out)-BN +
-// shortcut, ReLU. The shortcut is the input or a 1x1 convolution with batch norm.
+// Post-activation residual block (He et al. 2015): conv(mid, stride)-BN-act-conv(out)-BN +
+// shortcut, act. The shortcut is the input or a 1x1 convolution with batch norm.
 // Parameters: conv1, bn1, conv2, bn2, downsample.0, downsample.1.
 struct BasicBlock {
   std::string name;
   std::int64_t mid = 64, out = 64, stride = 1;
+  Activation activation = Activation::relu;
   bool operator==(const BasicBlock&) const = default;
 };
 
-using Layer =
-    std::variant<Conv, BatchNorm, Relu, Pool, Flatten, Dropout, Linear, PreactBlock, BasicBlock>;
+using Layer = std::variant<Conv, BatchNorm, Activate, Pool, Flatten, Dropout, Linear, PreactBlock,
+                           BasicBlock>;
 
 struct Architecture {
   std::string name;

@@ -53,12 +53,13 @@ void shift_names(std::vector<Layer>& layers, int begin, int end, const std::stri
   }
 }
 
-// How many numbers of a PyTorch Sequential the layers [begin, end) take: a fused ReLU has one too.
+// How many numbers of a PyTorch Sequential the layers [begin, end) take: a fused activation has one
+// too.
 std::int64_t span_of(const Architecture& arch, int begin, int end) {
   std::int64_t span = end - begin;
   for (int i = begin; i < end; ++i) {
     const auto* norm = std::get_if<BatchNorm>(&arch.layers[i]);
-    if (norm && norm->relu) ++span;
+    if (norm && norm->activation != Activation::none) ++span;
   }
   return span;
 }
@@ -125,7 +126,7 @@ std::vector<Unit> units(const Architecture& arch, int stage) {
     if (!std::holds_alternative<Conv>(arch.layers[i])) continue;
     int stop = i + 1;
     if (stop < end && std::holds_alternative<BatchNorm>(arch.layers[stop])) ++stop;
-    if (stop < end && std::holds_alternative<Relu>(arch.layers[stop])) ++stop;
+    if (stop < end && std::holds_alternative<Activate>(arch.layers[stop])) ++stop;
     plain.push_back({i, stop});
   }
   return residual.empty() ? plain : residual;

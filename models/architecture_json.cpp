@@ -62,6 +62,16 @@ class Reader {
     const Json* json = find(key, required);
     if (json) value = integer(*json, path(key));
   }
+  void read(const char* key, Activation& value) {
+    const Json* json = find(key, false);
+    if (!json) return;
+    const auto* name = std::find(std::begin(activation_names), std::end(activation_names),
+                                 json->is_string() ? json->get<std::string>() : "");
+    if (name == std::end(activation_names)) {
+      fail(path(key), fmt::format("one of {}", fmt::join(activation_names, ", ")), show(*json));
+    }
+    value = static_cast<Activation>(name - std::begin(activation_names));
+  }
   void read(const char* key, bool& value) {
     const Json* json = find(key, false);
     if (!json) return;
@@ -112,6 +122,7 @@ Layer layer_from_json(const Json& json, const std::string& where) {
   Reader reader(json, where);
   std::string type;
   reader.read("type", type, true);
+  if (type == "relu") type = "activation";  // as files of release 1 call it
   const auto* known = std::find(std::begin(layer_types), std::end(layer_types), type);
   if (known == std::end(layer_types)) {
     fail(reader.path("type"), fmt::format("one of {}", fmt::join(layer_types, ", ")),
@@ -134,6 +145,11 @@ Layer layer_from_json(const Json& json, const std::string& where) {
         });
       },
       layer);
+  if (auto* norm = std::get_if<BatchNorm>(&layer)) {
+    bool relu = false;  // so too
+    reader.read("relu", relu);
+    if (relu) norm->activation = Activation::relu;
+  }
   reader.finish();
   return layer;
 }
@@ -147,6 +163,8 @@ OrderedJson to_json(const Layer& layer) {
           // The shortest decimal that reads back as the same float.
           if constexpr (std::is_same_v<decltype(value), const float&>) {
             json[key] = std::stod(fmt::format("{}", value));
+          } else if constexpr (std::is_same_v<decltype(value), const Activation&>) {
+            json[key] = activation_names[static_cast<int>(value)];
           } else {
             json[key] = value;
           }

@@ -5,6 +5,10 @@
 namespace hac {
 namespace {
 
+std::int64_t bytes_of(const Shape& shape, Dtype dtype) {
+  return shape.numel() * static_cast<std::int64_t>(size_of(dtype));
+}
+
 bool keeps_value(const Op& op) {
   return std::holds_alternative<FlattenSpec>(op.spec) ||
          std::holds_alternative<DropoutSpec>(op.spec);
@@ -16,11 +20,11 @@ std::int64_t peak_bytes(const Graph& graph) {
   const std::size_t count = graph.ops.size() + 1;
   std::vector<std::size_t> owner(count), last_use(count);
   std::vector<std::int64_t> bytes(count);
-  bytes[0] = graph.input.numel() * std::int64_t{sizeof(float)};
+  bytes[0] = bytes_of(graph.input, graph.ops.front().spec.dtype());
   for (std::size_t v = 1; v < count; ++v) {
     const Op& op = graph.ops[v - 1];
     owner[v] = keeps_value(op) ? owner[op.inputs[0] + 1] : v;
-    bytes[v] = op.out.numel() * std::int64_t{sizeof(float)};
+    bytes[v] = bytes_of(op.out(), op.spec.dtype());
     last_use[owner[v]] = v;
     for (const int input : op.inputs) last_use[owner[input + 1]] = v;
   }
@@ -43,8 +47,8 @@ Counters count(const Graph& graph) {
   Cost total;
   Counters counters;
   for (const Op& op : graph.ops) {
-    total += cost_of(op);
-    if (std::holds_alternative<Conv2dSpec>(op.spec)) counters.activations += op.out.numel();
+    total += op.spec.cost();
+    if (std::holds_alternative<Conv2dSpec>(op.spec)) counters.activations += op.out().numel();
   }
   counters.params = total.params;
   counters.macs = total.macs;

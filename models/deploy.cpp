@@ -11,20 +11,13 @@
 namespace hac {
 namespace {
 
-Epilogue epilogue_of(bool add, bool relu) {
-  if (add) return relu ? Epilogue::add_relu : Epilogue::add;
-  return relu ? Epilogue::relu : Epilogue::none;
-}
-
 bool adds(const OpSpec& spec) {
   const auto* conv = std::get_if<Conv2dSpec>(&spec);
-  return conv && (conv->epilogue == Epilogue::add || conv->epilogue == Epilogue::add_relu);
+  return conv && conv->add;
 }
 
-// Operations that only rename a value here: dropout is off, and a flatten of 1x1 maps moves
-// nothing.
+// A flatten of 1x1 maps moves nothing.
 bool is_alias(const OpSpec& spec, Device device) {
-  if (std::holds_alternative<DropoutSpec>(spec)) return true;
   const auto* flatten = std::get_if<FlattenSpec>(&spec);
   if (!flatten) return false;
   const Shape& s = flatten->shape;
@@ -55,49 +48,16 @@ int take_slot(std::vector<Slot>& slots, std::size_t bytes) {
   return static_cast<int>(slots.size()) - 1;
 }
 
-// Turns a graph into steps, in order of execution.
-class Planner {
+// Fills in the tensors of steps.
+class Packer {
  public:
-  Planner(const Graph& graph, const Model& model)
-      : graph_(graph),
-        state_(model.state()),
-        readers_(reader_counts(graph)),
-        taken_(graph.ops.size(), false),
-        device_(model.device()),
-        dtype_(model.dtype()) {}
+  explicit Packer(const Model& model)
+      : state_(model.state()), device_(model.device()), dtype_(model.dtype()) {}
 
-  std::vector<Deployment::Step> plan() {
-    std::vector<Deployment::Step> steps;
-    std::vector<int> alias(graph_.ops.size());
-    for (int i = 0; i < static_cast<int>(graph_.ops.size()); ++i) {
-      const Op& op = graph_.ops[i];
-      alias[i] = i;
-      if (is_alias(op.spec, device_)) {
-        alias[i] = op.inputs[0] < 0 ? -1 : alias[op.inputs[0]];
-      } else if (!taken_[i]) {
-        steps.push_back(step_for(i));
-      }
-    }
-    // A fused step runs where its last operation stood: by then its residual is there.
-    std::stable_sort(steps.begin(), steps.end(),
-                     [](const auto& a, const auto& b) { return a.output < b.output; });
-    for (auto& step : steps) {
-      for (int& input : step.inputs) input = input < 0 ? input : alias[input];
-    }
-    return steps;
-  }
-
- private:
-  Deployment::Step step_for(int i) {
-    const Op& op = graph_.ops[i];
-    Deployment::Step step{.op = i, .inputs = op.inputs, .output = i, .spec = op.spec};
-    std::visit(
-        [this](auto& spec) {
-          if constexpr (requires { spec.dtype; }) spec.dtype = dtype_;
-        },
-        step.spec);
-    if (std::holds_alternative<Conv2dSpec>(op.spec)) {
-      plan_conv(step, op.name);
+  Deployment::Step pack(int index, const Op& op) const {
+    Deployment::Step step{.op = index};
+    if (const auto* conv = std::get_if<Conv2dSpec>(&op.spec)) {
+      step.packed = packed(*conv, op);
     } else if (std::holds_alternative<BatchNormSpec>(op.spec)) {
       step.gamma = copy_of(op.name + ".weight").to(device_);
       step.beta = copy_of(op.name + ".bias").to(device_);
@@ -110,51 +70,21 @@ class Planner {
     return step;
   }
 
-  void plan_conv(Deployment::Step& step, const std::string& name) {
-    Conv2dSpec& conv = std::get<Conv2dSpec>(step.spec);
-    const Tensor weight = copy_of(name + ".weight");
-    const Tensor bias = conv.bias ? copy_of(name + ".bias") : Tensor::zeros({conv.k});
-    bool add = false, relu = false;
-    // Nothing can be folded behind an add or a ReLU.
-    for (int at = next(step.output); at >= 0 && !add && !relu; at = next(step.output)) {
-      const Op& op = graph_.ops[at];
-      if (const auto* bn = std::get_if<BatchNormSpec>(&op.spec)) {
-        if (op.inputs[0] != step.output) break;  // it is the residual of that batch norm
-        fold(*bn, op.name, weight, bias);
-        conv.bias = true;
-        add = bn->add;
-        relu = bn->relu;
-      } else if (std::holds_alternative<AddSpec>(op.spec) && op.inputs[0] != op.inputs[1]) {
-        add = true;
-      } else if (std::holds_alternative<ReluSpec>(op.spec)) {
-        relu = true;
-      } else {
-        break;
-      }
-      if (add) step.inputs.push_back(op.inputs[op.inputs[0] == step.output ? 1 : 0]);
-      step.folded.push_back(at);
-      step.output = at;
-      taken_[at] = true;
+ private:
+  Tensor packed(const Conv2dSpec& conv, const Op& op) const {
+    const Tensor weight = copy_of(op.name + ".weight");
+    const auto own_bias = state_.find(op.name + ".bias");
+    const Tensor bias =
+        own_bias == state_.end() ? Tensor::zeros({conv.k}) : copy_of(own_bias->first);
+    for (const Op& norm : op.folded) {
+      fold(std::get<BatchNormSpec>(norm.spec), norm.name, weight, bias);
     }
-    conv.epilogue = epilogue_of(add, relu);
-    conv.pass = Pass::inference;
     const auto bytes =
         static_cast<std::int64_t>(conv2d_kernels.run(&Conv2dKernels::packed_bytes, device_, conv));
-    step.packed = Tensor::empty({bytes}, Dtype::u8, device_);
+    const Tensor packed = Tensor::empty({bytes}, Dtype::u8, device_);
     const Tensor there = weight.to(device_).to(weight_layout(device_)), b = bias.to(device_);
-    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, there.data(), b.data(),
-                       step.packed.data());
-  }
-
-  // The one operation that reads value i and is still free; -1 if there is none.
-  int next(int i) const {
-    if (readers_[i] != 1) return -1;
-    for (int j = i + 1; j < static_cast<int>(graph_.ops.size()); ++j) {
-      for (const int input : graph_.ops[j].inputs) {
-        if (input == i) return taken_[j] ? -1 : j;
-      }
-    }
-    return -1;
+    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, there.data(), b.data(), packed.data());
+    return packed;
   }
 
   void fold(const BatchNormSpec& spec, const std::string& name, const Tensor& weight,
@@ -181,10 +111,7 @@ class Planner {
     return host;
   }
 
-  const Graph& graph_;
   const std::map<std::string, Tensor> state_;
-  const std::vector<int> readers_;
-  std::vector<bool> taken_;
   Device device_;
   Dtype dtype_;
 };
@@ -192,8 +119,18 @@ class Planner {
 }  // namespace
 
 Deployment::Deployment(const Model& model, std::int64_t batch)
-    : graph_(lower(model.arch(), batch)), device_(model.device()), dtype_(model.dtype()) {
-  steps_ = Planner(graph_, model).plan();
+    : graph_(fuse(lower(model.arch(), batch, model.dtype()))),
+      device_(model.device()),
+      dtype_(model.dtype()) {
+  const Packer packer(model);
+  std::vector<int> alias;  // of each operation: whose value it passes on, mostly its own
+  for (int i = 0; i < static_cast<int>(graph_.ops.size()); ++i) {
+    Op& op = graph_.ops[i];
+    for (int& input : op.inputs) input = input < 0 ? input : alias[input];
+    const bool passes_on = is_alias(op.spec, device_);
+    alias.push_back(passes_on ? op.inputs[0] : i);
+    if (!passes_on) steps_.push_back(packer.pack(i, op));
+  }
   plan_buffers();
 }
 
@@ -202,23 +139,24 @@ void Deployment::plan_buffers() {
   std::vector<Slot> slots;
   std::vector<int> slot_of(graph_.ops.size(), -1), last_use(graph_.ops.size(), -1);
   for (std::size_t s = 0; s < steps_.size(); ++s) {
-    for (const int i : steps_[s].inputs) {
+    for (const int i : graph_.ops[steps_[s].op].inputs) {
       if (i >= 0) last_use[i] = static_cast<int>(s);
     }
   }
   for (std::size_t s = 0; s < steps_.size(); ++s) {
-    const Step& step = steps_[s];
-    const Shape& shape = graph_.ops[step.output].out;
+    const int output = steps_[s].op;
+    const Op& op = graph_.ops[output];
+    const Shape shape = op.out();
     const std::size_t bytes = storage_elements(layout_of(device_, shape), shape) * size_of(dtype_);
     const auto dies = [&](int i) { return i >= 0 && last_use[i] == static_cast<int>(s); };
     // A residual add sums in the residual's own buffer when nobody reads it afterwards.
-    const int residual = adds(step.spec) ? step.inputs[1] : -1;
-    int slot = dies(residual) && residual != step.inputs[0] ? slot_of[residual] : -1;
+    const int residual = adds(op.spec) ? op.inputs[1] : -1;
+    int slot = dies(residual) && residual != op.inputs[0] ? slot_of[residual] : -1;
     if (slot < 0) slot = take_slot(slots, bytes);
     slots[slot].bytes = std::max(slots[slot].bytes, bytes);
-    slots[slot].holder = step.output;
-    slot_of[step.output] = slot;
-    for (const int i : step.inputs) {
+    slots[slot].holder = output;
+    slot_of[output] = slot;
+    for (const int i : op.inputs) {
       if (dies(i) && slot_of[i] != slot) slots[slot_of[i]].holder = -1;
     }
   }
@@ -229,9 +167,9 @@ void Deployment::plan_buffers() {
   }
   values_.resize(graph_.ops.size());
   for (const Step& step : steps_) {
-    const Shape& shape = graph_.ops[step.output].out;
-    values_[step.output] =
-        Tensor::over(memory[slot_of[step.output]], shape, dtype_, layout_of(device_, shape));
+    const Shape shape = graph_.ops[step.op].out();
+    values_[step.op] =
+        Tensor::over(memory[slot_of[step.op]], shape, dtype_, layout_of(device_, shape));
   }
 }
 
@@ -240,10 +178,10 @@ const Tensor& Deployment::value(int index, const Tensor& images) const {
 }
 
 void Deployment::execute(const Step& step, const Tensor& images) const {
-  const Tensor& x = value(step.inputs[0], images);
-  const Tensor& y = values_[step.output];
-  const void* other = step.inputs.size() > 1 ? value(step.inputs[1], images).data() : nullptr;
-  const ElementwiseSpec elements{.dtype = dtype_, .elements = y.storage_numel()};
+  const Op& op = graph_.ops[step.op];
+  const Tensor& x = value(op.inputs[0], images);
+  const Tensor& y = values_[step.op];
+  const void* other = op.inputs.size() > 1 ? value(op.inputs[1], images).data() : nullptr;
   const auto run = [&]<class Spec>(const Spec& s) {
     if constexpr (std::is_same_v<Spec, Conv2dSpec>) {
       conv2d_kernels.run(&Conv2dKernels::inference, device_, s, x.data(), step.packed.data(), other,
@@ -252,11 +190,14 @@ void Deployment::execute(const Step& step, const Tensor& images) const {
       batchnorm_kernels.run(&BatchNormKernels::forward_eval, device_, s, x.data(), other,
                             step.gamma.data(), step.beta.data(), step.mean.data(), step.var.data(),
                             y.data());
-    } else if constexpr (std::is_same_v<Spec, ReluSpec>) {
-      elementwise_kernels.run(&ElementwiseKernels::relu, device_, elements, x.data(), y.data());
+    } else if constexpr (std::is_same_v<Spec, ActivationSpec>) {
+      ActivationSpec flat = s;
+      flat.shape = {y.storage_numel()};
+      activation_kernels.run(&ActivationKernels::forward, device_, flat, x.data(), y.data());
     } else if constexpr (std::is_same_v<Spec, AddSpec>) {
-      elementwise_kernels.run(&ElementwiseKernels::add, device_, elements, x.data(), other,
-                              y.data());
+      AddSpec flat = s;
+      flat.shape = {y.storage_numel()};
+      add_kernels.run(&AddKernels::forward, device_, flat, x.data(), other, y.data());
     } else if constexpr (std::is_same_v<Spec, Pool2dSpec>) {
       pool2d_kernels.run(&Pool2dKernels::forward, device_, s, x.data(), y.data(), nullptr);
     } else if constexpr (std::is_same_v<Spec, LinearSpec>) {
@@ -268,7 +209,7 @@ void Deployment::execute(const Step& step, const Tensor& images) const {
       reorder_kernels.run(&ReorderKernels::apply, device_, reorder, x.data(), y.data());
     }
   };
-  std::visit(run, step.spec);
+  std::visit(run, op.spec);
 }
 
 void Deployment::check_images(const Tensor& images) const {
@@ -300,7 +241,7 @@ Tensor Deployment::own_form(const Tensor& images) const {
 Tensor Deployment::execute_all(const Tensor& images) {
   const Tensor own = own_form(images);
   for (const Step& step : steps_) execute(step, own);
-  return values_[steps_.back().output].cast(Dtype::f32);
+  return values_[steps_.back().op].cast(Dtype::f32);
 }
 
 Tensor Deployment::run(const Tensor& images) {

@@ -19,12 +19,8 @@ class Deployment {
  public:
   // One kernel call.
   struct Step {
-    int op = 0;               // index into graph().ops of the operation that does the work
-    std::vector<int> folded;  // operations that it does on the side
-    std::vector<int> inputs;  // values read; a value is named by the op that makes it, -1 = images
-    int output = 0;           // value written
-    OpSpec spec;              // what the kernel is called with
-    Tensor packed, bias;      // convolution and linear
+    int op = 0;                     // index into graph().ops
+    Tensor packed, bias;            // convolution and linear
     Tensor gamma, beta, mean, var;  // batch norm left over
   };
 
@@ -47,7 +43,7 @@ class Deployment {
   const Tensor& input() const { return input_; }
 
   Device device() const { return device_; }
-  const Graph& graph() const { return graph_; }
+  const Graph& graph() const { return graph_; }  // as fuse() makes it
   const std::vector<Step>& steps() const { return steps_; }
   std::size_t weight_bytes() const;  // packed weights, biases, statistics
   std::size_t activation_bytes() const { return activation_bytes_; }  // all planned buffers

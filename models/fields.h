@@ -15,13 +15,14 @@ inline constexpr std::int64_t max_resolution = 8192;
 inline constexpr std::int64_t max_layers = 10000;
 
 // Names of the layer types in files and messages, in the order of the variant.
-inline constexpr std::string_view layer_types[] = {"conv",   "batchnorm",    "relu",
+inline constexpr std::string_view layer_types[] = {"conv",   "batchnorm",    "activation",
                                                    "pool",   "flatten",      "dropout",
                                                    "linear", "preact_block", "basic_block"};
 static_assert(std::size(layer_types) == std::variant_size_v<Layer>);
 
-// Calls visit(key, string), visit(key, bool), visit(key, float) and visit(key, integer, low, high)
-// for the fields that this type of layer has. An `out` of 0 is meant for linear layers alone.
+// Calls visit(key, string), visit(key, bool), visit(key, float), visit(key, activation) and
+// visit(key, integer, low, high) for the fields that this type of layer has. An `out` of 0 is meant
+// for linear layers alone.
 template <class L, class Visitor>
 void visit_fields(L& layer, Visitor&& visit) {
   constexpr std::int64_t least_out = std::is_same_v<std::remove_const_t<L>, Linear> ? 0 : 1;
@@ -34,7 +35,7 @@ void visit_fields(L& layer, Visitor&& visit) {
   if constexpr (requires { layer.pad; }) visit("pad", layer.pad, 0, max_window);
   if constexpr (requires { layer.groups; }) visit("groups", layer.groups, 1, max_width);
   if constexpr (requires { layer.bias; }) visit("bias", layer.bias);
-  if constexpr (requires { layer.relu; }) visit("relu", layer.relu);
+  if constexpr (requires { layer.activation; }) visit("activation", layer.activation);
   if constexpr (requires { layer.p; }) visit("p", layer.p);
 }
 

@@ -2,242 +2,55 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <unordered_set>
+#include <optional>
 
 #include "kernels/error.h"
-#include "models/fields.h"
 
 namespace hac {
 namespace {
 
-constexpr std::int64_t max_batch = std::int64_t{1} << 20;
-// Above these, sums over a network would leave 64 bits.
-constexpr double max_macs = 1e18, max_elements = 1e17;
-
-constexpr int no_residual = -2;
-
-// Walks the layers. A value is the index of the op that makes it, -1 is the network's input.
-class Builder {
- public:
-  Builder(const Architecture& arch, std::int64_t batch) : arch_(arch) {
-    graph_.input = {batch, arch.channels, arch.resolution, arch.resolution};
+template <std::size_t I = 0>
+std::optional<OpSpec> parse_alternative(std::string_view text) {
+  if constexpr (I == std::variant_size_v<AnySpec>) {
+    return std::nullopt;
+  } else {
+    std::variant_alternative_t<I, AnySpec> spec;
+    if (spec.parse(text)) return spec;
+    return parse_alternative<I + 1>(text);
   }
-
-  Graph build() {
-    for (const Layer& layer : arch_.layers) {
-      value_ = std::visit([&](const auto& l) { return add(l); }, layer);
-    }
-    return std::move(graph_);
-  }
-
- private:
-  int add(const Conv& l) { return conv(l, value_, true); }
-  int add(const BatchNorm& l) { return norm(l.name, value_, l.relu); }
-
-  int add(const Relu&) {
-    if (value_ >= 0) {
-      if (auto* before = std::get_if<BatchNormSpec>(&graph_.ops[value_].spec)) {
-        before->relu = true;
-        return value_;
-      }
-    }
-    return append("", ReluSpec{shape(value_)}, {value_}, shape(value_));
-  }
-
-  int add(const Pool& l) {
-    const Shape in = image("pool", where());
-    Pool2dSpec spec{.n = in[0], .c = in[1], .h = in[2], .w = in[3]};
-    if (l.kind == "global_avg") {
-      spec.kind = PoolKind::global_avg;
-    } else {
-      spec.kind = l.kind == "avg" ? PoolKind::avg : PoolKind::max;
-      spec.kernel = l.kernel;
-      spec.stride = l.stride;
-      spec.pad = l.pad;
-      check_window(fmt::format("{}pool '{}'", l.kind, where()), in, l.kernel, l.pad);
-    }
-    return append("", spec, {value_}, spec.out_shape());
-  }
-
-  int add(const Flatten&) {
-    const Shape in = image("flatten", where());
-    return append("", FlattenSpec{in}, {value_}, {in[0], in[1] * in[2] * in[3]});
-  }
-
-  int add(const Dropout& l) {
-    return append("", DropoutSpec{.shape = shape(value_), .p = l.p}, {value_}, shape(value_));
-  }
-
-  int add(const Linear& l) {
-    const Shape in = shape(value_);
-    if (in.rank() != 2) {
-      throw ConfigError(fmt::format(
-          "linear '{}': expected a flattened input, got {} (hint: put a flatten before it)", l.name,
-          in.str()));
-    }
-    const LinearSpec spec{
-        .n = in[0], .in = in[1], .out = l.out == 0 ? arch_.classes : l.out, .bias = l.bias};
-    return append(l.name, spec, {value_}, spec.out_shape(),
-                  static_cast<double>(spec.n) * spec.in * spec.out);
-  }
-
-  // In both blocks the shortcut comes first, so that it is there when the last convolution, to
-  // which inference fuses the sum, wants to add it.
-  int add(const PreactBlock& b) {
-    const int input = value_;
-    const bool project = b.stride != 1 || b.out != image("preact_block", b.name)[1];
-    const int active = norm(b.name + ".bn1", input, true);
-    const int shortcut =
-        project ? projection(b.name + ".shortcut.0", b.out, b.stride, active) : input;
-    int main = conv({.name = b.name + ".conv1", .out = b.mid, .stride = b.stride}, active, true);
-    main = norm(b.name + ".bn2", main, true);
-    main = conv({.name = b.name + ".conv2", .out = b.out}, main, true);
-    return append("", AddSpec{shape(main)}, {main, shortcut}, shape(main));
-  }
-
-  int add(const BasicBlock& b) {
-    const int input = value_;
-    int shortcut = input;
-    if (b.stride != 1 || b.out != image("basic_block", b.name)[1]) {
-      shortcut = projection(b.name + ".downsample.0", b.out, b.stride, input);
-      shortcut = norm(b.name + ".downsample.1", shortcut, false);
-    }
-    int main = conv({.name = b.name + ".conv1", .out = b.mid, .stride = b.stride}, input, true);
-    main = norm(b.name + ".bn1", main, true);
-    main = conv({.name = b.name + ".conv2", .out = b.out}, main, true);
-    return norm(b.name + ".bn2", main, true, shortcut);
-  }
-
-  int projection(const std::string& name, std::int64_t out, std::int64_t stride, int input) {
-    return conv({.name = name, .out = out, .kernel = 1, .stride = stride, .pad = 0}, input, false);
-  }
-
-  int conv(const Conv& l, int input, bool scalable) {
-    value_ = input;
-    const Shape in = image("conv", l.name);
-    if (in[1] % l.groups != 0 || l.out % l.groups != 0) {
-      throw ConfigError(
-          fmt::format("conv '{}': expected groups that divide {} input and {} output channels, "
-                      "got {}",
-                      l.name, in[1], l.out, l.groups));
-    }
-    check_window(fmt::format("conv '{}'", l.name), in, l.kernel, l.pad);
-    const Conv2dSpec spec{.n = in[0],
-                          .c = in[1],
-                          .h = in[2],
-                          .w = in[3],
-                          .k = l.out,
-                          .r = l.kernel,
-                          .s = l.kernel,
-                          .stride = l.stride,
-                          .pad = l.pad,
-                          .groups = l.groups,
-                          .bias = l.bias};
-    const double macs = static_cast<double>(spec.n) * spec.oh() * spec.ow() * spec.k *
-                        (spec.c / spec.groups) * spec.r * spec.s;
-    const int op = append(l.name, spec, {input}, spec.out_shape(), macs);
-    if (scalable) graph_.ops[op].width_index = next_width_++;
-    return op;
-  }
-
-  int norm(const std::string& name, int input, bool relu, int residual = no_residual) {
-    value_ = input;
-    const Shape in = image("batchnorm", name);
-    const bool adds = residual != no_residual;
-    const BatchNormSpec spec{
-        .n = in[0], .c = in[1], .h = in[2], .w = in[3], .relu = relu, .add = adds};
-    return append(name, spec, adds ? std::vector{input, residual} : std::vector{input}, in);
-  }
-
-  int append(std::string name, OpSpec spec, std::vector<int> inputs, Shape out, double macs = 0) {
-    double elements = 1;
-    for (int i = 0; i < out.rank(); ++i) elements *= static_cast<double>(out[i]);
-    elements_ += elements;
-    macs_ += macs;
-    if (macs_ > max_macs || elements_ > max_elements) {
-      throw ConfigError(fmt::format(
-          "architecture '{}': expected at most {:g} multiply-accumulates and {:g} activation "
-          "elements, got {:g} and {:g} up to '{}'",
-          arch_.name, max_macs, max_elements, macs_, elements_, name));
-    }
-    if (!name.empty() && !names_.insert(name).second) {
-      throw ConfigError(
-          fmt::format("architecture '{}': expected every layer name once, got '{}' "
-                      "twice",
-                      arch_.name, name));
-    }
-    graph_.ops.push_back({std::move(name), std::move(spec), std::move(inputs), -1, out});
-    return static_cast<int>(graph_.ops.size()) - 1;
-  }
-
-  Shape shape(int value) const { return value < 0 ? graph_.input : graph_.ops[value].out; }
-
-  // Where a layer without a name stands.
-  std::string where() const {
-    for (int i = value_; i >= 0; --i) {
-      if (!graph_.ops[i].name.empty()) return "after " + graph_.ops[i].name;
-    }
-    return "input";
-  }
-
-  Shape image(const char* what, const std::string& name) const {
-    const Shape in = shape(value_);
-    if (in.rank() == 4) return in;
-    throw ConfigError(
-        fmt::format("{} '{}': expected an input of rank 4, got {} (hint: it stands "
-                    "behind a flatten)",
-                    what, name, in.str()));
-  }
-
-  // A pad of a whole window would make outputs of padding alone.
-  void check_window(const std::string& where, const Shape& in, std::int64_t kernel,
-                    std::int64_t pad) const {
-    if (pad >= kernel) {
-      throw ConfigError(
-          fmt::format("{}: expected a pad below the kernel {}, got {}", where, kernel, pad));
-    }
-    const std::int64_t least = std::max<std::int64_t>(1, kernel - 2 * pad);
-    if (in[2] >= least && in[3] >= least) return;
-    throw ConfigError(
-        fmt::format("{}: expected an input of at least {}x{}, got {}x{} (hint: "
-                    "resolution {} is too small for '{}')",
-                    where, least, least, in[2], in[3], arch_.resolution, arch_.name));
-  }
-
-  const Architecture& arch_;
-  Graph graph_;
-  int value_ = -1;  // what the next layer reads
-  int next_width_ = 0;
-  double macs_ = 0, elements_ = 0;
-  std::unordered_set<std::string> names_;
-};
-
-std::string text_of(const char* kind, const Shape& s) {
-  if (s.rank() == 4) return fmt::format("{}:f32,n{}c{}h{}w{}", kind, s[0], s[1], s[2], s[3]);
-  return fmt::format("{}:f32,n{}i{}", kind, s[0], s[1]);
-}
-
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
-
-Cost activation_cost(const Shape& shape, int times) {
-  return {.activation_bytes = times * shape.numel() * std::int64_t{sizeof(float)}};
 }
 
 }  // namespace
 
-Graph lower(const Architecture& arch, std::int64_t batch) {
-  check_fields(arch);
-  if (batch < 1 || batch > max_batch) {
-    throw ConfigError(fmt::format("architecture '{}': expected a batch from 1 to {}, got {}",
-                                  arch.name, max_batch, batch));
-  }
-  return Builder(arch, batch).build();
+Dtype OpSpec::dtype() const {
+  return std::visit([](const Spec auto& s) { return s.dtype; }, *this);
+}
+std::string OpSpec::kind() const {
+  return std::visit([](const Spec auto& s) { return std::string(s.kind()); }, *this);
+}
+Shape OpSpec::in_shape() const {
+  return std::visit([](const Spec auto& s) { return s.in_shape(); }, *this);
+}
+Shape OpSpec::out_shape() const {
+  return std::visit([](const Spec auto& s) { return s.out_shape(); }, *this);
+}
+Cost OpSpec::cost() const {
+  return std::visit([](const Spec auto& s) { return s.cost(); }, *this);
+}
+std::string OpSpec::str() const {
+  return std::visit([](const Spec auto& s) { return s.str(); }, *this);
+}
+Widths OpSpec::widths() const {
+  return std::visit([](const Spec auto& s) { return s.widths(); }, *this);
+}
+OpSpec OpSpec::with(Widths widths) const {
+  return std::visit([&](const Spec auto& s) { return OpSpec(s.with(widths)); }, *this);
+}
+
+OpSpec parse_spec(std::string_view text) {
+  if (const std::optional<OpSpec> spec = parse_alternative(text)) return *spec;
+  throw ConfigError(fmt::format("spec: expected one like {}, got '{}'",
+                                "conv2d:f32,n1c64h32w32,k128r3s3,st1p1g1", text.substr(0, 80)));
 }
 
 std::vector<int> reader_counts(const Graph& graph) {
@@ -248,39 +61,6 @@ std::vector<int> reader_counts(const Graph& graph) {
     }
   }
   return readers;
-}
-
-Cost cost_of(const Op& op) {
-  return std::visit(Overloaded{
-                        [](const ReluSpec& s) { return activation_cost(s.shape, 2); },
-                        [](const AddSpec& s) { return activation_cost(s.shape, 3); },
-                        // Neither moves anything in inference.
-                        [](const FlattenSpec&) { return Cost{}; },
-                        [](const DropoutSpec&) { return Cost{}; },
-                        [](const auto& s) { return s.cost(); },
-                    },
-                    op.spec);
-}
-
-std::string describe(const Op& op) {
-  return std::visit(Overloaded{
-                        [](const ReluSpec& s) { return text_of("relu", s.shape); },
-                        [](const AddSpec& s) { return text_of("add", s.shape); },
-                        [](const FlattenSpec& s) { return text_of("flatten", s.shape); },
-                        [](const auto& s) { return s.str(); },
-                    },
-                    op.spec);
-}
-
-std::string kind_of(const Op& op) {
-  if (const auto* pool = std::get_if<Pool2dSpec>(&op.spec)) {
-    constexpr const char* kinds[] = {"maxpool", "avgpool", "globalavgpool"};
-    return kinds[static_cast<int>(pool->kind)];
-  }
-  constexpr const char* kinds[] = {"conv2d", "batchnorm", "relu",    "add",
-                                   "pool",   "flatten",   "dropout", "linear"};
-  static_assert(std::size(kinds) == std::variant_size_v<OpSpec>);
-  return kinds[op.spec.index()];
 }
 
 }  // namespace hac

@@ -47,8 +47,9 @@ struct Builder {
   Made operator()(const DropoutSpec& s) {
     return std::make_unique<nn::Dropout>(s.p, seed * 1000 + index);
   }
-  Made operator()(const ReluSpec&) {
-    return function([](std::span<const Var> in) { return ops::relu(in[0]); });
+  Made operator()(const ActivationSpec& s) {
+    return function(
+        [a = s.activation](std::span<const Var> in) { return ops::activate(in[0], a); });
   }
   Made operator()(const AddSpec&) {
     return function([](std::span<const Var> in) { return ops::add(in[0], in[1]); });
@@ -59,12 +60,12 @@ struct Builder {
   Made operator()(const Pool2dSpec& s) {
     return function([s](std::span<const Var> in) {
       const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
-      switch (s.kind) {
-        case PoolKind::max:
+      switch (s.mode) {
+        case PoolMode::max:
           return ops::max_pool(in[0], options);
-        case PoolKind::avg:
+        case PoolMode::avg:
           return ops::avg_pool(in[0], options);
-        case PoolKind::global_avg:
+        case PoolMode::global_avg:
           break;
       }
       return ops::global_avg_pool(in[0]);
@@ -112,7 +113,7 @@ std::string Placement::str() const {
 }
 
 Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
-    : arch_(std::move(arch)), graph_(lower(arch_)), device_(device), dtype_(dtype) {
+    : arch_(std::move(arch)), graph_(lower(arch_, 1, dtype)), device_(device), dtype_(dtype) {
   const bool half = dtype == Dtype::bf16 || dtype == Dtype::f16;
   if (dtype != Dtype::f32 && (!half || device.kind == DeviceKind::cpu)) {
     throw ConfigError(fmt::format("dtype '{}' on {}: expected f32, or bf16 and f16 on a GPU",
@@ -232,7 +233,7 @@ std::string Model::first_not_finite(const Tensor& images) {
     }
     const Op& op = graph_.ops[i];
     if (found.empty() && !all_finite(out.value())) {
-      found = fmt::format("{} ({})", op.name.empty() ? kind_of(op) : op.name, describe(op));
+      found = fmt::format("{} ({})", op.name.empty() ? op.spec.kind() : op.name, op.spec.str());
     }
   });
   return found;

@@ -27,8 +27,9 @@ Summary summarize(const Architecture& arch, std::int64_t batch) {
   const Graph graph = lower(arch, batch);
   Summary summary{.name = arch.name, .input = graph.input, .total = count(graph)};
   for (const Op& op : graph.ops) {
-    const Cost cost = cost_of(op);
-    summary.layers.push_back({op.name, kind_of(op), describe(op), op.out, cost.params, cost.macs});
+    const Cost cost = op.spec.cost();
+    summary.layers.push_back(
+        {op.name, op.spec.kind(), op.spec.str(), op.out(), cost.params, cost.macs});
   }
   return summary;
 }

@@ -10,8 +10,8 @@ namespace hac {
 
 struct LayerSummary {
   std::string name;  // parameter prefix, "" without parameters
-  std::string kind;  // kind_of(op)
-  std::string spec;  // describe(op): the key of latency tables and benchmarks
+  std::string kind;  // OpSpec::kind()
+  std::string spec;  // OpSpec::str()
   Shape output;
   std::int64_t params = 0;
   std::int64_t macs = 0;

@@ -45,6 +45,11 @@ struct FieldCheck {
     check_range(where, key, value, low, high);
   }
   void operator()(const char*, bool) const {}
+  void operator()(const char* key, Activation a) const {
+    if (has_kernels(a)) return;
+    throw ConfigError(fmt::format("{}: expected {} none, relu or silu, which have kernels, got {}",
+                                  where, key, activation_names[static_cast<int>(a)]));
+  }
   void operator()(const char* key, float p) const {
     if (p >= 0 && p < 1) return;
     throw ConfigError(fmt::format("{}: expected {} in [0, 1), got {}", where, key, p));

@@ -130,7 +130,8 @@ class Experiment {
     std::vector<NetworkTiming> timings;
     const auto add = [&](const Architecture& arch, const json& times) {
       if (arch == baseline_) return;
-      timings.push_back({.graph = lower(arch), .op_ms = {}, .total_ms = times.at("median")});
+      timings.push_back(
+          {.graph = model_->graph_of(arch), .op_ms = {}, .total_ms = times.at("median")});
     };
     for (std::size_t i = 0; i < contenders.size(); ++i) add(contenders[i].arch, latency[i]);
     for (std::size_t i = 0; i < points.size(); ++i) add(points[i].arch, sweep_latency[i]);
@@ -172,7 +173,7 @@ class Experiment {
                      .limit = "latency"});
     }
     // Plans name theirs in their warnings.
-    for (Contender& c : all) c.extrapolated = model_->extrapolated(lower(c.arch)).size();
+    for (Contender& c : all) c.extrapolated = model_->extrapolated(c.arch).size();
     for (const NamedPlan& p : plans) {
       all.push_back({.method = p.name, .arch = p.arch, .limit = to_string(p.plan.result.stop)});
     }

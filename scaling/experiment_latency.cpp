@@ -16,7 +16,7 @@ using nlohmann::json;
 
 // Of how and what is measured: to be raised with it, so that a run that is resumed does not mix
 // figures that were taken in two ways, and finds every field that it reads.
-constexpr int measurement_version = 2;
+constexpr int measurement_version = 3;
 
 json here(const MeasuredOn& on) {
   json j{{"measurement", measurement_version},
@@ -109,7 +109,7 @@ std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredO
   const json timed = stages.run("latency", inputs_of(on, recipe, nets), compute, good);
   std::vector<NetworkTiming> timings;
   for (std::size_t i = 0; i < nets.size(); ++i) {
-    NetworkTiming t{.graph = lower(nets[i]),
+    NetworkTiming t{.graph = fuse(lower(nets[i], 1, on.where.dtype)),
                     .op_ms = {},
                     .total_ms = timed[i].at("total_ms"),
                     .unsteady = unsteady(timed[i])};

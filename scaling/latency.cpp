@@ -14,76 +14,6 @@ namespace hac {
 
 namespace {
 
-// Deployment folds or fuses what follows a convolution that feeds nothing else.
-bool follows_lone_convolution(const Graph& graph, int op) {
-  const std::vector<int>& inputs = graph.ops[op].inputs;
-  return std::any_of(inputs.begin(), inputs.end(), [&](int input) {
-    if (input < 0 || !std::holds_alternative<Conv2dSpec>(graph.ops[input].spec)) return false;
-    std::int64_t uses = 0;
-    for (const Op& other : graph.ops) {
-      uses += std::count(other.inputs.begin(), other.inputs.end(), input);
-    }
-    return uses == 1;
-  });
-}
-
-void set_size(LayerQuery& q, const Shape& in) {
-  q.key.n = in.rank() > 0 ? in[0] : 1;
-  q.c_in = in.rank() > 1 ? in[1] : 1;
-  q.key.h = in.rank() > 2 ? in[2] : 1;
-  q.key.w = in.rank() > 3 ? in[3] : 1;
-}
-
-struct DescribeOp {
-  LayerQuery& q;
-  const Graph& graph;
-  int op;
-
-  void operator()(const Conv2dSpec& s) const {
-    set_size(q, s.in_shape());
-    q.c_out = s.k;
-    const bool depthwise = s.groups > 1 && s.groups == s.c;
-    q.key.kernel = s.r;
-    q.key.stride = s.stride;
-    q.key.pad = s.pad;
-    q.key.groups = depthwise ? 0 : s.groups;
-    q.key.bias = s.bias;
-    q.key.dtype = name_of(s.dtype);
-  }
-  void operator()(const BatchNormSpec& s) const {
-    set_size(q, s.shape());
-    q.key.relu = s.relu;
-    q.key.add = s.add;
-    q.key.folded = follows_lone_convolution(graph, op);
-    q.key.dtype = name_of(s.dtype);
-  }
-  void operator()(const Pool2dSpec& s) const {
-    set_size(q, s.in_shape());
-    if (s.kind != PoolKind::global_avg) {
-      q.key.kernel = s.kernel;
-      q.key.stride = s.stride;
-      q.key.pad = s.pad;
-    }
-    q.key.dtype = name_of(s.dtype);
-  }
-  void operator()(const LinearSpec& s) const {
-    q.key.n = s.n;
-    q.c_in = s.in;
-    q.c_out = s.out;
-    q.key.bias = s.bias;
-    q.key.dtype = name_of(s.dtype);
-  }
-  void operator()(const ReluSpec& s) const { elementwise(s.shape); }
-  void operator()(const AddSpec& s) const { elementwise(s.shape); }
-  void operator()(const FlattenSpec& s) const { elementwise(s.shape); }
-  void operator()(const DropoutSpec& s) const { elementwise(s.shape); }
-
-  void elementwise(const Shape& shape) const {
-    set_size(q, shape);
-    q.key.folded = follows_lone_convolution(graph, op);
-  }
-};
-
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t n = values.size();
@@ -113,36 +43,22 @@ LatencyError error_of(const std::vector<double>& predicted, const std::vector<do
 
 }  // namespace
 
-std::string LayerKey::str() const {
-  return fmt::format("{}:{},n{}h{}w{},k{}s{}p{}g{}{}{}{}{}", kind, dtype, n, h, w, kernel, stride,
-                     pad, groups, bias ? ",bias" : "", relu ? ",relu" : "", add ? ",add" : "",
-                     folded ? ",folded" : "");
-}
-
-LayerQuery layer_query(const Graph& graph, int op) {
-  LayerQuery q;
-  q.key.kind = kind_of(graph.ops[op]);
-  q.cost = cost_of(graph.ops[op]);
-  std::visit(DescribeOp{q, graph, op}, graph.ops[op].spec);
-  return q;
-}
-
 double LatencyModel::predict(const Graph& graph) const {
   double ms = 0;
-  for (int op = 0; op < static_cast<int>(graph.ops.size()); ++op) {
-    ms += predict(layer_query(graph, op));
-  }
+  for (const Op& op : graph.ops) ms += predict(op.spec);
   return ms;
+}
+
+Graph LatencyModel::graph_of(const Architecture& arch) const {
+  return fuse(lower(arch, 1, source ? parse_dtype(source->dtype) : Dtype::f32));
 }
 
 std::vector<std::string> LatencyModel::extrapolated(const Graph& graph) const {
   std::vector<std::string> lines;
-  for (int op = 0; op < static_cast<int>(graph.ops.size()); ++op) {
-    const LayerQuery q = layer_query(graph, op);
-    if (covers(q)) continue;
-    const std::string& layer = graph.ops[op].name;
-    lines.push_back(fmt::format("{}{}{} with {} -> {} channels lies outside what was timed", layer,
-                                layer.empty() ? "" : ": ", q.key.str(), q.c_in, q.c_out));
+  for (const Op& op : graph.ops) {
+    if (covers(op.spec)) continue;
+    lines.push_back(fmt::format("{}{}{} lies outside what was timed", op.name,
+                                op.name.empty() ? "" : ": ", op.spec.str()));
   }
   return lines;
 }
@@ -167,7 +83,7 @@ std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings) {
     for (int op = 0; op < ops; ++op) {
       const auto it = t.op_ms.find(op);
       const double ms = it == t.op_ms.end() ? 0 : it->second;
-      layers.push_back({layer_query(t.graph, op), ms, t.total_ms});
+      layers.push_back({t.graph.ops[op].spec, ms, t.total_ms});
     }
   }
   return layers;
@@ -199,6 +115,13 @@ LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming
 
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             const LatencySource& source) {
+  for (const NetworkTiming& t : timings) {
+    for (const Op& op : t.graph.ops) {
+      if (name_of(op.spec.dtype()) == source.dtype) continue;
+      throw ConfigError(fmt::format("latency model: expected operations in {}, got '{}'",
+                                    source.dtype, op.spec.str()));
+    }
+  }
   const std::shared_ptr<LatencyModel> model = fit(kind, timings, source.block());
   model->source = source;
   model->error = cross_validate(kind, timings, 5, source.block());

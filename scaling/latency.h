@@ -4,7 +4,7 @@
 // a whole-network run, batch as in the graph. Isolated layers do not add up: caches are warmer.
 //
 // Two models, both fitted from timed networks:
-//   table       measured layer times, keyed by the operation without its widths
+//   table       measured layer times, keyed by the spec of the operation without its widths
 //   regression  non-negative least squares on {1, MACs, weight bytes, activation bytes}
 
 #include <compare>
@@ -20,37 +20,14 @@
 
 namespace hac {
 
-// One timed network. Operations that deployment fused away (a batch norm folded into its
-// convolution, ReLU, flatten) may be absent: they took no time of their own.
+// One timed network. Operations that only pass their input on (a flatten of 1x1 maps) may be
+// absent: they took no time.
 struct NetworkTiming {
-  Graph graph;
+  Graph graph;                  // as inference runs it: fuse(lower(arch, batch, dtype))
   std::map<int, double> op_ms;  // index into graph.ops -> milliseconds inside the whole run
   double total_ms = 0;          // median of the whole run
   std::string unsteady;         // how a busy machine disturbed the runs; "" if it did not
 };
-
-// An operation without its widths: what the table is keyed by.
-struct LayerKey {
-  std::string kind;  // kind_of(op)
-  std::string dtype = "f32";
-  std::int64_t n = 1, h = 1, w = 1;  // batch and input size
-  std::int64_t kernel = 1, stride = 1, pad = 0;
-  std::int64_t groups = 1;  // 0 = depthwise (groups = channels)
-  bool bias = false, relu = false, add = false;
-  bool folded = false;  // a batch norm, add or ReLU right behind a convolution
-
-  auto operator<=>(const LayerKey&) const = default;
-  std::string str() const;
-};
-
-// An operation as a latency model sees it.
-struct LayerQuery {
-  LayerKey key;
-  std::int64_t c_in = 1, c_out = 0;  // c_out = 0 for operations that keep their channels
-  Cost cost;
-};
-
-LayerQuery layer_query(const Graph& graph, int op);
 
 struct LatencyError {
   std::int64_t networks = 0;
@@ -69,16 +46,21 @@ class LatencyModel {
 
   virtual ~LatencyModel() = default;
   // Milliseconds, >= 0. Throws ConfigError for a kind of operation that no timed network had.
-  virtual double predict(const LayerQuery& layer) const = 0;
+  virtual double predict(const OpSpec& op) const = 0;
   // False where the answer is an extrapolation: outside the widths or sizes that were timed.
-  virtual bool covers(const LayerQuery& layer) const = 0;
+  virtual bool covers(const OpSpec& op) const = 0;
   virtual std::string name() const = 0;     // table | regression
   virtual std::string to_json() const = 0;  // of the fit alone
 
   double predict(const Graph& graph) const;
-  double predict(const Architecture& arch) const { return predict(lower(arch, 1)); }
+  // At batch 1, in the type that was timed.
+  double predict(const Architecture& arch) const { return predict(graph_of(arch)); }
+  Graph graph_of(const Architecture& arch) const;
   // One line for every operation that is extrapolated, for reports.
   std::vector<std::string> extrapolated(const Graph& graph) const;
+  std::vector<std::string> extrapolated(const Architecture& arch) const {
+    return extrapolated(graph_of(arch));
+  }
 };
 
 using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
@@ -86,8 +68,8 @@ using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
 // Both throw ConfigError: no timings, an op index outside its graph, a time that is negative or
 // not finite, a total that is not positive.
 //
-// Table. Per key, times at the measured (c_in, c_out), both rounded up to `block` channels because
-// cost is a staircase in the vector block (8 or 16, LatencySource::block). Between them
+// Table. Per key, times at the measured widths (c_in, c_out), both rounded up to `block` channels
+// because cost is a staircase in the vector block (8 or 16, LatencySource::block). Between them
 //   t = f(c_in, c_out) * rho,   f = p0 + p1 c_in + p2 c_out + p3 c_in c_out,  p >= 0,
 // with rho the ratio measured/f, interpolated by inverse squared distance in log widths: exact at
 // the measured widths, near f between them. Outside their range the nearest edge is scaled by MACs;
@@ -104,7 +86,8 @@ LatencyModelKind parse_latency_model_kind(const std::string& name);  // ConfigEr
 std::string to_string(LatencyModelKind kind);                        // table | regression
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             std::int64_t block = 16);
-// The same by the block of its source, knowing that and its error; at least five timings.
+// The same by the block of its source, knowing that and its error; at least five timings, all of
+// them in the type of the source (ConfigError).
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             const LatencySource& source);
 

@@ -10,7 +10,7 @@ namespace hac {
 
 // One operation of one timed network.
 struct TimedLayer {
-  LayerQuery query;
+  OpSpec spec;
   double ms = 0;
   double network_ms = 0;
 };

@@ -16,15 +16,17 @@ namespace {
 // Milliseconds for an operation, a MAC, a weight byte and an activation byte; none is negative.
 using Coefficients = std::array<double, 4>;
 
-std::array<double, 4> features(const LayerQuery& layer) {
-  return {1, static_cast<double>(layer.cost.macs), static_cast<double>(layer.cost.weight_bytes),
-          static_cast<double>(layer.cost.activation_bytes)};
+std::array<double, 4> features(const OpSpec& op) {
+  const Cost cost = op.cost();
+  return {1, static_cast<double>(cost.macs), static_cast<double>(cost.weight_bytes),
+          static_cast<double>(cost.activation_bytes)};
 }
 
-// Depthwise convolutions have other costs for a MAC, folded operations none at all.
-std::string class_of(const LayerKey& key) {
-  return key.kind + (key.kind == "conv2d" && key.groups == 0 ? " depthwise" : "") +
-         (key.folded ? " folded" : "");
+// Depthwise convolutions have other costs for a MAC, and so has each type.
+std::string class_of(const OpSpec& op) {
+  const auto* conv = std::get_if<Conv2dSpec>(&op);
+  return fmt::format("{}:{}{}", op.kind(), name_of(op.dtype()),
+                     conv && conv->depthwise() ? ",depthwise" : "");
 }
 
 class LatencyRegression final : public LatencyModel {
@@ -32,25 +34,22 @@ class LatencyRegression final : public LatencyModel {
   LatencyRegression(std::map<std::string, Coefficients> coefficients, double scale)
       : coefficients_(std::move(coefficients)), scale_(scale) {}
 
-  double predict(const LayerQuery& layer) const override {
-    const auto it = coefficients_.find(class_of(layer.key));
+  double predict(const OpSpec& op) const override {
+    const auto it = coefficients_.find(class_of(op));
     if (it == coefficients_.end()) {
-      if (layer.key.folded) return 0;
       throw ConfigError(fmt::format(
           "latency regression: expected coefficients of '{}', got none (hint: time a network that "
           "has this operation)",
-          class_of(layer.key)));
+          class_of(op)));
     }
-    const std::array<double, 4> x = features(layer);
+    const std::array<double, 4> x = features(op);
     double ms = 0;
     for (std::size_t i = 0; i < x.size(); ++i) ms += it->second[i] * x[i];
     return scale_ * ms;
   }
 
   // A line has no edges: the kinds that were timed are covered.
-  bool covers(const LayerQuery& layer) const override {
-    return layer.key.folded || coefficients_.contains(class_of(layer.key));
-  }
+  bool covers(const OpSpec& op) const override { return coefficients_.contains(class_of(op)); }
 
   std::string name() const override { return "regression"; }
 
@@ -80,9 +79,9 @@ std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTimi
   };
   std::map<std::string, System> systems;
   for (const TimedLayer& layer : timed_layers(timings)) {
-    System& system = systems[class_of(layer.query.key)];
+    System& system = systems[class_of(layer.spec)];
     std::vector<double> row;
-    for (const double x : features(layer.query)) row.push_back(x / layer.network_ms);
+    for (const double x : features(layer.spec)) row.push_back(x / layer.network_ms);
     system.rows.push_back(std::move(row));
     system.values.push_back(layer.ms / layer.network_ms);
   }

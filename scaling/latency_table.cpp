@@ -15,7 +15,7 @@ namespace hac {
 namespace {
 
 struct Node {
-  std::int64_t c_in = 1, c_out = 0;  // multiples of the block; c_out = 0 as in LayerQuery
+  std::int64_t c_in = 1, c_out = 0;  // multiples of the block; c_out = 0 as in Widths
   double ms = 0;
   double rho = 1;  // ms / surface
 };
@@ -79,42 +79,56 @@ double inside(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
   return surface_at(entry, c_in, c_out) * rho / weights;
 }
 
-// Work for one pair of channels: what remains of MACs or elements when widths are taken out.
-double unit_work(const LayerKey& key) {
-  const double out_h = std::max<double>(1, (key.h + 2 * key.pad - key.kernel) / key.stride + 1);
-  const double out_w = std::max<double>(1, (key.w + 2 * key.pad - key.kernel) / key.stride + 1);
-  const double groups = static_cast<double>(std::max<std::int64_t>(key.groups, 1));
-  if (key.kind != "conv2d") return static_cast<double>(key.n * key.h * key.w);
-  return static_cast<double>(key.n * key.kernel * key.kernel) * out_h * out_w / groups;
+// What tells one key of a kind from another.
+struct Traits {
+  std::int64_t window = 1, stride = 1;
+  bool depthwise = false;
+  double work = 1;  // for one pair of channels: what remains of MACs or elements without widths
+};
+
+Traits traits_of(const OpSpec& key) {
+  const Shape in = key.in_shape();
+  Traits t{.work = static_cast<double>(in.rank() == 4 ? in[0] * in[2] * in[3] : in[0])};
+  if (const auto* conv = std::get_if<Conv2dSpec>(&key)) {
+    t = {.window = conv->r, .stride = conv->stride, .depthwise = conv->depthwise()};
+    const double out_h = std::max<double>(1, static_cast<double>(conv->oh()));
+    const double out_w = std::max<double>(1, static_cast<double>(conv->ow()));
+    const auto groups = static_cast<double>(std::max<std::int64_t>(conv->groups, 1));
+    t.work = static_cast<double>(conv->n * conv->r * conv->s) * out_h * out_w / groups;
+  } else if (const auto* pool = std::get_if<Pool2dSpec>(&key)) {
+    t.window = pool->kernel;
+    t.stride = pool->stride;
+  }
+  return t;
 }
 
 class LatencyTable final : public LatencyModel {
  public:
-  LatencyTable(std::map<LayerKey, Entry> entries, std::int64_t block, double scale)
+  LatencyTable(std::map<OpSpec, Entry> entries, std::int64_t block, double scale)
       : entries_(std::move(entries)), block_(block), scale_(scale) {
     for (auto& [key, entry] : entries_) prepare(entry);
   }
 
-  double predict(const LayerQuery& layer) const override {
-    const auto it = entries_.find(layer.key);
-    if (it != entries_.end()) return scale_ * at(it->second, layer);
-    if (layer.key.folded) return 0;
-    const LayerKey* similar = most_similar(layer.key);
+  double predict(const OpSpec& op) const override {
+    const OpSpec key = op.with({});
+    const auto it = entries_.find(key);
+    if (it != entries_.end()) return scale_ * at(it->second, op.widths());
+    const OpSpec* similar = most_similar(key);
     if (similar == nullptr) {
       throw ConfigError(fmt::format(
           "latency table: expected a time of '{}', got none of its kind (hint: time a network that "
           "has this operation)",
-          layer.key.str()));
+          op.str()));
     }
-    const double ratio = unit_work(layer.key) / unit_work(*similar);
-    return scale_ * ratio * at(entries_.at(*similar), layer);
+    const double ratio = traits_of(key).work / traits_of(*similar).work;
+    return scale_ * ratio * at(entries_.at(*similar), op.widths());
   }
 
-  bool covers(const LayerQuery& layer) const override {
-    const auto it = entries_.find(layer.key);
-    if (it == entries_.end()) return layer.key.folded;
+  bool covers(const OpSpec& op) const override {
+    const auto it = entries_.find(op.with({}));
+    if (it == entries_.end()) return false;
     const Entry& e = it->second;
-    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = round_up(layer.c_out, block_);
+    const auto [c_in, c_out] = rounded(op.widths());
     return c_in >= e.min_in && c_in <= e.max_in && c_out >= e.min_out && c_out <= e.max_out;
   }
 
@@ -125,20 +139,7 @@ class LatencyTable final : public LatencyModel {
     for (const auto& [key, entry] : entries_) {
       Json nodes = Json::array();
       for (const Node& n : entry.nodes) nodes.push_back({n.c_in, n.c_out, n.ms});
-      entries.push_back({{"kind", key.kind},
-                         {"dtype", key.dtype},
-                         {"n", key.n},
-                         {"h", key.h},
-                         {"w", key.w},
-                         {"kernel", key.kernel},
-                         {"stride", key.stride},
-                         {"pad", key.pad},
-                         {"groups", key.groups},
-                         {"bias", key.bias},
-                         {"relu", key.relu},
-                         {"add", key.add},
-                         {"folded", key.folded},
-                         {"c_in_c_out_ms", nodes}});
+      entries.push_back({{"spec", key.str()}, {"c_in_c_out_ms", nodes}});
     }
     return Json{{"model", "table"}, {"block", block_}, {"scale", scale_}, {"layers", entries}}.dump(
         1);
@@ -147,9 +148,13 @@ class LatencyTable final : public LatencyModel {
   void set_scale(double scale) { scale_ = scale; }
 
  private:
+  Widths rounded(const Widths& w) const {
+    return {round_up(w.in, block_), round_up(w.out, block_)};
+  }
+
   // In range by interpolation, out of range from the nearest edge by MACs.
-  double at(const Entry& e, const LayerQuery& layer) const {
-    const std::int64_t c_in = round_up(layer.c_in, block_), c_out = round_up(layer.c_out, block_);
+  double at(const Entry& e, const Widths& widths) const {
+    const auto [c_in, c_out] = rounded(widths);
     const std::int64_t near_in = std::clamp(c_in, e.min_in, e.max_in);
     const std::int64_t near_out = std::clamp(c_out, e.min_out, e.max_out);
     double macs = static_cast<double>(c_in) / static_cast<double>(near_in);
@@ -158,23 +163,23 @@ class LatencyTable final : public LatencyModel {
   }
 
   // Of the same kind; the same kernel and stride weigh more than a near size.
-  const LayerKey* most_similar(const LayerKey& wanted) const {
-    const LayerKey* best = nullptr;
+  const OpSpec* most_similar(const OpSpec& wanted) const {
+    const Traits want = traits_of(wanted);
+    const OpSpec* best = nullptr;
     double least = std::numeric_limits<double>::infinity();
     for (const auto& [key, entry] : entries_) {
-      if (key.kind != wanted.kind || key.folded != wanted.folded || key.dtype != wanted.dtype) {
-        continue;
-      }
-      double distance = std::abs(std::log(unit_work(key) / unit_work(wanted)));
-      if ((key.groups == 0) != (wanted.groups == 0)) distance += 1000;
-      if (key.kernel != wanted.kernel) distance += 100;
-      if (key.stride != wanted.stride) distance += 10;
+      if (key.kind() != wanted.kind() || key.dtype() != wanted.dtype()) continue;
+      const Traits have = traits_of(key);
+      double distance = std::abs(std::log(have.work / want.work));
+      if (have.depthwise != want.depthwise) distance += 1000;
+      if (have.window != want.window) distance += 100;
+      if (have.stride != want.stride) distance += 10;
       if (distance < least) least = distance, best = &key;
     }
     return best;
   }
 
-  std::map<LayerKey, Entry> entries_;
+  std::map<OpSpec, Entry> entries_;
   std::int64_t block_;
   double scale_;
 };
@@ -187,17 +192,17 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
     throw ConfigError(fmt::format("latency table 'block': expected 1 to 1024, got {}", block));
   }
   // Layers of several networks that round to the same widths share a node: their mean.
-  std::map<LayerKey, std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>>> times;
+  std::map<OpSpec, std::map<Widths, std::vector<double>>> times;
   for (const TimedLayer& layer : timed_layers(timings)) {
-    const LayerQuery& q = layer.query;
-    times[q.key][{round_up(q.c_in, block), round_up(q.c_out, block)}].push_back(layer.ms);
+    const Widths w = layer.spec.widths();
+    times[layer.spec.with({})][{round_up(w.in, block), round_up(w.out, block)}].push_back(layer.ms);
   }
-  std::map<LayerKey, Entry> entries;
+  std::map<OpSpec, Entry> entries;
   for (const auto& [key, nodes] : times) {
     for (const auto& [widths, ms] : nodes) {
       double mean = 0;
       for (const double t : ms) mean += t / static_cast<double>(ms.size());
-      entries[key].nodes.push_back({widths.first, widths.second, mean});
+      entries[key].nodes.push_back({widths.in, widths.out, mean});
     }
   }
   const auto table = std::make_shared<LatencyTable>(std::move(entries), block, 1);
@@ -210,26 +215,14 @@ std::shared_ptr<LatencyModel> latency_table_from_json(const Json& json) {
   expect_keys(json, {"model", "block", "scale", "layers"}, what);
   const std::int64_t block = integer_field(json, "block", 1, 1024, what);
   const double scale = number_field(json, "scale", 0, 1e9, what);
-  std::map<LayerKey, Entry> entries;
+  std::map<OpSpec, Entry> entries;
   for (const Json& item : array_field(json, "layers", 100000, what)) {
     const std::string where = fmt::format("{} layer {}", what, entries.size());
-    expect_keys(item,
-                {"kind", "dtype", "n", "h", "w", "kernel", "stride", "pad", "groups", "bias",
-                 "relu", "add", "folded", "c_in_c_out_ms"},
-                where);
-    LayerKey key{.kind = text_field(item, "kind", where),
-                 .dtype = text_field(item, "dtype", where)};
-    key.n = integer_field(item, "n", 1, 65536, where);
-    key.h = integer_field(item, "h", 1, 65536, where);
-    key.w = integer_field(item, "w", 1, 65536, where);
-    key.kernel = integer_field(item, "kernel", 1, 1024, where);
-    key.stride = integer_field(item, "stride", 1, 1024, where);
-    key.pad = integer_field(item, "pad", 0, 1024, where);
-    key.groups = integer_field(item, "groups", 0, kMaxChannels, where);
-    key.bias = bool_field(item, "bias", where);
-    key.relu = bool_field(item, "relu", where);
-    key.add = bool_field(item, "add", where);
-    key.folded = bool_field(item, "folded", where);
+    expect_keys(item, {"spec", "c_in_c_out_ms"}, where);
+    const OpSpec key = parse_spec(text_field(item, "spec", where));
+    if (key.widths().in != 0) {
+      throw ConfigError(fmt::format("{} 'spec': expected no widths, got '{}'", where, key.str()));
+    }
     Entry entry;
     for (const Json& node : array_field(item, "c_in_c_out_ms", 1000000, where)) {
       const Json row{{"c_in_c_out_ms", node}};

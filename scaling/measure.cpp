@@ -134,12 +134,12 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
     const Op& op = net.graph().ops[index];
     p.ops.push_back({.op = index,
                      .name = op.name,
-                     .kind = kind_of(op),
-                     .spec = describe(op),
+                     .kind = op.spec.kind(),
+                     .spec = op.spec.str(),
                      .ms = ms[s],
-                     .gmacs_per_s = static_cast<double>(cost_of(op).macs) / ms[s] * 1e-6,
+                     .gmacs_per_s = static_cast<double>(op.spec.cost().macs) / ms[s] * 1e-6,
                      .multiplications = multiplications(net, net.steps()[s])});
-    p.macs += cost_of(op).macs;
+    p.macs += op.spec.cost().macs;
     p.multiplications += p.ops.back().multiplications;
   }
   p.gmacs_per_s = static_cast<double>(p.macs) / p.latency.median * 1e-6;

@@ -58,15 +58,12 @@ std::int64_t multiplications(const Conv2dSpec& s, const std::string& implementat
 }
 
 std::int64_t multiplications(const Deployment& net, const Deployment::Step& step) {
-  const auto* conv = std::get_if<Conv2dSpec>(&step.spec);
+  const OpSpec& spec = net.graph().ops[step.op].spec;
+  const auto* conv = std::get_if<Conv2dSpec>(&spec);
   // Of a GPU's plans no name says it.
-  if (!conv || net.device().kind != DeviceKind::cpu) {
-    return cost_of(net.graph().ops[step.op]).macs;
-  }
-  Conv2dSpec spec = *conv;
-  spec.pass = Pass::inference;
-  return multiplications(spec,
-                         conv2d_kernels.run(&Conv2dKernels::implementation, net.device(), spec));
+  if (!conv || net.device().kind != DeviceKind::cpu) return spec.cost().macs;
+  return multiplications(*conv,
+                         conv2d_kernels.run(&Conv2dKernels::implementation, net.device(), *conv));
 }
 
 std::int64_t multiplications(const Deployment& net) {

@@ -284,8 +284,9 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
   for (std::string& line : model_warnings(model, plan.result, budget)) {
     plan.warnings.push_back(std::move(line));
   }
-  const Graph scaled = lower(with_widths(baseline, plan.result.widths()), 1);
-  for (std::string& line : model.extrapolated(scaled)) plan.warnings.push_back(std::move(line));
+  for (std::string& line : model.extrapolated(with_widths(baseline, plan.result.widths()))) {
+    plan.warnings.push_back(std::move(line));
+  }
   return plan;
 }
 

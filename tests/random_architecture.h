@@ -45,7 +45,9 @@ class RandomArchitecture {
   void stem() {
     const std::int64_t stride = pick(1, 2);
     arch_.layers.push_back(Conv{.name = "conv1", .out = width(), .stride = stride});
-    if (coin()) arch_.layers.push_back(BatchNorm{.name = "bn1", .relu = coin()});
+    if (coin())
+      arch_.layers.push_back(
+          BatchNorm{.name = "bn1", .activation = coin() ? Activation::relu : Activation::none});
     shrink(stride);
   }
 
@@ -61,11 +63,12 @@ class RandomArchitecture {
     shrink(stride);
     const bool norm = coin(), fused = coin();
     if (norm) {
-      arch_.layers.push_back(BatchNorm{prefix + std::to_string(unit_++), fused});
+      arch_.layers.push_back(BatchNorm{.name = prefix + std::to_string(unit_++),
+                                       .activation = fused ? Activation::relu : Activation::none});
       unit_ += fused;
     }
     if (coin()) {
-      arch_.layers.push_back(Relu{});
+      arch_.layers.push_back(Activate{});
       ++unit_;
     }
   }
@@ -87,13 +90,13 @@ class RandomArchitecture {
   }
 
   void head() {
-    if (coin()) arch_.layers.push_back(Relu{});
+    if (coin()) arch_.layers.push_back(Activate{});
     if (coin()) arch_.layers.push_back(Pool{.kind = "global_avg"});
     if (coin()) arch_.layers.push_back(Dropout{.p = 0.1f * static_cast<float>(pick(0, 9))});
     arch_.layers.push_back(Flatten{});
     if (coin()) {
       arch_.layers.push_back(Linear{.name = "hidden", .out = pick(1, 30), .bias = coin()});
-      arch_.layers.push_back(Relu{});
+      arch_.layers.push_back(Activate{});
     }
     arch_.layers.push_back(Linear{.name = "classifier"});
   }

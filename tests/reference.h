@@ -77,16 +77,34 @@ inline Statistics batch_statistics(const BatchNormSpec& s, const Doubles& x) {
   return result;
 }
 
-// in = {x, gamma, beta} or {x, gamma, beta, residual}
-inline Doubles normalized(const BatchNormSpec& s, const std::vector<Doubles>& in,
-                          const Statistics& t) {
+inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+inline double activate(Activation a, double x) {
+  if (a == Activation::relu) return std::max(x, 0.);
+  return a == Activation::silu ? x * sigmoid(x) : x;
+}
+
+inline double activation_slope(Activation a, double x) {
+  if (a == Activation::relu) return x > 0;
+  return a == Activation::silu ? sigmoid(x) * (1 + x * (1 - sigmoid(x))) : 1;
+}
+
+// What is activated. in = {x, gamma, beta} or {x, gamma, beta, residual}
+inline Doubles before_activation(const BatchNormSpec& s, const std::vector<Doubles>& in,
+                                 const Statistics& t) {
   Doubles y(in[0].size());
   for (std::size_t i = 0; i < y.size(); ++i) {
     const std::size_t c = i / (s.h * s.w) % s.c;
     const double xhat = (in[0][i] - t.mean[c]) / std::sqrt(t.var[c] + double{s.eps});
     y[i] = in[1][c] * xhat + in[2][c] + (s.add ? in[3][i] : 0);
-    if (s.relu && y[i] < 0) y[i] = 0;
   }
+  return y;
+}
+
+inline Doubles normalized(const BatchNormSpec& s, const std::vector<Doubles>& in,
+                          const Statistics& t) {
+  Doubles y = before_activation(s, in, t);
+  for (double& v : y) v = activate(s.activation, v);
   return y;
 }
 
@@ -97,18 +115,18 @@ inline Doubles batch_norm(const BatchNormSpec& s, const std::vector<Doubles>& in
 inline std::vector<Doubles> batch_norm_backward(const BatchNormSpec& s,
                                                 const std::vector<Doubles>& in, const Doubles& dy) {
   const Statistics t = batch_statistics(s, in[0]);
-  const Doubles y = normalized(s, in, t);
+  const Doubles z = before_activation(s, in, t);
   const double m = static_cast<double>(s.n * s.h * s.w);
-  Doubles dz = dy, xhat(y.size()), dx(y.size()), dgamma(s.c), dbeta(s.c);
+  Doubles dz = dy, xhat(z.size()), dx(z.size()), dgamma(s.c), dbeta(s.c);
   const auto channel = [&](std::size_t i) { return i / (s.h * s.w) % s.c; };
-  for (std::size_t i = 0; i < y.size(); ++i) {
+  for (std::size_t i = 0; i < z.size(); ++i) {
     const std::size_t c = channel(i);
-    if (s.relu && !(y[i] > 0)) dz[i] = 0;
+    dz[i] *= activation_slope(s.activation, z[i]);
     xhat[i] = (in[0][i] - t.mean[c]) / std::sqrt(t.var[c] + double{s.eps});
     dbeta[c] += dz[i];
     dgamma[c] += dz[i] * xhat[i];
   }
-  for (std::size_t i = 0; i < y.size(); ++i) {
+  for (std::size_t i = 0; i < z.size(); ++i) {
     const std::size_t c = channel(i);
     dx[i] = in[1][c] / std::sqrt(t.var[c] + double{s.eps}) *
             (dz[i] - dbeta[c] / m - xhat[i] * dgamma[c] / m);
@@ -120,7 +138,7 @@ inline std::vector<Doubles> batch_norm_backward(const BatchNormSpec& s,
 // Calls f(y index, x index) for every element of every window, in row order.
 template <class F>
 void for_each_in_window(const Pool2dSpec& s, F f) {
-  const bool global = s.kind == PoolKind::global_avg;
+  const bool global = s.mode == PoolMode::global_avg;
   const std::int64_t kh = global ? s.h : s.kernel, kw = global ? s.w : s.kernel;
   const std::int64_t stride = global ? 1 : s.stride, pad = global ? 0 : s.pad;
   for (std::int64_t nc = 0; nc < s.n * s.c; ++nc)
@@ -135,11 +153,11 @@ void for_each_in_window(const Pool2dSpec& s, F f) {
 }
 
 inline double window_size(const Pool2dSpec& s) {
-  return static_cast<double>(s.kind == PoolKind::global_avg ? s.h * s.w : s.kernel * s.kernel);
+  return static_cast<double>(s.mode == PoolMode::global_avg ? s.h * s.w : s.kernel * s.kernel);
 }
 
 inline Doubles pool2d(const Pool2dSpec& s, const std::vector<Doubles>& in) {
-  const bool max = s.kind == PoolKind::max;
+  const bool max = s.mode == PoolMode::max;
   Doubles y(s.out_shape().numel(), max ? -std::numeric_limits<double>::infinity() : 0.);
   for_each_in_window(s, [&](auto yi, auto xi) {
     y[yi] = max ? std::max(y[yi], in[0][xi]) : y[yi] + in[0][xi] / window_size(s);
@@ -150,7 +168,7 @@ inline Doubles pool2d(const Pool2dSpec& s, const std::vector<Doubles>& in) {
 inline std::vector<Doubles> pool2d_backward(const Pool2dSpec& s, const std::vector<Doubles>& in,
                                             const Doubles& dy) {
   Doubles dx(in[0].size());
-  if (s.kind != PoolKind::max) {
+  if (s.mode != PoolMode::max) {
     for_each_in_window(s, [&](auto yi, auto xi) { dx[xi] += dy[yi] / window_size(s); });
     return {dx};
   }

@@ -18,7 +18,7 @@ constexpr std::uint64_t random_cases = 300;
 
 std::int64_t ops_of_kind(const Architecture& arch, const std::string& kind) {
   std::int64_t n = 0;
-  for (const Op& op : lower(arch).ops) n += kind_of(op) == kind;
+  for (const Op& op : lower(arch).ops) n += op.spec.kind() == kind;
   return n;
 }
 
@@ -45,7 +45,7 @@ TEST(Architecture, LoweredOpsAreInOrderAndCarryTheWidths) {
         ASSERT_GE(input, -1);
         ASSERT_LT(input, i);
       }
-      ASSERT_EQ(op.out[0], 2);
+      ASSERT_EQ(op.out()[0], 2);
       if (op.width_index < 0) continue;
       ASSERT_EQ(op.width_index, next) << "widths are in order of execution";
       ASSERT_EQ(op.name, names[next]);
@@ -53,7 +53,7 @@ TEST(Architecture, LoweredOpsAreInOrderAndCarryTheWidths) {
       ++next;
     }
     ASSERT_EQ(next, expected.size());
-    ASSERT_EQ(graph.ops.back().out, Shape({2, arch.classes}));
+    ASSERT_EQ(graph.ops.back().out(), Shape({2, arch.classes}));
   }
 }
 
@@ -143,7 +143,7 @@ TEST(Architecture, DepthGoesAndComesBack) {
     ASSERT_EQ(blocks(deeper), deep);
     ASSERT_EQ(with_blocks(deeper, base), arch);
     const Graph a = lower(arch), b = lower(deeper);
-    ASSERT_EQ(a.ops[a.ops.size() - 2].out, b.ops[b.ops.size() - 2].out)
+    ASSERT_EQ(a.ops[a.ops.size() - 2].out(), b.ops[b.ops.size() - 2].out())
         << "a new unit keeps the shape";
     if (deep != base) {
       ASSERT_GT(count(deeper).params, count(arch).params);

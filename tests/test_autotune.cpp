@@ -288,7 +288,8 @@ TEST_F(Autotune, TimesOnOperandsAndWorkspaceOfItsOwn) {
                           .w = 140,
                           .k = 16,
                           .bias = true,
-                          .epilogue = Epilogue::add_relu,
+                          .add = true,
+                          .activation = Activation::relu,
                           .pass = Pass::inference};
     const std::int64_t size = static_cast<std::int64_t>(size_of(dtype));
     int runs = 0;

@@ -35,8 +35,8 @@ Tensor on_device(std::vector<float> values) {
 }
 
 void add(const Tensor& a, const Tensor& b, const Tensor& y) {
-  elementwise_kernels.run(&ElementwiseKernels::add, kSimt, ElementwiseSpec{.elements = a.numel()},
-                          a.data(), b.data(), y.data());
+  add_kernels.run(&AddKernels::forward, kSimt, AddSpec{.shape = {a.numel()}}, a.data(), b.data(),
+                  y.data());
 }
 
 TEST(Capture, RunsNothingUntilItIsReplayedAndThenReadsWhatIsThere) {
@@ -178,7 +178,7 @@ Architecture small_net() {
           .resolution = 8,
           .classes = 4,
           .layers = {Conv{.name = "stem", .out = 6, .bias = true},
-                     BatchNorm{.name = "norm", .relu = true},
+                     BatchNorm{.name = "norm", .activation = Activation::relu},
                      BasicBlock{.name = "block", .mid = 5, .out = 8, .stride = 2}, Pool{},
                      Flatten{}, Dropout{.p = 0.25f}, Linear{.name = "classifier"}}};
 }

@@ -30,7 +30,7 @@ TEST(ConvProduct, TakesALargeBatchInParts) {
   EXPECT_LT(cpu::product_sizes(specs().back()).images, 5);
 }
 
-TEST(ConvProduct, ForwardMatchesTheReferenceWithEveryEpilogue) {
+TEST(ConvProduct, ForwardMatchesTheReferenceWithSumAndActivation) {
   for (Conv2dSpec s : specs()) {
     Buffers b(s);
     const Tensor x = random_tensor(s.in_shape(), seed, 0);
@@ -41,12 +41,16 @@ TEST(ConvProduct, ForwardMatchesTheReferenceWithEveryEpilogue) {
     if (s.bias) inputs.push_back(doubles(bias));
     const Doubles plain = reference::conv2d(s, inputs);
     cpu::product_pack(s, w.as<float>(), b.packed.data());
-    for (const Epilogue e : {Epilogue::none, Epilogue::relu, Epilogue::add, Epilogue::add_relu}) {
-      s.epilogue = e;
+    for (const auto& [add, activation] : {std::pair(false, Activation::none),
+                                          {false, Activation::relu},
+                                          {true, Activation::none},
+                                          {true, Activation::relu},
+                                          {true, Activation::silu}}) {
+      s.add = add;
+      s.activation = activation;
       Doubles expected = plain;
       for (std::size_t i = 0; i < expected.size(); ++i) {
-        if (e == Epilogue::add || e == Epilogue::add_relu) expected[i] += added[i];
-        if (e == Epilogue::relu || e == Epilogue::add_relu) expected[i] = std::max(expected[i], 0.);
+        expected[i] = reference::activate(activation, expected[i] + (add ? added[i] : 0));
       }
       const Tensor y = in_own_layout(residual).clone();
       cpu::product_forward(s, in_own_layout(x).as<float>(), b.packed.data(),

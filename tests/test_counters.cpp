@@ -125,7 +125,7 @@ struct Recount {
   }
   void operator()(const Conv& l) { conv(l.out, l.kernel, l.stride, l.bias); }
   void operator()(const BatchNorm&) { norm(); }
-  void operator()(const Relu&) {}
+  void operator()(const Activate&) {}
   void operator()(const Dropout&) {}
   void operator()(const Flatten&) { c = c * h * h, h = 1; }
   void operator()(const Pool& l) {
@@ -204,7 +204,7 @@ TEST(Counters, ABatchMultipliesWorkAndNotWeights) {
 TEST(Counters, BytesOfAPlainNet) {
   Architecture arch{.name = "hand", .channels = 2, .resolution = 4, .classes = 3};
   arch.layers = {Conv{.name = "c", .out = 4},
-                 BatchNorm{.name = "b", .relu = true},
+                 BatchNorm{.name = "b", .activation = Activation::relu},
                  Pool{},
                  Dropout{},
                  Flatten{},
@@ -242,18 +242,19 @@ TEST(Specs, TextTellsEveryFieldApart) {
   const Conv2dSpec conv{.n = 128, .c = 64, .h = 32, .w = 32, .k = 128};
   EXPECT_EQ(conv.str(), "conv2d:f32,n128c64h32w32,k128r3s3,st1p1g1");
   Conv2dSpec other = conv;
-  other.epilogue = Epilogue::add_relu;
+  other.add = true;
+  other.activation = Activation::relu;
   other.pass = Pass::inference;
-  EXPECT_EQ(other.str(), conv.str() + ",add_relu,inference");
+  EXPECT_EQ(other.str(), conv.str() + ",add,relu,inference");
   EXPECT_EQ(other.cost().activation_bytes - conv.cost().activation_bytes,
             4 * conv.out_shape().numel())
       << "the residual is read too";
-  BatchNormSpec norm{.n = 1, .c = 2, .h = 3, .w = 4, .relu = true};
+  BatchNormSpec norm{.n = 1, .c = 2, .h = 3, .w = 4, .activation = Activation::relu};
   EXPECT_EQ(norm.str(), "batchnorm:f32,n1c2h3w4,relu,eps1e-05");
   Pool2dSpec pool{.n = 1, .c = 2, .h = 5, .w = 7};
   EXPECT_EQ(pool.str(), "maxpool:f32,n1c2h5w7,k2st2p0");
   EXPECT_EQ(pool.out_shape(), Shape({1, 2, 2, 3}));
-  pool.kind = PoolKind::global_avg;
+  pool.mode = PoolMode::global_avg;
   EXPECT_EQ(pool.str(), "globalavgpool:f32,n1c2h5w7");
   EXPECT_EQ(pool.cost().ops_thop, 2 * (5 * 7 + 1));
 }

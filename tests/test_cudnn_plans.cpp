@@ -44,7 +44,7 @@ Conv2dSpec example(Dtype dtype = Dtype::f32, Pass pass = Pass::forward) {
   return {.dtype = dtype, .n = 128, .c = 64, .h = 32, .w = 32, .k = 128, .pass = pass};
 }
 
-// Every convolution of the zoo that differs, f32, without bias or epilogue.
+// Every convolution of the zoo that differs, f32, with nothing fused.
 std::set<Conv2dSpec> zoo_convolutions() {
   std::set<Conv2dSpec> found;
   for (const std::string& name : zoo_names()) {
@@ -64,17 +64,17 @@ std::set<Conv2dSpec> zoo_convolutions() {
 struct Form {
   const char* name;
   Pass pass = Pass::forward;
-  Epilogue epilogue = Epilogue::none;
-  bool bias = false;
+  bool bias = false, add = false;
+  Activation activation = Activation::none;
 };
 
 constexpr Form kForms[] = {{"forward"},
                            {"backward_data", Pass::backward_data},
                            {"backward_weights", Pass::backward_weights},
-                           {"bias", Pass::inference, Epilogue::none, true},
-                           {"relu", Pass::inference, Epilogue::relu, true},
-                           {"add", Pass::inference, Epilogue::add, true},
-                           {"add_relu", Pass::inference, Epilogue::add_relu, true}};
+                           {"bias", Pass::inference, true},
+                           {"relu", Pass::inference, true, false, Activation::relu},
+                           {"add", Pass::inference, true, true},
+                           {"add_relu", Pass::inference, true, true, Activation::relu}};
 
 // What the plans of one form came to.
 struct Row {
@@ -117,8 +117,9 @@ TEST_P(ZooPlans, AreDeterministicPrecompiledAndSmall) {
     for (Conv2dSpec spec : specs) {
       spec.dtype = dtype;
       spec.pass = form.pass;
-      spec.epilogue = form.epilogue;
       spec.bias = form.bias;
+      spec.add = form.add;
+      spec.activation = form.activation;
       ++row.specs;
       const std::string error = message_of<Error>([&] {
         const ConvPlan plan = cuda::make_plan(properties, spec, options);

@@ -72,9 +72,7 @@ TEST(Deployment, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
   const auto left = [](const char* name) {
     int count = 0;
     const Deployment net{Model(resolve(name, {.width = 0.125}))};
-    for (const Deployment::Step& step : net.steps()) {
-      count += std::holds_alternative<BatchNormSpec>(step.spec);
-    }
+    for (const Op& op : net.graph().ops) count += std::holds_alternative<BatchNormSpec>(op.spec);
     return count;
   };
   EXPECT_EQ(left("vgg11"), 0);

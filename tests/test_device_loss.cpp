@@ -163,11 +163,11 @@ TEST(LostDevice, IsNotTheOtherOne) {
 
 TEST(LostDevice, AnErrorInAKernelNamesSpecAndDevice) {
   const Mended mended;
-  const ElementwiseSpec spec{.elements = 4};
+  const ActivationSpec spec{.shape = {4}};
   const Tensor x = Tensor::zeros({4}, Dtype::f32, kSimt);
   simt::fail_launch_after(1);
   try {
-    elementwise_kernels.run(&ElementwiseKernels::relu, kSimt, spec, x.data(), x.data());
+    activation_kernels.run(&ActivationKernels::forward, kSimt, spec, x.data(), x.data());
     ADD_FAILURE() << "nothing was thrown";
   } catch (const DeviceError& error) {
     const std::string message = error.what();

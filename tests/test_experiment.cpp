@@ -258,9 +258,9 @@ TEST(Experiment, TheSameLatencyTableGivesTheSamePlans) {
 LatencyModelPtr given_latency() {
   std::vector<NetworkTiming> timings;
   for (const double width : {0.125, 0.25, 0.5}) {
-    NetworkTiming t{.graph = lower(resolve("vgg11", {.width = width})), .op_ms = {}};
+    NetworkTiming t{.graph = fuse(lower(resolve("vgg11", {.width = width}))), .op_ms = {}};
     for (int op = 0; op < static_cast<int>(t.graph.ops.size()); ++op) {
-      t.op_ms[op] = 0.01 + 1e-8 * static_cast<double>(layer_query(t.graph, op).cost.macs);
+      t.op_ms[op] = 0.01 + 1e-8 * static_cast<double>(t.graph.ops[op].spec.cost().macs);
       t.total_ms += t.op_ms[op];
     }
     timings.push_back(std::move(t));
@@ -325,8 +325,9 @@ Architecture small_net() {
           .channels = 3,
           .resolution = 8,
           .classes = 10,
-          .layers = {Conv{.name = "conv", .out = 8}, BatchNorm{.name = "norm", .relu = true},
-                     Pool{}, Flatten{}, Linear{.name = "classifier"}}};
+          .layers = {Conv{.name = "conv", .out = 8},
+                     BatchNorm{.name = "norm", .activation = Activation::relu}, Pool{}, Flatten{},
+                     Linear{.name = "classifier"}}};
 }
 
 TEST(Experiment, TrainsAndMeasuresWhereItIsTold) {

@@ -25,10 +25,11 @@ Architecture plain_net() {
           .resolution = 8,
           .classes = 4,
           .stage_ends = {2, 4},
-          .layers = {Conv{.name = "conv1", .out = 5}, BatchNorm{.name = "bn1", .relu = true},
+          .layers = {Conv{.name = "conv1", .out = 5},
+                     BatchNorm{.name = "bn1", .activation = Activation::relu},
                      Conv{.name = "conv2", .out = 6, .stride = 2},
-                     BatchNorm{.name = "bn2", .relu = true}, Pool{.kind = "global_avg"}, Flatten{},
-                     Linear{.name = "fc"}}};
+                     BatchNorm{.name = "bn2", .activation = Activation::relu},
+                     Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
 }
 
 // Widths: stem, conv1 and conv2 of the block. The stem feeds only the block's first batch norm,
@@ -41,8 +42,8 @@ Architecture residual_net() {
           .stage_ends = {2},
           .layers = {Conv{.name = "conv1", .out = 6},
                      PreactBlock{.name = "layer1.0", .mid = 5, .out = 8, .stride = 2},
-                     BatchNorm{.name = "bn", .relu = true}, Pool{.kind = "global_avg"}, Flatten{},
-                     Linear{.name = "fc"}}};
+                     BatchNorm{.name = "bn", .activation = Activation::relu},
+                     Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
 }
 
 // No batch norm: images of a batch do not see each other.
@@ -52,8 +53,8 @@ Architecture independent_net() {
           .resolution = 8,
           .classes = 4,
           .stage_ends = {1, 3},
-          .layers = {Conv{.name = "conv1", .out = 5}, Relu{}, Conv{.name = "conv2", .out = 6},
-                     Relu{}, Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
+          .layers = {Conv{.name = "conv1", .out = 5}, Activate{}, Conv{.name = "conv2", .out = 6},
+                     Activate{}, Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
 }
 
 struct Images {

@@ -173,9 +173,10 @@ Architecture small_net() {
           .channels = 3,
           .resolution = 8,
           .classes = 4,
-          .layers = {Conv{.name = "stem", .out = 8}, BatchNorm{.name = "norm", .relu = true},
+          .layers = {Conv{.name = "stem", .out = 8},
+                     BatchNorm{.name = "norm", .activation = Activation::relu},
                      Conv{.name = "conv", .out = 8, .stride = 2},
-                     BatchNorm{.name = "norm2", .relu = true}, Pool{}, Flatten{},
+                     BatchNorm{.name = "norm2", .activation = Activation::relu}, Pool{}, Flatten{},
                      Linear{.name = "classifier"}}};
 }
 

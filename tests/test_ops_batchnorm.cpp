@@ -31,7 +31,7 @@ OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2)
   c.op = [s](const std::vector<Var>& in) {
     const Running r = running(s.c, in[0].device());
     return ops::batch_norm(in[0], in[1], in[2], r.mean, r.var, s.add ? in[3] : Var(),
-                           {.relu = s.relu, .eps = s.eps});
+                           {.activation = s.activation, .eps = s.eps});
   };
   c.forward = [s](const std::vector<Doubles>& in) { return reference::batch_norm(s, in); };
   c.backward = [s](const std::vector<Doubles>& in, const Doubles& dy) {
@@ -116,7 +116,7 @@ TEST(BatchNorm, EvaluationUsesRunningStatistics) {
       const Var y = ops::batch_norm(Var(given(c.inputs[0], own)), Var(c.inputs[1].value),
                                     Var(c.inputs[2].value), r.mean, r.var,
                                     s.add ? Var(given(c.inputs[3], own)) : Var(),
-                                    {.training = false, .relu = s.relu, .eps = s.eps});
+                                    {.training = false, .activation = s.activation, .eps = s.eps});
       expect_close(y.value(), expected, c.floor, c.spec + " evaluation");
       expect_zero_padding(y.value(), c.spec + " evaluation");
     }

@@ -66,12 +66,10 @@ TEST(Conv2d, SurvivesFailingAllocations) {
     if (s.in_shape().numel() < 1000) check_failing_allocations(make_case(s));
 }
 
-// Weights packed once, then bias, residual and ReLU fused: against the reference, and in place.
-void check_inference(Conv2dSpec s, Epilogue epilogue, bool in_place) {
-  s.epilogue = epilogue;
+// Weights packed once, then bias, residual and activation fused: against the reference, and in
+// place.
+void check_inference(Conv2dSpec s, bool in_place) {
   s.pass = Pass::inference;
-  const bool adds = epilogue == Epilogue::add || epilogue == Epilogue::add_relu;
-  const bool relu = epilogue == Epilogue::relu || epilogue == Epilogue::add_relu;
   constexpr std::uint64_t seed = 23;
   const Tensor x = random_tensor(s.in_shape(), seed, 0);
   const Tensor w = random_tensor(s.weight_shape(), seed, 1), b = random_tensor({s.k}, seed, 2);
@@ -79,8 +77,7 @@ void check_inference(Conv2dSpec s, Epilogue epilogue, bool in_place) {
   Doubles expected = reference::conv2d(s, {doubles(x), doubles(w), doubles(b)});
   const Doubles added = doubles(residual);
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (adds) expected[i] += added[i];
-    if (relu) expected[i] = std::max(expected[i], 0.);
+    expected[i] = reference::activate(s.activation, expected[i] + (s.add ? added[i] : 0));
   }
 
   Context& context = Context::current();
@@ -91,17 +88,21 @@ void check_inference(Conv2dSpec s, Epilogue epilogue, bool in_place) {
   conv2d_cpu.pack(context, s, w.data(), s.bias ? b.data() : nullptr, packed.data());
   for (int round = 0; round < (in_place ? 1 : 2); ++round)
     conv2d_cpu.inference(context, s, own.data(), packed.data(),
-                         adds ? own_residual.data() : nullptr, y.data());
+                         s.add ? own_residual.data() : nullptr, y.data());
   const double terms = static_cast<double>(s.r * s.s * s.c / s.groups);
   expect_close(y, expected, tolerance(terms, winograd), s.str() + (in_place ? " in place" : ""));
   expect_zero_padding(y, s.str());
 }
 
-TEST(Conv2d, InferenceFusesEveryEpilogue) {
-  for (const Conv2dSpec& s : cases::conv2d_odd()) {
-    for (const Epilogue e : {Epilogue::none, Epilogue::relu, Epilogue::add, Epilogue::add_relu}) {
-      check_inference(s, e, false);
-      if (e == Epilogue::add || e == Epilogue::add_relu) check_inference(s, e, true);
+TEST(Conv2d, InferenceFusesSumAndActivation) {
+  for (Conv2dSpec s : cases::conv2d_odd()) {
+    for (const Activation a : {Activation::none, Activation::relu, Activation::silu}) {
+      s.activation = a;
+      for (const bool add : {false, true}) {
+        s.add = add;
+        check_inference(s, false);
+        if (add) check_inference(s, true);
+      }
     }
   }
 }

@@ -1,4 +1,5 @@
-// ReLU, add, flatten, and the kernels that only other code calls: add_relu, scale, Taylor.
+// Activations, add, flatten, and the kernels that only other code calls: add with an activation,
+// Taylor.
 
 #include <gtest/gtest.h>
 
@@ -15,18 +16,18 @@ const std::vector<Shape>& shapes() {
   return all;
 }
 
-OpCase relu_case(const Shape& shape) {
-  OpCase c{.spec = "relu " + shape.str(), .seed = 81};
+OpCase activation_case(const Shape& shape, Activation a) {
+  OpCase c{.spec = ActivationSpec{.activation = a, .shape = shape}.str(), .seed = 81};
   c.inputs = {{.name = "x", .value = random_tensor(shape, c.seed, 0)}};
-  c.op = [](const std::vector<Var>& in) { return ops::relu(in[0]); };
-  c.forward = [](const std::vector<Doubles>& in) {
+  c.op = [a](const std::vector<Var>& in) { return ops::activate(in[0], a); };
+  c.forward = [a](const std::vector<Doubles>& in) {
     Doubles y = in[0];
-    for (double& v : y) v = std::max(v, 0.);
+    for (double& v : y) v = reference::activate(a, v);
     return y;
   };
-  c.backward = [](const std::vector<Doubles>& in, const Doubles& dy) {
+  c.backward = [a](const std::vector<Doubles>& in, const Doubles& dy) {
     Doubles dx = dy;
-    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] *= in[0][i] > 0;
+    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] *= reference::activation_slope(a, in[0][i]);
     return std::vector<Doubles>{dx};
   };
   return c;
@@ -62,7 +63,8 @@ OpCase flatten_case(const Shape& shape) {
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;
   for (const Shape& shape : shapes()) {
-    all.push_back(relu_case(shape));
+    all.push_back(activation_case(shape, Activation::relu));
+    all.push_back(activation_case(shape, Activation::silu));
     all.push_back(add_case(shape));
     if (shape.rank() == 4) all.push_back(flatten_case(shape));
   }
@@ -107,16 +109,46 @@ TEST(Elementwise, AddTakesOperandsInDifferentLayouts) {
 }
 
 // max(x, 0) of a NaN must not turn a diverged training into a quiet one.
-TEST(Elementwise, ReluKeepsNotANumber) {
+TEST(Elementwise, ActivationsKeepNotANumber) {
   const Tensor x = Tensor::from(std::vector<float>{std::nanf(""), -1, 0, 2}, {4});
   const std::vector<float> y = ops::relu(Var(x)).value().to_vector();
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ(std::vector<float>(y.begin() + 1, y.end()), (std::vector<float>{0, 0, 2}));
+  EXPECT_TRUE(std::isnan(ops::activate(Var(x), Activation::silu).value().to_vector()[0]));
+}
+
+// Over the whole range of floats, at the ends of which exp() leaves it.
+TEST(Elementwise, SiluIsExactOverItsRange) {
+  std::vector<float> values;
+  for (float v = 1e-30f; v < 1e30f; v *= 1.07f) values.insert(values.end(), {v, -v});
+  const auto n = static_cast<std::int64_t>(values.size());
+  const Var x(Tensor::from(values, {n}), true);
+  const Var y = ops::activate(x, Activation::silu);
+  const Tensor ones = Tensor::from(std::vector<float>(n, 1.f), {n});
+  backward(make_var("probe", Tensor::zeros({}), {y},
+                    [&](const Tensor&) { return std::vector<Tensor>{ones}; }));
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double expected = reference::activate(Activation::silu, values[i]);
+    const double slope = reference::activation_slope(Activation::silu, values[i]);
+    // Below -87 the result, and in between its product with a large x, is next to nothing.
+    const double allowed = 1e-6 * std::abs(expected) + 1e-35 * std::max(1.f, std::abs(values[i]));
+    EXPECT_NEAR(y.value().floats()[i], expected, allowed) << values[i];
+    EXPECT_NEAR(x.grad().floats()[i], slope, 1e-6 + 1e-35 * std::abs(values[i])) << values[i];
+  }
+}
+
+TEST(Elementwise, ActivationsWithoutKernelsAreNotAvailable) {
+  const Var x(Tensor::zeros({4}));
+  for (const Activation a : {Activation::relu6, Activation::hardswish, Activation::sigmoid}) {
+    EXPECT_THROW(ops::activate(x, a), DeviceError);
+  }
+  const BatchNormSpec behind_a_sum{.add = true, .activation = Activation::silu};
+  EXPECT_THROW(batchnorm_kernels.on({}, &BatchNormKernels::backward, behind_a_sum), DeviceError);
 }
 
 TEST(Elementwise, KernelsWorkInPlaceAndInParallel) {
   for (const std::int64_t n : {1, 33, 16384, 50001}) {
-    const ElementwiseSpec spec{.elements = n};
+    const AddSpec spec{.shape = {n}}, with_relu{.activation = Activation::relu, .shape = {n}};
     Context& context = Context::current();
     const Tensor a = random_tensor({n}, 3, 0), b = random_tensor({n}, 3, 1);
     Doubles sum = doubles(a), clipped;
@@ -125,18 +157,18 @@ TEST(Elementwise, KernelsWorkInPlaceAndInParallel) {
       clipped.push_back(std::max(sum[i], 0.));
     }
     const Tensor y = a.clone();
-    elementwise_cpu.add(context, spec, y.data(), b.data(), y.data());
+    add_cpu.forward(context, spec, y.data(), b.data(), y.data());
     expect_close(y, sum, 1e-7, "add");
     y.copy_from(a);
-    elementwise_cpu.add_relu(context, spec, b.data(), y.data(), y.data());
-    expect_close(y, clipped, 1e-7, "add_relu");
+    add_cpu.forward(context, with_relu, b.data(), y.data(), y.data());
+    expect_close(y, clipped, 1e-7, "add and relu");
   }
 }
 
 TEST(Elementwise, OtherElementTypesAreNotAvailable) {
-  const ElementwiseSpec spec{.dtype = Dtype::bf16, .elements = 2};
+  const ActivationSpec spec{.dtype = Dtype::bf16, .shape = {2}};
   const Tensor t = Tensor::zeros({2}, Dtype::bf16);
-  EXPECT_THROW(elementwise_cpu.relu(Context::current(), spec, t.data(), t.data()), DeviceError);
+  EXPECT_THROW(activation_cpu.forward(Context::current(), spec, t.data(), t.data()), DeviceError);
 }
 
 // From 0.5 on, the same minibatch twice.

@@ -8,15 +8,15 @@ namespace {
 
 OpCase make_case(const Pool2dSpec& s) {
   OpCase c{.spec = s.str(), .seed = 41};
-  const bool global = s.kind == PoolKind::global_avg;
+  const bool global = s.mode == PoolMode::global_avg;
   c.terms = static_cast<double>(global ? s.h * s.w : s.kernel * s.kernel);
   c.inputs = {{.name = "x", .value = random_tensor(s.in_shape(), c.seed, 0), .terms = c.terms}};
   c.op = [s](const std::vector<Var>& in) {
     const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
-    switch (s.kind) {
-      case PoolKind::max:
+    switch (s.mode) {
+      case PoolMode::max:
         return ops::max_pool(in[0], options);
-      case PoolKind::avg:
+      case PoolMode::avg:
         return ops::avg_pool(in[0], options);
       default:
         return ops::global_avg_pool(in[0]);
@@ -52,7 +52,7 @@ TEST(Pool2d, SurvivesFailingAllocations) {
 // Behind a ReLU most windows hold several equal maxima: the first in row order takes the gradient.
 TEST(Pool2d, TheFirstOfEqualMaximaTakesTheGradient) {
   for (const Pool2dSpec& s : cases::pool2d_odd()) {
-    if (s.kind != PoolKind::max) continue;
+    if (s.mode != PoolMode::max) continue;
     OpCase c = make_case(s);
     for (float& v : c.inputs[0].value.floats()) v = std::max(0.f, std::round(v));
     check_against_reference(c);

@@ -49,11 +49,12 @@ std::vector<Op> ops_on(Device device, const Shape& shape) {
       const Tensor mean = Tensor::zeros({c}, Dtype::f32, device), var = there({c}, 7);
       var.copy_from(Tensor::from(std::vector<float>(c, 2.f), {c}));
       return ops::batch_norm(x, gamma, beta, mean, var, add ? x : Var(),
-                             {.training = training, .relu = true});
+                             {.training = training, .activation = Activation::relu});
     };
   };
   return {
       {"relu", [](const Var& x) { return ops::relu(x); }},
+      {"silu", [](const Var& x) { return ops::activate(x, Activation::silu); }},
       {"add", [](const Var& x) { return ops::add(x, x); }},
       {"to bf16", [](const Var& x) { return ops::cast(ops::cast(x, Dtype::f32), Dtype::bf16); }},
       {"dropout", [](const Var& x) { return ops::dropout(x, {.seed = 3}); }},
@@ -242,8 +243,8 @@ TEST(EmptyBatch, EveryKernelReturnsOrThrowsAShapeError) {
     run("evaluated", batchnorm_kernels, &BatchNormKernels::forward_eval, norm, p, p, p, p, p, p, p);
     run("norm's gradients", batchnorm_kernels, &BatchNormKernels::backward, norm, p, p, p, p, p, p,
         p, p, p, p, p);
-    for (const PoolKind kind : {PoolKind::max, PoolKind::avg, PoolKind::global_avg}) {
-      const Pool2dSpec pool{.dtype = dtype, .kind = kind, .n = 0, .c = 4, .h = 4, .w = 4};
+    for (const PoolMode mode : {PoolMode::max, PoolMode::avg, PoolMode::global_avg}) {
+      const Pool2dSpec pool{.dtype = dtype, .mode = mode, .n = 0, .c = 4, .h = 4, .w = 4};
       run("pool", pool2d_kernels, &Pool2dKernels::forward, pool, p, p, p);
       run("pool's gradient", pool2d_kernels, &Pool2dKernels::backward, pool, p, p, p);
     }
@@ -257,12 +258,10 @@ TEST(EmptyBatch, EveryKernelReturnsOrThrowsAShapeError) {
       run("softmax's gradient", softmax_xent_kernels, &SoftmaxXentKernels::backward, xent, p, p, p,
           p);
     }
-    const ElementwiseSpec elements{.dtype = dtype, .elements = 0};
-    run("relu", elementwise_kernels, &ElementwiseKernels::relu, elements, p, p);
-    run("relu's gradient", elementwise_kernels, &ElementwiseKernels::relu_backward, elements, p, p,
-        p);
-    run("add", elementwise_kernels, &ElementwiseKernels::add, elements, p, p, p);
-    run("add and relu", elementwise_kernels, &ElementwiseKernels::add_relu, elements, p, p, p);
+    const ActivationSpec relu{.dtype = dtype, .shape = {0}};
+    run("relu", activation_kernels, &ActivationKernels::forward, relu, p, p);
+    run("relu's gradient", activation_kernels, &ActivationKernels::backward, relu, p, p, p);
+    run("add", add_kernels, &AddKernels::forward, AddSpec{.dtype = dtype, .shape = {0}}, p, p, p);
     run("dropout", dropout_kernels, &DropoutKernels::apply,
         DropoutSpec{.dtype = dtype, .shape = {0, 4, 2, 2}}, static_cast<const void*>(nullptr), p,
         p);

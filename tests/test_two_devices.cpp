@@ -139,8 +139,8 @@ TEST(TwoDevices, CountTheirMemoryApart) {
 // ---- What a GPU would refuse, or worse, would not ----
 
 void add_on(Device device, const Tensor& a, const Tensor& b, const Tensor& y) {
-  elementwise_kernels.run(&ElementwiseKernels::add, device, ElementwiseSpec{.elements = a.numel()},
-                          a.data(), b.data(), y.data());
+  add_kernels.run(&AddKernels::forward, device, AddSpec{.shape = {a.numel()}}, a.data(), b.data(),
+                  y.data());
 }
 
 TEST(TwoDevices, AKernelWithMemoryOfTheOtherIsCaught) {
@@ -174,12 +174,12 @@ TEST(TwoDevices, WorkForADeviceThatIsNotCurrentIsCaught) {
   Context& first = Context::current(kFirst);
   const Tensor x = Tensor::zeros({4}, Dtype::f32, kFirst);
   Context::current(kSecond);
-  const ElementwiseSpec spec{.elements = 4};
-  simt::expect_error([&] { elementwise_simt.relu(first, spec, x.data(), x.data()); },
+  const ActivationSpec spec{.shape = {4}};
+  simt::expect_error([&] { activation_simt.forward(first, spec, x.data(), x.data()); },
                      {"expected simt:1, on which this thread launches", "got one for simt"});
   simt::expect_error([&] { first.runtime().event_record(first); }, {"event_record", "simt:1"});
   Context::current(kFirst);
-  EXPECT_NO_THROW(elementwise_simt.relu(first, spec, x.data(), x.data()));
+  EXPECT_NO_THROW(activation_simt.forward(first, spec, x.data(), x.data()));
 }
 
 TEST(TwoDevices, ARecordingIsOfOneDevice) {

@@ -41,7 +41,7 @@ BatchNorm2d::BatchNorm2d(const std::string& prefix, const BatchNormSpec& spec, D
 Var BatchNorm2d::forward(std::span<const Var> inputs) {
   return ops::batch_norm(inputs[0], gamma_, beta_, running_mean_, running_var_,
                          inputs.size() > 1 ? inputs[1] : Var(),
-                         {.training = training, .relu = spec_.relu, .eps = spec_.eps});
+                         {.training = training, .activation = spec_.activation, .eps = spec_.eps});
 }
 
 Linear::Linear(const std::string& prefix, const LinearSpec& spec, std::uint64_t seed,

@@ -37,8 +37,8 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
                            .c = s[1],
                            .h = s[2],
                            .w = s[3],
-                           .relu = options.relu,
                            .add = residual.defined(),
+                           .activation = options.activation,
                            .eps = options.eps};
   const Device device = x.device();
   const Tensor in = in_own_layout(x.value());

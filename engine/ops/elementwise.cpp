@@ -9,10 +9,6 @@ namespace {
 
 Tensor like(const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device(), t.layout()); }
 
-ElementwiseSpec spec_of(const Tensor& t) {
-  return {.dtype = t.dtype(), .elements = t.storage_numel()};
-}
-
 }  // namespace
 
 Var cast(const Var& x, Dtype dtype) {
@@ -22,29 +18,33 @@ Var cast(const Var& x, Dtype dtype) {
                   [from](const Tensor& dy) -> std::vector<Tensor> { return {dy.cast(from)}; });
 }
 
-Var relu(const Var& x) {
+Var activate(const Var& x, Activation activation) {
   const Tensor in = x.value();
-  const ElementwiseSpec spec = spec_of(in);
+  const ActivationSpec spec{
+      .dtype = in.dtype(), .activation = activation, .shape = {in.storage_numel()}};
   const Device device = x.device();
   Tensor y = like(in);
-  elementwise_kernels.run(&ElementwiseKernels::relu, device, spec, in.data(), y.data());
-  return make_var("relu", y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = like(y);
-    elementwise_kernels.run(&ElementwiseKernels::relu_backward, device, spec, y.data(), dy.data(),
-                            dx.data());
+  activation_kernels.run(&ActivationKernels::forward, device, spec, in.data(), y.data());
+  // Of a ReLU y is kept, which the next operation keeps too.
+  const Tensor kept = activation == Activation::relu ? y : in;
+  return make_var(spec.kind().data(), y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    Tensor dx = like(kept);
+    activation_kernels.run(&ActivationKernels::backward, device, spec, kept.data(), dy.data(),
+                           dx.data());
     return {dx};
   });
 }
+
+Var relu(const Var& x) { return activate(x, Activation::relu); }
 
 Var add(const Var& a, const Var& b) {
   if (a.shape() != b.shape()) {
     throw ShapeError(fmt::format("add: shapes {} and {}", a.shape().str(), b.shape().str()));
   }
   const Tensor left = a.value(), right = b.value().to(left.layout());
-  const ElementwiseSpec spec = spec_of(left);
+  const AddSpec spec{.dtype = left.dtype(), .shape = {left.storage_numel()}};
   Tensor y = like(left);
-  elementwise_kernels.run(&ElementwiseKernels::add, a.device(), spec, left.data(), right.data(),
-                          y.data());
+  add_kernels.run(&AddKernels::forward, a.device(), spec, left.data(), right.data(), y.data());
   const Layout layout = b.value().layout();
   return make_var("add", y, {a, b}, [layout](const Tensor& dy) -> std::vector<Tensor> {
     return {dy, dy.to(layout)};

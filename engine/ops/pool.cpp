@@ -5,11 +5,11 @@
 namespace hac::ops {
 namespace {
 
-Var pool(const char* op, PoolKind kind, const Var& x, PoolOptions o) {
+Var pool(const char* op, PoolMode mode, const Var& x, PoolOptions o) {
   check_rank(op, x.name(), x.shape(), 4);
   const Shape& s = x.shape();
   const Pool2dSpec spec{.dtype = x.value().dtype(),
-                        .kind = kind,
+                        .mode = mode,
                         .n = s[0],
                         .c = s[1],
                         .h = s[2],
@@ -41,11 +41,11 @@ Var pool(const char* op, PoolKind kind, const Var& x, PoolOptions o) {
 }  // namespace
 
 Var max_pool(const Var& x, PoolOptions options) {
-  return pool("max_pool", PoolKind::max, x, options);
+  return pool("max_pool", PoolMode::max, x, options);
 }
 Var avg_pool(const Var& x, PoolOptions options) {
-  return pool("avg_pool", PoolKind::avg, x, options);
+  return pool("avg_pool", PoolMode::avg, x, options);
 }
-Var global_avg_pool(const Var& x) { return pool("global_avg_pool", PoolKind::global_avg, x, {}); }
+Var global_avg_pool(const Var& x) { return pool("global_avg_pool", PoolMode::global_avg, x, {}); }
 
 }  // namespace hac::ops

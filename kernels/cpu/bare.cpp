@@ -133,20 +133,13 @@ void BareChain::add(const Conv2dSpec& s) {
   const memory::desc bias({k}, type, memory::format_tag::x);
   const memory::dims stride{s.stride, s.stride}, pad{s.pad, s.pad};
   const auto algorithm = dnnl::algorithm::convolution_auto;
-  dnnl::primitive_attr attr = user_scratchpad();
-  dnnl::post_ops ops;
-  if (s.epilogue == Epilogue::add || s.epilogue == Epilogue::add_relu) ops.append_sum(1.f);
-  if (s.epilogue == Epilogue::relu || s.epilogue == Epilogue::add_relu) {
-    ops.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-  }
-  attr.set_post_ops(ops);
   const auto kind = s.pass == Pass::inference ? dnnl::prop_kind::forward_inference
                                               : dnnl::prop_kind::forward_training;
   using F = dnnl::convolution_forward;
   const F::primitive_desc forward(
       s.bias ? F::desc(kind, algorithm, src, weights, bias, dst, stride, pad, pad)
              : F::desc(kind, algorithm, src, weights, dst, stride, pad, pad),
-      attr, impl_->engine);
+      fused_behind(s), impl_->engine);
   Impl::Call call;
   if (s.pass == Pass::backward_data) {
     const dnnl::convolution_backward_data::primitive_desc pd(
@@ -184,12 +177,12 @@ void BareChain::add(const Conv2dSpec& s) {
 }
 
 void BareChain::add(const Pool2dSpec& s) {
-  const bool global = s.kind == PoolKind::global_avg;
+  const bool global = s.mode == PoolMode::global_avg;
   const auto src = activation_desc(s.in_shape(), s.dtype);
   const auto dst = activation_desc(s.out_shape(), s.dtype);
   const memory::dims kernel{global ? s.h : s.kernel, global ? s.w : s.kernel};
   const std::int64_t step = global ? 1 : s.stride, p = global ? 0 : s.pad;
-  const auto algorithm = s.kind == PoolKind::max ? dnnl::algorithm::pooling_max
+  const auto algorithm = s.mode == PoolMode::max ? dnnl::algorithm::pooling_max
                                                  : dnnl::algorithm::pooling_avg_include_padding;
   const dnnl::pooling_forward::primitive_desc pd({dnnl::prop_kind::forward_inference,
                                                   algorithm,

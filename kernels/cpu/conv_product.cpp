@@ -152,15 +152,14 @@ void gather_rows(const Part& p, const float* dy, float* rows) {
 }
 
 void scatter_rows(const Part& p, const float* rows, const float* bias, float* y) {
-  const Epilogue e = p.s.epilogue;
-  const bool adds = e == Epilogue::add || e == Epilogue::add_relu;
-  const bool relu = e == Epilogue::relu || e == Epilogue::add_relu;
-  for_each_output(p, [&](std::int64_t at, std::int64_t row, std::int64_t k, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; ++i) {
-      float value = rows[row + i] + (bias ? bias[k + i] : 0.f);
-      if (adds) value += y[at + i];
-      y[at + i] = relu && value < 0 ? 0.f : value;  // a NaN stays a NaN
-    }
+  by_activation(p.s.activation, [&](auto a) {
+    for_each_output(p, [&](std::int64_t at, std::int64_t row, std::int64_t k, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        float value = rows[row + i] + (bias ? bias[k + i] : 0.f);
+        if (p.s.add) value += y[at + i];
+        y[at + i] = activate<a.value>(value);
+      }
+    });
   });
 }
 
@@ -215,8 +214,7 @@ void product_unpack(const Conv2dSpec& s, const float* packed, float* w) {
 void product_forward(const Conv2dSpec& s, const float* x, const float* packed, const float* bias,
                      float* y, float* work) {
   const Work at(s, work);
-  const bool adds = s.epilogue == Epilogue::add || s.epilogue == Epilogue::add_relu;
-  if (!adds) clear(s.out_shape(), y);
+  if (!s.add) clear(s.out_shape(), y);
   for_each_part(s, [&](const Part& p) {
     gather(p, x, at.cols);
     multiply('N', 'T', p.rows(), p.out(), p.columns(), at.cols,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/context.h"
+#include "kernels/conv2d.h"
 #include "kernels/types.h"
 
 namespace hac::cpu {
@@ -100,5 +101,7 @@ void warn_if_reference(const std::string& implementation, const std::string& spe
 
 // Attributes with scratch memory supplied by the caller.
 dnnl::primitive_attr user_scratchpad();
+// The same, and what the convolution does behind its products: the sum with y, the activation.
+dnnl::primitive_attr fused_behind(const Conv2dSpec& spec);
 
 }  // namespace hac::cpu

@@ -139,26 +139,26 @@ void check_sizes(const Conv2dSpec& s) {
 
 }  // namespace
 
-bool has_residual(const Conv2dSpec& s) {
-  return s.pass == Pass::inference &&
-         (s.epilogue == Epilogue::add || s.epilogue == Epilogue::add_relu);
-}
+bool has_residual(const Conv2dSpec& s) { return s.pass == Pass::inference && s.add; }
 
 bool has_bias(const Conv2dSpec& s) {
-  return s.pass == Pass::inference && (s.bias || s.epilogue != Epilogue::none);
+  return s.pass == Pass::inference && (s.bias || s.add || s.activation != Activation::none);
 }
 
 Descriptor conv_graph(const Conv2dSpec& s) {
   check_sizes(s);
   const cudnnDataType_t type = data_type(s);
   const Dims out = dims_of(s.out_shape());
-  const bool relu = s.epilogue == Epilogue::relu || s.epilogue == Epilogue::add_relu;
   // What follows the convolution: operation and second operand.
   std::vector<std::pair<cudnnPointwiseMode_t, Descriptor>> tail;
   if (has_residual(s)) tail.emplace_back(CUDNN_POINTWISE_ADD, tensor(Operand::residual, type, out));
   if (has_bias(s))
     tail.emplace_back(CUDNN_POINTWISE_ADD, tensor(Operand::bias, type, {1, s.k, 1, 1}));
-  if (has_bias(s) && relu) tail.emplace_back(CUDNN_POINTWISE_RELU_FWD, Descriptor());
+  if (s.pass == Pass::inference && s.activation != Activation::none) {
+    tail.emplace_back(
+        s.activation == Activation::silu ? CUDNN_POINTWISE_SWISH_FWD : CUDNN_POINTWISE_RELU_FWD,
+        Descriptor());
+  }
   // All values but the last are virtual: they never reach memory, and are f32.
   const auto value = [&](std::size_t i) {
     return i == tail.size() ? tensor(Operand::y, type, out)

@@ -13,8 +13,8 @@ Architecture vgg(const std::string& name, const std::vector<std::int64_t>& stage
     for (std::int64_t i = 0; i < stages[s]; ++i) {
       arch.layers.push_back(
           Conv{.name = fmt::format("features.{}", number), .out = widths[s], .bias = true});
-      arch.layers.push_back(
-          BatchNorm{.name = fmt::format("features.{}", number + 1), .relu = true});
+      arch.layers.push_back(BatchNorm{.name = fmt::format("features.{}", number + 1),
+                                      .activation = Activation::relu});
       number += 3;
     }
     arch.stage_ends.push_back(static_cast<int>(arch.layers.size()));

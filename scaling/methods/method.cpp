@@ -21,9 +21,8 @@ ScaledNetwork largest_within(const std::string& method,
   int misses = 0;
   for (std::int64_t i = 0; i <= kLongestWalk; ++i) {
     FamilyMember m = member(i);
-    const Graph graph = lower(m.arch, 1);
-    const double ms = model.predict(graph);
-    const std::int64_t params = count(graph).params;
+    const double ms = model.predict(m.arch);
+    const std::int64_t params = count(m.arch).params;
     const bool fits = budget.allows(ms, static_cast<double>(params));
     if (fits || i == 0) {
       best = {method, m.parameter, std::move(m.arch), ms, params, fits};

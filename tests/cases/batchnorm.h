@@ -1,23 +1,28 @@
 #pragma once
 // The batch norms that tests check and benchmarks time.
 
+#include <utility>
 #include <vector>
 
 #include "kernels/batchnorm.h"
 
 namespace hac::cases {
 
-// Each shape alone, with ReLU, with a residual, and with both. Never two values a channel: then
-// xhat is +-1 and the exact gradient of x is next to nothing, what is left is rounding.
+// Each shape alone, with ReLU, SiLU, a residual, and a residual and ReLU. Never two values a
+// channel: then xhat is +-1 and the exact gradient of x is next to nothing, what is left is
+// rounding.
 inline std::vector<BatchNormSpec> batchnorm_odd() {
   constexpr std::int64_t shapes[][4] = {{2, 1, 3, 5},   {5, 3, 8, 8},  {2, 4, 7, 7},
                                         {1, 7, 31, 33}, {5, 16, 4, 4}, {2, 17, 9, 7},
                                         {2, 33, 5, 11}, {5, 64, 1, 1}, {1, 20, 5, 1}};
   std::vector<BatchNormSpec> specs;
   for (const auto& [n, c, h, w] : shapes)
-    for (const bool relu : {false, true})
-      for (const bool add : {false, true})
-        specs.push_back({.n = n, .c = c, .h = h, .w = w, .relu = relu, .add = add});
+    for (const auto& [add, activation] : {std::pair(false, Activation::none),
+                                          {false, Activation::relu},
+                                          {false, Activation::silu},
+                                          {true, Activation::none},
+                                          {true, Activation::relu}})
+      specs.push_back({.n = n, .c = c, .h = h, .w = w, .add = add, .activation = activation});
   return specs;
 }
 

@@ -9,10 +9,10 @@ namespace hac::cases {
 
 inline std::vector<Pool2dSpec> pool2d_odd() {
   std::vector<Pool2dSpec> specs;
-  for (const PoolKind kind : {PoolKind::max, PoolKind::avg}) {
+  for (const PoolMode mode : {PoolMode::max, PoolMode::avg}) {
     const auto add = [&](std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w,
                          std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
-      specs.push_back({.kind = kind,
+      specs.push_back({.mode = mode,
                        .n = n,
                        .c = c,
                        .h = h,
@@ -35,9 +35,9 @@ inline std::vector<Pool2dSpec> pool2d_odd() {
     add(2, 5, 3, 3, 1, 1, 0);
   }
   for (const std::int64_t c : {1, 3, 7, 16, 17, 33})
-    specs.push_back({.kind = PoolKind::global_avg, .n = 2, .c = c, .h = 7, .w = 5});
-  specs.push_back({.kind = PoolKind::global_avg, .n = 5, .c = 20, .h = 1, .w = 1});
-  specs.push_back({.kind = PoolKind::global_avg, .n = 1, .c = 33, .h = 31, .w = 33});
+    specs.push_back({.mode = PoolMode::global_avg, .n = 2, .c = c, .h = 7, .w = 5});
+  specs.push_back({.mode = PoolMode::global_avg, .n = 5, .c = 20, .h = 1, .w = 1});
+  specs.push_back({.mode = PoolMode::global_avg, .n = 1, .c = 33, .h = 31, .w = 33});
   return specs;
 }
 

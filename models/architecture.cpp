@@ -14,18 +14,7 @@ namespace {
 // Calls f(width, name of its convolution) for every scalable width, in order.
 template <class Arch, class F>
 void for_each_width(Arch& arch, F&& f) {
-  for (auto& layer : arch.layers) {
-    std::visit(
-        [&](auto& l) {
-          if constexpr (requires { l.mid; }) {
-            f(l.mid, l.name + ".conv1");
-            f(l.out, l.name + ".conv2");
-          } else if constexpr (requires { l.groups; }) {
-            f(l.out, l.name);
-          }
-        },
-        layer);
-  }
+  for (auto& layer : arch.layers) std::visit([&](auto& l) { l.own_widths(l, f); }, layer);
 }
 
 void check_bound(const Architecture& arch, const char* what, std::int64_t value,
@@ -89,32 +78,25 @@ std::vector<std::vector<int>> residual_groups(const Architecture& arch) {
   std::vector<int> group_of;  // of each width
   std::int64_t stream_width = arch.channels;
   int stream = -1;  // the width that the current value has, -1 for the input's channels
-  const auto start = [&] {
-    group_of.push_back(static_cast<int>(groups.size()));
-    groups.push_back({static_cast<int>(group_of.size()) - 1});
-  };
   for (const Layer& layer : arch.layers) {
     std::visit(
-        [&](const auto& l) {
-          if constexpr (requires { l.mid; }) {
-            start();
-            const bool identity = l.stride == 1 && l.out == stream_width && stream >= 0;
-            if (identity) {
-              group_of.push_back(group_of[stream]);
-              groups[group_of[stream]].push_back(static_cast<int>(group_of.size()) - 1);
-            } else {
-              start();
+        [&]<class L>(const L& l) {
+          std::int64_t last = 0;  // the output's, if it owns any
+          L::own_widths(l, [&](std::int64_t width, const std::string&) {
+            group_of.push_back(static_cast<int>(groups.size()));
+            groups.push_back({static_cast<int>(group_of.size()) - 1});
+            last = width;
+          });
+          if (last == 0) return;
+          if constexpr (L::role == Role::block) {
+            if (l.adds_input(stream_width) && stream >= 0) {
+              groups[group_of[stream]].push_back(groups.back().front());
+              groups.pop_back();
+              group_of.back() = group_of[stream];
             }
-          } else if constexpr (requires { l.groups; }) {
-            start();
           }
-          if constexpr (requires {
-                          l.stride;
-                          l.out;
-                        }) {
-            stream = static_cast<int>(group_of.size()) - 1;
-            stream_width = l.out;
-          }
+          stream = static_cast<int>(group_of.size()) - 1;
+          stream_width = last;
         },
         layer);
   }

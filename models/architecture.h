@@ -16,6 +16,17 @@
 
 namespace hac {
 
+// What a layer is to depth scaling: a unit by itself, a unit with what stands around it (a
+// depthwise convolution before, a batch norm and activation behind), or no unit.
+enum class Role : std::uint8_t { block, conv, other };
+
+// Every layer says what scaling must know of it, so that a new one is scalable at once:
+//   role
+//   own_widths(layer, visit)  visit(width, name of its convolution) for each width that it owns, in
+//                             order of execution; the last is its output's. Without any, the output
+//                             is as wide as the input.
+//   adds_input(in)            of a block: is an input of `in` channels added to the output, so that
+//                             both widths must agree?
 // `name` is the PyTorch prefix of the layer's parameters: "features.0", "layer2.0".
 struct Conv {
   std::string name;
@@ -23,27 +34,49 @@ struct Conv {
   std::int64_t kernel = 3, stride = 1, pad = 1, groups = 1;
   bool bias = false;
   bool operator==(const Conv&) const = default;
+  static constexpr Role role = Role::conv;
+  static void own_widths(auto& l, auto&& visit) { visit(l.out, l.name); }
+};
+// A convolution of each channel alone: as many groups and outputs as the input has channels,
+// however wide that is.
+struct DepthwiseConv {
+  std::string name;
+  std::int64_t kernel = 3, stride = 1, pad = 1;
+  bool bias = false;
+  bool operator==(const DepthwiseConv&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 struct BatchNorm {
   std::string name;
   Activation activation = Activation::none;  // behind it
   bool operator==(const BatchNorm&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 struct Activate {
   Activation activation = Activation::relu;
   bool operator==(const Activate&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 struct Pool {
   std::string kind = "max";  // max | avg | global_avg
   std::int64_t kernel = 2, stride = 2, pad = 0;
   bool operator==(const Pool&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 struct Flatten {
   bool operator==(const Flatten&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 struct Dropout {
   float p = 0.5f;
   bool operator==(const Dropout&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 // out = 0: the number of classes.
 struct Linear {
@@ -51,6 +84,8 @@ struct Linear {
   std::int64_t out = 0;
   bool bias = true;
   bool operator==(const Linear&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
 };
 // Pre-activation residual block (He et al. 2016, in the form of NeuralScale): BN-act-conv(mid,
 // stride)-BN-act-conv(out) + shortcut. The shortcut is the raw input, or, where stride or width
@@ -61,6 +96,12 @@ struct PreactBlock {
   std::int64_t mid = 64, out = 64, stride = 1;
   Activation activation = Activation::relu;
   bool operator==(const PreactBlock&) const = default;
+  static constexpr Role role = Role::block;
+  static void own_widths(auto& l, auto&& visit) {
+    visit(l.mid, l.name + ".conv1");
+    visit(l.out, l.name + ".conv2");
+  }
+  bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
 };
 // Post-activation residual block (He et al. 2015): conv(mid, stride)-BN-act-conv(out)-BN +
 // shortcut, act. The shortcut is the input or a 1x1 convolution with batch norm.
@@ -70,10 +111,16 @@ struct BasicBlock {
   std::int64_t mid = 64, out = 64, stride = 1;
   Activation activation = Activation::relu;
   bool operator==(const BasicBlock&) const = default;
+  static constexpr Role role = Role::block;
+  static void own_widths(auto& l, auto&& visit) {
+    visit(l.mid, l.name + ".conv1");
+    visit(l.out, l.name + ".conv2");
+  }
+  bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
 };
 
-using Layer = std::variant<Conv, BatchNorm, Activate, Pool, Flatten, Dropout, Linear, PreactBlock,
-                           BasicBlock>;
+using Layer = std::variant<Conv, DepthwiseConv, BatchNorm, Activate, Pool, Flatten, Dropout, Linear,
+                           PreactBlock, BasicBlock>;
 
 struct Architecture {
   std::string name;
@@ -81,7 +128,7 @@ struct Architecture {
   std::int64_t resolution = 32;  // height = width of the input
   std::int64_t classes = 10;
   // Index one past the last layer of each stage: where depth scaling adds a unit (spec 1.3). A unit
-  // is a residual block, or a conv with the batch norm behind it. Pooling lies between stages.
+  // is a block, or a convolution with what belongs to it (Role). Pooling lies between stages.
   std::vector<int> stage_ends;
   std::vector<Layer> layers;
 
@@ -98,8 +145,8 @@ Architecture architecture_from_json(const std::string& text);
 Architecture load_architecture(const std::string& path);  // IoError, ConfigError
 void save_architecture(const Architecture& arch, const std::string& path);
 
-// The scalable widths in order of execution: of every Conv layer, and mid and out of every block (8
-// for VGG11, 17 for ResNet18). Projections follow their ends; the classifier is not one.
+// The scalable widths in order of execution, those that layers own (8 for VGG11, 17 for ResNet18).
+// Projections and depthwise convolutions follow their ends; the classifier is not one.
 std::vector<std::int64_t> widths(const Architecture& arch);
 // Name of the convolution that each width belongs to ("features.0", "layer1.0.conv1").
 std::vector<std::string> width_names(const Architecture& arch);

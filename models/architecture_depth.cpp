@@ -16,8 +16,13 @@ namespace {
 constexpr std::int64_t max_units = 1000;  // a stage
 constexpr std::int64_t max_number = 1'000'000'000;
 
-bool is_block(const Layer& layer) {
-  return std::holds_alternative<PreactBlock>(layer) || std::holds_alternative<BasicBlock>(layer);
+Role role_of(const Layer& layer) {
+  return std::visit([](const auto& l) { return l.role; }, layer);
+}
+
+// What stands between a convolution and the next one of its unit.
+bool follows(const Layer& layer) {
+  return std::holds_alternative<BatchNorm>(layer) || std::holds_alternative<Activate>(layer);
 }
 
 // A name as PyTorch numbers it: "features.12" is {"features", 12}.
@@ -77,11 +82,8 @@ Numbered numbering(const Architecture& arch, Unit unit) {
 void make_stride_one(Layer& layer) {
   std::visit(
       [](auto& l) {
-        if constexpr (requires { l.mid; }) l.stride = 1;
-        if constexpr (requires { l.groups; }) {
-          l.stride = 1;
-          l.pad = (l.kernel - 1) / 2;
-        }
+        if constexpr (requires { l.stride; }) l.stride = 1;
+        if constexpr (requires { l.pad; }) l.pad = (l.kernel - 1) / 2;
       },
       layer);
 }
@@ -120,16 +122,22 @@ void keep_units(Architecture& arch, int stage, std::int64_t count) {
 std::vector<Unit> units(const Architecture& arch, int stage) {
   const int begin = stage == 0 ? 0 : arch.stage_ends[stage - 1];
   const int end = arch.stage_ends[stage];
-  std::vector<Unit> residual, plain;
+  std::vector<Unit> blocks, plain;
+  int depthwise = -1;  // where one waits for the convolution that it belongs to
   for (int i = begin; i < end; ++i) {
-    if (is_block(arch.layers[i])) residual.push_back({i, i + 1});
-    if (!std::holds_alternative<Conv>(arch.layers[i])) continue;
-    int stop = i + 1;
-    if (stop < end && std::holds_alternative<BatchNorm>(arch.layers[stop])) ++stop;
-    if (stop < end && std::holds_alternative<Activate>(arch.layers[stop])) ++stop;
-    plain.push_back({i, stop});
+    const Layer& layer = arch.layers[i];
+    if (role_of(layer) == Role::block) blocks.push_back({i, i + 1});
+    if (role_of(layer) == Role::conv) {
+      int stop = i + 1;
+      if (stop < end && std::holds_alternative<BatchNorm>(arch.layers[stop])) ++stop;
+      if (stop < end && std::holds_alternative<Activate>(arch.layers[stop])) ++stop;
+      plain.push_back({depthwise < 0 ? i : depthwise, stop});
+    }
+    const bool begins = depthwise < 0 && std::holds_alternative<DepthwiseConv>(layer);
+    if (begins) depthwise = i;
+    if (!begins && !follows(layer)) depthwise = -1;
   }
-  return residual.empty() ? plain : residual;
+  return blocks.empty() ? plain : blocks;
 }
 
 std::vector<std::int64_t> blocks(const Architecture& arch) {

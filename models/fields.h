@@ -15,9 +15,9 @@ inline constexpr std::int64_t max_resolution = 8192;
 inline constexpr std::int64_t max_layers = 10000;
 
 // Names of the layer types in files and messages, in the order of the variant.
-inline constexpr std::string_view layer_types[] = {"conv",   "batchnorm",    "activation",
-                                                   "pool",   "flatten",      "dropout",
-                                                   "linear", "preact_block", "basic_block"};
+inline constexpr std::string_view layer_types[] = {
+    "conv",    "depthwise_conv", "batchnorm", "activation",   "pool",
+    "flatten", "dropout",        "linear",    "preact_block", "basic_block"};
 static_assert(std::size(layer_types) == std::variant_size_v<Layer>);
 
 // Calls visit(key, string), visit(key, bool), visit(key, float), visit(key, activation) and

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "kernels/error.h"
@@ -21,6 +22,9 @@ class Builder {
  public:
   Builder(const Architecture& arch, std::int64_t batch, Dtype dtype) : arch_(arch), dtype_(dtype) {
     graph_.input = {batch, arch.channels, arch.resolution, arch.resolution};
+    for (const std::string& name : width_names(arch)) {
+      widths_.emplace(name, static_cast<int>(widths_.size()));
+    }
   }
 
   Graph build() {
@@ -31,7 +35,18 @@ class Builder {
   }
 
  private:
-  int add(const Conv& l) { return conv(l, value_, true); }
+  int add(const Conv& l) { return conv(l, value_); }
+  int add(const DepthwiseConv& l) {
+    const std::int64_t c = image("depthwise_conv", l.name)[1];
+    return conv({.name = l.name,
+                 .out = c,
+                 .kernel = l.kernel,
+                 .stride = l.stride,
+                 .pad = l.pad,
+                 .groups = c,
+                 .bias = l.bias},
+                value_);
+  }
   int add(const BatchNorm& l) { return norm(l.name, value_, l.activation); }
 
   int add(const Activate& l) {
@@ -88,9 +103,9 @@ class Builder {
     const int active = norm(b.name + ".bn1", input, b.activation);
     const int shortcut =
         project ? projection(b.name + ".shortcut.0", b.out, b.stride, active) : input;
-    int main = conv({.name = b.name + ".conv1", .out = b.mid, .stride = b.stride}, active, true);
+    int main = conv({.name = b.name + ".conv1", .out = b.mid, .stride = b.stride}, active);
     main = norm(b.name + ".bn2", main, b.activation);
-    main = conv({.name = b.name + ".conv2", .out = b.out}, main, true);
+    main = conv({.name = b.name + ".conv2", .out = b.out}, main);
     return append("", AddSpec{.shape = shape(main)}, {main, shortcut});
   }
 
@@ -101,17 +116,17 @@ class Builder {
       shortcut = projection(b.name + ".downsample.0", b.out, b.stride, input);
       shortcut = norm(b.name + ".downsample.1", shortcut, Activation::none);
     }
-    int main = conv({.name = b.name + ".conv1", .out = b.mid, .stride = b.stride}, input, true);
+    int main = conv({.name = b.name + ".conv1", .out = b.mid, .stride = b.stride}, input);
     main = norm(b.name + ".bn1", main, b.activation);
-    main = conv({.name = b.name + ".conv2", .out = b.out}, main, true);
+    main = conv({.name = b.name + ".conv2", .out = b.out}, main);
     return norm(b.name + ".bn2", main, b.activation, shortcut);
   }
 
   int projection(const std::string& name, std::int64_t out, std::int64_t stride, int input) {
-    return conv({.name = name, .out = out, .kernel = 1, .stride = stride, .pad = 0}, input, false);
+    return conv({.name = name, .out = out, .kernel = 1, .stride = stride, .pad = 0}, input);
   }
 
-  int conv(const Conv& l, int input, bool scalable) {
+  int conv(const Conv& l, int input) {
     value_ = input;
     const Shape in = image("conv", l.name);
     if (in[1] % l.groups != 0 || l.out % l.groups != 0) {
@@ -134,9 +149,7 @@ class Builder {
                           .bias = l.bias};
     const double macs = static_cast<double>(spec.n) * spec.oh() * spec.ow() * spec.k *
                         (spec.c / spec.groups) * spec.r * spec.s;
-    const int op = append(l.name, spec, {input}, macs);
-    if (scalable) graph_.ops[op].width_index = next_width_++;
-    return op;
+    return append(l.name, spec, {input}, macs);
   }
 
   int norm(const std::string& name, int input, Activation activation, int residual = no_residual) {
@@ -171,8 +184,11 @@ class Builder {
                       "twice",
                       arch_.name, name));
     }
-    graph_.ops.push_back(
-        {.name = std::move(name), .spec = std::move(spec), .inputs = std::move(inputs)});
+    const auto width = widths_.find(name);
+    graph_.ops.push_back({.name = std::move(name),
+                          .spec = std::move(spec),
+                          .inputs = std::move(inputs),
+                          .width_index = width == widths_.end() ? -1 : width->second});
     return static_cast<int>(graph_.ops.size()) - 1;
   }
 
@@ -213,8 +229,8 @@ class Builder {
   const Architecture& arch_;
   Dtype dtype_;
   Graph graph_;
-  int value_ = -1;  // what the next layer reads
-  int next_width_ = 0;
+  int value_ = -1;                               // what the next layer reads
+  std::unordered_map<std::string, int> widths_;  // index of each, by the name of its convolution
   double macs_ = 0, elements_ = 0;
   std::unordered_set<std::string> names_;
 };

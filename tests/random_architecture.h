@@ -54,6 +54,10 @@ class RandomArchitecture {
   void plain() {
     const std::int64_t kernel = 2 * pick(0, 2) + 1, stride = pick(1, 2);
     const std::string prefix = "stage" + std::to_string(stage_) + ".";
+    if (pick(0, 3) == 0) {
+      arch_.layers.push_back(
+          DepthwiseConv{.name = prefix + std::to_string(unit_++), .bias = coin()});
+    }
     arch_.layers.push_back(Conv{.name = prefix + std::to_string(unit_++),
                                 .out = width(),
                                 .kernel = kernel,

@@ -30,6 +30,17 @@ TEST(Architecture, JsonRoundTripOnRandomArchitectures) {
   }
 }
 
+// Files of before there were other activations.
+TEST(Architecture, ReluOfOlderFilesIsRead) {
+  const Architecture arch = architecture_from_json(R"({"name": "old", "channels": 3,
+    "resolution": 8, "classes": 2, "layers": [{"type": "conv", "name": "f.0", "out": 4},
+    {"type": "batchnorm", "name": "f.1", "relu": true}, {"type": "batchnorm", "name": "f.3",
+    "relu": false}, {"type": "relu"}, {"type": "flatten"}, {"type": "linear", "name": "c"}]})");
+  EXPECT_EQ(std::get<BatchNorm>(arch.layers[1]).activation, Activation::relu);
+  EXPECT_EQ(std::get<BatchNorm>(arch.layers[2]).activation, Activation::none);
+  EXPECT_EQ(std::get<Activate>(arch.layers[3]).activation, Activation::relu);
+}
+
 TEST(Architecture, LoweredOpsAreInOrderAndCarryTheWidths) {
   for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
     SCOPED_TRACE(seed);
@@ -129,6 +140,40 @@ TEST(Architecture, ResidualGroupsOfTheZoo) {
   EXPECT_EQ(paper[2], (std::vector{2, 4}));
   EXPECT_EQ(paper.size(), 17u - 4);
   EXPECT_EQ(residual_groups(zoo("vgg11")).size(), 8u);
+}
+
+// What follows the channels of its input (MobileNet v1): groups and outputs of a depthwise
+// convolution, its norm, and the residual stream across it.
+TEST(Architecture, DepthwiseConvolutionsFollowTheirInput) {
+  Architecture arch{.name = "depthwise", .channels = 3, .resolution = 16, .classes = 4};
+  arch.layers = {Conv{.name = "f.0", .out = 8},
+                 BatchNorm{.name = "f.1", .activation = Activation::relu},
+                 DepthwiseConv{.name = "f.3", .stride = 2},
+                 BatchNorm{.name = "f.4", .activation = Activation::relu},
+                 Conv{.name = "f.6", .out = 12, .kernel = 1, .pad = 0},
+                 BatchNorm{.name = "f.7", .activation = Activation::relu},
+                 Pool{.kind = "global_avg"},
+                 Flatten{},
+                 Linear{.name = "classifier"}};
+  arch.stage_ends = {2, 6};
+  ASSERT_EQ(architecture_from_json(to_json(arch)), arch);
+  EXPECT_EQ(width_names(arch), (std::vector<std::string>{"f.0", "f.6"}));
+  EXPECT_EQ(residual_groups(arch), (std::vector<std::vector<int>>{{0}, {1}}));
+  const Architecture wide = with_widths(arch, {20, 28});
+  const auto& conv = std::get<Conv2dSpec>(lower(wide).ops[2].spec);
+  EXPECT_EQ(conv.weight_shape(), Shape({20, 1, 3, 3}));
+  EXPECT_EQ(conv.groups, 20);
+  EXPECT_EQ(lower(wide).ops[2].width_index, -1);
+  EXPECT_EQ(lower(wide).ops[4].width_index, 1);
+  EXPECT_EQ(count(wide).params, 20 * 27 + 40 + 20 * 9 + 40 + 20 * 28 + 56 + 28 * 4 + 4);
+  // A unit is the pair; a new one keeps the size.
+  const Architecture deep = with_blocks(arch, {1, 2});
+  EXPECT_EQ(std::get<DepthwiseConv>(deep.layers[6]).name, "f.9");
+  EXPECT_EQ(std::get<DepthwiseConv>(deep.layers[6]).stride, 1);
+  EXPECT_EQ(std::get<Conv>(deep.layers[8]).name, "f.12");
+  EXPECT_EQ(with_blocks(deep, {1, 1}), arch);
+  // Inference folds the norm behind it too.
+  for (const Op& op : fuse(lower(arch)).ops) EXPECT_NE(op.spec.kind(), "batchnorm");
 }
 
 TEST(Architecture, DepthGoesAndComesBack) {

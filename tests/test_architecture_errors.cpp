@@ -171,7 +171,7 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
       {replaced(good, first, R"({"type":"conv","out":64,)"),
        "'layers[0].name': expected a value, got none"},
       {replaced(good, first, R"({"type":"konv","name":"features.0","out":64,)"),
-       "'layers[0].type': expected one of conv, batchnorm"},
+       "'layers[0].type': expected one of conv, depthwise_conv, batchnorm"},
       {replaced(good, first, R"({"type":"conv","name":"features.0","out":"64",)"),
        "'layers[0].out': expected an integer, got \"64\""},
       {replaced(good, first, R"({"type":"conv","name":7,"out":64,)"),
@@ -179,6 +179,11 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
       {replaced(good, first, R"({"type":"conv","name":"features.0","out":64,"dilation":2,)"),
        "'layers[0]': expected keys bias, groups, kernel, name, out, pad, stride, type, got "
        "\"dilation\""},
+      {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"gelu\""),
+       "'layers[1].activation': expected one of none, relu, relu6, silu, hardswish, sigmoid, got "
+       "\"gelu\""},
+      {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"relu6\""),
+       "expected activation none, relu or silu, which have kernels, got relu6"},
       {replaced(good, "\"bias\":true", "\"bias\":1"),
        "'layers[0].bias': expected true or false, got 1"},
       {replaced(good, R"({"type":"flatten"})", R"({"type":"dropout","p":1e300})"),

@@ -124,6 +124,17 @@ struct Recount {
     sum.ops_thop2021 += 2 * c * h * h;
   }
   void operator()(const Conv& l) { conv(l.out, l.kernel, l.stride, l.bias); }
+  void operator()(const DepthwiseConv& l) {  // c times a convolution from one channel to one
+    const std::int64_t channels = std::exchange(c, 1);
+    Recount one{*this};
+    one.sum = {};
+    one.conv(1, l.kernel, l.stride, l.bias);
+    sum.params += channels * one.sum.params;
+    sum.macs += channels * one.sum.macs;
+    sum.ops_thop2021 += channels * one.sum.ops_thop2021;
+    sum.activations += channels * one.sum.activations;
+    c = channels, h = one.h;
+  }
   void operator()(const BatchNorm&) { norm(); }
   void operator()(const Activate&) {}
   void operator()(const Dropout&) {}

@@ -1,5 +1,6 @@
 #include "engine/random.h"
 
+#include "engine/hash.h"
 #include "kernels/random.h"
 
 namespace hac {
@@ -21,11 +22,7 @@ void fill_by(const Tensor& t, Draw draw) {
 
 }  // namespace
 
-std::uint64_t stream_of(std::string_view name) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return hash;
-}
+std::uint64_t stream_of(std::string_view name) { return fnv1a(name); }
 
 void fill(const Tensor& t, float value) {
   fill_by(t, [=](std::int64_t) { return value; });

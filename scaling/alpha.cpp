@@ -16,19 +16,12 @@ namespace hac {
 
 namespace {
 
-constexpr double kLargestGrowth = 64;
-
-std::int64_t resolution_multiple(const Architecture& baseline, const AlphaOptions& options) {
-  if (options.resolution_multiple > 0) return options.resolution_multiple;
-  return baseline.resolution <= 64 ? 4 : 32;
-}
-
 // The w >= 1 whose rounded network has MACs closest to the target. MACs are a staircase in w, so
 // bisection ends at a jump: the network below it or the one above it is the closest.
 double solve_width(const Architecture& at_resolution, double target, const AlphaOptions& options) {
   const auto macs = [&](double w) {
     const Architecture a =
-        scale_width(at_resolution, w, options.width_multiple, options.scale_stem);
+        scale_width(at_resolution, w, options.rounding.width_multiple, options.rounding.scale_stem);
     return static_cast<double>(count(a).macs);
   };
   double low = 1, high = 2;
@@ -54,20 +47,14 @@ AlphaCandidate candidate(const Architecture& baseline, std::int64_t resolution, 
   c.w = solve_width(unwidened, s * static_cast<double>(count(baseline).macs), options);
   // w = 1 keeps the baseline's own widths, also those that are no multiple of the rounding.
   c.arch = c.w == 1 ? unwidened
-                    : scale_width(unwidened, c.w, options.width_multiple, options.scale_stem);
+                    : scale_width(unwidened, c.w, options.rounding.width_multiple,
+                                  options.rounding.scale_stem);
   const Counters counters = count(c.arch);
   c.macs = counters.macs;
   c.params = counters.params;
   c.latency_ms = model.predict(c.arch);
   return c;
 }
-
-// Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom.
-constexpr double kNormal = 1.96;  // of the normal distribution
-constexpr std::array<double, 30> kStudent = {
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-    2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
 
 // Adds the parabola through the three best points where they are concave around their vertex.
 void add_parabola(AlphaChoice& choice, std::span<const ScoredAlpha> points,
@@ -94,7 +81,7 @@ void add_parabola(AlphaChoice& choice, std::span<const ScoredAlpha> points,
 
 std::vector<std::int64_t> alpha_resolutions(const Architecture& baseline, double s,
                                             const AlphaOptions& options) {
-  const std::int64_t q = resolution_multiple(baseline, options);
+  const std::int64_t q = options.rounding.resolution_step(baseline);
   // Rounding must neither shrink the input of a baseline that is itself no multiple of q nor take
   // more than all of the growth (alpha <= 1).
   const auto native = static_cast<double>(baseline.resolution);
@@ -132,7 +119,7 @@ AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const L
     }
     return result;
   }
-  const std::int64_t q = resolution_multiple(baseline, options);
+  const std::int64_t q = options.rounding.resolution_step(baseline);
   std::int64_t resolution = baseline.resolution;
   for (std::int64_t larger = round_up(resolution + 1, q); larger < resolutions[0]; larger += q) {
     if (model.predict(with_resolution(baseline, larger)) <= options.latency_ms) resolution = larger;
@@ -142,59 +129,6 @@ AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const L
       "every resolution of the grid exceeds {:.4g} ms unwidened; {} is the largest that does not",
       options.latency_ms, resolution);
   return result;
-}
-
-Architecture uniform_compound(const Architecture& baseline, double s, double alpha,
-                              const AlphaOptions& options) {
-  const CompoundFactors f = hacscale_factors(s, alpha);
-  if (s == 1) return baseline;
-  return scale_width(scale_resolution(baseline, f.r, resolution_multiple(baseline, options)), f.w,
-                     options.width_multiple, options.scale_stem);
-}
-
-double largest_growth(const Architecture& baseline, double alpha, const LatencyModel& model,
-                      const AlphaOptions& options) {
-  if (!std::isfinite(options.latency_ms)) {
-    throw ConfigError("largest growth: expected a latency limit, got none");
-  }
-  const auto fits = [&](double s) {
-    return model.predict(uniform_compound(baseline, s, alpha, options)) <= options.latency_ms;
-  };
-  if (!fits(1)) return 1;
-  if (fits(kLargestGrowth)) return kLargestGrowth;
-  double low = 1, high = kLargestGrowth;
-  while (high - low > 1e-3 * low) {
-    const double middle = std::sqrt(low * high);
-    (fits(middle) ? low : high) = middle;
-  }
-  return low;
-}
-
-Interval interval95(std::span<const double> values) {
-  if (values.empty()) throw ConfigError("95 % interval: expected at least one value, got none");
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  constexpr double kUnbounded = std::numeric_limits<double>::infinity();
-  if (values.size() == 1) return {mean, -kUnbounded, kUnbounded};
-  double squares = 0;
-  for (const double v : values) squares += (v - mean) * (v - mean);
-  const std::size_t freedom = values.size() - 1;
-  const double t = freedom <= kStudent.size() ? kStudent[freedom - 1] : kNormal;
-  const double half = t * std::sqrt(squares / (n - 1) / n);
-  return {mean, mean - half, mean + half};
-}
-
-Interval interval95(double fraction, std::int64_t n) {
-  if (n < 1) throw ConfigError(fmt::format("95 % interval: expected images, got {}", n));
-  if (!(fraction >= 0 && fraction <= 1)) {
-    throw ConfigError(fmt::format("95 % interval: expected a fraction, got {}", fraction));
-  }
-  const double z2_n = kNormal * kNormal / static_cast<double>(n);
-  const double middle = (fraction + z2_n / 2) / (1 + z2_n);
-  const double half = std::sqrt(z2_n * (fraction * (1 - fraction) + z2_n / 4)) / (1 + z2_n);
-  // Rounding must not move an end across the fraction.
-  return {fraction, std::clamp(middle - half, 0.0, fraction),
-          std::clamp(middle + half, fraction, 1.0)};
 }
 
 AlphaChoice choose_alpha(std::span<const ScoredAlpha> points) {

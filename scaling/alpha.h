@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "models/architecture.h"
-#include "scaling/latency.h"
+#include "scaling/methods/method.h"
+#include "scaling/stats.h"
 
 namespace hac {
 
@@ -28,9 +29,7 @@ struct AlphaCandidate {
 
 struct AlphaOptions {
   std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
-  std::int64_t resolution_multiple = 0;  // 0 = 4 for inputs up to 64, else 32 (the total stride)
-  std::int64_t width_multiple = 8;
-  bool scale_stem = true;
+  Rounding rounding;
   double latency_ms = std::numeric_limits<double>::infinity();  // L
 };
 
@@ -48,25 +47,6 @@ struct AlphaCandidates {
 // meets L, with a note. Throws ConfigError when the baseline itself exceeds L.
 AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const LatencyModel& model,
                                  const AlphaOptions& options = {});
-
-// The uniform network of Eq. 3, both factors rounded.
-Architecture uniform_compound(const Architecture& baseline, double s, double alpha,
-                              const AlphaOptions& options = {});
-// The largest s (to 0.1 %, at most 64) whose uniform network meets options.latency_ms; 1 if none
-// does. Needs a finite limit (ConfigError).
-double largest_growth(const Architecture& baseline, double alpha, const LatencyModel& model,
-                      const AlphaOptions& options);
-
-struct Interval {
-  double mean = 0, low = 0, high = 0;  // 95 %
-};
-// Student's t over repeated runs; that of a single value is infinite. Throws ConfigError for none.
-Interval interval95(std::span<const double> values);
-// Wilson's score interval (1927) of a fraction p of correct answers over n test images, z = 1.96:
-//   (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
-// It stays within [0, 1] and is not empty at p = 0 and 1. Throws ConfigError: no images, or p
-// outside [0, 1].
-Interval interval95(double fraction, std::int64_t n);
 
 struct ScoredAlpha {
   double alpha = 0;

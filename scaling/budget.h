@@ -28,6 +28,7 @@ struct Budget {
   bool allows(double ms, double parameters) const {
     return ms <= latency_limit() && parameters <= params;
   }
+  Budget latency_only() const { return {.latency_ms = latency_ms, .latency_slack = latency_slack}; }
   bool operator==(const Budget&) const = default;
 };
 

@@ -13,8 +13,7 @@
 #include "scaling/experiment_latency.h"
 #include "scaling/experiment_results.h"
 #include "scaling/experiment_training.h"
-#include "scaling/methods/resolution.h"
-#include "scaling/methods/uniform_width.h"
+#include "scaling/methods/method.h"
 #include "scaling/utilization.h"
 
 namespace hac {
@@ -51,26 +50,23 @@ class Experiment {
 
   std::string run() {
     const json peak = peak_of(stages_, measured_on_);
-    learn_latency();
+    fit_latency_model();
     budget_ = hac::resolve(parse_latency_limit(recipe_.scale.latency),
                            parse_params_limit(recipe_.scale.params), model_->predict(baseline_),
                            count(baseline_).params);
     budget_.latency_slack = recipe_.scale.latency_slack;
     const json alpha = search_alpha(training_, baseline_, *model_, budget_);
     const Architecture grown = with_resolution(baseline_, alpha.at("resolution"));
-    const json importance = learn_importance(training_, grown, samples_);
+    const json importance = fit_importance(training_, grown, samples_);
     const std::vector<ImportanceLaw> laws = laws_from_json(importance.at("laws").dump());
-    const std::vector<NamedPlan> plans = plan_widths(grown, laws);
-    const std::vector<Contender> contenders = line_up(plans);
-    const json training = train_contenders(training_, contenders);
-    const json latency = measure("measure", contenders);
-    const std::vector<SweepPoint> points =
-        utilization_sweep(baseline_, {.growth = recipe_.sweep_growth,
-                                      .width_multiple = recipe_.alpha.width_multiple,
-                                      .resolution_multiple = recipe_.alpha.resolution_multiple});
+    const std::vector<ScaledNetwork> networks = scaled_networks(grown.resolution, laws);
+    const json training = train_networks(training_, networks);
+    const json latency = measure("measure", networks);
+    const std::vector<SweepPoint> points = utilization_sweep(
+        baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
     const json sweep_latency = measure("sweep", points);
     const json sweep = sweep_json(points, sweep_latency);
-    check_latency(contenders, latency, points, sweep_latency);
+    check_latency(networks, latency, points, sweep_latency);
     const json dataset{{"name", recipe_.train.data.name},
                        {"train", data_.train->size()},
                        {"test", data_.test->size()},
@@ -87,8 +83,8 @@ class Experiment {
                             .unsteady_timings = unsteady_,
                             .alpha = alpha,
                             .importance = importance,
-                            .plans = plans,
-                            .contenders = contenders,
+                            .model = *model_,
+                            .networks = networks,
                             .training = training,
                             .latency = latency,
                             .sweep = sweep};
@@ -98,7 +94,7 @@ class Experiment {
   }
 
  private:
-  void learn_latency() {
+  void fit_latency_model() {
     const LatencySource here = latency_source(options_.where);
     if (recipe_.latency.file.empty()) {
       const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
@@ -115,7 +111,7 @@ class Experiment {
     save_latency_model(*model_, options_.out + "/latency_model.json");
   }
 
-  // The latencies of networks: contenders or points of the sweep.
+  // The latencies of networks: those of the result table or points of the sweep.
   template <class T>
   json measure(const char* stage, const std::vector<T>& networks) {
     std::vector<Architecture> archs;
@@ -125,7 +121,7 @@ class Experiment {
 
   // How far off the model was on the networks that it chose and on those of the sweep; not on the
   // baseline, which it was fitted on.
-  void check_latency(const std::vector<Contender>& contenders, const json& latency,
+  void check_latency(const std::vector<ScaledNetwork>& networks, const json& latency,
                      const std::vector<SweepPoint>& points, const json& sweep_latency) {
     std::vector<NetworkTiming> timings;
     const auto add = [&](const Architecture& arch, const json& times) {
@@ -133,51 +129,37 @@ class Experiment {
       timings.push_back(
           {.graph = model_->graph_of(arch), .op_ms = {}, .total_ms = times.at("median")});
     };
-    for (std::size_t i = 0; i < contenders.size(); ++i) add(contenders[i].arch, latency[i]);
+    for (std::size_t i = 0; i < networks.size(); ++i) add(networks[i].arch, latency[i]);
     for (std::size_t i = 0; i < points.size(); ++i) add(points[i].arch, sweep_latency[i]);
     if (!timings.empty()) latency_models_.push_back(latency_check_json(*model_, timings));
   }
 
-  // Algorithm 1, once for every gain asked for.
-  std::vector<NamedPlan> plan_widths(const Architecture& grown,
-                                     const std::vector<ImportanceLaw>& laws) {
-    std::vector<NamedPlan> plans;
-    for (const Gain gain : recipe_.scale.gains) {
-      WideningOptions options = recipe_.scale.widening;
-      options.gain = gain;
-      ScalingPlan plan = decide(grown, laws, *model_, budget_, options);
-      const std::string name = fmt::format("hacscale ({})", to_string(gain));
-      write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, to_string(gain)),
-                            to_json(plan) + "\n");
-      plans.push_back({.name = name, .arch = apply(plan, grown), .plan = std::move(plan)});
-    }
-    return plans;
-  }
-
-  // HACScale beside the baseline and the two methods that it is compared with, at one latency
-  // budget.
-  std::vector<Contender> line_up(const std::vector<NamedPlan>& plans) const {
-    const Budget latency_only{.latency_ms = budget_.latency_ms,
-                              .latency_slack = budget_.latency_slack};
-    std::vector<Contender> all{{.method = "baseline", .arch = baseline_}};
+  // The baseline, the methods that HACScale is compared with, at one latency, and HACScale by every
+  // criterion asked for.
+  std::vector<ScaledNetwork> scaled_networks(std::int64_t resolution,
+                                             const std::vector<ImportanceLaw>& laws) const {
+    ScalingTask task{.baseline = baseline_,
+                     .model = *model_,
+                     .budget = budget_.latency_only(),
+                     .rounding = rounding_of(recipe_),
+                     .resolution = resolution,
+                     .laws = laws,
+                     .widening = recipe_.scale.widening};
+    std::vector<ScaledNetwork> all{{.method = "baseline",
+                                    .arch = baseline_,
+                                    .latency_ms = model_->predict(baseline_),
+                                    .params = count(baseline_).params}};
     if (std::isfinite(budget_.latency_ms)) {
-      all.push_back({.method = "uniform width",
-                     .arch = scale_uniform_width(baseline_, *model_, latency_only,
-                                                 {.width_multiple = recipe_.alpha.width_multiple})
-                                 .arch,
-                     .limit = "latency"});
-      all.push_back({.method = "resolution",
-                     .arch = scale_resolution_to(baseline_, *model_, latency_only,
-                                                 recipe_.alpha.resolution_multiple)
-                                 .arch,
-                     .limit = "latency"});
+      for (const std::string& key : recipe_.scale.methods) {
+        all.push_back(method_of(key).to_budget(task));
+      }
     }
-    // Plans name theirs in their warnings.
-    for (Contender& c : all) c.extrapolated = model_->extrapolated(c.arch).size();
-    for (const NamedPlan& p : plans) {
-      all.push_back({.method = p.name, .arch = p.arch, .limit = to_string(p.plan.result.stop)});
+    task.budget = budget_;
+    for (const WideningCriterion criterion : recipe_.scale.gains) {
+      all.push_back(method_of("hacscale-" + to_string(criterion)).to_budget(task));
+      write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, to_string(criterion)),
+                            to_json(*all.back().plan) + "\n");
     }
-    for (Contender& c : all) c.predicted_ms = model_->predict(c.arch);
     return all;
   }
 
@@ -190,7 +172,7 @@ class Experiment {
   NetworkCache networks_;
   ExperimentTraining training_{recipe_, data_key_, options_.out, stages_, networks_};
   Architecture baseline_;
-  std::vector<std::vector<std::int64_t>> samples_;  // widths to learn importance from
+  std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
   LatencyModelPtr model_;
   json latency_models_ = json::array();
   std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed

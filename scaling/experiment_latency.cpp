@@ -48,8 +48,7 @@ MeasureOptions measuring(const Recipe& recipe) {
 // of larger inputs, because resolution alone is taken to the same budget.
 std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architecture& baseline) {
   std::vector<std::int64_t> sizes = alpha_resolutions(
-      baseline, recipe.alpha.growth,
-      {.grid = recipe.alpha.grid, .resolution_multiple = recipe.alpha.resolution_multiple});
+      baseline, recipe.alpha.growth, {.grid = recipe.alpha.grid, .rounding = rounding_of(recipe)});
   if (sizes[0] != baseline.resolution) sizes.insert(sizes.begin(), baseline.resolution);
   const auto per_size = std::max<std::int64_t>(
       5, ceil_div(recipe.latency.networks, static_cast<std::int64_t>(sizes.size())));
@@ -73,6 +72,11 @@ std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architect
 }
 
 }  // namespace
+
+Rounding rounding_of(const Recipe& recipe) {
+  return {.width_multiple = recipe.alpha.width_multiple,
+          .resolution_multiple = recipe.alpha.resolution_multiple};
+}
 
 json peak_of(Stages& stages, const MeasuredOn& on) {
   return stages.run("peak", here(on), [&] {

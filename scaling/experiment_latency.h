@@ -8,7 +8,7 @@
 
 #include "kernels/machine.h"
 #include "models/model.h"
-#include "scaling/latency.h"
+#include "scaling/methods/method.h"
 #include "scaling/recipe.h"
 #include "scaling/stages.h"
 
@@ -20,6 +20,8 @@ struct MeasuredOn {
   Placement where;
   bool allow_unsteady = false;  // decide on times that a busy machine disturbed
 };
+
+Rounding rounding_of(const Recipe& recipe);
 
 // {peak_gmacs, bandwidth_gbs}: of the device (null where it has none), and of the host's memory
 // (null where too little is free).

@@ -24,7 +24,7 @@ double multiplied_gmacs(const json& latency) {
 
 bool steady(const json& latency) { return is_steady(latency.at("disturbed"), latency.at("runs")); }
 
-json table_row(const Contender& c, const json& training, json latency, const json& peak) {
+json table_row(const ScaledNetwork& c, const json& training, json latency, const json& peak) {
   const Counters counters = count(c.arch);
   const double gmacs = utilization_gmacs(counters.macs, latency.at("median"));
   const double multiplied = multiplied_gmacs(latency);
@@ -35,7 +35,7 @@ json table_row(const Contender& c, const json& training, json latency, const jso
           {"ops_thop2021", counters.ops_thop2021},
           {"resolution", c.arch.resolution},
           {"widths", widths(c.arch)},
-          {"predicted_ms", c.predicted_ms},
+          {"predicted_ms", c.latency_ms},
           {"measured_ms", latency},
           {"gmacs_per_s", gmacs},
           {"multiplied_gmacs_per_s", multiplied},
@@ -45,30 +45,30 @@ json table_row(const Contender& c, const json& training, json latency, const jso
           {"limit", c.limit}};
 }
 
-json plan_row(const NamedPlan& p) {
+json plan_row(const std::string& name, const ScalingPlan& plan) {
   json layers = json::array(), steps = json::array();
-  for (const LayerPlan& l : p.plan.result.layers) {
+  for (const LayerPlan& l : plan.result.layers) {
     layers.push_back(
         {{"name", l.layer}, {"before", l.before}, {"after", l.after}, {"reason", l.reason}});
   }
-  for (const ScalingStep& s : p.plan.result.steps) {
-    steps.push_back({{"layer", p.plan.result.layers[s.layer].layer},
+  for (const ScalingStep& s : plan.result.steps) {
+    steps.push_back({{"layer", plan.result.layers[s.layer].layer},
                      {"width", s.width},
                      {"latency_ms", s.latency_ms},
                      {"params", s.params}});
   }
-  return {{"name", p.name},
-          {"gain", to_string(p.plan.options.gain)},
-          {"policy", to_string(p.plan.options.policy)},
-          {"stride", p.plan.options.stride},
-          {"resolution", p.plan.resolution},
+  return {{"name", name},
+          {"gain", to_string(plan.options.criterion)},
+          {"policy", to_string(plan.options.policy)},
+          {"stride", plan.options.stride},
+          {"resolution", plan.resolution},
           {"layers", layers},
           {"steps", steps},
-          {"stop", to_string(p.plan.result.stop)},
-          {"warnings", p.plan.warnings},
+          {"stop", to_string(plan.result.stop)},
+          {"warnings", plan.warnings},
           {"budget",
-           {{"latency_ms", finite_or_null(p.plan.budget.latency_ms)},
-            {"params", finite_or_null(p.plan.budget.params)}}}};
+           {{"latency_ms", finite_or_null(plan.budget.latency_ms)},
+            {"params", finite_or_null(plan.budget.params)}}}};
 }
 
 json latency_fit(const std::string& name, const LatencyError& error,
@@ -97,8 +97,8 @@ std::int64_t unsteady_figures(const ResultParts& parts) {
   return figures;
 }
 
-// What a reader must know of a contender's measured latency.
-void add_latency_notes(json& all, const Contender& c, const json& latency,
+// What a reader must know of a network's measured latency.
+void add_latency_notes(json& all, const ScaledNetwork& c, const json& latency,
                        const ResultParts& parts) {
   const double drift = latency.at("drift"), ms = latency.at("median");
   const json& peak = parts.peak.at("peak_gmacs");
@@ -112,15 +112,17 @@ void add_latency_notes(json& all, const Contender& c, const json& latency,
     all.push_back(fmt::format("{}: its latency drifted by {:+.0f} % while it was measured.",
                               c.method, 100 * drift));
   }
-  if (c.extrapolated > 0) {
+  // Plans name theirs in their warnings.
+  const std::size_t extrapolated = c.plan ? 0 : parts.model.extrapolated(c.arch).size();
+  if (extrapolated > 0) {
     all.push_back(fmt::format(
         "{}: {} of its operations lie outside what was timed, their latency is extrapolated.",
-        c.method, c.extrapolated));
+        c.method, extrapolated));
   }
   if (ms > (1 + kNoticeable) * parts.budget.latency_limit()) {
     all.push_back(
         fmt::format("{}: measures {:.3g} ms, above the budget of {:.3g} ms (predicted {:.3g}).",
-                    c.method, ms, parts.budget.latency_limit(), c.predicted_ms));
+                    c.method, ms, parts.budget.latency_limit(), c.latency_ms));
   }
   if (!peak.is_null() && multiplied_gmacs(latency) > peak) {
     all.push_back(fmt::format(
@@ -144,8 +146,9 @@ json notes(const ResultParts& parts) {
       "Latency is that of the network alone: the image is a tensor already, batch norm is folded, "
       "ReLU fused, weights are packed.");
   if (const std::string note = parts.importance.at("note"); !note.empty()) all.push_back(note);
-  for (const NamedPlan& p : parts.plans) {
-    for (const std::string& w : p.plan.warnings) all.push_back(p.name + ": " + w);
+  for (const ScaledNetwork& n : parts.networks) {
+    if (!n.plan) continue;
+    for (const std::string& w : n.plan->warnings) all.push_back(n.method + ": " + w);
   }
   if (parts.unsteady_timings > 0) {
     all.push_back(fmt::format(
@@ -163,8 +166,8 @@ json notes(const ResultParts& parts) {
     all.push_back(
         "The latency model was measured elsewhere; the measured column is of this device.");
   }
-  for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
-    add_latency_notes(all, parts.contenders[i], parts.latency[i], parts);
+  for (std::size_t i = 0; i < parts.networks.size(); ++i) {
+    add_latency_notes(all, parts.networks[i], parts.latency[i], parts);
   }
   return all;
 }
@@ -257,10 +260,11 @@ std::string assemble_results(const ResultParts& parts) {
   const Machine& machine = parts.measured_on.machine;
   const Placement& where = parts.measured_on.where;
   json table = json::array(), plans = json::array();
-  for (std::size_t i = 0; i < parts.contenders.size(); ++i) {
-    table.push_back(table_row(parts.contenders[i], parts.training[i], parts.latency[i], peak));
+  for (std::size_t i = 0; i < parts.networks.size(); ++i) {
+    const ScaledNetwork& n = parts.networks[i];
+    table.push_back(table_row(n, parts.training[i], parts.latency[i], peak));
+    if (n.plan) plans.push_back(plan_row(n.method, *n.plan));
   }
-  for (const NamedPlan& p : parts.plans) plans.push_back(plan_row(p));
   const json recipe = json::parse(to_json(parts.recipe));
   json settings;
   for (const char* section : {"importance", "latency", "alpha", "scale", "sweep"}) {

@@ -10,26 +10,12 @@
 #include "scaling/experiment_latency.h"
 #include "scaling/latency.h"
 #include "scaling/law.h"
+#include "scaling/methods/method.h"
 #include "scaling/recipe.h"
 #include "scaling/utilization.h"
 #include "scaling/width_scaling.h"
 
 namespace hac {
-
-struct NamedPlan {
-  std::string name;
-  Architecture arch;
-  ScalingPlan plan;
-};
-
-// A network of the result table.
-struct Contender {
-  std::string method;
-  Architecture arch;
-  std::string limit;  // what stopped its growth
-  double predicted_ms = 0;
-  std::size_t extrapolated = 0;  // operations outside what the latency model was fitted on
-};
 
 struct ResultParts {
   const Recipe& recipe;
@@ -43,10 +29,10 @@ struct ResultParts {
   std::int64_t unsteady_timings;  // networks of the latency model that a busy machine disturbed
   const nlohmann::json& alpha;
   const nlohmann::json& importance;  // {layers, laws, note}
-  const std::vector<NamedPlan>& plans;
-  const std::vector<Contender>& contenders;
-  const nlohmann::json& training;  // {top1, weights} of each contender
-  const nlohmann::json& latency;   // of each contender
+  const LatencyModel& model;
+  const std::vector<ScaledNetwork>& networks;  // of the result table, the baseline first
+  const nlohmann::json& training;              // {top1, weights} of each
+  const nlohmann::json& latency;               // of each
   const nlohmann::json& sweep;
 };
 

@@ -82,12 +82,16 @@ json score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidat
 json search_alpha(const ExperimentTraining& t, const Architecture& baseline,
                   const LatencyModel& model, const Budget& budget) {
   const AlphaOptions options{.grid = t.recipe.alpha.grid,
-                             .resolution_multiple = t.recipe.alpha.resolution_multiple,
-                             .width_multiple = t.recipe.alpha.width_multiple,
+                             .rounding = rounding_of(t.recipe),
                              .latency_ms = budget.latency_limit()};
   double growth = t.recipe.alpha.growth;
   if (const std::optional<double> alpha = t.recipe.alpha.largest_growth) {
-    growth = std::min(growth, largest_growth(baseline, *alpha, model, options));
+    const ScalingTask task{.baseline = baseline,
+                           .model = model,
+                           .budget = budget.latency_only(),
+                           .rounding = options.rounding,
+                           .given = {*alpha}};
+    growth = std::min(growth, method_of("compound").to_budget(task).coefficients.back());
   }
   const AlphaCandidates found = alpha_candidates(baseline, growth, model, options);
   json inputs = inputs_of(t, "alpha");
@@ -101,8 +105,8 @@ json search_alpha(const ExperimentTraining& t, const Architecture& baseline,
   return t.stages.run("alpha", inputs, [&] { return score_alpha(t, growth, found); });
 }
 
-json learn_importance(const ExperimentTraining& t, const Architecture& grown,
-                      const std::vector<std::vector<std::int64_t>>& samples) {
+json fit_importance(const ExperimentTraining& t, const Architecture& grown,
+                    const std::vector<std::vector<std::int64_t>>& samples) {
   const auto& options = t.recipe.importance;
   json inputs = inputs_of(t, "importance");
   inputs["arch"] = json::parse(to_json(grown));
@@ -134,13 +138,13 @@ json learn_importance(const ExperimentTraining& t, const Architecture& grown,
   });
 }
 
-json train_contenders(const ExperimentTraining& t, const std::vector<Contender>& contenders) {
+json train_networks(const ExperimentTraining& t, const std::vector<ScaledNetwork>& networks) {
   json inputs = inputs_of(t, "seeds");
   inputs["archs"] = json::array();
-  for (const Contender& c : contenders) inputs["archs"].push_back(json::parse(to_json(c.arch)));
+  for (const ScaledNetwork& c : networks) inputs["archs"].push_back(json::parse(to_json(c.arch)));
   return t.stages.run("train", inputs, [&] {
     json rows = json::array();
-    for (const Contender& c : contenders) {
+    for (const ScaledNetwork& c : networks) {
       std::vector<double> values;
       std::int64_t images = 0;
       json weights = json::array();

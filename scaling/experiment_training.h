@@ -28,11 +28,11 @@ nlohmann::json search_alpha(const ExperimentTraining& training, const Architectu
 
 // Eq. 5 and 6: trains the sampled widths at the final resolution, observes, fits a law a layer.
 // {layers, laws, note}.
-nlohmann::json learn_importance(const ExperimentTraining& training, const Architecture& grown,
-                                const std::vector<std::vector<std::int64_t>>& samples);
+nlohmann::json fit_importance(const ExperimentTraining& training, const Architecture& grown,
+                              const std::vector<std::vector<std::int64_t>>& samples);
 
-// {top1, weights} of each contender, over the recipe's seeds.
-nlohmann::json train_contenders(const ExperimentTraining& training,
-                                const std::vector<Contender>& contenders);
+// {top1, weights} of each network of the result table, over the recipe's seeds.
+nlohmann::json train_networks(const ExperimentTraining& training,
+                              const std::vector<ScaledNetwork>& networks);
 
 }  // namespace hac

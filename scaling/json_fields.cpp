@@ -80,12 +80,6 @@ std::string text_field(const Json& object, const char* key, const std::string& w
   return value.get<std::string>();
 }
 
-bool bool_field(const Json& object, const char* key, const std::string& what) {
-  const Json& value = field(object, key, what);
-  if (!value.is_boolean()) fail(what, key, "true or false", value);
-  return value.get<bool>();
-}
-
 const Json& array_field(const Json& object, const char* key, std::size_t max_size,
                         const std::string& what) {
   const Json& value = field(object, key, what);
@@ -105,11 +99,6 @@ std::vector<double> numbers_field(const Json& object, const char* key, std::size
     numbers.push_back(value.get<double>());
   }
   return numbers;
-}
-
-double limit_field(const Json& object, const char* key, const std::string& what) {
-  if (field(object, key, what).is_null()) return std::numeric_limits<double>::infinity();
-  return number_field(object, key, 0, 1e300, what);
 }
 
 Json limit_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }

@@ -24,13 +24,11 @@ double number_field(const Json& object, const char* key, double low, double high
 std::int64_t integer_field(const Json& object, const char* key, std::int64_t low, std::int64_t high,
                            const std::string& what);
 std::string text_field(const Json& object, const char* key, const std::string& what);
-bool bool_field(const Json& object, const char* key, const std::string& what);
 const Json& array_field(const Json& object, const char* key, std::size_t max_size,
                         const std::string& what);
 std::vector<double> numbers_field(const Json& object, const char* key, std::size_t max_size,
                                   const std::string& what);
-// A limit: a number >= 0, or null for infinity, which JSON cannot write.
-double limit_field(const Json& object, const char* key, const std::string& what);
+// Null for infinity, which JSON cannot write.
 Json limit_json(double value);
 
 }  // namespace hac

@@ -9,16 +9,11 @@
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "scaling/latency_parts.h"
+#include "scaling/stats.h"
 
 namespace hac {
 
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
 
 // The error of given predictions.
 LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured) {

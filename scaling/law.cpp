@@ -8,6 +8,7 @@
 
 #include "kernels/error.h"
 #include "scaling/json_fields.h"
+#include "scaling/stats.h"
 
 namespace hac {
 
@@ -129,12 +130,6 @@ void replace_exponent(ImportanceLaw& law, const LayerSamples& layer, double b) {
   law.b = b;
   law.a = mean / n * std::exp(-b * logs / n);
   judge(law, layer);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
 }  // namespace

@@ -11,18 +11,11 @@
 #include "engine/random.h"
 #include "kernels/context.h"
 #include "kernels/error.h"
+#include "scaling/stats.h"
 #include "scaling/utilization.h"
 
 namespace hac {
 namespace {
-
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
-}
 
 // On the network's device, so that the copy from the host is not part of an inference there.
 Tensor random_images(const Deployment& net) {
@@ -87,7 +80,7 @@ std::vector<double> step_times(Deployment& net, const Tensor& images, const Meas
   latency.disturbed = std::max(latency.disturbed, std::min(options.runs, runs.disturbed() * size));
   latency.repeated += runs.repeated() * size;
   std::vector<double> medians;
-  for (const std::vector<double>& t : times) medians.push_back(quantile(t, 0.5));
+  for (const std::vector<double>& t : times) medians.push_back(median(t));
   return medians;
 }
 
@@ -104,13 +97,12 @@ LatencyStats summarize(std::span<const double> values) {
   LatencyStats s;
   s.runs = static_cast<int>(v.size());
   for (const double x : v) s.mean += x / static_cast<double>(v.size());
-  s.median = quantile(v, 0.5);
+  s.median = median(v);
   s.p95 = quantile(v, 0.95);
   s.min = *std::min_element(v.begin(), v.end());
   s.spread = (quantile(v, 0.9) - quantile(v, 0.1)) / s.median;
   const std::size_t third = std::max<std::size_t>(1, v.size() / 3);
-  s.drift =
-      quantile({v.end() - third, v.end()}, 0.5) / quantile({v.begin(), v.begin() + third}, 0.5) - 1;
+  s.drift = median({v.end() - third, v.end()}) / median({v.begin(), v.begin() + third}) - 1;
   return s;
 }
 

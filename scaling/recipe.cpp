@@ -97,7 +97,7 @@ void validate(const Recipe& r) {
 
 std::string to_json(const Recipe& r) {
   ordered_json gains = ordered_json::array();
-  for (const Gain g : r.scale.gains) gains.push_back(to_string(g));
+  for (const WideningCriterion g : r.scale.gains) gains.push_back(to_string(g));
   const SamplingOptions& s = r.importance.sampling;
   ordered_json importance = to_json(r.importance.proxy);
   importance.update({{"sampling", to_string(s.kind)},

@@ -61,7 +61,8 @@ struct Recipe {
     std::string latency = "4x", params = "1.3x";  // budget.h
     double latency_slack = 0;                     // of Budget
     WideningOptions widening;
-    std::vector<Gain> gains{Gain::plain, Gain::per_latency};
+    std::vector<std::string> methods{"uniform-width", "resolution"};  // compared with, at `latency`
+    std::vector<WideningCriterion> gains{WideningCriterion::plain, WideningCriterion::per_latency};
   } scale;
 
   std::vector<double> sweep_growth{1, 1.5, 2, 3, 4};  // utilization figure (Fig. 2)

@@ -7,14 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
+#include "engine/hash.h"
 #include "engine/print.h"
-#include "engine/random.h"
 
 namespace hac {
 
 using nlohmann::json;
 
-std::string content_key(const std::string& text) { return fmt::format("{:016x}", stream_of(text)); }
+std::string content_key(const std::string& text) { return fmt::format("{:016x}", fnv1a(text)); }
 
 Stages::Stages(std::string folder, bool quiet) : folder_(std::move(folder)), quiet_(quiet) {
   make_folder(folder_);

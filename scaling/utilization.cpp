@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <utility>
 
 #include "kernels/error.h"
@@ -74,26 +73,24 @@ std::int64_t multiplications(const Deployment& net) {
 
 std::vector<SweepPoint> utilization_sweep(const Architecture& baseline,
                                           const SweepOptions& options) {
-  using Scale = std::function<Architecture(double)>;
   struct Dimension {
     const char* name;
     double exponent;  // factor = s^exponent
-    Scale scale;
+    const char* method;
   };
   const Dimension dimensions[] = {
-      {"width", 0.5, [&](double w) { return scale_width(baseline, w, options.width_multiple); }},
-      {"depth", 1, [&](double d) { return scale_depth(baseline, d); }},
-      {"resolution", 0.5,
-       [&](double r) { return scale_resolution(baseline, r, options.resolution_multiple); }}};
+      {"width", 0.5, "uniform-width"}, {"depth", 1, "depth"}, {"resolution", 0.5, "resolution"}};
   std::vector<SweepPoint> points;
   for (const Dimension& dimension : dimensions) {
+    const Method& method = method_of(dimension.method);
     const Architecture* last = nullptr;
     for (const double s : options.growth) {
       if (!(s >= 1 && s <= 1e4)) {
         throw ConfigError(fmt::format("utilization sweep 'growth': expected 1 to 1e4, got {}", s));
       }
       const double factor = std::pow(s, dimension.exponent);
-      Architecture arch = factor == 1 ? baseline : dimension.scale(factor);
+      Architecture arch =
+          factor == 1 ? baseline : method.scale(baseline, {&factor, 1}, options.rounding);
       if (last != nullptr && arch == *last) continue;
       const std::int64_t macs = count(arch).macs;
       points.push_back({dimension.name, factor, std::move(arch), macs});

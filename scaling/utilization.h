@@ -9,6 +9,7 @@
 
 #include "models/architecture.h"
 #include "models/deploy.h"
+#include "scaling/methods/method.h"
 
 namespace hac {
 
@@ -36,8 +37,7 @@ struct SweepPoint {
 
 struct SweepOptions {
   std::vector<double> growth{1, 1.5, 2, 3, 4};  // wanted MACs over the baseline's
-  std::int64_t width_multiple = 8;
-  std::int64_t resolution_multiple = 4;
+  Rounding rounding;
 };
 
 // For every growth s: width sqrt(s), depth s, resolution sqrt(s), each alone. A network that

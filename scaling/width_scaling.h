@@ -26,7 +26,7 @@ enum class StepPolicy : std::uint8_t {
   fill,      // undo it, freeze that layer and go on with the others
 };
 // Which layer is the most important: the largest I, or the largest I for what the step costs.
-enum class Gain : std::uint8_t { plain, per_latency, per_param };
+enum class WideningCriterion : std::uint8_t { plain, per_latency, per_param };
 enum class StopReason : std::uint8_t {
   latency,
   params,
@@ -36,15 +36,15 @@ enum class StopReason : std::uint8_t {
   infeasible,  // the baseline itself is above a limit
 };
 
-std::string to_string(StepPolicy policy);  // paper | rollback | fill
-std::string to_string(Gain gain);          // plain | per-latency | per-param
+std::string to_string(StepPolicy policy);            // paper | rollback | fill
+std::string to_string(WideningCriterion criterion);  // plain | per-latency | per-param
 std::string to_string(StopReason reason);  // latency | params | latency+params | width-cap | ...
-StepPolicy parse_step_policy(const std::string& name);  // ConfigError
-Gain parse_gain(const std::string& name);               // ConfigError
+StepPolicy parse_step_policy(const std::string& name);                // ConfigError
+WideningCriterion parse_widening_criterion(const std::string& name);  // ConfigError
 
 struct WideningOptions {
   StepPolicy policy = StepPolicy::rollback;
-  Gain gain = Gain::plain;
+  WideningCriterion criterion = WideningCriterion::plain;
   std::int64_t stride = 8;
   bool tie_residual = false;       // widths that share a residual stream move together
   std::int64_t width_cap = 16384;  // no layer grows beyond it
@@ -52,8 +52,16 @@ struct WideningOptions {
   bool operator==(const WideningOptions&) const = default;
 };
 
-WideningOptions paper_widening();  // stride 10, untied, policy paper
-WideningOptions safe_widening();   // stride 8, rollback, tied
+struct WideningPreset {
+  const char* name;
+  const char* help;
+  WideningOptions options;
+};
+inline const WideningPreset widening_presets[] = {
+    {"paper",
+     "as printed: stride 10, untied, one step over",
+     {.policy = StepPolicy::paper, .stride = 10}},
+    {"safe", "stride 8, rollback, tied", {.stride = 8, .tie_residual = true}}};
 
 struct ScalingStep {
   int layer = 0;            // index into the layers
@@ -125,6 +133,5 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
 Architecture apply(const ScalingPlan& plan, const Architecture& arch);
 
 std::string to_json(const ScalingPlan& plan);
-ScalingPlan plan_from_json(const std::string& text);  // throws ConfigError
 
 }  // namespace hac

@@ -10,9 +10,7 @@
 #include "models/zoo.h"
 #include "scaling/alpha.h"
 #include "scaling/compound.h"
-#include "scaling/methods/depth.h"
-#include "scaling/methods/resolution.h"
-#include "scaling/methods/uniform_width.h"
+#include "scaling/methods/method.h"
 #include "scaling/utilization.h"
 
 namespace hac {
@@ -134,7 +132,7 @@ TEST(AlphaCandidates, UnwidenedNetworksAboveTheLimitAreDropped) {
   }
   // Nothing of the grid fits: the largest resolution that does, found by hand.
   options.grid = {0.9};
-  options.resolution_multiple = 1;
+  options.rounding.resolution_multiple = 1;
   const AlphaCandidates one = alpha_candidates(vgg, 4, kModel, options);
   ASSERT_EQ(one.candidates.size(), 1u);
   std::int64_t largest = 32;
@@ -147,17 +145,57 @@ TEST(AlphaCandidates, UnwidenedNetworksAboveTheLimitAreDropped) {
   EXPECT_THROW(alpha_candidates(vgg, 4, kModel, options), ConfigError);
 }
 
-TEST(AlphaCandidates, LargestGrowthMeetsTheLimit) {
+ScaledNetwork scaled(const char* method, const Architecture& baseline, const Budget& budget,
+                     std::vector<double> given = {}) {
+  return method_of(method).to_budget(
+      {.baseline = baseline, .model = kModel, .budget = budget, .given = std::move(given)});
+}
+
+TEST(Methods, CompoundGrowthMeetsTheLimit) {
   const Architecture vgg = zoo("vgg11");
+  const double limit = 3 * kModel.predict(vgg);
   for (const double alpha : {0.0, 0.5, 1.0}) {
-    const AlphaOptions options{.latency_ms = 3 * kModel.predict(vgg)};
-    const double s = largest_growth(vgg, alpha, kModel, options);
+    const ScaledNetwork n = scaled("compound", vgg, {.latency_ms = limit}, {alpha});
+    const double s = n.coefficients.back();
     EXPECT_GT(s, 2);
-    EXPECT_LE(kModel.predict(uniform_compound(vgg, s, alpha, options)), options.latency_ms);
-    EXPECT_GT(kModel.predict(uniform_compound(vgg, s * 1.002, alpha, options)), options.latency_ms);
+    const auto network = [&](double growth) {
+      return method_of("compound").scale(vgg, std::vector{alpha, growth}, {});
+    };
+    EXPECT_EQ(n.arch, network(s));
+    EXPECT_LE(kModel.predict(n.arch), limit);
+    EXPECT_GT(kModel.predict(network(s * 1.002)), limit);
   }
-  EXPECT_THROW(largest_growth(vgg, 0.5, kModel, {}), ConfigError);
-  EXPECT_EQ(largest_growth(vgg, 0.5, kModel, {.latency_ms = 1e-3}), 1);
+  EXPECT_THROW(scaled("compound", vgg, {}), ConfigError);
+  EXPECT_THROW(scaled("compound", vgg, {.latency_ms = limit}, {0.5, 1}), ConfigError);
+  EXPECT_EQ(scaled("compound", vgg, {.latency_ms = 1e-3}).coefficients, (std::vector{0.5, 1.0}));
+}
+
+// The name of each is that of the files and reports of earlier versions; what has a formula starts
+// at the baseline.
+TEST(Methods, AreATable) {
+  std::set<std::string> keys, names;
+  for (const Method& m : methods()) {
+    EXPECT_TRUE(keys.insert(m.key).second) << m.key;
+    EXPECT_TRUE(names.insert(m.name).second) << m.name;
+    EXPECT_EQ(&method_of(m.key), &m);
+    EXPECT_NE(m.help, "");
+    EXPECT_EQ(m.scale == nullptr, m.coefficients.empty()) << m.key;
+    if (m.scale == nullptr) continue;
+    std::vector<double> at_one;
+    for (const Coefficient& c : m.coefficients) at_one.push_back(c.value);
+    EXPECT_EQ(at_one.back(), 1) << m.key;
+    EXPECT_EQ(m.scale(zoo("vgg11"), at_one, {}), zoo("vgg11")) << m.key;
+  }
+  for (const char* name : {"uniform width", "resolution", "depth", "hacscale (plain)",
+                           "hacscale (per-latency)", "hacscale (per-param)"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  try {
+    method_of("uniform_width");
+    ADD_FAILURE();
+  } catch (const ConfigError& e) {
+    EXPECT_NE(std::string(e.what()).find("did you mean uniform-width?"), std::string::npos);
+  }
 }
 
 TEST(Interval, StudentOverRuns) {
@@ -222,17 +260,18 @@ TEST(ChooseAlpha, ParabolaThroughTheBestThree) {
 TEST(Methods, TakeAsMuchAsTheBudgetAllows) {
   const Architecture vgg = zoo("vgg11");
   const Budget budget{.latency_ms = 2.5 * kModel.predict(vgg)};
-  const ScaledNetwork width = scale_uniform_width(vgg, kModel, budget);
-  const ScaledNetwork resolution = scale_resolution_to(vgg, kModel, budget);
-  const ScaledNetwork depth = scale_depth_to(vgg, kModel, budget);
+  const ScaledNetwork width = scaled("uniform-width", vgg, budget);
+  const ScaledNetwork resolution = scaled("resolution", vgg, budget);
+  const ScaledNetwork depth = scaled("depth", vgg, budget);
   for (const ScaledNetwork& n : {width, resolution, depth}) {
-    EXPECT_TRUE(n.feasible);
-    EXPECT_GT(n.parameter, 1) << n.method;
+    EXPECT_TRUE(n.feasible());
+    EXPECT_EQ(n.limit, "latency");
+    EXPECT_GT(n.coefficients.back(), 1) << n.method;
     EXPECT_EQ(n.latency_ms, kModel.predict(n.arch));
     EXPECT_LE(n.latency_ms, budget.latency_ms) << n.method;
     EXPECT_EQ(n.params, count(n.arch).params);
   }
-  const Architecture wider = scale_width(vgg, width.parameter + 8.0 / 512, 8);
+  const Architecture wider = scale_width(vgg, width.coefficients[0] + 8.0 / 512, 8);
   EXPECT_GT(kModel.predict(wider), budget.latency_ms);
   EXPECT_EQ(resolution.params, count(vgg).params);
   EXPECT_GT(kModel.predict(with_resolution(vgg, resolution.arch.resolution + 4)),
@@ -244,13 +283,15 @@ TEST(Methods, TakeAsMuchAsTheBudgetAllows) {
 TEST(Methods, ParametersBindTooAndInfeasibleBaselinesStay) {
   const Architecture vgg = zoo("vgg11");
   const double params = 1.3 * static_cast<double>(count(vgg).params);
-  const ScaledNetwork width = scale_uniform_width(vgg, kModel, {.params = params});
+  const ScaledNetwork width = scaled("uniform-width", vgg, {.params = params});
   EXPECT_LE(static_cast<double>(width.params), params);
   EXPECT_GT(static_cast<double>(width.params), 1.2 * static_cast<double>(count(vgg).params));
-  const ScaledNetwork none = scale_uniform_width(vgg, kModel, {.latency_ms = 1e-3});
-  EXPECT_FALSE(none.feasible);
+  const ScaledNetwork none = scaled("uniform-width", vgg, {.latency_ms = 1e-3});
+  EXPECT_FALSE(none.feasible());
   EXPECT_EQ(none.arch, vgg);
-  EXPECT_EQ(none.parameter, 1);
+  EXPECT_EQ(none.coefficients, std::vector{1.0});
+  EXPECT_EQ(width.limit, "params");
+  EXPECT_THROW(scaled("resolution", vgg, {.params = 1e12}), ConfigError);
 }
 
 // VGG11 at w = 2 takes 3.98 times the MACs: its stem and classifier grow as w alone.
@@ -258,13 +299,13 @@ TEST(Methods, KnownNetworksAreHit) {
   const Architecture vgg = zoo("vgg11");
   const Architecture twice = scale_width(vgg, 2, 8);
   const ScaledNetwork width =
-      scale_uniform_width(vgg, kModel, {.latency_ms = kModel.predict(twice) * (1 + 1e-12)});
+      scaled("uniform-width", vgg, {.latency_ms = kModel.predict(twice) * (1 + 1e-12)});
   EXPECT_EQ(width.arch, twice);
-  EXPECT_EQ(width.parameter, 2);
-  const ScaledNetwork resolution = scale_resolution_to(
-      vgg, kModel, {.latency_ms = kModel.predict(with_resolution(vgg, 48)) * (1 + 1e-12)});
+  EXPECT_EQ(width.coefficients[0], 2);
+  const ScaledNetwork resolution = scaled(
+      "resolution", vgg, {.latency_ms = kModel.predict(with_resolution(vgg, 48)) * (1 + 1e-12)});
   EXPECT_EQ(resolution.arch.resolution, 48);
-  EXPECT_EQ(resolution.parameter, 1.5);
+  EXPECT_EQ(resolution.coefficients[0], 1.5);
 }
 
 TEST(Utilization, IsOperationsOverTime) {

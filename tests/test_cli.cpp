@@ -375,6 +375,21 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   EXPECT_GT(growth["s"], 1);
   EXPECT_GE(growth["resolution"], 32);
   EXPECT_LE(growth["latency_ms"], growth["latency_limit_ms"]);
+  const Words method = Words(scale.begin(), scale.begin() + 4) +
+                       Words{"--threads", "1", "--latency-model", path("s/latency_model.json")};
+  const json wide = json_of(method + Words{"--latency", "3x", "--params", "9x", "--method",
+                                           "uniform-width", "--out", path("u")});
+  EXPECT_GT(wide["w"], 1);
+  EXPECT_LE(wide["latency_ms"], wide["latency_limit_ms"]);
+  EXPECT_EQ(json_of({"summary", path("u/architecture.json")})["params"], wide["params"]);
+  const json half = json_of(method + Words{"--latency", "3x", "--params", "99x", "--method",
+                                           "compound", "--given", "0.5"});
+  EXPECT_EQ(half["s"], growth["s"]);
+  const json preset = json_of(fixed + Words{"--preset", "paper", "--stride", "4"});
+  EXPECT_EQ(preset["options"]["policy"], "paper");
+  EXPECT_EQ(preset["options"]["stride"], 4) << "the preset won over an option";
+  expect_error(method + Words{"--method", "wider"}, 2, {"--method", "wider"});
+  expect_error(method + Words{"--method", "compound", "--given", "1,2"}, 2, {"--given", "2"});
   expect_error(Words(scale.begin(), scale.begin() + 4), 2, {"--laws", "none"});
   expect_error(fixed + Words{"--largest-growth", "2"}, 2, {"--largest-growth", "2"});
   expect_error(fixed + Words{"--latency-slack", "-1"}, 2, {"--latency-slack", "-1"});

@@ -15,8 +15,8 @@
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "models/weights.h"
-#include "scaling/alpha.h"
 #include "scaling/measure.h"
+#include "scaling/methods/method.h"
 #include "scaling/stages.h"
 #include "scaling/trained_network.h"
 #include "tests/message_of.h"
@@ -279,11 +279,16 @@ TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
   recipe.alpha.growth = 8;
   recipe.alpha.largest_growth = 0.5;
   const json bounded = run(recipe, folder.file("out"));
-  const double most = largest_growth(resolve(recipe.model, recipe.arch), 0.5, *model,
-                                     {.grid = recipe.alpha.grid,
-                                      .resolution_multiple = recipe.alpha.resolution_multiple,
-                                      .width_multiple = recipe.alpha.width_multiple,
-                                      .latency_ms = bounded["budget"]["latency_ms"]});
+  const Architecture baseline = resolve(recipe.model, recipe.arch);
+  const double most =
+      method_of("compound")
+          .to_budget({.baseline = baseline,
+                      .model = *model,
+                      .budget = {.latency_ms = bounded["budget"]["latency_ms"]},
+                      .rounding = {.width_multiple = recipe.alpha.width_multiple,
+                                   .resolution_multiple = recipe.alpha.resolution_multiple},
+                      .given = {0.5}})
+          .coefficients.back();
   ASSERT_LT(most, recipe.alpha.growth) << "the limit does not bind";
   EXPECT_EQ(bounded["alpha"]["s"], most);
 }

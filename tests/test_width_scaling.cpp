@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "kernels/error.h"
@@ -16,6 +17,7 @@
 namespace hac {
 namespace {
 
+using nlohmann::json;
 using Widths = std::vector<std::int64_t>;
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
@@ -163,13 +165,15 @@ TEST(Algorithm1, GainCountsTheCost) {
     return 10 * static_cast<double>(w[0]) + static_cast<double>(w[1]);
   };
   p.params = [](const Widths& w) { return w[0] + 5 * w[1]; };
-  const auto first = [&](Gain gain) {
-    return widen(p, {.latency_ms = 1e6, .params = 1e6}, {.gain = gain, .step_cap = 1}).steps[0];
+  const auto first = [&](WideningCriterion gain) {
+    return widen(p, {.latency_ms = 1e6, .params = 1e6}, {.criterion = gain, .step_cap = 1})
+        .steps[0];
   };
-  EXPECT_EQ(first(Gain::plain).layer, 0);
-  EXPECT_EQ(first(Gain::per_latency).layer, 1);
-  EXPECT_EQ(first(Gain::per_param).layer, 0);
-  EXPECT_NEAR(first(Gain::per_latency).importance, .9 / 16, 1e-15);  // I itself, not I per cost
+  EXPECT_EQ(first(WideningCriterion::plain).layer, 0);
+  EXPECT_EQ(first(WideningCriterion::per_latency).layer, 1);
+  EXPECT_EQ(first(WideningCriterion::per_param).layer, 0);
+  EXPECT_NEAR(first(WideningCriterion::per_latency).importance, .9 / 16,
+              1e-15);  // I itself, not I per cost
 }
 
 // A step that the staircase gives for nothing comes before any that costs.
@@ -179,7 +183,8 @@ TEST(Algorithm1, FreeStepsComeFirst) {
     return static_cast<double>(w[0]) + 16.0 * static_cast<double>(ceil_div(w[1], 16));
   };
   const WideningResult r =
-      widen(p, {.latency_ms = 1000}, {.gain = Gain::per_latency, .stride = 8, .step_cap = 2});
+      widen(p, {.latency_ms = 1000},
+            {.criterion = WideningCriterion::per_latency, .stride = 8, .step_cap = 2});
   EXPECT_EQ(choices(r), (std::vector<int>{1, 0}));
 }
 
@@ -261,7 +266,7 @@ RandomCase random_case(std::uint64_t seed) {
   if (limits != 1) c.budget.latency_ms = l0 * (1 + 3 * random.uniform(3));
   if (limits != 0) c.budget.params = std::floor(p0 * (1 + 3 * random.uniform(4)));
   c.options.stride = 1 + random.below(5, 16);
-  c.options.gain = static_cast<Gain>(random.below(6, 3));
+  c.options.criterion = static_cast<WideningCriterion>(random.below(6, 3));
   c.options.width_cap = 600;
   return c;
 }
@@ -325,7 +330,7 @@ TEST(Algorithm1, OnlyRatiosOfImportanceMatter) {
 TEST(Algorithm1, WidenedLayersShareALevel) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     RandomCase c = random_case(seed);
-    c.options.gain = Gain::plain;
+    c.options.criterion = WideningCriterion::plain;
     c.problem.groups.clear();
     for (int l = 0; l < static_cast<int>(c.problem.widths.size()); ++l) {
       c.problem.groups.push_back({l});
@@ -356,7 +361,8 @@ TEST(Plan, ResidualNetworksCanBeTied) {
   for (std::size_t l = 0; l < n; ++l)
     laws.push_back({.a = 1 + 0.1 * static_cast<double>(l), .b = -1});
   const double params = 1.2 * static_cast<double>(count(arch).params);
-  const ScalingPlan plan = decide(arch, laws, MacsLatency(), {.params = params}, safe_widening());
+  const ScalingPlan plan =
+      decide(arch, laws, MacsLatency(), {.params = params}, widening_presets[1].options);
   ASSERT_FALSE(plan.result.steps.empty());
   EXPECT_LE(static_cast<double>(plan.result.params), params);
   const Widths after = plan.result.widths();
@@ -423,49 +429,29 @@ TEST(Plan, AThousandStepsAreFast) {
   EXPECT_LT(seconds.count(), 10);  // well under one when nothing else runs
 }
 
-TEST(Plan, JsonRoundTrip) {
+TEST(Plan, JsonSaysWhatWasDecided) {
   ScalingPlan plan = vgg_plan(12.24e6, StepPolicy::paper);
   plan.warnings = {"a \"warning\"", "\xc3\xa9"};
-  EXPECT_EQ(plan_from_json(to_json(plan)), plan);
   plan.latency_source = {"cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
   plan.latency_error = LatencyError{.networks = 9, .median = 0.08, .worst = 0.3, .r2 = 0.9};
-  EXPECT_EQ(plan_from_json(to_json(plan)), plan);
+  const json j = json::parse(to_json(plan));
+  EXPECT_EQ(j["options"], json::parse(R"({"policy": "paper", "gain": "plain", "stride": 10,
+      "tie_residual": false, "width_cap": 16384, "step_cap": 20000})"));
+  EXPECT_EQ(j["budget"], json::parse(R"({"latency_ms": null, "params": 12240000.0,
+      "latency_slack": 0.0})"));
+  EXPECT_EQ(j["scaled"]["params"], 12287754);
+  EXPECT_EQ(j["stop"], "params");
+  EXPECT_EQ(j["feasible"], true);
+  EXPECT_EQ(j["layers"][0], json::parse(R"({"layer": "features.0", "before": 64, "after": 184,
+      "factor": 2.875, "reason": "widened until others were more important"})"));
+  EXPECT_EQ(j["steps"].size(), plan.result.steps.size());
+  EXPECT_EQ(j["steps"].back()["params"], 12287754);
+  EXPECT_EQ(j["warnings"], json(plan.warnings));
+  EXPECT_EQ(j["measured_on"]["isa"], "avx2");
+  EXPECT_EQ(j["error"]["median"], 0.08);
   const ScalingPlan none = decide(zoo("vgg11"), vgg_laws(), MacsLatency(), {.latency_ms = 1e-3});
   EXPECT_FALSE(none.feasible());
-  EXPECT_EQ(plan_from_json(to_json(none)), none);
-}
-
-TEST(Plan, HostileJsonIsRefused) {
-  const std::string good = to_json(vgg_plan(9.4e6, StepPolicy::rollback));
-  ASSERT_NO_THROW(plan_from_json(good));
-  const auto with = [&](const std::string& from, const std::string& to) {
-    std::string text = good;
-    const std::size_t at = text.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return text.replace(at, from.size(), to);
-  };
-  const std::vector<std::string> bad = {
-      "",
-      "null",
-      "{}",
-      good.substr(0, good.size() - 3),
-      with("\"before\": 64", "\"before\": 0"),
-      with("\"before\": 64", "\"before\": 9999999"),
-      with("\"before\": 64", "\"before\": 2000"),  // after < before: a layer never shrinks
-      with("\"stop\": \"params\"", "\"stop\": \"tired\""),
-      with("\"stop\": \"params\"", "\"stop\": \"infeasible\""),
-      with("\"feasible\": true", "\"feasible\": 1"),
-      with("\"policy\": \"rollback\"", "\"policy\": \"\""),
-      with("\"stride\": 10", "\"stride\": 0"),
-      with("\"resolution\": 32", "\"resolution\": -32"),
-      with("\"budget\": {", "\"budget\": {\"x\": 1, "),
-      with("\"latency_slack\": 0.0", "\"latency_slack\": -1"),
-      with("\"warnings\": [", "\"warnings\": [1"),
-      with("\"steps\": [", "\"steps\": [{},"),
-      with("\"layer\": \"features.0\"", "\"layer\": \"nobody\"")};
-  for (std::size_t i = 0; i < bad.size(); ++i) {
-    EXPECT_THROW(plan_from_json(bad[i]), ConfigError) << "case " << i;
-  }
+  EXPECT_EQ(json::parse(to_json(none))["stop"], "infeasible");
 }
 
 TEST(Plan, NamesRoundTrip) {
@@ -473,10 +459,10 @@ TEST(Plan, NamesRoundTrip) {
     EXPECT_EQ(to_string(parse_step_policy(name)), name);
   }
   for (const char* name : {"plain", "per-latency", "per-param"}) {
-    EXPECT_EQ(to_string(parse_gain(name)), name);
+    EXPECT_EQ(to_string(parse_widening_criterion(name)), name);
   }
   EXPECT_THROW(parse_step_policy("Paper"), ConfigError);
-  EXPECT_THROW(parse_gain(""), ConfigError);
+  EXPECT_THROW(parse_widening_criterion(""), ConfigError);
 }
 
 }  // namespace

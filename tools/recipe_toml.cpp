@@ -240,7 +240,7 @@ void read_scale(Section s, Recipe& r) {
   s.get_parsed("policy", [&](const std::string& name) { w.policy = parse_step_policy(name); });
   s.get_parsed<std::vector<std::string>>("gains", [&](const std::vector<std::string>& names) {
     r.scale.gains.clear();
-    for (const std::string& name : names) r.scale.gains.push_back(parse_gain(name));
+    for (const std::string& name : names) r.scale.gains.push_back(parse_widening_criterion(name));
   });
   s.get("stride", w.stride);
   s.get("tie_residual", w.tie_residual);

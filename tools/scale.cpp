@@ -11,10 +11,9 @@
 #include "engine/print.h"
 #include "kernels/error.h"
 #include "models/counters.h"
-#include "scaling/alpha.h"
 #include "scaling/measure.h"
+#include "scaling/methods/method.h"
 #include "scaling/sampling.h"
-#include "scaling/width_scaling.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 
@@ -27,12 +26,13 @@ struct Options {
   ModelOptions model;
   std::string laws, latency = "1.05x", params = "1.3x";
   double latency_slack = 0;
-  std::string policy = "rollback", gain = "plain";
+  std::string method, policy = "rollback", gain = "plain", preset;
   std::string latency_model = "table";
   SamplingOptions sampling{
       .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
   WideningOptions widening;
-  std::optional<double> largest_growth;  // alpha
+  std::optional<double> largest_growth;  // alpha of the compound method
+  std::vector<double> given;             // coefficients
   std::string out;
   MachineOptions machine;
   bool allow_unsteady = false, foreign_latency = false;
@@ -59,14 +59,15 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
   return laws;
 }
 
-// Times the network, random widths around it and, where it is to grow, larger inputs; fits a model.
+// Times the network, random widths around it and, where its input may grow, larger ones; fits a
+// model.
 LatencyModelPtr measure_model(const Options& o, const Architecture& arch, const Placement& where) {
   const LatencyModelKind kind = parse_latency_model_kind(o.latency_model);
   std::vector<Architecture> nets{arch};
   for (const auto& sampled : sample_widths(widths(arch), o.sampling)) {
     nets.push_back(with_widths(arch, sampled));
   }
-  if (o.largest_growth) {
+  if (!method_of(o.method).needs_laws) {
     for (const double r : {1.5, 2.0, 3.0, 4.0}) nets.push_back(scale_resolution(arch, r, 4));
   }
   print(stderr, fmt::format("measuring {} networks\n", nets.size()));
@@ -107,32 +108,35 @@ void print_model(const LatencyModel& model) {
   print(stderr, text + "\n");
 }
 
-// The bound on s of Eq. 3 that the latency limit gives, at one alpha.
-void print_growth(double alpha, const Architecture& arch, const LatencyModel& model,
-                  const Budget& budget, bool json) {
-  const AlphaOptions options{.latency_ms = budget.latency_limit()};
-  const double s = largest_growth(arch, alpha, model, options);
-  const Architecture grown = uniform_compound(arch, s, alpha, options);
-  const Counters cost = count(grown);
-  const double ms = model.predict(grown);
+// What a method with a formula came to: its coefficients, the one that was found first.
+void print_growth(const Method& method, const ScaledNetwork& grown, double limit_ms, bool json) {
+  const std::size_t found = method.coefficients.size() - 1;
   if (json) {
-    const nlohmann::ordered_json j{{"alpha", alpha},
-                                   {"s", s},
-                                   {"latency_limit_ms", options.latency_ms},
-                                   {"latency_ms", ms},
-                                   {"resolution", grown.resolution},
-                                   {"widths", widths(grown)},
-                                   {"macs", cost.macs},
-                                   {"params", cost.params}};
+    nlohmann::ordered_json j;
+    for (std::size_t i = 0; i <= found; ++i) {
+      j[method.coefficients[i].name] = grown.coefficients[i];
+    }
+    j.update({{"latency_limit_ms", limit_ms},
+              {"latency_ms", grown.latency_ms},
+              {"resolution", grown.arch.resolution},
+              {"widths", widths(grown.arch)},
+              {"macs", count(grown.arch).macs},
+              {"params", grown.params}});
     fmt::print("{}\n", j.dump(2));
     return;
   }
-  print_rows(stdout,
-             {{"largest growth", fmt::format("s = {:.3f} at alpha {:g}", s, alpha)},
-              {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}", ms, options.latency_ms)},
-              {"resolution", fmt::format("{}", grown.resolution)},
-              {"widths", fmt::format("{}", fmt::join(widths(grown), ", "))},
-              {"parameters", grouped(cost.params)}});
+  std::string growth =
+      fmt::format("{} = {:.3f}", method.coefficients[found].name, grown.coefficients[found]);
+  for (std::size_t i = 0; i < found; ++i) {
+    growth += fmt::format(" at {} {:g}", method.coefficients[i].name, grown.coefficients[i]);
+  }
+  print_rows(
+      stdout,
+      {{"largest growth", growth},
+       {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}", grown.latency_ms, limit_ms)},
+       {"resolution", fmt::format("{}", grown.arch.resolution)},
+       {"widths", fmt::format("{}", fmt::join(widths(grown.arch), ", "))},
+       {"parameters", grouped(grown.params)}});
 }
 
 void print_plan(const ScalingPlan& plan) {
@@ -154,10 +158,16 @@ void print_plan(const ScalingPlan& plan) {
 void scale(Options o) {
   if (!o.out.empty()) require_makeable(o.out);
   const Architecture arch = resolve(o.model);
+  if (o.largest_growth) o.method = "compound", o.given = {*o.largest_growth};
+  if (o.method.empty()) o.method = "hacscale-" + o.gain;
+  const Method& method = method_of(o.method);
+  if (!o.given.empty() && o.given.size() + 1 != method.coefficients.size()) {
+    throw ConfigError(fmt::format("option '--given': expected what '{}' is given, got {} values",
+                                  method.key, o.given.size()));
+  }
   o.widening.policy = parse_step_policy(o.policy);
-  o.widening.gain = parse_gain(o.gain);
   const Limit latency = parse_latency_limit(o.latency), params = parse_params_limit(o.params);
-  if (o.laws.empty() && !o.largest_growth) {
+  if (o.laws.empty() && method.needs_laws) {
     throw ConfigError("option '--laws': expected the file of the laws, got none");
   }
   std::vector<ImportanceLaw> laws;
@@ -169,24 +179,49 @@ void scale(Options o) {
   Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
   budget.latency_slack = o.latency_slack;
   print_model(*model);
-  if (o.largest_growth) {
-    print_growth(*o.largest_growth, arch, *model, budget, o.json);
-    return;
-  }
-  const ScalingPlan plan = decide(arch, laws, *model, budget, o.widening);
-  if (!o.out.empty()) {
-    write_file_atomically(o.out + "/plan.json", to_json(plan) + "\n");
-    save_architecture(apply(plan, arch), o.out + "/architecture.json");
-  }
-  for (const std::string& warning : plan.warnings)
-    print(stderr, fmt::format("warning: {}\n", warning));
-  if (o.json) {
-    fmt::print("{}\n", to_json(plan));
+  const ScaledNetwork scaled =
+      method.to_budget({.baseline = arch,
+                        .model = *model,
+                        .budget = o.largest_growth ? budget.latency_only() : budget,
+                        .given = o.given,
+                        .laws = laws,
+                        .widening = o.widening});
+  if (!o.out.empty()) save_architecture(scaled.arch, o.out + "/architecture.json");
+  if (!scaled.plan) {
+    print_growth(method, scaled, budget.latency_limit(), o.json);
   } else {
-    print_plan(plan);
+    const std::string plan = to_json(*scaled.plan);
+    if (!o.out.empty()) write_file_atomically(o.out + "/plan.json", plan + "\n");
+    for (const std::string& warning : scaled.plan->warnings) {
+      print(stderr, fmt::format("warning: {}\n", warning));
+    }
+    o.json ? fmt::print("{}\n", plan) : print_plan(*scaled.plan);
   }
-  if (!o.out.empty())
+  if (!o.out.empty()) {
     print(stderr, fmt::format("next: hacscale train {}/architecture.json\n", o.out));
+  }
+}
+
+// The preset, but for what the command line says itself.
+void apply_preset(const CLI::App& verb, Options& o) {
+  for (const WideningPreset& preset : widening_presets) {
+    if (o.preset != preset.name) continue;
+    if (verb.count("--policy") == 0) o.policy = to_string(preset.options.policy);
+    if (verb.count("--stride") == 0) o.widening.stride = preset.options.stride;
+    if (verb.count("--tie") == 0) o.widening.tie_residual = preset.options.tie_residual;
+  }
+}
+
+// "a (what a is), b (what b is)" and the names alone, of a table of choices.
+template <class Rows, class Name>
+std::pair<std::string, std::vector<std::string>> choices(const Rows& rows, Name name) {
+  std::string help;
+  std::vector<std::string> names;
+  for (const auto& row : rows) {
+    names.emplace_back(row.*name);
+    help += fmt::format("{}{} ({})", help.empty() ? "" : ", ", names.back(), row.help);
+  }
+  return {help, names};
 }
 
 }  // namespace
@@ -195,7 +230,7 @@ void add_scale(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("scale", "Widen the layers that matter, within a budget");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
+  const auto add = [&](const char* name, auto& value, const std::string& help, const char* type) {
     return verb->add_option(name, value, help)->type_name(type);
   };
   add("--laws", o->laws, "from hacscale importance --fit ... --json", "FILE");
@@ -204,6 +239,14 @@ void add_scale(CLI::App& app, const std::string&) {
   add("--latency-slack", o->latency_slack, "fraction by which the prediction may exceed --latency",
       "X")
       ->check(CLI::Range(0.0, 10.0));
+  const auto [methods_help, method_keys] = choices(methods(), &Method::key);
+  add("--method", o->method, methods_help + "; default hacscale by --gain", "NAME")
+      ->check(CLI::IsMember(method_keys));
+  add("--given", o->given, "coefficients that the method does not search: alpha of compound", "X")
+      ->delimiter(',');
+  const auto [presets_help, preset_names] = choices(widening_presets, &WideningPreset::name);
+  add("--preset", o->preset, presets_help + "; other options go before it", "NAME")
+      ->check(CLI::IsMember(preset_names));
   add("--policy", o->policy, "for the step that breaks a limit", "NAME")
       ->check(CLI::IsMember({"paper", "rollback", "fill"}));
   add("--gain", o->gain, "importance as it is, or for its cost", "NAME")
@@ -231,7 +274,10 @@ void add_scale(CLI::App& app, const std::string&) {
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale scale vgg11 --width 0.25 --laws laws.json --latency 1.5x --out s");
-  verb->callback([o] { scale(*o); });
+  verb->callback([o, verb] {
+    apply_preset(*verb, *o);
+    scale(*o);
+  });
 }
 
 }  // namespace hac

@@ -1,19 +1,27 @@
-#include "scaling/methods/depth.h"
+// Depth: more units (residual blocks, or convolutions) of stride 1 at the ends of the stages,
+// N' = round(d * N) by largest remainder. d grows by one unit.
 
 #include <numeric>
 
+#include "scaling/methods/method.h"
+
 namespace hac {
 
-ScaledNetwork scale_depth_to(const Architecture& baseline, const LatencyModel& model,
-                             const Budget& budget) {
-  const std::vector<std::int64_t> units = blocks(baseline);
-  const auto total = std::accumulate(units.begin(), units.end(), std::int64_t{0});
-  const auto member = [&](std::int64_t i) -> FamilyMember {
-    if (i == 0) return {1, baseline};
-    const double d = static_cast<double>(total + i) / static_cast<double>(total);
-    return {d, scale_depth(baseline, d)};
-  };
-  return largest_within("depth", member, model, budget);
+Method depth() {
+  return {.key = "depth",
+          .name = "depth",
+          .help = "more blocks or convolutions at the ends of the stages",
+          .coefficients = {{"d", "factor of their number"}},
+          .scale = [](const Architecture& baseline, std::span<const double> c,
+                      const Rounding&) { return scale_depth(baseline, c[0]); },
+          .to_budget =
+              [](const ScalingTask& task) {
+                const std::vector<std::int64_t> units = blocks(task.baseline);
+                const auto n = std::accumulate(units.begin(), units.end(), std::int64_t{0});
+                return largest_step(method_of("depth"), task, [&](std::int64_t i) {
+                  return static_cast<double>(n + i) / static_cast<double>(n);
+                });
+              }};
 }
 
 }  // namespace hac

@@ -2,39 +2,126 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "engine/text.h"
 #include "kernels/error.h"
 #include "models/counters.h"
 
 namespace hac {
+
+// One file each.
+Method uniform_width();
+Method resolution();
+Method depth();
+Method compound();
+Method hacscale(WideningCriterion criterion);
+
+std::span<const Method> methods() {
+  static const std::vector<Method> table = {
+      uniform_width(),
+      resolution(),
+      depth(),
+      compound(),
+      hacscale(WideningCriterion::plain),
+      hacscale(WideningCriterion::per_latency),
+      hacscale(WideningCriterion::per_param),
+  };
+  return table;
+}
+
+const Method& method_of(const std::string& key) {
+  std::vector<std::string> keys;
+  for (const Method& method : methods()) {
+    if (method.key == key) return method;
+    keys.push_back(method.key);
+  }
+  throw ConfigError(fmt::format("method: expected one of {}, got '{}' (hint: did you mean {}?)",
+                                fmt::join(keys, ", "), key.substr(0, 40), nearest(key, keys)));
+}
 
 namespace {
 
 constexpr int kMisses = 8;
 constexpr std::int64_t kLongestWalk = 4096;
 
+ScaledNetwork member(const Method& method, const ScalingTask& task, double value, bool baseline) {
+  ScaledNetwork n{.method = method.name, .arch = task.baseline, .coefficients = task.given};
+  if (n.coefficients.empty()) {
+    for (const Coefficient& c : method.coefficients) n.coefficients.push_back(c.value);
+    n.coefficients.pop_back();
+  }
+  if (n.coefficients.size() + 1 != method.coefficients.size()) {
+    throw ConfigError(fmt::format("{}: expected {} given coefficients, got {}", method.key,
+                                  method.coefficients.size() - 1, n.coefficients.size()));
+  }
+  n.coefficients.push_back(value);
+  if (!baseline) n.arch = method.scale(task.baseline, n.coefficients, task.rounding);
+  n.latency_ms = task.model.predict(n.arch);
+  n.params = count(n.arch).params;
+  return n;
+}
+
+bool fits(const ScaledNetwork& n, const Budget& budget) {
+  return budget.allows(n.latency_ms, static_cast<double>(n.params));
+}
+
+// The limits that this network breaks.
+std::string broken_limit(const ScaledNetwork& n, const Budget& budget) {
+  const bool latency = n.latency_ms > budget.latency_limit();
+  const bool params = static_cast<double>(n.params) > budget.params;
+  return to_string(latency && params ? StopReason::latency_and_params
+                   : latency         ? StopReason::latency
+                                     : StopReason::params);
+}
+
 }  // namespace
 
-ScaledNetwork largest_within(const std::string& method,
-                             const std::function<FamilyMember(std::int64_t)>& member,
-                             const LatencyModel& model, const Budget& budget) {
-  ScaledNetwork best{.method = method};
+ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
+                           const std::function<double(std::int64_t)>& value) {
+  ScaledNetwork best = member(method, task, value(0), true);
+  if (!fits(best, task.budget)) {
+    best.limit = to_string(StopReason::infeasible);
+    return best;
+  }
   int misses = 0;
-  for (std::int64_t i = 0; i <= kLongestWalk; ++i) {
-    FamilyMember m = member(i);
-    const double ms = model.predict(m.arch);
-    const std::int64_t params = count(m.arch).params;
-    const bool fits = budget.allows(ms, static_cast<double>(params));
-    if (fits || i == 0) {
-      best = {method, m.parameter, std::move(m.arch), ms, params, fits};
+  for (std::int64_t i = 1; i <= kLongestWalk; ++i) {
+    ScaledNetwork n = member(method, task, value(i), false);
+    if (fits(n, task.budget)) {
+      best = std::move(n);
+      misses = 0;
+      continue;
     }
-    if (i == 0 && !fits) return best;
-    misses = fits ? 0 : misses + 1;
-    if (misses == kMisses) return best;
+    if (misses == 0) best.limit = broken_limit(n, task.budget);
+    if (++misses == kMisses) return best;
   }
   throw ConfigError(fmt::format(
       "{}: expected a budget that ends the growth, got a network {} steps on that still meets it "
       "(hint: give a latency limit)",
-      method, kLongestWalk));
+      method.key, kLongestWalk));
+}
+
+ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, double most) {
+  if (!std::isfinite(task.budget.latency_ms) && !std::isfinite(task.budget.params)) {
+    throw ConfigError(fmt::format("{}: expected a limit, got none", method.key));
+  }
+  ScaledNetwork best = member(method, task, 1, true);
+  if (!fits(best, task.budget)) {
+    best.limit = to_string(StopReason::infeasible);
+    return best;
+  }
+  ScaledNetwork above = member(method, task, most, false);
+  if (fits(above, task.budget)) return above;
+  double low = 1, high = most;
+  while (high - low > 1e-3 * low) {
+    const double middle = std::sqrt(low * high);
+    ScaledNetwork n = member(method, task, middle, false);
+    const bool within = fits(n, task.budget);
+    (within ? low : high) = middle;
+    (within ? best : above) = std::move(n);
+  }
+  best.limit = broken_limit(above, task.budget);
+  return best;
 }
 
 }  // namespace hac

@@ -1,38 +1,89 @@
 #pragma once
-// The scaling methods that HACScale is compared with. Each has one parameter (a multiplier) and is
-// taken to the same budget: the largest parameter whose network meets L and M under the same
-// latency model.
+// The scaling methods, HACScale among them, as one table: recipe, command line and report take
+// their names and help from it. A new method is a file here and its line in method.cpp.
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "models/architecture.h"
 #include "scaling/budget.h"
 #include "scaling/latency.h"
+#include "scaling/law.h"
+#include "scaling/width_scaling.h"
 
 namespace hac {
 
+// What widths and resolutions are rounded to.
+struct Rounding {
+  std::int64_t width_multiple = 8;
+  std::int64_t resolution_multiple = 0;  // 0: 4 for inputs up to 64, else 32 (the total stride)
+  bool scale_stem = true;                // the first convolution grows too
+
+  std::int64_t resolution_step(const Architecture& baseline) const {
+    return resolution_multiple > 0 ? resolution_multiple : baseline.resolution <= 64 ? 4 : 32;
+  }
+};
+
+// What is to be scaled to which budget. Every method reads what it needs of it.
+struct ScalingTask {
+  const Architecture& baseline;
+  const LatencyModel& model;
+  Budget budget;
+  Rounding rounding = {};
+  std::vector<double> given = {};  // all coefficients but the last; none: their defaults
+  // Of methods that decide layer by layer (needs_laws).
+  std::int64_t resolution = 0;               // of N(1, r, 1), to be widened; 0: the baseline's
+  std::span<const ImportanceLaw> laws = {};  // in the order of widths(baseline)
+  WideningOptions widening = {};             // the criterion is that of the method
+};
+
 struct ScaledNetwork {
-  std::string method;    // uniform-width | resolution | depth
-  double parameter = 1;  // w, r or d
+  std::string method;  // Method::name
   Architecture arch;
-  double latency_ms = 0;  // predicted
+  std::vector<double> coefficients = {};  // of the method, the one that was found at the end
+  double latency_ms = 0;                  // predicted
   std::int64_t params = 0;
-  bool feasible = true;  // false: the baseline itself is above the budget, and is returned
+  std::string limit = "";  // what ended the growth, as StopReason; "" where it has no end
+  std::optional<ScalingPlan> plan = {};  // of a method that decides layer by layer
+
+  // Else the baseline itself is above the budget, and is returned.
+  bool feasible() const { return limit != to_string(StopReason::infeasible); }
 };
 
-// One network of a family that grows with its index; index 0 is the baseline.
-struct FamilyMember {
-  double parameter = 1;
-  Architecture arch;
+struct Coefficient {
+  const char* name;
+  const char* help;
+  double value = 1;  // where none is given
 };
 
-// Walks the family upwards and keeps the last member within the budget. Latency is a staircase
-// that may dip, so the walk ends after eight misses in a row, or where it cannot grow any more.
+struct Method {
+  std::string key;   // in recipes and on the command line: uniform-width
+  std::string name;  // in tables and figures: uniform width
+  std::string help;
+  std::vector<Coefficient> coefficients = {};  // the last is the one that to_budget() finds
+  bool needs_laws = false;                     // decides layer by layer, by importance
+  // The network of these coefficients; null where no formula gives it.
+  std::function<Architecture(const Architecture& baseline, std::span<const double> coefficients,
+                             const Rounding& rounding)>
+      scale = {};
+  // The largest network within the budget.
+  std::function<ScaledNetwork(const ScalingTask& task)> to_budget;
+};
+
+std::span<const Method> methods();
+const Method& method_of(const std::string& key);  // ConfigError naming the nearest key
+
+// Walks upwards through a family of networks, whose last coefficient is value(i) and whose first,
+// i = 0, is the baseline, and keeps the last member within the budget. Latency is a staircase that
+// may dip, so the walk ends after eight misses in a row, or where it cannot grow any more.
 // Throws ConfigError when the budget has no finite limit that the family can reach.
-ScaledNetwork largest_within(const std::string& method,
-                             const std::function<FamilyMember(std::int64_t)>& member,
-                             const LatencyModel& model, const Budget& budget);
+ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
+                           const std::function<double(std::int64_t)>& value);
+// The same of a last coefficient between 1, the baseline, and `most`: to 0.1 %, by bisection.
+ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, double most);
 
 }  // namespace hac

@@ -1,17 +1,29 @@
-#include "scaling/methods/resolution.h"
+// Resolution (Szegedy et al. 2017): a larger input, the same layers. Parameters do not change as
+// long as the head pools globally or flattens a 1x1 map, so it takes a latency limit. Operations
+// are a staircase in R: multiples of the total stride waste nothing.
+
+#include "scaling/methods/method.h"
 
 namespace hac {
 
-ScaledNetwork scale_resolution_to(const Architecture& baseline, const LatencyModel& model,
-                                  const Budget& budget, std::int64_t multiple) {
-  const std::int64_t r0 = baseline.resolution;
-  const auto member = [&](std::int64_t i) -> FamilyMember {
-    if (i == 0) return {1, baseline};
-    const std::int64_t resolution = r0 / multiple * multiple + i * multiple;
-    return {static_cast<double>(resolution) / static_cast<double>(r0),
-            with_resolution(baseline, resolution)};
-  };
-  return largest_within("resolution", member, model, budget);
+Method resolution() {
+  return {.key = "resolution",
+          .name = "resolution",
+          .help = "a larger input, the same layers",
+          .coefficients = {{"r", "factor of the input's height and width"}},
+          .scale =
+              [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
+                return scale_resolution(baseline, c[0], q.resolution_step(baseline));
+              },
+          .to_budget =
+              [](const ScalingTask& task) {
+                const std::int64_t r0 = task.baseline.resolution;
+                const std::int64_t q = task.rounding.resolution_step(task.baseline);
+                return largest_step(method_of("resolution"), task, [&](std::int64_t i) {
+                  return i == 0 ? 1
+                                : static_cast<double>((r0 / q + i) * q) / static_cast<double>(r0);
+                });
+              }};
 }
 
 }  // namespace hac

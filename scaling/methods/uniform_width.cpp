@@ -1,19 +1,29 @@
-#include "scaling/methods/uniform_width.h"
+// Uniform width (Zagoruyko and Komodakis 2016): C_l' = round_q(w * C_l) for every convolution. w
+// grows in steps that widen the widest layer by one multiple.
 
 #include <algorithm>
 
+#include "scaling/methods/method.h"
+
 namespace hac {
 
-ScaledNetwork scale_uniform_width(const Architecture& baseline, const LatencyModel& model,
-                                  const Budget& budget, const UniformWidthOptions& options) {
-  const std::vector<std::int64_t> all = widths(baseline);
-  const auto widest = static_cast<double>(*std::max_element(all.begin(), all.end()));
-  const auto member = [&](std::int64_t i) -> FamilyMember {
-    const double w = 1 + static_cast<double>(i * options.width_multiple) / widest;
-    if (i == 0) return {1, baseline};
-    return {w, scale_width(baseline, w, options.width_multiple, options.scale_stem)};
-  };
-  return largest_within("uniform-width", member, model, budget);
+Method uniform_width() {
+  return {.key = "uniform-width",
+          .name = "uniform width",
+          .help = "every convolution wider by one factor",
+          .coefficients = {{"w", "factor of every width"}},
+          .scale =
+              [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
+                return scale_width(baseline, c[0], q.width_multiple, q.scale_stem);
+              },
+          .to_budget =
+              [](const ScalingTask& task) {
+                const std::vector<std::int64_t> all = widths(task.baseline);
+                const auto widest = static_cast<double>(*std::max_element(all.begin(), all.end()));
+                return largest_step(method_of("uniform-width"), task, [&](std::int64_t i) {
+                  return 1 + static_cast<double>(i * task.rounding.width_multiple) / widest;
+                });
+              }};
 }
 
 }  // namespace hac

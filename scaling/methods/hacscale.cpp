@@ -1,0 +1,136 @@
+// HACScale: N(1, r, 1), widened layer by layer by Algorithm 1.
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "kernels/error.h"
+#include "models/counters.h"
+#include "scaling/methods/method.h"
+
+namespace hac {
+
+namespace {
+
+std::vector<std::vector<int>> each_alone(std::size_t n) {
+  std::vector<std::vector<int>> groups;
+  for (std::size_t l = 0; l < n; ++l) groups.push_back({static_cast<int>(l)});
+  return groups;
+}
+
+std::vector<std::string> law_warnings(std::span<const ImportanceLaw> laws,
+                                      std::int64_t resolution) {
+  std::vector<std::string> warnings;
+  for (const ImportanceLaw& law : laws) {
+    if (!law.warning.empty()) warnings.push_back(fmt::format("{}: {}", law.layer, law.warning));
+    if (law.b >= 0 && law.a > 0) {
+      warnings.push_back(fmt::format(
+          "{}: the exponent {:.4g} is not below 0, widening never makes it less important",
+          law.layer, law.b));
+    }
+    if (law.resolution != 0 && law.resolution != resolution) {
+      warnings.push_back(fmt::format("{}: the law was sampled at resolution {}, the plan is for {}",
+                                     law.layer, law.resolution, resolution));
+    }
+  }
+  return warnings;
+}
+
+// A budget that leaves less room than the model errs decides by chance.
+std::vector<std::string> model_warnings(const LatencyModel& model, const WideningResult& result,
+                                        const Budget& budget) {
+  if (!std::isfinite(budget.latency_ms)) return {};
+  if (!model.error) {
+    return {"the latency model does not say its error on networks that it was not fitted on"};
+  }
+  const double room = budget.latency_limit() / result.baseline_ms - 1;
+  if (model.error->median <= room) return {};
+  return {fmt::format(
+      "the latency model is off by {:.1f} % (median on networks left out of its fit, worst {:.1f} "
+      "%), more than the {:.1f} % of room that the latency budget leaves",
+      100 * model.error->median, 100 * model.error->worst, 100 * room)};
+}
+
+}  // namespace
+
+ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                   const LatencyModel& model, const Budget& budget,
+                   const WideningOptions& options) {
+  WideningProblem problem{.names = width_names(baseline),
+                          .widths = widths(baseline),
+                          .laws = {laws.begin(), laws.end()}};
+  for (std::size_t l = 0; l < laws.size() && l < problem.names.size(); ++l) {
+    if (!laws[l].layer.empty() && laws[l].layer != problem.names[l]) {
+      throw ConfigError(fmt::format("width scaling: expected the law of '{}', got the one of '{}'",
+                                    problem.names[l], laws[l].layer));
+    }
+  }
+  problem.groups =
+      options.tie_residual ? residual_groups(baseline) : each_alone(problem.widths.size());
+  problem.latency_ms = [&](const std::vector<std::int64_t>& widths) {
+    return model.predict(with_widths(baseline, widths));
+  };
+  problem.params = [&](const std::vector<std::int64_t>& widths) {
+    return count(with_widths(baseline, widths)).params;
+  };
+  ScalingPlan plan{.architecture = baseline.name,
+                   .resolution = baseline.resolution,
+                   .latency_model = model.name(),
+                   .latency_source = model.source,
+                   .latency_error = model.error,
+                   .budget = budget,
+                   .options = options,
+                   .result = widen(problem, budget, options)};
+  plan.warnings = law_warnings(laws, baseline.resolution);
+  for (std::string& line : model_warnings(model, plan.result, budget)) {
+    plan.warnings.push_back(std::move(line));
+  }
+  for (std::string& line : model.extrapolated(with_widths(baseline, plan.result.widths()))) {
+    plan.warnings.push_back(std::move(line));
+  }
+  return plan;
+}
+
+Architecture apply(const ScalingPlan& plan, const Architecture& arch) {
+  const std::vector<std::string> names = width_names(arch);
+  const std::vector<std::int64_t> before = widths(arch);
+  const std::vector<LayerPlan>& layers = plan.result.layers;
+  if (layers.size() != names.size()) {
+    throw ConfigError(fmt::format("plan for '{}': expected a network of {} widths, got {} of {}",
+                                  plan.architecture, layers.size(), arch.name, names.size()));
+  }
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (layers[l].layer == names[l] && layers[l].before == before[l]) continue;
+    throw ConfigError(fmt::format("plan for '{}': expected layer '{}' of width {}, got '{}' of {}",
+                                  plan.architecture, layers[l].layer, layers[l].before, names[l],
+                                  before[l]));
+  }
+  return with_widths(with_resolution(arch, plan.resolution), plan.result.widths());
+}
+
+Method hacscale(WideningCriterion criterion) {
+  const char* const worth = criterion == WideningCriterion::plain         ? ""
+                            : criterion == WideningCriterion::per_latency ? " for its latency"
+                                                                          : " for its parameters";
+  const std::string name = fmt::format("hacscale ({})", to_string(criterion));
+  return {.key = "hacscale-" + to_string(criterion),
+          .name = name,
+          .help = fmt::format("wider where a kernel is the most important{} (Algorithm 1)", worth),
+          .needs_laws = true,
+          .to_budget = [=](const ScalingTask& task) -> ScaledNetwork {
+            const Architecture grown = task.resolution > 0
+                                           ? with_resolution(task.baseline, task.resolution)
+                                           : task.baseline;
+            WideningOptions options = task.widening;
+            options.criterion = criterion;
+            ScalingPlan plan = decide(grown, task.laws, task.model, task.budget, options);
+            return {.method = name,
+                    .arch = apply(plan, grown),
+                    .latency_ms = plan.result.latency_ms,
+                    .params = plan.result.params,
+                    .limit = to_string(plan.result.stop),
+                    .plan = std::move(plan)};
+          }};
+}
+
+}  // namespace hac

@@ -19,6 +19,7 @@ struct DataConfig {
   std::int64_t classes = 0;     // synthetic only (default 10)
   // error | skip: what becomes of imagefolder's files that check_image() (data/decode.h) refuses
   std::string bad_images = "error";
+  bool quiet = false;  // no line of progress while they are looked for
   // How images are prepared, as a trained network wants them; none = as the set has it. Its
   // resolution is what counts then.
   std::optional<Preprocessing> preprocessing;

@@ -47,8 +47,8 @@ Sample decode_image(std::string_view bytes, const std::string& where,
 }
 
 void check_image(std::string_view bytes, const std::string& where, std::int64_t max_pixels) {
-  kind_of(bytes, where) == Kind::jpeg ? check_jpeg(bytes, where, max_pixels)
-                                      : check_png(bytes, where, max_pixels);
+  if (kind_of(bytes, where) == Kind::png) return check_png(bytes, where, max_pixels);
+  decode_jpeg(bytes, where, {.shorter_side = 1, .max_pixels = max_pixels});
 }
 
 Sample read_image(const std::string& path, const DecodeOptions& options) {

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <exception>
 
+#include "engine/progress.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -157,7 +158,10 @@ std::vector<std::string> list_images(const fs::path& folder, LeftOut& left_out) 
 }
 
 std::vector<BadImage> find_bad_images(std::int64_t n,
-                                      const std::function<void(std::int64_t)>& check) {
+                                      const std::function<void(std::int64_t)>& check,
+                                      const std::string& phase, bool quiet) {
+  constexpr std::int64_t worth_a_line = 1000;  // images: about a second of one thread
+  Progress progress(phase, n, quiet || n < worth_a_line);
   std::vector<BadImage> bad;
   std::exception_ptr other;
 #pragma omp parallel for schedule(dynamic)
@@ -171,8 +175,11 @@ std::vector<BadImage> find_bad_images(std::int64_t n,
 #pragma omp critical(hac_bad_images)
       other = std::current_exception();
     }
+#pragma omp critical(hac_bad_images)
+    progress.step(1, {});
   }
   if (other) std::rethrow_exception(other);
+  progress.finish({});
   std::sort(bad.begin(), bad.end(),
             [](const BadImage& a, const BadImage& b) { return a.index < b.index; });
   return bad;

@@ -29,8 +29,10 @@ struct BadImage {
   std::string why;  // what the IoError said
 };
 // The i in [0, n) for which check(i) throws IoError, in order; other errors are thrown on. Calls it
-// from all threads that kernels use.
+// from all threads that kernels use. `phase` heads a line of progress where n is a thousand or
+// more.
 std::vector<BadImage> find_bad_images(std::int64_t n,
-                                      const std::function<void(std::int64_t)>& check);
+                                      const std::function<void(std::int64_t)>& check,
+                                      const std::string& phase, bool quiet = false);
 
 }  // namespace hac

@@ -13,6 +13,7 @@
 #include "data/image_files.h"
 #include "data/preprocessing.h"
 #include "engine/random.h"
+#include "engine/text.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -87,7 +88,8 @@ class ImageFolder final : public Dataset {
 
 // Those that check_image_file refuses. A process reads a folder once, and again where the names of
 // its files are others: an experiment opens it for each limit.
-std::vector<BadImage> bad_images_of(const fs::path& folder, const std::vector<Entry>& entries) {
+std::vector<BadImage> bad_images_of(const fs::path& folder, const std::vector<Entry>& entries,
+                                    bool quiet) {
   using Scan =
       std::pair<std::uint64_t, std::vector<BadImage>>;  // hash of the names; what was found
   static std::mutex mutex;
@@ -101,17 +103,19 @@ std::vector<BadImage> bad_images_of(const fs::path& folder, const std::vector<En
   if (const auto it = scans.find(path); it != scans.end() && it->second.first == names) {
     return it->second.second;
   }
-  std::vector<BadImage> bad = find_bad_images(std::ssize(entries), [&](std::int64_t i) {
-    check_image_file((folder / entries[i].path).string());
-  });
+  std::vector<BadImage> bad = find_bad_images(
+      std::ssize(entries),
+      [&](std::int64_t i) { check_image_file((folder / entries[i].path).string()); },
+      fmt::format("checking {}", one_line(folder.filename().string())), quiet);
   scans[path] = {names, bad};
   return bad;
 }
 
-// Takes the images that are cut or of another kind out of `entries`, or throws.
-void settle_bad_images(const fs::path& folder, bool skip, std::vector<Entry>& entries,
-                       std::vector<LeftOut>& left_out, std::vector<std::string>& notes) {
-  const std::vector<BadImage> bad = bad_images_of(folder, entries);
+// Takes the bad images out of `entries`, or throws.
+void settle_bad_images(const fs::path& folder, const DataConfig& config,
+                       std::vector<Entry>& entries, std::vector<LeftOut>& left_out,
+                       std::vector<std::string>& notes) {
+  const std::vector<BadImage> bad = bad_images_of(folder, entries, config.quiet);
   if (bad.empty()) return;
   constexpr std::size_t shown = 5;
   std::string first;
@@ -120,7 +124,7 @@ void settle_bad_images(const fs::path& folder, bool skip, std::vector<Entry>& en
   }
   if (bad.size() > shown) first += "; ...";
   const std::string count = fmt::format("{} of {} images", bad.size(), entries.size());
-  if (!skip) {
+  if (config.bad_images != "skip") {
     throw IoError(
         fmt::format("imagefolder '{}': {} are bad: {} (hint: hacscale data check lists "
                     "all, --bad-images skip leaves them out)",
@@ -182,7 +186,7 @@ DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& cla
     notes.push_back(fmt::format("{}: left out {}", folder.filename().string(), text_of(total)));
   }
   require_images_in_each(folder, entries, classes, left_out);
-  settle_bad_images(folder, config.bad_images == "skip", entries, left_out, notes);
+  settle_bad_images(folder, config, entries, left_out, notes);
   require_images_in_each(folder, entries, classes, left_out);
   return std::make_shared<ImageFolder>(folder, std::move(entries), classes, preparation_of(config));
 }

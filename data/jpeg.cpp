@@ -22,19 +22,17 @@ namespace {
 constexpr int exif_marker = JPEG_APP0 + 1;
 constexpr int max_scans = 500;  // hostile files repeat cheap scans; cameras write about ten
 
-bool is_restart(int marker) { return marker >= JPEG_RST0 && marker <= JPEG_RST0 + 7; }
-
-// libjpeg's warnings after which every pixel is as its encoder meant it. Left-over bytes before a
-// restart marker are data of the rows around it.
-bool is_harmless(const jpeg_error_mgr& error) {
-  switch (error.msg_code) {
+// libjpeg's warnings after which every pixel is as its encoder meant it. Left-over bytes are so
+// only before the first scan: later they are what rows that lost step did not take.
+bool is_harmless(const jpeg_decompress_struct& codec) {
+  switch (codec.err->msg_code) {
     case JWRN_ADOBE_XFORM:
     case JWRN_BOGUS_ICC:
     case JWRN_JFIF_MAJOR:
     case JWRN_NOT_SEQUENTIAL:  // Ss, Se, Ah, Al of a scan that has no use for them
       return true;
     case JWRN_EXTRANEOUS_DATA:
-      return !is_restart(error.msg_parm.i[1]);
+      return codec.input_scan_number == 0;
     default:
       return false;
   }
@@ -46,7 +44,7 @@ class Decoder {
     codec.err = jpeg_std_error(&error_.base);
     error_.base.error_exit = leave;
     error_.base.emit_message = [](j_common_ptr c, int level) {
-      if (level < 0 && !is_harmless(*c->err)) leave(c);
+      if (level < 0 && !is_harmless(*reinterpret_cast<j_decompress_ptr>(c))) leave(c);
     };
     progress_.progress_monitor = [](j_common_ptr c) {
       if (reinterpret_cast<j_decompress_ptr>(c)->input_scan_number <= max_scans) return;
@@ -151,39 +149,6 @@ Sample decode_jpeg(std::string_view bytes, const std::string& where, const Decod
     jpeg_finish_decompress(&codec);
   });
   return image.take();
-}
-
-void check_jpeg(std::string_view bytes, const std::string& where, std::int64_t max_pixels) {
-  const auto require = [&](bool ok, const char* what) {
-    if (!ok) throw IoError(fmt::format("image '{}': corrupt JPEG: {}", where, what));
-  };
-  const auto integer = [&](std::size_t i) {
-    return static_cast<std::uint8_t>(bytes[i]) << 8 | static_cast<std::uint8_t>(bytes[i + 1]);
-  };
-  bool frame = false, scan = false;
-  // A scan's rows have no 0xFF but before 0 and restart markers, so one search finds all segments.
-  for (std::size_t at = bytes.find('\xff', 2);; at = bytes.find('\xff', at)) {
-    require(at != bytes.npos && bytes.size() - at >= 2, "it is cut: no end marker");
-    const int marker = integer(at) & 0xFF;
-    if (marker == 0xFF) {  // fill byte
-      ++at;
-      continue;
-    }
-    at += 2;
-    if (marker <= 1 || is_restart(marker)) continue;
-    if (marker == JPEG_EOI) return require(frame && scan, "no picture before its end marker");
-    require(bytes.size() - at >= 2, "it is cut in a segment");
-    const auto length = static_cast<std::size_t>(std::max(integer(at), 2));
-    require(bytes.size() - at >= length, "it is cut in a segment");
-    const bool is_table = marker == 0xC4 || marker == 0xC8 || marker == 0xCC;
-    if (marker >= 0xC0 && marker <= 0xCF && !is_table) {
-      require(length >= 8, "a frame header is too short");
-      check_pixels(integer(at + 5), integer(at + 3), max_pixels, where);
-      frame = true;
-    }
-    scan |= marker == 0xDA;
-    at += length;
-  }
 }
 
 }  // namespace hac

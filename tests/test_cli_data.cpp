@@ -20,14 +20,14 @@ class CliData : public Cli {
   static std::string picture() {
     return testing::jpeg(std::vector<std::uint8_t>(3 * 32 * 32, 90), 32, 32);
   }
-  // Whole, but with a hole in its rows, which only decoding shows.
+  // Whole, but with a hole in its rows.
   static std::string damaged() {
     std::vector<std::uint8_t> noise(3 * 32 * 32);
     for (std::size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<std::uint8_t>(i * i * 7);
     std::string jpeg = testing::jpeg(noise, 32, 32);
     return jpeg.replace(jpeg.size() - 120, 2, "\xff\xd5");
   }
-  Words train() const {
+  Words train(const std::string& epochs = "1") const {
     return Words{"train"} + tiny_model + Words{"--data",
                                                "imagefolder:" + path("set"),
                                                "--data-resolution",
@@ -35,7 +35,7 @@ class CliData : public Cli {
                                                "--batch",
                                                "2",
                                                "--epochs",
-                                               "1"};
+                                               epochs};
   }
 };
 

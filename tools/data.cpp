@@ -60,7 +60,7 @@ Part check_part(const fs::path& folder, const std::string& name) {
   }
   // Damage lies in the compressed rows, all of which an image of an eighth takes, too.
   const auto decode = [&](std::int64_t i) { read_image(paths[i], {.shorter_side = 1}); };
-  for (const BadImage& bad : find_bad_images(part.images, decode)) {
+  for (const BadImage& bad : find_bad_images(part.images, decode, "checking " + one_line(name))) {
     ++part.classes[labels[bad.index]].bad;
     part.bad.emplace_back(paths[bad.index], bad.why);
   }

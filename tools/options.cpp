@@ -117,9 +117,9 @@ void add_data_options(CLI::App& app, DataConfig& data) {
   limit("--limit-train", data.limit_train, "the first N, equally many of each class; 0 = all");
   limit("--limit-test", data.limit_test, "the same of the test set");
   app.add_option("--bad-images", data.bad_images,
-                 "of imagefolder: before anything else all files are read, and those that are cut, "
-                 "no JPEG or PNG, or (PNG only) changed are an error, or left out; damaged rows of "
-                 "a JPEG show when they are decoded: see hacscale data check")
+                 "of imagefolder: before anything else every JPEG is decoded and every PNG's "
+                 "checksums are compared; files that are damaged, cut, or no image are an error, "
+                 "or left out")
       ->type_name("error|skip")
       ->check(CLI::IsMember({"error", "skip"}))
       ->group(group);
@@ -212,6 +212,7 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   c.augment = o.augment == "standard";
   c.shuffle = o.shuffle == "on";
   if (!o.launch.empty()) c.launch = parse_launch_mode(o.launch);
+  c.data.quiet = c.quiet;
   if (c.data.name == "synthetic" && model.arch.classes) c.data.classes = *model.arch.classes;
   if (c.max_steps < -1) {
     throw ConfigError(fmt::format("option '--max-steps': expected >= 0, got {}", c.max_steps));

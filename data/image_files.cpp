@@ -40,6 +40,27 @@ Kind kind_of(const fs::directory_entry& entry) {
   return entry.is_symlink(error) ? Kind::dangling : Kind::other;
 }
 
+std::string reason(Kind kind, const std::string& name) {
+  if (kind == Kind::dangling) return "dangling link";
+  if (kind == Kind::other) return "no regular file";
+  const std::string extension = lower_extension(name);
+  return extension.empty() ? "without extension" : "*" + extension;
+}
+
+// The images of a name that is clutter: it, or what lies below it, but not behind links.
+void count_hidden(const fs::directory_entry& entry, LeftOut& left_out) {
+  std::error_code error;
+  const auto count = [&](const fs::directory_entry& e) {
+    if (is_image_name(e.path()) && kind_of(e) == Kind::file) ++left_out["hidden"];
+  };
+  count(entry);
+  if (entry.is_symlink(error) || !entry.is_directory(error)) return;
+  for (fs::recursive_directory_iterator it(entry, error), end; !error && it != end;
+       it.increment(error)) {
+    count(*it);
+  }
+}
+
 template <class Visit>
 void for_each_entry(const fs::path& folder, Visit visit) {
   std::error_code error;
@@ -94,7 +115,7 @@ class Walk {
     for_each_entry(root_ / below, [&](const fs::directory_entry& entry, const std::string& name) {
       const Kind kind = kind_of(entry);
       if (is_clutter(name)) {
-        if (kind == Kind::file && is_image_name(name)) ++left_out_["hidden"];
+        count_hidden(entry, left_out_);
       } else if (kind == Kind::folder) {
         enter(below / name, entry.is_symlink() ? followed(entry.path()) : place / name);
       } else if (kind == Kind::file && is_image_name(name)) {
@@ -104,13 +125,6 @@ class Walk {
       }
     });
     open_.pop_back();
-  }
-
-  static std::string reason(Kind kind, const std::string& name) {
-    if (kind == Kind::dangling) return "dangling link";
-    if (kind == Kind::other) return "no regular file";
-    const std::string extension = lower_extension(name);
-    return extension.empty() ? "without extension" : "*" + extension;
   }
 
   fs::path root_;
@@ -143,11 +157,15 @@ std::string text_of(const LeftOut& left_out) {
 std::vector<std::string> list_classes(const fs::path& folder, LeftOut& left_out) {
   std::vector<std::string> names;
   for_each_entry(folder, [&](const fs::directory_entry& entry, const std::string& name) {
-    if (is_clutter(name)) return;
     const Kind kind = kind_of(entry);
-    if (kind == Kind::folder) names.push_back(name);
-    if (kind == Kind::dangling) ++left_out["dangling link"];
-    if (kind == Kind::file && is_image_name(name)) ++left_out["outside the class folders"];
+    if (is_clutter(name)) {
+      count_hidden(entry, left_out);
+    } else if (kind == Kind::folder) {
+      names.push_back(name);
+    } else {
+      const bool image = kind == Kind::file && is_image_name(name);
+      ++left_out[image ? "outside the class folders" : reason(kind, name)];
+    }
   });
   std::sort(names.begin(), names.end());
   return names;

@@ -15,8 +15,8 @@ using LeftOut = std::map<std::string, std::int64_t>;
 // "3 *.webp, 1 dangling link", the most frequent first; "" for none.
 std::string text_of(const LeftOut& left_out);
 
-// The folders in a folder, sorted by their bytes; hidden ones and __MACOSX are ignored. Throws
-// IoError: missing or unreadable.
+// The folders in a folder, sorted by their bytes, but hidden ones and __MACOSX. Throws IoError:
+// missing or unreadable.
 std::vector<std::string> list_classes(const std::filesystem::path& folder, LeftOut& left_out);
 
 // *.{jpg,jpeg,jfif,png} in any case, at any depth, as paths below the folder and in the order of

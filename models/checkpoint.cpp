@@ -83,11 +83,15 @@ const char* hint(const json& was, json is, const std::string& key) {
   return styled && is[key] == was[key] ? "--warmup-style multiply" : "the same options";
 }
 
-// Where an image folder lies is no difference once its images are known to be the same.
+// Once its images are known to be the same, where an image folder lies is no difference, nor what
+// would have become of bad ones.
 void require_same_run(const std::string& path, const std::string& was, const std::string& is,
                       bool images_known) {
   json a = json::parse(was), b = json::parse(is);
-  if (images_known && is_folder(a) && is_folder(b)) a["data"]["name"] = b["data"]["name"];
+  if (images_known && is_folder(a) && is_folder(b)) {
+    a["data"]["name"] = b["data"]["name"];
+    for (json* j : {&a, &b}) (*j)["data"].erase("bad_images");
+  }
   const auto text = [](const json& j, const std::string& key) {
     return j.contains(key) ? j[key].dump() : "nothing";
   };

@@ -78,13 +78,21 @@ TEST_F(CliData, CheckPrintsJsonAndTakesFlatFolders) {
   const json odd = json::parse(run({"data", "check", path("set"), "--json"}).out);
   EXPECT_EQ(odd["problems"], json({"train/dog: no image", "train/dog: no such class in val",
                                    "val/cat: no such class in train"}));
+  fs::remove_all(path("set/train"));  // val alone serves eval
+  fs::remove_all(path("set/val/cat"));
+  EXPECT_EQ(run({"data", "check", path("set")}).exit, 0);
+  fs::rename(path("set/val"), path("set/train"));
+  EXPECT_EQ(json::parse(run({"data", "check", path("set"), "--json"}).out)["problems"],
+            json({"val: no such folder beside train"}));
+  EXPECT_EQ(run({"data", "check", path("set")}).exit, 1);
+  EXPECT_EQ(run({"data", "check", path("set/train")}).exit, 0);
   expect_error({"data", "check", path("absent")}, 1, {"absent", "expected a folder"});
   expect_error({"data", "count", path("set")}, 2, {"check"});
 }
 
 TEST_F(CliData, TrainingStopsAtBadImagesOrSkipsThem) {
   write_folder();
-  write("set/train/ant/2.jpg", picture().substr(0, 300));
+  write("set/train/ant/2.jpg", damaged());
   write("set/train/ant/3.gif", "GIF89a");
   const Outcome stopped = run(train() + Words{"--out", path("r")});
   EXPECT_EQ(stopped.exit, 1);
@@ -97,9 +105,13 @@ TEST_F(CliData, TrainingStopsAtBadImagesOrSkipsThem) {
   EXPECT_NE(skipped.err.find("left out 1 of 5 images that are bad"), std::string::npos)
       << skipped.err;
   EXPECT_NE(slurp(path("r/config.json")).find("\"bad_images\": \"skip\""), std::string::npos);
-  // It is another training without them.
+  // Without them it is the same training, whichever way they would be met.
   fs::remove(path("set/train/ant/2.jpg"));
-  expect_error(train() + Words{"--out", path("r"), "--resume", "--quiet"}, 2, {"bad_images"});
+  const Words go_on = train("2") + Words{"--out", path("r"), "--resume"};
+  EXPECT_EQ(json_of(go_on)["steps"], 4);
+  EXPECT_EQ(json_of(go_on + Words{"--bad-images", "skip"})["steps"], 4);
+  write("set/train/ant/2.jpg", picture());
+  expect_error(go_on + Words{"--quiet"}, 2, {"5, 4 then"});
   expect_error(train() + Words{"--bad-images", "ignore"}, 2, {"bad-images"});
 }
 

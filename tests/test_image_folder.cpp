@@ -103,15 +103,16 @@ TEST(ImageFolder, SaysWhatItLeavesOut) {
        {"train/a/1.webp", "train/a/sub/2.WebP", "train/b/3.webp", "train/b/notes.txt",
         "train/b/LICENSE", "train/a/._1.png", "train/lost.png", "train/README", "train/a/.DS_Store",
         "train/a/.ipynb_checkpoints/1.png", "train/a/__MACOSX/1.png",
-        "train/.ipynb_checkpoints/1.png", "train/__MACOSX/1.png"}) {
+        "train/.ipynb_checkpoints/deep/1.png", "train/__MACOSX/1.png", "train/4.webp"}) {
     folder.write(name, "?");
   }
   std::filesystem::create_symlink("nowhere.png", folder.file("train/a/gone.png"));
   std::filesystem::create_symlink("self.png", folder.file("train/a/self.png"));
+  std::filesystem::create_symlink(folder.path(), folder.file("train/a/.all"));  // not walked
   const DataSplit data = open_folder(folder);
   EXPECT_EQ(data.notes, (std::vector<std::string>{
-                            "train: left out 3 *.webp, 2 dangling link, 1 *.txt, 1 hidden, 1 "
-                            "outside the class folders, 1 without extension"}));
+                            "train: left out 5 hidden, 4 *.webp, 2 dangling link, 2 without "
+                            "extension, 1 *.txt, 1 outside the class folders"}));
   EXPECT_EQ(names(*data.train), (std::vector<std::string>{"a/1.png", "b/1.png"}));
   EXPECT_EQ(data.train->classes(), (std::vector<std::string>{"a", "b"}));
 }

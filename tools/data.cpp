@@ -78,9 +78,13 @@ std::vector<Part> check_folder(fs::path folder) {
   return parts;
 }
 
-// What a training would refuse besides bad images.
-std::vector<std::string> problems_of(const std::vector<Part>& parts) {
+// What a training would refuse besides bad images. val/ alone is enough for eval.
+std::vector<std::string> problems_of(const fs::path& folder, const std::vector<Part>& parts) {
   std::vector<std::string> problems;
+  std::error_code ignored;
+  if (fs::is_directory(folder / "train", ignored) && !fs::is_directory(folder / "val", ignored)) {
+    problems.emplace_back("val: no such folder beside train");
+  }
   const auto has = [](const Part& part, const std::string& name) {
     return std::any_of(part.classes.begin(), part.classes.end(),
                        [&](const Class& c) { return c.name == name; });
@@ -141,7 +145,7 @@ void print_json(const std::string& folder, const std::vector<Part>& parts,
 void check(const Options& o) {
   set_num_threads(o.threads);
   const std::vector<Part> parts = check_folder(o.folder);
-  const std::vector<std::string> problems = problems_of(parts);
+  const std::vector<std::string> problems = problems_of(o.folder, parts);
   std::int64_t images = 0, bad = 0;
   for (const Part& part : parts) {
     images += part.images;
@@ -173,7 +177,8 @@ void add_data(CLI::App& app, const std::string&) {
   verb->footer(
       "Example: hacscale data check photos\n"
       "Prints a line for each bad file and why, the images of each class, and what is left out.\n"
-      "Ends with 1 if a file is bad, a class is empty, or train and val differ in their classes.");
+      "Ends with 1 if a file is bad, a class is empty, val is missing beside train, or the two\n"
+      "differ in their classes.");
   verb->callback([o] { check(*o); });
 }
 

@@ -24,8 +24,8 @@ int main(int argc, char** argv) {
   };
   line("peak", "GMAC/s", peak_rates(trials));
   line("bandwidth", "GB/s", read_rates(trials));
-  fmt::print("as doctor measures: {:.1f} GMAC/s, {:.1f} GB/s\n", measure_peak_gmacs(),
-             measure_bandwidth_gbs());
+  fmt::print("as doctor measures: {:.1f} GMAC/s, {:.1f} GB/s\n", measure_peak_gmacs().rate,
+             measure_bandwidth_gbs().rate);
 }
 #else
 int main() { fmt::print("written by hand for x86-64 alone\n"); }

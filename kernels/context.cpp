@@ -101,7 +101,7 @@ void set_num_threads(int threads) {
   flush_denormals();
 }
 
-int num_threads() { return omp_get_max_threads(); }
+int num_threads() { return std::min(omp_get_max_threads(), omp_get_thread_limit()); }
 
 void rethrow_naming(const std::string& spec, Device device, const DeviceError& error) {
   const std::string message = error.what();

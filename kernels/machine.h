@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "kernels/scheduler.h"
+
 namespace hac {
 
 struct Machine {
@@ -37,13 +39,20 @@ int threads_within(const Limits& limits);
 // Highest resident set of this process so far.
 std::size_t peak_resident_bytes();
 
-// Multiply-accumulates a second, in 10^9, of fused multiply-adds that stay in the registers of the
-// instruction set in use, on all threads: the peak that utilization is a fraction of. Takes 0.1 s.
-double measure_peak_gmacs();
-// Bytes a second, in 10^9, that all threads together read from memory. Takes 0.3 s and 256 MiB, or
-// four times the last-level cache; less where less is free. Throws OutOfMemory where the caches
-// could hold what is left, or there is none.
-double measure_bandwidth_gbs();
+// A measured ceiling: the best of many short trials.
+struct Ceiling {
+  double rate = 0;     // 10^9 a second
+  bool steady = true;  // false: a busy machine disturbed nearly all trials, so it may be too low
+};
+
+// Multiply-accumulates of fused multiply-adds that stay in the registers of the instruction set in
+// use, on all threads: the peak that utilization is a fraction of. Takes 0.1 s, on a busy machine
+// up to four times that. `counters` stands in for those of the operating system.
+Ceiling measure_peak_gmacs(const SchedulerSource& counters = {});
+// Bytes that all threads together read from memory. Takes 0.3 s and 256 MiB, or four times the
+// last-level cache; less where less is free. Throws OutOfMemory where the caches could hold what is
+// left, or there is none.
+Ceiling measure_bandwidth_gbs();
 
 // To be called first in main(). GNU OpenMP waits at every barrier by spinning for milliseconds,
 // which makes a step tens of times slower as soon as another process wants one of the cores; a

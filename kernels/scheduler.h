@@ -2,6 +2,7 @@
 // What the operating system took from this process: how a busy machine is told from a slow network.
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace hac {
@@ -26,6 +27,8 @@ class SchedulerWatch {
  private:
   std::vector<int> files_;
 };
+
+using SchedulerSource = std::function<SchedulerCounters()>;
 
 // Whether a thread lost more than a twentieth of work that took `ms` between two readings of one
 // watch: the others wait for the one that waited longest, and side by side, so that waits do not

@@ -107,6 +107,8 @@ class Experiment {
         require_source(*model_, here, recipe_.latency.file,
                        "latency.foreign = true in the recipe takes it as it is");
       }
+      if (!options_.allow_unsteady) require_steady(*model_, recipe_.latency.file);
+      if (model_->error) unsteady_ = model_->error->unsteady;
     }
     save_latency_model(*model_, options_.out + "/latency_model.json");
   }

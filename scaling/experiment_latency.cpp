@@ -81,10 +81,10 @@ Rounding rounding_of(const Recipe& recipe) {
 json peak_of(Stages& stages, const MeasuredOn& on) {
   return stages.run("peak", here(on), [&] {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
-    const std::optional<double> bandwidth = bandwidth_gbs_if_free();
+    const std::optional<Ceiling> bandwidth = bandwidth_if_free();
     return json{{"peak_gmacs", peak.gmacs_per_s ? json(*peak.gmacs_per_s) : json()},
                 {"peak_of", peak.of},
-                {"bandwidth_gbs", bandwidth ? json(*bandwidth) : json()}};
+                {"bandwidth_gbs", bandwidth ? json(bandwidth->rate) : json()}};
   });
 }
 

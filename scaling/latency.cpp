@@ -121,6 +121,8 @@ LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming
   model->source = source;
   model->error = cross_validate(kind, timings, 5, source.block());
   model->error->predicted.clear();
+  model->error->unsteady = std::count_if(
+      timings.begin(), timings.end(), [](const NetworkTiming& t) { return !t.unsteady.empty(); });
   return model;
 }
 
@@ -138,6 +140,7 @@ void add_origin(Json& json, const std::optional<LatencySource>& source,
                      {"median", error->median},
                      {"worst", error->worst},
                      {"r2", error->r2}};
+    if (error->unsteady > 0) json["error"]["unsteady"] = error->unsteady;
   }
 }
 
@@ -155,8 +158,14 @@ void take_origin(Json& json, std::optional<LatencySource>& source,
   }
   if (const auto it = json.find("error"); it != json.end()) {
     const std::string where = what + " 'error'";
+    std::int64_t unsteady = 0;
+    if (it->is_object() && it->contains("unsteady")) {
+      unsteady = integer_field(*it, "unsteady", 1, 1 << 20, where);
+      it->erase("unsteady");
+    }
     expect_keys(*it, {"networks", "median", "worst", "r2"}, where);
     error = {.networks = integer_field(*it, "networks", 1, 1 << 20, where),
+             .unsteady = unsteady,
              .median = number_field(*it, "median", 0, 1e9, where),
              .worst = number_field(*it, "worst", 0, 1e9, where),
              .r2 = number_field(*it, "r2", -1e300, 1, where)};
@@ -196,6 +205,15 @@ void require_source(const LatencyModel& model, const LatencySource& here, const 
   if (difference.empty()) return;
   throw ConfigError(
       fmt::format("latency model '{}': {} (hint: measure anew, or {})", file, difference, consent));
+}
+
+void require_steady(const LatencyModel& model, const std::string& file) {
+  if (!model.error || model.error->unsteady == 0) return;
+  throw ConfigError(fmt::format(
+      "latency model '{}': expected times of an idle machine, got {} of {} networks that a busy "
+      "one "
+      "disturbed (hint: measure again; --allow-unsteady decides on such times all the same)",
+      file, model.error->unsteady, model.error->networks));
 }
 
 LatencyModelKind parse_latency_model_kind(const std::string& name) {

@@ -31,6 +31,7 @@ struct NetworkTiming {
 
 struct LatencyError {
   std::int64_t networks = 0;
+  std::int64_t unsteady = 0;      // of them, whose times a busy machine disturbed
   double median = 0, worst = 0;   // absolute relative error of the whole network
   double r2 = 0;                  // 1 - SSres/SStot over the networks
   std::vector<double> predicted;  // ms, of each network, in the order of the timings
@@ -99,6 +100,9 @@ LatencyModelPtr load_latency_model(const std::string& path);
 // tells how to use it all the same.
 void require_source(const LatencyModel& model, const LatencySource& here, const std::string& file,
                     const std::string& consent);
+// Throws ConfigError for a model whose times a busy machine disturbed: no budget is decided on them
+// unless a user consents.
+void require_steady(const LatencyModel& model, const std::string& file);
 void save_latency_model(const LatencyModel& model, const std::string& path);
 
 LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings);

@@ -62,7 +62,7 @@ struct MeasureOptions {
   int runs = 50;
   int warmup = 10;  // runs before; a GPU also works for warm_up_ms first (kernels/runtime.h)
   int repeats = 4;  // times `runs`: how many disturbed ones are taken again at most
-  std::function<SchedulerCounters()> counters;  // null: the operating system's
+  SchedulerSource counters;  // null: the operating system's
 };
 
 // Times whole runs first (replayed if the network is captured), then each step.

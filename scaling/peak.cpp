@@ -41,7 +41,7 @@ double measure_linear_gmacs(Device device, const LinearSpec& spec, int rounds) {
   return static_cast<double>(spec.cost().macs) * 1e-6 / ms;
 }
 
-std::optional<double> bandwidth_gbs_if_free() {
+std::optional<Ceiling> bandwidth_if_free() {
   try {
     return measure_bandwidth_gbs();
   } catch (const OutOfMemory&) {
@@ -53,10 +53,13 @@ Peak measure_peak(Device device, Dtype dtype) {
   switch (device.kind) {
     case DeviceKind::simt:
       return {.of = "none: simt executes kernels on the host for checking only"};
-    case DeviceKind::cpu:
-      return {.gmacs_per_s = measure_peak_gmacs(),
+    case DeviceKind::cpu: {
+      const Ceiling ceiling = measure_peak_gmacs();
+      return {.gmacs_per_s = ceiling.rate,
               .of = fmt::format("f32 multiply-adds in {} registers, {} threads", this_machine().isa,
-                                num_threads())};
+                                num_threads()),
+              .steady = ceiling.steady};
+    }
     case DeviceKind::cuda:
       break;
   }

@@ -5,12 +5,14 @@
 #include <string>
 
 #include "kernels/linear.h"
+#include "kernels/machine.h"
 
 namespace hac {
 
 struct Peak {
   std::optional<double> gmacs_per_s;  // none where there is no hardware
   std::string of;                     // what was measured, or why nothing was
+  bool steady = true;                 // as Ceiling says; other devices have a clock of their own
 };
 
 // cpu: multiply-adds in registers, on all threads (kernels/machine.h). cuda: the engine's own
@@ -19,7 +21,7 @@ struct Peak {
 Peak measure_peak(Device device, Dtype dtype);
 
 // measure_bandwidth_gbs(); none where too little memory is free for it.
-std::optional<double> bandwidth_gbs_if_free();
+std::optional<Ceiling> bandwidth_if_free();
 
 // GMAC/s of y = x w^T of random numbers on any device: median of `rounds` by events, after three.
 double measure_linear_gmacs(Device device, const LinearSpec& spec, int rounds = 10);

@@ -5,11 +5,11 @@
 
 namespace hac {
 
-std::function<SchedulerCounters()> scheduler_counters() {
+SchedulerSource scheduler_counters() {
   return [watch = std::make_shared<SchedulerWatch>()] { return watch->read(); };
 }
 
-SteadyRuns::SteadyRuns(int repeats, std::function<SchedulerCounters()> counters)
+SteadyRuns::SteadyRuns(int repeats, SchedulerSource counters)
     : counters_(counters ? std::move(counters) : scheduler_counters()), repeats_left_(repeats) {}
 
 double SteadyRuns::time(const std::function<double()>& run) {

@@ -9,13 +9,13 @@
 namespace hac {
 
 // Of the operating system, for the threads that there are now. Holds a file for each of them.
-std::function<SchedulerCounters()> scheduler_counters();
+SchedulerSource scheduler_counters();
 
 class SteadyRuns {
  public:
   // `counters` stands in for scheduler_counters(), which null takes.
   // Up to `repeats` runs are taken again.
-  SteadyRuns(int repeats, std::function<SchedulerCounters()> counters);
+  SteadyRuns(int repeats, SchedulerSource counters);
 
   // Milliseconds that `run` gives for itself; the last ones if it was disturbed to the end.
   double time(const std::function<double()>& run);
@@ -24,7 +24,7 @@ class SteadyRuns {
   int disturbed() const { return disturbed_; }  // runs that count although they were
 
  private:
-  std::function<SchedulerCounters()> counters_;
+  SchedulerSource counters_;
   int repeats_left_, repeated_ = 0, disturbed_ = 0;
 };
 

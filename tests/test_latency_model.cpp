@@ -401,6 +401,22 @@ TEST(LatencyModels, AreOfOneSource) {
   EXPECT_THROW(require_source(*unknown, here, "m.json", "--consent"), ConfigError);
 }
 
+TEST(LatencyModels, TimesOfABusyMachineDecideNothingUnasked) {
+  const LatencySource here{"some cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
+  std::vector<NetworkTiming> timings = sampled(staircase_machine, 6, 12);
+  const LatencyModelPtr steady = fit_latency(LatencyModelKind::table, timings, here);
+  EXPECT_EQ(to_json(*steady).find("unsteady"), std::string::npos);
+  EXPECT_NO_THROW(require_steady(*steady, "m.json"));
+  timings[1].unsteady = timings[4].unsteady = "3 of 3 runs waited for a core";
+  const LatencyModelPtr busy = fit_latency(LatencyModelKind::table, timings, here);
+  const LatencyModelPtr saved = latency_model_from_json(to_json(*busy));
+  ASSERT_TRUE(saved->error);
+  EXPECT_EQ(saved->error->unsteady, 2);
+  const std::string message = message_of<ConfigError>([&] { require_steady(*saved, "m.json"); });
+  EXPECT_NE(message.find("got 2 of 6 networks"), std::string::npos) << message;
+  EXPECT_NE(message.find("--allow-unsteady"), std::string::npos) << message;
+}
+
 TEST(LatencyModels, BlocksAreThoseOfTheLayout) {
   for (const char* isa : {"avx512_core", "avx512_core_bf16", ""}) {
     EXPECT_EQ((LatencySource{.isa = isa}.block()), 16) << isa;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/error.h"
+#include "kernels/machine.h"
 #include "models/zoo.h"
 #include "scaling/measure.h"
 #include "scaling/utilization.h"
@@ -175,6 +176,21 @@ TEST(Multiplications, OfANetworkAreAtMostItsMacs) {
   for (const Op& op : net->graph().ops) macs += op.spec.cost().macs;
   EXPECT_LE(multiplications(*net), macs);
   EXPECT_GT(multiplications(*net), macs / 5);
+}
+
+// What is really multiplied, or a count is wrong: not a matter of a few percent. A peak or a time
+// that a busy machine disturbed proves nothing.
+TEST(Multiplications, OfNoConvolutionExceedThePeak) {
+  for (const char* name : {"vgg11", "resnet20"}) {
+    const auto net = deploy_random(scale_width(zoo(name), 0.5), {});
+    const Profile p = profile(*net, {.runs = 10});
+    const Ceiling peak = measure_peak_gmacs();
+    if (!p.latency.steady() || !peak.steady) continue;
+    for (const OpTime& op : p.ops) {
+      const double rate = static_cast<double>(op.multiplications) / op.ms * 1e-6;
+      EXPECT_LT(rate, 2 * peak.rate) << name << " " << op.spec;
+    }
+  }
 }
 
 }  // namespace

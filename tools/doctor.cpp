@@ -85,7 +85,8 @@ Json examine(const Options& o) {
   const int gpus = runtime_cuda.count ? runtime_cuda.count(&cuda) : 0;
   for (int i = 0; i < gpus; ++i) devices.push_back(to_string({DeviceKind::cuda, i}));
   const Limits& l = limits();
-  const std::optional<double> bandwidth = bandwidth_gbs_if_free();
+  const Ceiling peak = measure_peak_gmacs();
+  const std::optional<Ceiling> bandwidth = bandwidth_if_free();
   Json j{
       {"version", HAC_VERSION},
       {"devices", devices},
@@ -100,8 +101,10 @@ Json examine(const Options& o) {
       {"memory_bytes", m.memory_bytes},
       {"memory_limit_bytes", memory_stats().limit},
       {"memory_limit_from", memory_limit_from()},
-      {"peak_gmacs_per_s", measure_peak_gmacs()},
-      {"bandwidth_gb_per_s", bandwidth ? Json(*bandwidth) : Json()},
+      {"peak_gmacs_per_s", peak.rate},
+      {"peak_steady", peak.steady},
+      {"bandwidth_gb_per_s", bandwidth ? Json(bandwidth->rate) : Json()},
+      {"bandwidth_steady", bandwidth ? Json(bandwidth->steady) : Json()},
       {"libraries",
        {{"oneDNN", m.onednn},
         {"OpenMP", fmt::format("{}", _OPENMP)},
@@ -118,11 +121,15 @@ Json examine(const Options& o) {
 
 double gib(const Json& bytes) { return bytes.get<double>() / (1 << 30); }
 
+std::string measured(const Json& steady) {
+  return steady.get<bool>() ? "measured" : "unsteady: a busy machine disturbed the measurement";
+}
+
 std::string bandwidth_text(const Json& j) {
   const Json& rate = j["bandwidth_gb_per_s"];
   if (rate.is_null()) return "not measured: too little memory is free";
-  return fmt::format("{:.1f} GB/s read, {} threads, measured", rate.get<double>(),
-                     j["threads"].get<int>());
+  return fmt::format("{:.1f} GB/s read, {} threads, {}", rate.get<double>(),
+                     j["threads"].get<int>(), measured(j["bandwidth_steady"]));
 }
 
 void print_text(const Json& j) {
@@ -145,9 +152,9 @@ void print_text(const Json& j) {
                                  ? "none"
                                  : fmt::format("{:.2f} GiB, from {}", gib(j["memory_limit_bytes"]),
                                                j["memory_limit_from"].get<std::string>())},
-            {"peak", fmt::format("{:.1f} GMAC/s, f32, {}, {} threads, measured",
+            {"peak", fmt::format("{:.1f} GMAC/s, f32, {}, {} threads, {}",
                                  j["peak_gmacs_per_s"].get<double>(), j["isa"].get<std::string>(),
-                                 j["threads"].get<int>())},
+                                 j["threads"].get<int>(), measured(j["peak_steady"]))},
             {"bandwidth", bandwidth_text(j)}};
   for (const auto& [name, version] : j["libraries"].items()) {
     rows.push_back({name, version.get<std::string>()});

@@ -118,7 +118,8 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
                       {"spec", op.spec},
                       {"ms", op.ms},
                       {"gmacs_per_s", op.gmacs_per_s},
-                      {"multiplications", op.multiplications}});
+                      {"multiplications", op.multiplications},
+                      {"multiplied_gmacs_per_s", multiplied_gmacs(op)}});
   }
   nlohmann::ordered_json j{
       {"model", name},
@@ -136,6 +137,7 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"peak_gmacs_per_s", nullptr},
       {"peak_fraction", nullptr},
       {"peak_of", peak.of},
+      {"peak_steady", peak.steady},
       {"weight_mib", p.weight_mib},
       {"activation_mib", p.activation_mib},
       {"energy", energy.result ? json_of(*energy.result) : nlohmann::ordered_json()}};
@@ -170,9 +172,9 @@ std::string utilization_line(const Profile& p, const Peak& peak) {
     text += fmt::format(" of the network, {:.2f} really multiplied", multiplied);
   }
   if (!peak.gmacs_per_s) return fmt::format("{}; peak {}", text, peak.of);
-  return fmt::format("{}, {:.1f} % of a measured {:.1f} ({})", text,
-                     100 * peak_fraction(multiplied, *peak.gmacs_per_s), *peak.gmacs_per_s,
-                     peak.of);
+  return fmt::format("{}, {:.1f} % of a measured {:.1f} ({}{})", text,
+                     100 * peak_fraction(multiplied, *peak.gmacs_per_s), *peak.gmacs_per_s, peak.of,
+                     peak.steady ? "" : "; unsteady: a busy machine");
 }
 
 void warn(const Profile& p, const Peak& peak) {
@@ -188,6 +190,11 @@ void warn(const Profile& p, const Peak& peak) {
                       describe_disturbance(p.latency)));
   }
   if (!peak.gmacs_per_s) return;
+  if (!peak.steady) {
+    print(stderr,
+          "warning: the measured peak is unsteady, and so are the shares of it: other work took "
+          "cores in nearly every trial: measure again when the machine is idle\n");
+  }
   const auto check = [&](const std::string& what, double multiplied) {
     if (multiplied <= *peak.gmacs_per_s) return false;
     print(
@@ -207,13 +214,17 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
                  const Energy& energy) {
   std::size_t width = 5;
   for (const OpTime& op : p.ops) width = std::max(width, op.name.size() + op.kind.size() + 3);
-  fmt::print("{:<{}}  {:>10}  {:>7}  {:>9}\n", "Layer", width, "ms", "share", "GMAC/s");
+  fmt::print("{:<{}}  {:>10}  {:>7}  {:>9}  {:>10}\n", "Layer", width, "ms", "share", "GMAC/s",
+             "multiplied");
   double sum = 0;
   for (const OpTime& op : p.ops) sum += op.ms;
   for (const OpTime& op : p.ops) {
     const std::string title = op.name.empty() ? op.kind : fmt::format("{} ({})", op.name, op.kind);
-    fmt::print("{:<{}}  {:>10.4f}  {:>5.1f} %  {:>9}\n", title, width, op.ms, 100 * op.ms / sum,
-               op.gmacs_per_s > 0 ? fmt::format("{:.2f}", op.gmacs_per_s) : "--");
+    const auto rate = [](double gmacs) {
+      return gmacs > 0 ? fmt::format("{:.2f}", gmacs) : std::string("--");
+    };
+    fmt::print("{:<{}}  {:>10.4f}  {:>5.1f} %  {:>9}  {:>10}\n", title, width, op.ms,
+               100 * op.ms / sum, rate(op.gmacs_per_s), rate(multiplied_gmacs(op)));
   }
   const LatencyStats& l = p.latency;
   print_rows(

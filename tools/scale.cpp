@@ -77,12 +77,6 @@ LatencyModelPtr measure_model(const Options& o, const Architecture& arch, const 
     timings.push_back(time_network(net, {}, where, o.allow_unsteady ? nullptr : &patience));
     if (!o.allow_unsteady) require_steady(timings.back());
   }
-  const auto unsteady = std::count_if(timings.begin(), timings.end(),
-                                      [](const NetworkTiming& t) { return !t.unsteady.empty(); });
-  if (unsteady > 0) {
-    print(stderr,
-          fmt::format("warning: a busy machine disturbed the times of {} networks\n", unsteady));
-  }
   return fit_latency(kind, timings, latency_source(where));
 }
 
@@ -94,6 +88,7 @@ LatencyModelPtr latency_model(const Options& o, const Architecture& arch, const 
     require_source(*model, latency_source(where), o.latency_model,
                    "--foreign-latency takes it as it is");
   }
+  if (!o.allow_unsteady) require_steady(*model, o.latency_model);
   return model;
 }
 
@@ -137,6 +132,10 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
        {"resolution", fmt::format("{}", grown.arch.resolution)},
        {"widths", fmt::format("{}", fmt::join(widths(grown.arch), ", "))},
        {"parameters", grouped(grown.params)}});
+}
+
+void warn(const std::vector<std::string>& warnings) {
+  for (const std::string& line : warnings) print(stderr, fmt::format("warning: {}\n", line));
 }
 
 void print_plan(const ScalingPlan& plan) {
@@ -188,13 +187,13 @@ void scale(Options o) {
                         .widening = o.widening});
   if (!o.out.empty()) save_architecture(scaled.arch, o.out + "/architecture.json");
   if (!scaled.plan) {
+    warn(model_warnings(*model, budget, model->predict(arch)));
+    warn(model->extrapolated(scaled.arch));
     print_growth(method, scaled, budget.latency_limit(), o.json);
   } else {
     const std::string plan = to_json(*scaled.plan);
     if (!o.out.empty()) write_file_atomically(o.out + "/plan.json", plan + "\n");
-    for (const std::string& warning : scaled.plan->warnings) {
-      print(stderr, fmt::format("warning: {}\n", warning));
-    }
+    warn(scaled.plan->warnings);
     o.json ? fmt::print("{}\n", plan) : print_plan(*scaled.plan);
   }
   if (!o.out.empty()) {

@@ -15,27 +15,41 @@
 #include "kernels/cpu/host.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
+#include "kernels/scheduler.h"
 
 namespace hac {
 namespace {
 
 volatile float sink;
 
-// Units a second, in 10^9, of work(thread) on all threads at once: the best of many trials so short
-// that some of them run undisturbed on a busy machine.
+// The rate of work(trial, thread), which does so many units, on all threads at once: the best of
+// many trials so short that some of them run undisturbed on a busy machine; up to four times as
+// many until some have.
 template <class Work>
-double best_rate(double units, int threads, int trials, Work work) {
+Ceiling best_rate(double units, int threads, int trials, const SchedulerSource& counters,
+                  Work work) {
   using Clock = std::chrono::steady_clock;
-  double best = 0;
-  for (int trial = 0; trial < trials; ++trial) {
-    const auto start = Clock::now();
+  constexpr int enough = 3;
+  const auto run = [&](int trial) {
     float sum = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : sum)
     sum += work(trial, omp_get_thread_num());
     sink = sum;
-    best = std::max(best, units / std::chrono::duration<double>(Clock::now() - start).count());
+  };
+  run(0);  // makes the threads, for the watch to see
+  const SchedulerWatch watch;
+  const auto read = [&] { return counters ? counters() : watch.read(); };
+  double best = 0;
+  int undisturbed = 0;
+  for (int trial = 0; trial < trials || (undisturbed < enough && trial < 4 * trials); ++trial) {
+    const SchedulerCounters before = read();
+    const auto start = Clock::now();
+    run(trial);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    undisturbed += !disturbed(before, read(), 1e3 * seconds);
+    best = std::max(best, units * threads / seconds);
   }
-  return best * 1e-9;
+  return {best * 1e-9, undisturbed >= enough};
 }
 
 std::size_t last_level_cache() {
@@ -60,17 +74,17 @@ std::int64_t cpu::bandwidth_slices(std::size_t last_level_cache, std::size_t fre
   return slices * size < 2 * std::max(cache, size) ? 0 : slices;
 }
 
-double measure_peak_gmacs() {
+Ceiling measure_peak_gmacs(const SchedulerSource& counters) {
   constexpr std::int64_t rounds = 200'000;
   const int threads = num_threads();
   const cpu::CeilingLoops& loops = cpu::ceiling_loops;
-  const double macs = static_cast<double>(rounds) * loops.macs * threads;
-  return best_rate(macs, threads, 60, [&](int, int thread) {
+  const double macs = static_cast<double>(rounds) * loops.macs;
+  return best_rate(macs, threads, 60, counters, [&](int, int thread) {
     return loops.multiply_add(rounds, 1e-6f * static_cast<float>(thread));
   });
 }
 
-double measure_bandwidth_gbs() {
+Ceiling measure_bandwidth_gbs() {
   constexpr std::int64_t slice = cpu::bandwidth_slice;
   constexpr std::size_t huge_page = std::size_t{2} << 20;
   // Also what the control group leaves, which ends who touches more.
@@ -94,8 +108,8 @@ double measure_bandwidth_gbs() {
   for (std::int64_t s = 0; s < slices; ++s) {
     std::fill_n(data + s * slice + part * omp_get_thread_num(), part, 1.f);
   }
-  const double read_bytes = static_cast<double>(part) * threads * sizeof(float);
-  return best_rate(read_bytes, threads, 64, [&](int trial, int thread) {
+  const double read_bytes = static_cast<double>(part) * sizeof(float);
+  return best_rate(read_bytes, threads, 64, {}, [&](int trial, int thread) {
     return cpu::ceiling_loops.read(data + trial % slices * slice + part * thread, part);
   });
 }

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "kernels/error.h"
 #include "models/counters.h"
 #include "scaling/methods/method.h"
@@ -34,21 +32,6 @@ std::vector<std::string> law_warnings(std::span<const ImportanceLaw> laws,
     }
   }
   return warnings;
-}
-
-// A budget that leaves less room than the model errs decides by chance.
-std::vector<std::string> model_warnings(const LatencyModel& model, const WideningResult& result,
-                                        const Budget& budget) {
-  if (!std::isfinite(budget.latency_ms)) return {};
-  if (!model.error) {
-    return {"the latency model does not say its error on networks that it was not fitted on"};
-  }
-  const double room = budget.latency_limit() / result.baseline_ms - 1;
-  if (model.error->median <= room) return {};
-  return {fmt::format(
-      "the latency model is off by {:.1f} % (median on networks left out of its fit, worst {:.1f} "
-      "%), more than the {:.1f} % of room that the latency budget leaves",
-      100 * model.error->median, 100 * model.error->worst, 100 * room)};
 }
 
 }  // namespace
@@ -82,7 +65,7 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
                    .options = options,
                    .result = widen(problem, budget, options)};
   plan.warnings = law_warnings(laws, baseline.resolution);
-  for (std::string& line : model_warnings(model, plan.result, budget)) {
+  for (std::string& line : model_warnings(model, budget, plan.result.baseline_ms)) {
     plan.warnings.push_back(std::move(line));
   }
   for (std::string& line : model.extrapolated(with_widths(baseline, plan.result.widths()))) {

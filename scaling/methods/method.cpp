@@ -124,4 +124,28 @@ ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, doub
   return best;
 }
 
+std::vector<std::string> model_warnings(const LatencyModel& model, const Budget& budget,
+                                        double baseline_ms) {
+  if (!std::isfinite(budget.latency_ms)) return {};
+  if (!model.error) {
+    return {"the latency model does not say its error on networks that it was not fitted on"};
+  }
+  std::vector<std::string> lines;
+  if (const std::int64_t unsteady = model.error->unsteady; unsteady > 0) {
+    lines.push_back(
+        fmt::format("the latency model is unsteady: a busy machine disturbed the times of {} of "
+                    "its {} networks",
+                    unsteady, model.error->networks));
+  }
+  const double room = budget.latency_limit() / baseline_ms - 1;
+  if (model.error->median > room) {
+    lines.push_back(
+        fmt::format("the latency model is off by {:.1f} % (median on networks left out of its fit, "
+                    "worst {:.1f} "
+                    "%), more than the {:.1f} % of room that the latency budget leaves",
+                    100 * model.error->median, 100 * model.error->worst, 100 * room));
+  }
+  return lines;
+}
+
 }  // namespace hac

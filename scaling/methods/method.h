@@ -77,6 +77,11 @@ struct Method {
 std::span<const Method> methods();
 const Method& method_of(const std::string& key);  // ConfigError naming the nearest key
 
+// What a user should know of the model before the budget is decided on it, a line each: an error
+// larger than the room that the budget leaves, times that a busy machine disturbed.
+std::vector<std::string> model_warnings(const LatencyModel& model, const Budget& budget,
+                                        double baseline_ms);
+
 // Walks upwards through a family of networks, whose last coefficient is value(i) and whose first,
 // i = 0, is the baseline, and keeps the last member within the budget. Latency is a staircase that
 // may dip, so the walk ends after eight misses in a row, or where it cannot grow any more.

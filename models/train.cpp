@@ -18,11 +18,11 @@
 #include "engine/text.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
+#include "models/batch_estimate.h"
 #include "models/checkpoint.h"
 #include "models/evaluate.h"
 #include "models/folder_lock.h"
 #include "models/interrupt.h"
-#include "models/largest_batch.h"
 #include "models/run_folder.h"
 #include "models/train_log.h"
 #include "models/train_step.h"
@@ -58,28 +58,6 @@ class Run {
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
     step_.emplace(model_, sgd_, *loader_, config_);
-  }
-
-  // What needs all the memory that a run ever does: whole batches, recorded where steps are, beside
-  // the evaluated set; the last batch of an epoch, which may be smaller and then has memory of its
-  // own; and an evaluation of each set.
-  static constexpr std::int64_t rehearsal_steps = 3;
-  TrainResult rehearse() {
-    evaluation_->run(1);
-    // How far ahead a loader's threads are is a matter of time: as far as they can be.
-    Tensor ahead;
-    if (model_.device().kind == DeviceKind::cpu) {
-      const LoaderConfig loader = loader_config();
-      const Architecture& a = model_.arch();
-      const std::int64_t images = std::max(loader.prefetch, loader.threads) * config_.batch;
-      ahead = Tensor::empty({images, a.channels, a.resolution, a.resolution});
-    }
-    at_.batch = std::max<std::int64_t>(0, loader_->batches() - rehearsal_steps);
-    const TrainResult result = run();
-    ahead = {};
-    evaluation_->run(1);
-    if (data_.validation) test_evaluation().run(1);
-    return result;
   }
 
   TrainResult run() {
@@ -307,22 +285,6 @@ class Run {
   Clock::time_point started_, saved_;
 };
 
-// Throws OutOfMemory if a run with that batch would. Weights stay: the learning rate is 0.
-void rehearse(Model& model, const DataSplit& data, TrainConfig config, std::int64_t batch) {
-  config.batch = batch;
-  config.max_steps = Run::rehearsal_steps;
-  config.epochs = config.evaluate_every = 1 << 20;
-  config.schedule = {.kind = "constant", .lr = 0};
-  config.out = config.save_gradients = "";
-  config.resume = config.overwrite = false;
-  config.quiet = true;
-  model.zero_grad();
-  Context::current(model.device()).release_scratch();
-  if (Run(model, data, config, nullptr).rehearse().interrupted) {
-    throw Interrupted("interrupted while looking for a batch that fits into memory");
-  }
-}
-
 // The last checkpoint is whole whatever happened; says so where there is one.
 std::string resumable(const std::string& message, const TrainConfig& config) {
   const std::string last = last_weights(config.out);
@@ -350,16 +312,11 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
   try {
     return Run(model, data, config, observer).run();
   } catch (const OutOfMemory& error) {
-    const std::int64_t most = std::min(config.batch, data.train->size());
-    BatchSearch found{.complete = false};
-    try {
-      found =
-          largest_batch(most, [&](std::int64_t batch) { rehearse(model, data, config, batch); });
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error&) {  // what ended the run is worth more than what ended the search
-    }
-    throw_with_batch(error, found);
+    model.zero_grad();
+    Context::current(model.device()).release_scratch();
+    const LaunchMode launch = config.launch.value_or(default_launch_mode(model.device()));
+    const std::int64_t fits = estimated_batch(model, Work::training, launch);
+    throw_with_batch(error, std::min(fits, config.batch - 1));
   } catch (const DeviceError& error) {
     throw DeviceError(resumable(error.what(), config));
   }

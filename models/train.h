@@ -57,10 +57,9 @@ std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 // Throws ConfigError when the data do not fit the model, the checkpoint is of another run, or
 // another training in `out` would be lost (models/run_folder.h),
 // IoError when another process works in `out`, and Error when the loss or a batch norm's statistics
-// are not finite, naming the first layer; the last checkpoint stays. Where memory runs out it tries
-// smaller batches (a few steps each, some 20 s in all; batch norm's statistics are not worth
-// anything then) and throws an OutOfMemory that names the largest that fits. When a device fails
-// the DeviceError names the checkpoint to go on from.
+// are not finite, naming the first layer; the last checkpoint stays. An
+// OutOfMemory estimates a batch that fits (models/batch_estimate.h). When a device fails the
+// DeviceError names the checkpoint to go on from.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
 

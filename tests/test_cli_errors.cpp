@@ -171,7 +171,7 @@ TEST_F(CliErrors, AMemoryLimitThatIsTooSmallIsExitThree) {
   expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
   expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
   expect_error(Words{"profile"} + tiny_model + Words{"--batch", "300"} + limit("8MiB"), 3,
-               {"memory on cpu", "(hint: --batch ", " would fit)"});
+               {"memory on cpu", "(hint: --batch ", " may fit, by an estimate)"});
   EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
   for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
     expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});

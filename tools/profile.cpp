@@ -11,8 +11,8 @@
 #include "engine/random.h"
 #include "kernels/context.h"
 #include "kernels/machine.h"
+#include "models/batch_estimate.h"
 #include "models/checkpoint.h"
-#include "models/largest_batch.h"
 #include "models/weights.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"
@@ -252,7 +252,8 @@ std::unique_ptr<Deployment> deploy(const Model& model, std::int64_t batch, Launc
     net->run(Tensor::zeros(net->graph().input, Dtype::f32, model.device()));
     return net;
   } catch (const OutOfMemory& error) {
-    throw_with_batch(error, largest_deployed_batch(model, launch, batch));
+    const std::int64_t fits = estimated_batch(model, Work::inference, launch);
+    throw_with_batch(error, std::min(fits, batch - 1));
   }
 }
 

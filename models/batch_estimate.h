@@ -1,0 +1,23 @@
+#pragma once
+// What to do instead of running out of memory: a smaller batch, estimated from the specs.
+
+#include <cstdint>
+
+#include "engine/capture.h"
+#include "kernels/error.h"
+#include "models/model.h"
+
+namespace hac {
+
+enum class Work : std::uint8_t { training, inference };
+
+// How many images the memory that is free on the model's device holds beside what is there: of a
+// training step all values, which backward reads, the two largest gradients, and the parameters'
+// gradients and velocities; of inference the two largest values. A recording leaves its memory to
+// nobody else, and libraries want scratch memory that no spec tells: both are left room for.
+std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch);
+
+// The same error with the hint "--batch N may fit, by an estimate", or that not even one image may.
+[[noreturn]] void throw_with_batch(const OutOfMemory& error, std::int64_t estimated);
+
+}  // namespace hac

@@ -1,5 +1,5 @@
 // libFuzzer: JPEG with EXIF, and PNG, from hostile bytes. Only IoError may come out, and what can
-// be decoded also passes the check of its structure.
+// be decoded also passes check_image().
 
 #include <zlib.h>
 

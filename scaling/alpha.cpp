@@ -57,24 +57,23 @@ AlphaCandidate candidate(const Architecture& baseline, std::int64_t resolution, 
 }
 
 // Adds the parabola through the three best points where they are concave around their vertex.
-void add_parabola(AlphaChoice& choice, std::span<const ScoredAlpha> points,
+void add_parabola(AlphaChoice& choice, std::span<const AlphaPoint> points,
                   const std::vector<std::size_t>& by_accuracy) {
   if (points.size() < 3) return;
-  std::array<const ScoredAlpha*, 3> p{};
+  std::array<const AlphaPoint*, 3> p{};
   for (std::size_t i = 0; i < 3; ++i) p[i] = &points[by_accuracy[i]];
   std::sort(p.begin(), p.end(), [](auto* a, auto* b) { return a->alpha < b->alpha; });
   if (p[0]->alpha == p[1]->alpha || p[1]->alpha == p[2]->alpha) return;
   // Newton's divided differences.
-  const double first = (p[1]->accuracy.mean - p[0]->accuracy.mean) / (p[1]->alpha - p[0]->alpha);
-  const double next = (p[2]->accuracy.mean - p[1]->accuracy.mean) / (p[2]->alpha - p[1]->alpha);
+  const double first = (p[1]->top1.mean - p[0]->top1.mean) / (p[1]->alpha - p[0]->alpha);
+  const double next = (p[2]->top1.mean - p[1]->top1.mean) / (p[2]->alpha - p[1]->alpha);
   const double curvature = (next - first) / (p[2]->alpha - p[0]->alpha);
   if (!(curvature < 0)) return;
   const double peak = 0.5 * (p[0]->alpha + p[1]->alpha) - first / (2 * curvature);
   if (peak < p[0]->alpha || peak > p[2]->alpha) return;
   choice.peak = peak;
-  choice.parabola = {
-      p[0]->accuracy.mean - first * p[0]->alpha + curvature * p[0]->alpha * p[1]->alpha,
-      first - curvature * (p[0]->alpha + p[1]->alpha), curvature};
+  choice.parabola = {p[0]->top1.mean - first * p[0]->alpha + curvature * p[0]->alpha * p[1]->alpha,
+                     first - curvature * (p[0]->alpha + p[1]->alpha), curvature};
 }
 
 }  // namespace
@@ -131,20 +130,20 @@ AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const L
   return result;
 }
 
-AlphaChoice choose_alpha(std::span<const ScoredAlpha> points) {
+AlphaChoice choose_alpha(std::span<const AlphaPoint> points) {
   if (points.empty()) throw ConfigError("alpha search: expected scored points, got none");
   std::vector<std::size_t> order(points.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return points[a].accuracy.mean > points[b].accuracy.mean;
+    return points[a].top1.mean > points[b].top1.mean;
   });
   AlphaChoice choice{.index = order[0]};
-  const Interval best = points[order[0]].accuracy;
+  const Accuracy& best = points[order[0]].top1;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    const Interval& a = points[i].accuracy;
+    const Accuracy& a = points[i].top1;
     if (i != order[0] && !(a.high >= best.low)) continue;
     choice.tied.push_back(i);
-    if (points[i].latency_ms < points[choice.index].latency_ms) choice.index = i;
+    if (points[i].ms < points[choice.index].ms) choice.index = i;
   }
   add_parabola(choice, points, order);
   return choice;

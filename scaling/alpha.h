@@ -12,7 +12,7 @@
 
 #include "models/architecture.h"
 #include "scaling/methods/method.h"
-#include "scaling/stats.h"
+#include "scaling/results.h"
 
 namespace hac {
 
@@ -48,12 +48,6 @@ struct AlphaCandidates {
 AlphaCandidates alpha_candidates(const Architecture& baseline, double s, const LatencyModel& model,
                                  const AlphaOptions& options = {});
 
-struct ScoredAlpha {
-  double alpha = 0;
-  double latency_ms = 0;  // predicted
-  Interval accuracy;
-};
-
 struct AlphaChoice {
   std::size_t index = 0;          // alpha*
   std::vector<std::size_t> tied;  // all whose interval overlaps the best one's, the best included
@@ -64,6 +58,6 @@ struct AlphaChoice {
 // The most accurate; where intervals overlap the lowest latency decides. The parabola is for the
 // report and for a next grid: it exists where three points are concave and its peak lies between
 // them. Throws ConfigError for no points.
-AlphaChoice choose_alpha(std::span<const ScoredAlpha> points);
+AlphaChoice choose_alpha(std::span<const AlphaPoint> points);
 
 }  // namespace hac

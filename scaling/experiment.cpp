@@ -3,23 +3,17 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "data/holdout.h"
 #include "engine/file.h"
 #include "engine/print.h"
 #include "engine/text.h"
+#include "models/counters.h"
 #include "models/folder_lock.h"
-#include "scaling/experiment_latency.h"
 #include "scaling/experiment_results.h"
-#include "scaling/experiment_training.h"
-#include "scaling/methods/method.h"
-#include "scaling/utilization.h"
 
 namespace hac {
 namespace {
-
-using nlohmann::json;
 
 // One experiment; run() is the flow of the paper, top to bottom.
 class Experiment {
@@ -48,57 +42,47 @@ class Experiment {
     hac::resolve({}, parse_params_limit(recipe.scale.params), 1, count(baseline_).params);
   }
 
-  std::string run() {
-    const json peak = peak_of(stages_, measured_on_);
-    fit_latency_model();
+  Results run() {
+    const MeasuredPeak peak = peak_of(stages_, measured_on_);
+    std::vector<LatencyFit> latency_models = fit_latency_model();
     budget_ = hac::resolve(parse_latency_limit(recipe_.scale.latency),
                            parse_params_limit(recipe_.scale.params), model_->predict(baseline_),
                            count(baseline_).params);
     budget_.latency_slack = recipe_.scale.latency_slack;
-    const json alpha = search_alpha(training_, baseline_, *model_, budget_);
-    const Architecture grown = with_resolution(baseline_, alpha.at("resolution"));
-    const json importance = fit_importance(training_, grown, samples_);
-    const std::vector<ImportanceLaw> laws = laws_from_json(importance.at("laws").dump());
-    const std::vector<ScaledNetwork> networks = scaled_networks(grown.resolution, laws);
-    const json training = train_networks(training_, networks);
-    const json latency = measure("measure", networks);
+    Results results =
+        results_of(recipe_, options_.command, measured_on_, peak, data_, baseline_, budget_);
+    results.alpha = search_alpha(training_, baseline_, *model_, budget_);
+    const Architecture grown =
+        with_resolution(baseline_, static_cast<std::int64_t>(results.alpha.resolution));
+    FittedImportance importance = fit_importance(training_, grown, samples_);
+    const std::vector<ScaledNetwork> networks =
+        scaled_networks(grown.resolution, importance.layers);
+    results.importance = std::move(importance.layers);
+    const std::vector<TrainedAccuracy> trained = train_networks(training_, networks);
+    const std::vector<MeasuredLatency> latencies = measure("measure", networks);
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
+      if (networks[i].plan) results.plans.push_back(reported(networks[i]));
+    }
     const std::vector<SweepPoint> points = utilization_sweep(
         baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
-    const json sweep_latency = measure("sweep", points);
-    const json sweep = sweep_json(points, sweep_latency);
-    check_latency(networks, latency, points, sweep_latency);
-    const json dataset{{"name", recipe_.train.data.name},
-                       {"train", data_.train->size()},
-                       {"test", data_.test->size()},
-                       {"classes", data_.train->classes().size()}};
-
-    const ResultParts parts{.recipe = recipe_,
-                            .budget = budget_,
-                            .measured_on = measured_on_,
-                            .command = options_.command,
-                            .dataset = dataset,
-                            .baseline = baseline_,
-                            .peak = peak,
-                            .latency_models = latency_models_,
-                            .unsteady_timings = unsteady_,
-                            .alpha = alpha,
-                            .importance = importance,
-                            .model = *model_,
-                            .networks = networks,
-                            .training = training,
-                            .latency = latency,
-                            .sweep = sweep};
-    const std::string results = assemble_results(parts);
-    write_file_atomically(options_.out + "/results.json", results);
+    const std::vector<MeasuredLatency> sweep_latencies = measure("sweep", points);
+    results.sweeps = sweeps_of(points, sweep_latencies);
+    results.latency_models = std::move(latency_models);
+    check_latency(results, networks, latencies, points, sweep_latencies);
+    add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
+    write_file_atomically(options_.out + "/results.json", to_json(results));
     return results;
   }
 
  private:
-  void fit_latency_model() {
+  // Sets the model; how well both kinds predict, where they were measured here.
+  std::vector<LatencyFit> fit_latency_model() {
+    std::vector<LatencyFit> fits;
     const LatencySource here = latency_source(options_.where);
     if (recipe_.latency.file.empty()) {
       const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
-      latency_models_ = latency_models_json(timings, here.block());
+      fits = cross_validated(timings, here.block());
       model_ = fit_latency(recipe_.latency.kind, timings, here);
       for (const NetworkTiming& t : timings) unsteady_ += !t.unsteady.empty();
     } else {
@@ -111,11 +95,12 @@ class Experiment {
       if (model_->error) unsteady_ = model_->error->unsteady;
     }
     save_latency_model(*model_, options_.out + "/latency_model.json");
+    return fits;
   }
 
   // The latencies of networks: those of the result table or points of the sweep.
   template <class T>
-  json measure(const char* stage, const std::vector<T>& networks) {
+  std::vector<MeasuredLatency> measure(const char* stage, const std::vector<T>& networks) {
     std::vector<Architecture> archs;
     for (const T& n : networks) archs.push_back(n.arch);
     return measure_networks(stages_, measured_on_, recipe_, stage, archs);
@@ -123,23 +108,29 @@ class Experiment {
 
   // How far off the model was on the networks that it chose and on those of the sweep; not on the
   // baseline, which it was fitted on.
-  void check_latency(const std::vector<ScaledNetwork>& networks, const json& latency,
-                     const std::vector<SweepPoint>& points, const json& sweep_latency) {
+  void check_latency(Results& results, const std::vector<ScaledNetwork>& networks,
+                     const std::vector<MeasuredLatency>& latencies,
+                     const std::vector<SweepPoint>& points,
+                     const std::vector<MeasuredLatency>& sweep_latencies) const {
     std::vector<NetworkTiming> timings;
-    const auto add = [&](const Architecture& arch, const json& times) {
+    const auto add = [&](const Architecture& arch, const MeasuredLatency& measured) {
       if (arch == baseline_) return;
       timings.push_back(
-          {.graph = model_->graph_of(arch), .op_ms = {}, .total_ms = times.at("median")});
+          {.graph = model_->graph_of(arch), .op_ms = {}, .total_ms = measured.ms.median});
     };
-    for (std::size_t i = 0; i < networks.size(); ++i) add(networks[i].arch, latency[i]);
-    for (std::size_t i = 0; i < points.size(); ++i) add(points[i].arch, sweep_latency[i]);
-    if (!timings.empty()) latency_models_.push_back(latency_check_json(*model_, timings));
+    for (std::size_t i = 0; i < networks.size(); ++i) add(networks[i].arch, latencies[i]);
+    for (std::size_t i = 0; i < points.size(); ++i) add(points[i].arch, sweep_latencies[i]);
+    if (timings.empty()) return;
+    results.latency_models.push_back(latency_fit(model_->name() + ", scaled networks",
+                                                 prediction_error(*model_, timings), timings));
   }
 
   // The baseline, the methods that HACScale is compared with, at one latency, and HACScale by every
   // criterion asked for.
   std::vector<ScaledNetwork> scaled_networks(std::int64_t resolution,
-                                             const std::vector<ImportanceLaw>& laws) const {
+                                             const std::vector<LayerLaw>& importance) const {
+    std::vector<ImportanceLaw> laws;
+    for (const LayerLaw& layer : importance) laws.push_back(layer.law);
     ScalingTask task{.baseline = baseline_,
                      .model = *model_,
                      .budget = budget_.latency_only(),
@@ -168,7 +159,7 @@ class Experiment {
   const Recipe& recipe_;
   const ExperimentOptions& options_;
   MeasuredOn measured_on_;
-  Stages stages_;
+  StageCache stages_;
   DataSplit data_;
   std::string data_key_;
   NetworkCache networks_;
@@ -176,14 +167,13 @@ class Experiment {
   Architecture baseline_;
   std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
   LatencyModelPtr model_;
-  json latency_models_ = json::array();
   std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed
   Budget budget_;
 };
 
 }  // namespace
 
-std::string run_experiment(const Recipe& recipe, const ExperimentOptions& options) {
+Results run_experiment(const Recipe& recipe, const ExperimentOptions& options) {
   validate(recipe);
   make_folder(options.out);
   const FolderLock lock(options.out);

@@ -11,6 +11,7 @@
 
 #include "models/model.h"
 #include "scaling/recipe.h"
+#include "scaling/results.h"
 
 namespace hac {
 
@@ -22,9 +23,9 @@ struct ExperimentOptions {
   bool allow_unsteady = false;  // take times that a busy machine disturbed for the budget as well
 };
 
-// Returns the text of DIR/results.json. Throws Error, also when another process works in DIR, when
+// Writes DIR/results.json. Throws Error, also when another process works in DIR, when
 // the machine stays too busy to be measured and when Ctrl-C stopped it (everything is saved; the
 // same command goes on).
-std::string run_experiment(const Recipe& recipe, const ExperimentOptions& options);
+Results run_experiment(const Recipe& recipe, const ExperimentOptions& options);
 
 }  // namespace hac

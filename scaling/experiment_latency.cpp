@@ -10,6 +10,19 @@
 #include "scaling/utilization.h"
 
 namespace hac {
+
+static void visit(JsonRecord& r, MeasuredPeak& p) {
+  r("peak_gmacs", p.gmacs_per_s, Need::nullable)("peak_of", p.of);
+  r("bandwidth_gbs", p.bandwidth_gbs, Need::nullable);
+}
+
+static void visit(JsonRecord& r, NetworkTiming& t) {  // but for the graph
+  std::map<std::string, double> op_ms;
+  for (const auto& [op, ms] : t.op_ms) op_ms[std::to_string(op)] = ms;
+  r("total_ms", t.total_ms)("op_ms", op_ms)("unsteady", t.unsteady, Need::optional);
+  for (const auto& [op, ms] : op_ms) t.op_ms[std::atoi(op.c_str())] = ms;
+}
+
 namespace {
 
 using nlohmann::json;
@@ -36,7 +49,7 @@ json inputs_of(const MeasuredOn& on, const Recipe& recipe, const std::vector<Arc
               {"runs", recipe.latency.runs},
               {"warmup", recipe.latency.warmup},
               {"archs", json::array()}};
-  for (const Architecture& a : archs) inputs["archs"].push_back(json::parse(to_json(a)));
+  for (const Architecture& a : archs) inputs["archs"].push_back(json_of(a));
   return inputs;
 }
 
@@ -78,77 +91,61 @@ Rounding rounding_of(const Recipe& recipe) {
           .resolution_multiple = recipe.alpha.resolution_multiple};
 }
 
-json peak_of(Stages& stages, const MeasuredOn& on) {
+MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on) {
   return stages.run("peak", here(on), [&] {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
     const std::optional<Ceiling> bandwidth = bandwidth_if_free();
-    return json{{"peak_gmacs", peak.gmacs_per_s ? json(*peak.gmacs_per_s) : json()},
-                {"peak_of", peak.of},
-                {"bandwidth_gbs", bandwidth ? json(bandwidth->rate) : json()}};
+    return MeasuredPeak{peak.gmacs_per_s, peak.of,
+                        bandwidth ? std::optional(bandwidth->rate) : std::nullopt};
   });
 }
 
-std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredOn& on,
+std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const MeasuredOn& on,
                                                  const Recipe& recipe,
                                                  const Architecture& baseline) {
   const std::vector<Architecture> nets = networks_to_time(recipe, baseline);
-  const auto unsteady = [](const json& row) { return row.value("unsteady", std::string()); };
-  const auto good = [&](const json& rows) {
-    return on.allow_unsteady || std::all_of(rows.begin(), rows.end(),
-                                            [&](const json& row) { return unsteady(row).empty(); });
+  const auto good = [&](const std::vector<NetworkTiming>& timings) {
+    return timings.size() == nets.size() &&
+           (on.allow_unsteady ||
+            std::all_of(timings.begin(), timings.end(),
+                        [](const NetworkTiming& t) { return t.unsteady.empty(); }));
   };
   const auto compute = [&] {
-    json rows = json::array();
+    std::vector<NetworkTiming> timings;
     Patience patience{.seconds = 120};
     Patience* const waits = on.allow_unsteady ? nullptr : &patience;
     for (const Architecture& a : nets) {
-      const NetworkTiming t = time_network(a, measuring(recipe), on.where, waits);
-      if (!on.allow_unsteady) require_steady(t);
-      json ops = json::object();
-      for (const auto& [op, ms] : t.op_ms) ops[std::to_string(op)] = ms;
-      rows.push_back({{"total_ms", t.total_ms}, {"op_ms", ops}, {"unsteady", t.unsteady}});
+      timings.push_back(time_network(a, measuring(recipe), on.where, waits));
+      if (!on.allow_unsteady) require_steady(timings.back());
     }
-    return rows;
+    return timings;
   };
-  const json timed = stages.run("latency", inputs_of(on, recipe, nets), compute, good);
-  std::vector<NetworkTiming> timings;
+  auto timings = stages.run("latency", inputs_of(on, recipe, nets), compute, good);
   for (std::size_t i = 0; i < nets.size(); ++i) {
-    NetworkTiming t{.graph = fuse(lower(nets[i], 1, on.where.dtype)),
-                    .op_ms = {},
-                    .total_ms = timed[i].at("total_ms"),
-                    .unsteady = unsteady(timed[i])};
-    for (const auto& [op, ms] : timed[i].at("op_ms").items()) t.op_ms[std::stoi(op)] = ms;
-    timings.push_back(std::move(t));
+    timings[i].graph = fuse(lower(nets[i], 1, on.where.dtype));
   }
   return timings;
 }
 
-json measure_networks(Stages& stages, const MeasuredOn& on, const Recipe& recipe,
-                      const std::string& stage, const std::vector<Architecture>& archs) {
-  return stages.run(stage, inputs_of(on, recipe, archs), [&] {
+std::vector<MeasuredLatency> measure_networks(StageCache& stages, const MeasuredOn& on,
+                                              const Recipe& recipe, const std::string& stage,
+                                              const std::vector<Architecture>& archs) {
+  const auto compute = [&] {
     std::vector<std::unique_ptr<Deployment>> nets;
     std::vector<Deployment*> pointers;
     for (const Architecture& a : archs) {
       nets.push_back(deploy_random(a, on.where));
       pointers.push_back(nets.back().get());
     }
-    json rows = json::array();
     const std::vector<LatencyStats> stats = measure_interleaved(pointers, measuring(recipe));
+    std::vector<MeasuredLatency> latencies;
     for (std::size_t i = 0; i < stats.size(); ++i) {
-      const LatencyStats& s = stats[i];
-      rows.push_back({{"median", s.median},
-                      {"mean", s.mean},
-                      {"p95", s.p95},
-                      {"min", s.min},
-                      {"spread", s.spread},
-                      {"drift", s.drift},
-                      {"runs", s.runs},
-                      {"disturbed", s.disturbed},
-                      {"repeated", s.repeated},
-                      {"multiplications", multiplications(*nets[i])}});
+      latencies.push_back({stats[i], static_cast<double>(multiplications(*nets[i]))});
     }
-    return rows;
-  });
+    return latencies;
+  };
+  return stages.run(stage, inputs_of(on, recipe, archs), compute,
+                    [&](const auto& latencies) { return latencies.size() == archs.size(); });
 }
 
 }  // namespace hac

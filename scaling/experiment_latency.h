@@ -2,7 +2,7 @@
 // What an experiment measures: the networks that a latency model is fitted on, and those of its
 // tables. Every measurement is a stage, kept under the machine, the options and the networks.
 
-#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +10,7 @@
 #include "models/model.h"
 #include "scaling/methods/method.h"
 #include "scaling/recipe.h"
-#include "scaling/stages.h"
+#include "scaling/stage_cache.h"
 
 namespace hac {
 
@@ -23,20 +23,23 @@ struct MeasuredOn {
 
 Rounding rounding_of(const Recipe& recipe);
 
-// {peak_gmacs, bandwidth_gbs}: of the device (null where it has none), and of the host's memory
-// (null where too little is free).
-nlohmann::json peak_of(Stages& stages, const MeasuredOn& on);
+struct MeasuredPeak {
+  std::optional<double> gmacs_per_s;    // of the device, none where it has none
+  std::string of;                       // what was measured, or why nothing was
+  std::optional<double> bandwidth_gbs;  // of the host's memory, none where too little is free
+};
+MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on);
 
 // Layer times of the baseline and of random widths around it, at every resolution that the alpha
 // search may choose. Waits for a busy machine; throws DeviceError where it stays so and that is not
 // allowed.
-std::vector<NetworkTiming> time_sampled_networks(Stages& stages, const MeasuredOn& on,
+std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const MeasuredOn& on,
                                                  const Recipe& recipe,
                                                  const Architecture& baseline);
 
-// {median, mean, p95, min, spread, drift, runs, disturbed, repeated, multiplications} of each
-// network, their runs interleaved so that a drift of the machine meets all of them alike.
-nlohmann::json measure_networks(Stages& stages, const MeasuredOn& on, const Recipe& recipe,
-                                const std::string& stage, const std::vector<Architecture>& archs);
+// Of each network, their runs interleaved so that a drift of the machine meets all of them alike.
+std::vector<MeasuredLatency> measure_networks(StageCache& stages, const MeasuredOn& on,
+                                              const Recipe& recipe, const std::string& stage,
+                                              const std::vector<Architecture>& archs);
 
 }  // namespace hac

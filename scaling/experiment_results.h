@@ -1,55 +1,36 @@
 #pragma once
-// From the values of an experiment to DIR/results.json, the input of the report.
+// From what the stages of an experiment gave to its Results.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "models/counters.h"
-#include "scaling/alpha.h"
 #include "scaling/experiment_latency.h"
-#include "scaling/latency.h"
-#include "scaling/law.h"
-#include "scaling/methods/method.h"
-#include "scaling/recipe.h"
+#include "scaling/experiment_training.h"
 #include "scaling/utilization.h"
-#include "scaling/width_scaling.h"
 
 namespace hac {
 
-struct ResultParts {
-  const Recipe& recipe;
-  const Budget& budget;
-  const MeasuredOn& measured_on;
-  const std::string& command;
-  const nlohmann::json& dataset;
-  const Architecture& baseline;
-  const nlohmann::json& peak;  // {peak_gmacs, peak_of, bandwidth_gbs}
-  const nlohmann::json& latency_models;
-  std::int64_t unsteady_timings;  // networks of the latency model that a busy machine disturbed
-  const nlohmann::json& alpha;
-  const nlohmann::json& importance;  // {layers, laws, note}
-  const LatencyModel& model;
-  const std::vector<ScaledNetwork>& networks;  // of the result table, the baseline first
-  const nlohmann::json& training;              // {top1, weights} of each
-  const nlohmann::json& latency;               // of each
-  const nlohmann::json& sweep;
-};
+// What was asked, of what and where; no figures of networks yet.
+Results results_of(const Recipe& recipe, const std::string& command, const MeasuredOn& on,
+                   const MeasuredPeak& peak, const DataSplit& data, const Architecture& baseline,
+                   const Budget& budget);
+TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
+                   const MeasuredLatency& measured, const MeasuredPeak& peak);
+ReportedPlan reported(const ScaledNetwork& network);  // that has a plan
+std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
+                             const std::vector<MeasuredLatency>& measured);
 
-std::string assemble_results(const ResultParts& parts);
+// The error of predictions for these networks.
+LatencyFit latency_fit(const std::string& name, const LatencyError& error,
+                       const std::vector<NetworkTiming>& timings);
+// Both latency models, on networks left out of the fit.
+std::vector<LatencyFit> cross_validated(const std::vector<NetworkTiming>& timings,
+                                        std::int64_t block);
 
-// 95 %, over seeds, or over the images where there is one seed.
-Interval accuracy_interval(const std::vector<double>& values, std::int64_t images);
-// {mean, low, high, values, interval}; images of `set`: test or validation.
-nlohmann::json accuracy_json(const std::vector<double>& values, std::int64_t images,
-                             const char* set);
-nlohmann::json importance_json(const std::vector<LayerSamples>& layers,
-                               const std::vector<ImportanceLaw>& laws);
-// Both latency models with their error on networks left out of the fit.
-nlohmann::json latency_models_json(const std::vector<NetworkTiming>& timings, std::int64_t block);
-// The model that steered the search, on networks timed after it was fitted.
-nlohmann::json latency_check_json(const LatencyModel& model,
-                                  const std::vector<NetworkTiming>& timings);
-nlohmann::json sweep_json(const std::vector<SweepPoint>& points, const nlohmann::json& times);
+// Figures that a busy machine disturbed, besides those of `unsteady_timings` networks that the
+// latency model was fitted on; and what a reader of the figures must know.
+void add_notes(Results& results, const Recipe& recipe, const std::string& importance_note,
+               std::int64_t unsteady_timings, const std::vector<ScaledNetwork>& networks,
+               const LatencyModel& model);
 
 }  // namespace hac

@@ -7,8 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "scaling/alpha.h"
+#include "scaling/experiment_latency.h"
 
 namespace hac {
+
+static void visit(JsonRecord& r, FittedImportance& i) { r("layers", i.layers)("note", i.note); }
+static void visit(JsonRecord& r, TrainedAccuracy& a) { r("top1", a.top1)("weights", a.weights); }
+
 namespace {
 
 using nlohmann::json;
@@ -26,16 +31,27 @@ TrainConfig proxy_config(const Recipe& recipe, const ProxyTraining& proxy, std::
   return c;
 }
 
-// What the answer of a stage depends on, besides what only it knows.
+// What a stage depends on, besides what only it knows.
 json inputs_of(const ExperimentTraining& t, const char* section) {
-  const json recipe = json::parse(to_json(t.recipe));
+  const json recipe = json_of(t.recipe);
   return {{section, recipe.at(section)}, {"train", recipe.at("train")}, {"data", t.data_key}};
 }
 
-json score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidates& found) {
+// 95 %, over seeds, or over the images of `set` where there is one seed.
+Accuracy accuracy_of(const std::vector<double>& values, std::int64_t images, const char* set) {
+  const Interval i = values.size() > 1 ? interval95(values) : interval95(values.at(0), images);
+  return {.mean = i.mean,
+          .low = std::max(0.0, i.low),
+          .high = std::min(1.0, i.high),
+          .values = values,
+          .interval = values.size() > 1
+                          ? fmt::format("95 % over {} seeds", values.size())
+                          : fmt::format("95 % (Wilson) over {} {} images", images, set)};
+}
+
+AlphaCurve score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidates& found) {
   const ProxyTraining& proxy = t.recipe.alpha.proxy;
-  json points = json::array();
-  std::vector<ScoredAlpha> scored;
+  AlphaCurve curve{.s = growth, .note = found.note};
   for (const AlphaCandidate& c : found.candidates) {
     std::vector<double> values;
     std::int64_t images = 0;
@@ -49,38 +65,38 @@ json score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidat
       values.push_back(compared.top1);
       images = compared.images;
     }
-    scored.push_back({.alpha = c.alpha,
-                      .latency_ms = c.latency_ms,
-                      .accuracy = accuracy_interval(values, images)});
-    points.push_back({{"alpha", c.alpha},
-                      {"resolution", c.resolution},
-                      {"width", c.w},
-                      {"macs", c.macs},
-                      {"params", c.params},
-                      {"ms", c.latency_ms},
-                      {"top1", accuracy_json(values, images, evaluated_set(t.recipe.train))},
-                      {"feasible", true}});
+    curve.points.push_back({.alpha = c.alpha,
+                            .resolution = static_cast<double>(c.resolution),
+                            .width = c.w,
+                            .macs = static_cast<double>(c.macs),
+                            .params = static_cast<double>(c.params),
+                            .top1 = accuracy_of(values, images, evaluated_set(t.recipe.train)),
+                            .ms = c.latency_ms,
+                            .feasible = true});
   }
-  const AlphaChoice choice = choose_alpha(scored);
-  std::string note = found.note;
+  const AlphaChoice choice = choose_alpha(curve.points);
   if (choice.tied.size() > 1) {
-    note +=
+    curve.note +=
         fmt::format("{}{} of {} points tie within their intervals; the fastest of them is taken",
-                    note.empty() ? "" : "; ", choice.tied.size(), scored.size());
+                    curve.note.empty() ? "" : "; ", choice.tied.size(), curve.points.size());
   }
-  return {{"s", growth},
-          {"points", points},
-          {"best", scored[choice.index].alpha},
-          {"resolution", found.candidates[choice.index].resolution},
-          {"peak", choice.peak ? json(*choice.peak) : json()},
-          {"parabola", choice.parabola ? json(*choice.parabola) : json()},
-          {"note", note}};
+  curve.best = curve.points[choice.index].alpha;
+  curve.resolution = curve.points[choice.index].resolution;
+  curve.peak = choice.peak;
+  curve.parabola = choice.parabola;
+  return curve;
+}
+
+LayerLaw layer_law(const LayerSamples& layer, ImportanceLaw law) {
+  LayerLaw row{.law = std::move(law)};
+  for (const ImportanceSample& s : layer.samples) row.points.push_back({s.width, s.importance});
+  return row;
 }
 
 }  // namespace
 
-json search_alpha(const ExperimentTraining& t, const Architecture& baseline,
-                  const LatencyModel& model, const Budget& budget) {
+AlphaCurve search_alpha(const ExperimentTraining& t, const Architecture& baseline,
+                        const LatencyModel& model, const Budget& budget) {
   const AlphaOptions options{.grid = t.recipe.alpha.grid,
                              .rounding = rounding_of(t.recipe),
                              .latency_ms = budget.latency_limit()};
@@ -100,17 +116,17 @@ json search_alpha(const ExperimentTraining& t, const Architecture& baseline,
   inputs["candidates"] = json::array();
   for (const AlphaCandidate& c : found.candidates) {
     inputs["candidates"].push_back(
-        {{"arch", json::parse(to_json(c.arch))}, {"latency_ms", c.latency_ms}, {"alpha", c.alpha}});
+        {{"arch", json_of(c.arch)}, {"latency_ms", c.latency_ms}, {"alpha", c.alpha}});
   }
   return t.stages.run("alpha", inputs, [&] { return score_alpha(t, growth, found); });
 }
 
-json fit_importance(const ExperimentTraining& t, const Architecture& grown,
-                    const std::vector<std::vector<std::int64_t>>& samples) {
+FittedImportance fit_importance(const ExperimentTraining& t, const Architecture& grown,
+                                const std::vector<std::vector<std::int64_t>>& samples) {
   const auto& options = t.recipe.importance;
   json inputs = inputs_of(t, "importance");
-  inputs["arch"] = json::parse(to_json(grown));
-  return t.stages.run("importance", inputs, [&] {
+  inputs["arch"] = json_of(grown);
+  FittedImportance fitted = t.stages.run("importance", inputs, [&] {
     std::vector<LayerSamples> layers;
     for (const std::string& name : width_names(grown)) {
       layers.push_back({.layer = name, .samples = {}});
@@ -134,31 +150,38 @@ json fit_importance(const ExperimentTraining& t, const Architecture& grown,
       }
     }
     const auto laws = fit_laws(layers, {.relative = options.relative, .strict = options.strict});
-    return importance_json(layers, laws);
+    FittedImportance result{.note = collinearity_note(layers)};
+    for (std::size_t l = 0; l < laws.size(); ++l) {
+      result.layers.push_back(layer_law(layers[l], laws[l]));
+    }
+    return result;
   });
+  for (LayerLaw& layer : fitted.layers) layer.law.resolution = grown.resolution;
+  return fitted;
 }
 
-json train_networks(const ExperimentTraining& t, const std::vector<ScaledNetwork>& networks) {
+std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& t,
+                                            const std::vector<ScaledNetwork>& networks) {
   json inputs = inputs_of(t, "seeds");
   inputs["archs"] = json::array();
-  for (const ScaledNetwork& c : networks) inputs["archs"].push_back(json::parse(to_json(c.arch)));
+  for (const ScaledNetwork& n : networks) inputs["archs"].push_back(json_of(n.arch));
   return t.stages.run("train", inputs, [&] {
-    json rows = json::array();
-    for (const ScaledNetwork& c : networks) {
+    std::vector<TrainedAccuracy> rows;
+    for (const ScaledNetwork& scaled : networks) {
       std::vector<double> values;
       std::int64_t images = 0;
-      json weights = json::array();
+      std::vector<std::string> weights;
       for (const std::uint64_t seed : t.recipe.seeds) {
         const TrainedNetwork n =
-            t.networks.train({.arch = c.arch,
+            t.networks.train({.arch = scaled.arch,
                               .config = final_config(t.recipe, seed),
                               .keep_weights = true,
-                              .label = fmt::format("{} seed {}: ", c.method, seed)});
+                              .label = fmt::format("{} seed {}: ", scaled.method, seed)});
         values.push_back(n.test.top1);
         images = n.test.images;
         weights.push_back(std::filesystem::path(n.weights).lexically_relative(t.out).string());
       }
-      rows.push_back({{"top1", accuracy_json(values, images, "test")}, {"weights", weights}});
+      rows.push_back({accuracy_of(values, images, "test"), weights});
     }
     return rows;
   });

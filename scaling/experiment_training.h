@@ -2,13 +2,13 @@
 // What an experiment trains: networks for the alpha search, sampled widths for the importance laws,
 // and those of the result table. Every function is one stage, kept under what it depends on.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "scaling/experiment_results.h"
+#include "scaling/methods/method.h"
 #include "scaling/recipe.h"
-#include "scaling/stages.h"
+#include "scaling/results.h"
+#include "scaling/stage_cache.h"
 #include "scaling/trained_network.h"
 
 namespace hac {
@@ -17,22 +17,28 @@ struct ExperimentTraining {
   const Recipe& recipe;
   const std::string& data_key;  // of the recipe's data
   const std::string& out;       // DIR, which paths of weights are relative to
-  Stages& stages;
+  StageCache& stages;
   NetworkCache& networks;
 };
 
 // Eq. 4: the alpha whose trained N(1, r, w) is the most accurate.
-// {s, points, best, resolution, peak, parabola, note}.
-nlohmann::json search_alpha(const ExperimentTraining& training, const Architecture& baseline,
-                            const LatencyModel& model, const Budget& budget);
+AlphaCurve search_alpha(const ExperimentTraining& training, const Architecture& baseline,
+                        const LatencyModel& model, const Budget& budget);
 
 // Eq. 5 and 6: trains the sampled widths at the final resolution, observes, fits a law a layer.
-// {layers, laws, note}.
-nlohmann::json fit_importance(const ExperimentTraining& training, const Architecture& grown,
-                              const std::vector<std::vector<std::int64_t>>& samples);
+struct FittedImportance {
+  std::vector<LayerLaw> layers;
+  std::string note;
+};
+FittedImportance fit_importance(const ExperimentTraining& training, const Architecture& grown,
+                                const std::vector<std::vector<std::int64_t>>& samples);
 
-// {top1, weights} of each network of the result table, over the recipe's seeds.
-nlohmann::json train_networks(const ExperimentTraining& training,
-                              const std::vector<ScaledNetwork>& networks);
+// Of each network of the result table, over the recipe's seeds.
+struct TrainedAccuracy {
+  Accuracy top1;
+  std::vector<std::string> weights;
+};
+std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& training,
+                                            const std::vector<ScaledNetwork>& networks);
 
 }  // namespace hac

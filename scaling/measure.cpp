@@ -91,21 +91,6 @@ std::int64_t flush_bytes(Device device) {
 
 }  // namespace
 
-LatencyStats summarize(std::span<const double> values) {
-  if (values.empty()) throw ConfigError("latency: expected at least one run, got none");
-  const std::vector<double> v(values.begin(), values.end());
-  LatencyStats s;
-  s.runs = static_cast<int>(v.size());
-  for (const double x : v) s.mean += x / static_cast<double>(v.size());
-  s.median = median(v);
-  s.p95 = quantile(v, 0.95);
-  s.min = *std::min_element(v.begin(), v.end());
-  s.spread = (quantile(v, 0.9) - quantile(v, 0.1)) / s.median;
-  const std::size_t third = std::max<std::size_t>(1, v.size() / 3);
-  s.drift = median({v.end() - third, v.end()}) / median({v.begin(), v.begin() + third}) - 1;
-  return s;
-}
-
 std::string describe_disturbance(const LatencyStats& stats) {
   if (stats.disturbed == 0) return "";
   return fmt::format("{} of {} runs waited for a core, after {} were taken again", stats.disturbed,

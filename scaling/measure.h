@@ -11,23 +11,11 @@
 
 #include "models/deploy.h"
 #include "scaling/latency.h"
+#include "scaling/stats.h"
 #include "scaling/steadiness.h"
 
 namespace hac {
 
-struct LatencyStats {
-  double mean = 0, median = 0, p95 = 0, min = 0;  // milliseconds
-  double spread = 0;                              // (p90 - p10) / median
-  double drift = 0;  // median of the last third / median of the first third - 1
-  int runs = 0;
-  int disturbed = 0;  // of the runs: those that had to wait for a core (steadiness.h)
-  int repeated = 0;   // taken again for that reason
-
-  bool steady() const { return is_steady(disturbed, runs); }
-};
-
-// values: milliseconds in the order they were taken. Throws ConfigError when empty.
-LatencyStats summarize(std::span<const double> values);
 // "34 of 50 runs waited for a core, after 200 were taken again"; "" where that is so of none.
 std::string describe_disturbance(const LatencyStats& stats);
 

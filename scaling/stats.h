@@ -1,15 +1,36 @@
 #pragma once
 // The statistics of a few measured values: quantiles of times, 95 % intervals of accuracies.
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 namespace hac {
 
+// What was not measured.
+inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+inline bool known(double value) { return std::isfinite(value); }
+
 // Between the two nearest values, linearly; of the middle two, the mean. Values must not be empty.
 double quantile(std::vector<double> values, double q);
 double median(std::vector<double> values);
+
+struct LatencyStats {
+  double mean = 0, median = 0, p95 = 0, min = 0;  // milliseconds
+  double spread = 0;                              // (p90 - p10) / median
+  double drift = 0;  // median of the last third / median of the first third - 1
+  int runs = 0;
+  int disturbed = 0;  // of the runs: those that had to wait for a core (steadiness.h)
+  int repeated = 0;   // taken again for that reason
+
+  // At most a tenth of the runs were disturbed, which a median does not feel.
+  bool steady() const { return disturbed * 10 <= runs; }
+};
+
+// values: milliseconds in the order they were taken. Throws ConfigError when empty.
+LatencyStats summarize(std::span<const double> values);
 
 struct Interval {
   double mean = 0, low = 0, high = 0;  // 95 %

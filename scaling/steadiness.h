@@ -28,7 +28,4 @@ class SteadyRuns {
   int repeats_left_, repeated_ = 0, disturbed_ = 0;
 };
 
-// At most a tenth of the runs were disturbed, which a median does not feel.
-inline bool is_steady(int disturbed, int runs) { return disturbed * 10 <= runs; }
-
 }  // namespace hac

@@ -11,41 +11,23 @@
 #include "engine/plan_options.h"
 #include "kernels/error.h"
 #include "models/run_folder.h"
-#include "scaling/stages.h"
+#include "scaling/stage_cache.h"
 
 namespace hac {
-namespace {
 
 using nlohmann::json;
 
-json to_json(const EvalResult& r) {
-  return {{"loss", r.loss}, {"top1", r.top1}, {"top5", r.top5}, {"images", r.images}};
+static void visit(JsonRecord& r, EvalResult& e) {
+  r("loss", e.loss)("top1", e.top1)("top5", e.top5).count("images", e.images);
 }
 
-EvalResult result_from(const json& j) {
-  return {
-      .loss = j.at("loss"), .top1 = j.at("top1"), .top5 = j.at("top5"), .images = j.at("images")};
+static void visit(JsonRecord& r, LayerImportance& l) {
+  r("layer", l.layer)("kernels", l.kernels).count("width", l.width);
 }
 
-json to_json(const TrainedNetwork& n) {
-  json layers = json::array();
-  for (const LayerImportance& l : n.importance) {
-    layers.push_back({{"layer", l.layer}, {"width", l.width}, {"kernels", l.kernels}});
-  }
-  return {{"test", to_json(n.test)}, {"validation", to_json(n.validation)}, {"importance", layers}};
+static void visit(JsonRecord& r, TrainedNetwork& n) {  // but for the weights
+  r("test", n.test)("validation", n.validation)("importance", n.importance);
 }
-
-TrainedNetwork from_json(const json& j) {
-  TrainedNetwork n{.test = result_from(j.at("test")),
-                   .validation = result_from(j.at("validation"))};
-  for (const json& l : j.at("importance")) {
-    n.importance.push_back(
-        {.layer = l.at("layer"), .width = l.at("width"), .kernels = l.at("kernels")});
-  }
-  return n;
-}
-
-}  // namespace
 
 std::string data_key(const DataSplit& data) {
   constexpr std::int64_t kImages = 64;
@@ -93,7 +75,9 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   if (std::filesystem::exists(answer) && (have_weights || !request.keep_weights)) {
     const json stored = json::parse(read_file(answer), nullptr, false);
     if (stored.is_object() && stored.value("question", "") == question) {
-      TrainedNetwork n = from_json(stored.at("result"));
+      TrainedNetwork n;
+      JsonRecord record = JsonRecord::reader(stored, answer);
+      record("result", n);
       if (request.keep_weights) n.weights = weights;
       return n;
     }
@@ -117,7 +101,10 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   }
   TrainedNetwork n{.test = run.test, .validation = run.validation};
   if (request.observe) n.importance = observer.result(model);
-  write_file_atomically(answer, json{{"question", question}, {"result", to_json(n)}}.dump() + "\n");
+  json stored{{"question", question}};
+  JsonRecord record = JsonRecord::writer(stored);
+  record("result", n);
+  write_file_atomically(answer, stored.dump() + "\n");
   if (request.keep_weights) n.weights = weights;
   for (const std::string& file : {last_weights(folder), best_weights(folder)}) {
     if (file != n.weights) std::filesystem::remove(file);

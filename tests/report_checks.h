@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tools/report/chart.h"
+#include "tools/report/report.h"
 
 namespace hac::report {
 
@@ -20,6 +21,15 @@ inline std::string sample_text() {
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
+}
+inline std::string render_report(const std::string& text) {
+  return hac::render_report(results_from_json(text), text);
+}
+inline std::string render_result_table(const std::string& text) {
+  return hac::render_result_table(results_from_json(text));
+}
+inline std::string unsteady_line(const std::string& text) {
+  return hac::unsteady_line(results_from_json(text));
 }
 inline nlohmann::json sample() { return nlohmann::json::parse(sample_text()); }
 

@@ -229,15 +229,17 @@ TEST(Interval, WilsonOverImages) {
   EXPECT_THROW(interval95(1.5, 10), ConfigError);
 }
 
-Interval around(double mean, double half) { return {mean, mean - half, mean + half}; }
+AlphaPoint point_at(double alpha, double ms, double mean, double half) {
+  return {.alpha = alpha, .top1 = {mean, mean - half, mean + half}, .ms = ms};
+}
 
 TEST(ChooseAlpha, AccuracyDecidesAndTiesGoToTheFastest) {
-  const std::vector<ScoredAlpha> clear = {
-      {.2, 1, around(.80, .01)}, {.5, 3, around(.90, .01)}, {.8, 2, around(.85, .01)}};
+  const std::vector<AlphaPoint> clear = {point_at(.2, 1, .80, .01), point_at(.5, 3, .90, .01),
+                                         point_at(.8, 2, .85, .01)};
   EXPECT_EQ(choose_alpha(clear).index, 1u);
   EXPECT_EQ(choose_alpha(clear).tied, (std::vector<std::size_t>{1}));
-  const std::vector<ScoredAlpha> tied = {
-      {.2, 1, around(.80, .01)}, {.5, 3, around(.90, .02)}, {.8, 2, around(.87, .02)}};
+  const std::vector<AlphaPoint> tied = {point_at(.2, 1, .80, .01), point_at(.5, 3, .90, .02),
+                                        point_at(.8, 2, .87, .02)};
   EXPECT_EQ(choose_alpha(tied).index, 2u);
   EXPECT_EQ(choose_alpha(tied).tied, (std::vector<std::size_t>{1, 2}));
   EXPECT_THROW(choose_alpha({}), ConfigError);
@@ -245,15 +247,15 @@ TEST(ChooseAlpha, AccuracyDecidesAndTiesGoToTheFastest) {
 
 TEST(ChooseAlpha, ParabolaThroughTheBestThree) {
   const auto point = [](double alpha) {
-    return ScoredAlpha{alpha, 1, around(.9 - 0.3 * (alpha - .43) * (alpha - .43), .001)};
+    return point_at(alpha, 1, .9 - 0.3 * (alpha - .43) * (alpha - .43), .001);
   };
-  const std::vector<ScoredAlpha> points = {point(.1), point(.3), point(.5), point(.7), point(.9)};
+  const std::vector<AlphaPoint> points = {point(.1), point(.3), point(.5), point(.7), point(.9)};
   ASSERT_TRUE(choose_alpha(points).peak.has_value());
   EXPECT_NEAR(*choose_alpha(points).peak, .43, 1e-9);
-  const std::vector<ScoredAlpha> rising = {
-      {.1, 1, around(.1, 0)}, {.5, 1, around(.3, 0)}, {.9, 1, around(.9, 0)}};  // convex
+  const std::vector<AlphaPoint> rising = {point_at(.1, 1, .1, 0), point_at(.5, 1, .3, 0),
+                                          point_at(.9, 1, .9, 0)};  // convex
   EXPECT_FALSE(choose_alpha(rising).peak.has_value());
-  const std::vector<ScoredAlpha> two = {point(.1), point(.3)};
+  const std::vector<AlphaPoint> two = {point(.1), point(.3)};
   EXPECT_FALSE(choose_alpha(two).peak.has_value());
 }
 

@@ -17,7 +17,7 @@
 #include "models/weights.h"
 #include "scaling/measure.h"
 #include "scaling/methods/method.h"
-#include "scaling/stages.h"
+#include "scaling/stage_cache.h"
 #include "scaling/trained_network.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"
@@ -52,8 +52,8 @@ Recipe tiny() {
 }
 
 json run(const Recipe& recipe, const std::string& out) {
-  return json::parse(run_experiment(
-      recipe, {.out = out, .command = "test", .quiet = true, .allow_unsteady = true}));
+  return json::parse(to_json(run_experiment(
+      recipe, {.out = out, .command = "test", .quiet = true, .allow_unsteady = true})));
 }
 
 json parse_file(const std::string& path) { return json::parse(read_file(path)); }
@@ -116,8 +116,9 @@ TEST(Experiment, EndsInResultsThatTheReportShows) {
   EXPECT_EQ(results, parse_file(out + "/results.json"));
   EXPECT_EQ(results["accuracy"]["table"], "test top-1 of the epoch selected by validation");
   EXPECT_EQ(results["accuracy"]["alpha"], "validation top-1 of the best epoch");
-  EXPECT_NE(render_result_table(results.dump()).find(results["accuracy"]["table"]),
-            std::string::npos);
+  EXPECT_NE(
+      render_result_table(results_from_json(results.dump())).find(results["accuracy"]["table"]),
+      std::string::npos);
 
   std::vector<std::string> methods;
   for (const json& row : results["table"]) {
@@ -166,10 +167,11 @@ TEST(Experiment, EndsInResultsThatTheReportShows) {
     EXPECT_TRUE(results["versions"].contains(key)) << key;
   }
 
-  const std::string page = render_report(results.dump());
+  const std::string page = render_report(results_from_json(results.dump()), "");
   EXPECT_NE(page.find("hacscale (per-latency)"), std::string::npos);
   EXPECT_EQ(page.find("This run has no"), std::string::npos) << "a section is missing";
-  EXPECT_NE(render_result_table(results.dump()).find("uniform width"), std::string::npos);
+  EXPECT_NE(render_result_table(results_from_json(results.dump())).find("uniform width"),
+            std::string::npos);
 }
 
 TEST(Experiment, ASecondRunDoesNothingAgain) {
@@ -436,16 +438,21 @@ TEST(Experiment, RefusesALatencyModelOfAnotherSource) {
 // What a busy machine disturbed is kept only by those who asked for it.
 TEST(Experiment, StagesAreComputedAgainUntilTheyAreGood) {
   const TempFolder folder;
-  Stages stages(folder.path(), true);
+  StageCache stages(folder.path(), true);
   int computed = 0;
-  const auto compute = [&] { return json{{"steady", ++computed > 1}}; };
-  const auto good = [](const json& result) { return result.at("steady").get<bool>(); };
-  EXPECT_FALSE(stages.run("s", {}, compute)["steady"]);
-  EXPECT_FALSE(stages.run("s", {}, compute)["steady"]);
+  const auto compute = [&] { return std::vector<double>{0.1 * ++computed, 1e-30, unknown}; };
+  const auto good = [](const std::vector<double>& result) { return result[0] > 0.15; };
+  EXPECT_EQ(stages.run("s", {}, compute)[0], 0.1);
+  EXPECT_EQ(stages.run("s", {}, compute)[0], 0.1);
   EXPECT_EQ(computed, 1);
-  EXPECT_TRUE(stages.run("s", {}, compute, good)["steady"]);
-  EXPECT_TRUE(stages.run("s", {}, compute, good)["steady"]);
+  EXPECT_EQ(stages.run("s", {}, compute, good)[0], 0.2);
+  const std::vector<double> kept = stages.run("s", {}, compute, good);
   EXPECT_EQ(computed, 2);
+  EXPECT_EQ(kept[0], 0.2);
+  EXPECT_EQ(kept[1], 1e-30);
+  EXPECT_TRUE(std::isnan(kept[2]));
+  // What is of another shape is computed again too.
+  EXPECT_TRUE(stages.run("s", {}, [] { return true; }));
 }
 
 TEST(Experiment, RefusesBeforeAnythingIsMeasured) {

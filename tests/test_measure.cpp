@@ -88,9 +88,9 @@ TEST(SteadyRuns, GivesUpWithinABoundAndSaysSo) {
   EXPECT_EQ(calls, 12);
   EXPECT_EQ(runs.repeated(), 7);
   EXPECT_EQ(runs.disturbed(), 5);
-  EXPECT_FALSE(is_steady(runs.disturbed(), 5));
-  EXPECT_TRUE(is_steady(5, 50));
-  EXPECT_FALSE(is_steady(6, 50));
+  EXPECT_FALSE((LatencyStats{.runs = 5, .disturbed = runs.disturbed()}.steady()));
+  EXPECT_TRUE((LatencyStats{.runs = 50, .disturbed = 5}.steady()));
+  EXPECT_FALSE((LatencyStats{.runs = 50, .disturbed = 6}.steady()));
 }
 
 Architecture small_net() {

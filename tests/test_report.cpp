@@ -205,7 +205,7 @@ TEST(ReportFindings, OverlappingIntervalsAreNoDifference) {
 TEST(ReportFindings, WidthCostsWhatItAddsUnlessItDoesNot) {
   const auto with_time = [](double ms) {
     Results r;
-    r.sweeps = {{"width", {{"1", 10e6, 1, 1.0, 10}, {"2", 40e6, 4, ms, 40 / ms}}}};
+    r.sweeps = {{"width", {{"1", 10e6, 1, 1.0, 10, true}, {"2", 40e6, 4, ms, 40 / ms, true}}}};
     return sweep_finding(r);
   };
   EXPECT_NE(with_time(4.1).find("Width costs what it adds: 4.00x"), std::string::npos);

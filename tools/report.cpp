@@ -17,12 +17,12 @@ constexpr std::uint64_t max_results_bytes = 1 << 28;
 
 void report(const std::string& folder, bool json) {
   require_makeable(folder + "/report");
-  const std::string results = read_file(folder + "/results.json", max_results_bytes);
-  const std::string page = folder + "/report/index.html";
-  const std::string html = render_report(results), table = render_result_table(results);
+  const std::string text = read_file(folder + "/results.json", max_results_bytes);
+  const Results results = results_from_json(text);
+  const std::string page = folder + "/report/index.html", html = render_report(results, text);
   make_folder(folder + "/report");
   write_file_atomically(page, html);
-  fmt::print("{}", json ? results : table);
+  fmt::print("{}", json ? text : render_result_table(results));
   if (!json) fmt::print("\nreport: {}\n", page);
 }
 

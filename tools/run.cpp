@@ -58,14 +58,14 @@ void run(const Options& o, const std::string& command) {
   const Placement where = start(o.machine);
   make_folder(o.out + "/report");
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
-  const std::string results = run_experiment(recipe, {.out = o.out,
-                                                      .command = command,
-                                                      .quiet = o.quiet,
-                                                      .where = where,
-                                                      .allow_unsteady = o.allow_unsteady});
-  const std::string page = o.out + "/report/index.html";
-  write_file_atomically(page, render_report(results));
-  fmt::print("{}", o.json ? results : render_result_table(results));
+  const Results results = run_experiment(recipe, {.out = o.out,
+                                                  .command = command,
+                                                  .quiet = o.quiet,
+                                                  .where = where,
+                                                  .allow_unsteady = o.allow_unsteady});
+  const std::string page = o.out + "/report/index.html", text = to_json(results);
+  write_file_atomically(page, render_report(results, text));
+  fmt::print("{}", o.json ? text : render_result_table(results));
   if (!o.json) fmt::print("\nreport: {}\n", page);
   if (const std::string line = unsteady_line(results); !line.empty()) {
     print(stderr, fmt::format("warning: {}\n", line));

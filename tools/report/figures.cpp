@@ -25,7 +25,7 @@ Series pareto_front(const std::vector<Series>& methods) {
   return front;
 }
 
-double measured_median(const TableRow& row) { return row.measured_ms.median; }
+double measured_median(const TableRow& row) { return row.measured.ms.median; }
 double parameters(const TableRow& row) { return row.params; }
 
 Figure accuracy_figure(const Results& r, bool latency) {
@@ -43,7 +43,7 @@ Figure accuracy_figure(const Results& r, bool latency) {
               .y = {.label = "top-1 accuracy (%)"}};
   for (const TableRow& row : r.table) {
     const auto tip = fmt::format("{}: {} ms, {} parameters, {}", row.method,
-                                 format_number(row.measured_ms.median), format_count(row.params),
+                                 format_number(row.measured.ms.median), format_count(row.params),
                                  accuracy_text(row.top1));
     chart.series.push_back({.name = row.method,
                             .colour = method_colour(r, row.method),
@@ -70,18 +70,18 @@ Figure sweep_figure(const Results& r) {
   figure.wide = true;
   double largest = 0;
   for (const Sweep& sweep : r.sweeps)
-    for (const SweepPoint& p : sweep.points)
+    for (const UtilizationPoint& p : sweep.points)
       if (known(p.macs)) largest = std::max(largest, p.macs);
   const Unit unit = unit_for(largest);
   const auto panel = [&](const std::string& title, const std::string& label,
-                         double SweepPoint::*value) {
+                         double UtilizationPoint::*value) {
     Chart chart{.title = title,
                 .x = {.label = fmt::format("operations ({}MAC)", unit.prefix), .from_zero = true},
                 .y = {.label = label, .from_zero = true}};
     int colour = 1;
     for (const Sweep& sweep : r.sweeps) {
       Series series{.name = sweep.dimension, .colour = colour++, .line = true};
-      for (const SweepPoint& p : sweep.points)
+      for (const UtilizationPoint& p : sweep.points)
         series.marks.push_back(
             {.x = p.macs * unit.factor,
              .y = p.*value,
@@ -96,9 +96,9 @@ Figure sweep_figure(const Results& r) {
     return any_mark(chart) ? render_chart(chart) : std::string();
   };
   for (const auto& svg : {panel("Utilization of width, depth and resolution sweeps",
-                                "utilization (GMAC/s)", &SweepPoint::gmacs_per_s),
+                                "utilization (GMAC/s)", &UtilizationPoint::gmacs_per_s),
                           panel("Latency of width, depth and resolution sweeps",
-                                "latency, batch 1 (ms)", &SweepPoint::ms)})
+                                "latency, batch 1 (ms)", &UtilizationPoint::ms)})
     if (!svg.empty()) figure.panels.push_back(svg);
   if (figure.panels.empty()) {
     figure.finding = "This run has no sweep over width, depth and resolution.";
@@ -111,9 +111,10 @@ Figure sweep_figure(const Results& r) {
   return figure;
 }
 
-std::string importance_panel(const LayerImportance& layer, const std::vector<double>& all_x,
+std::string importance_panel(const LayerLaw& layer, const std::vector<double>& all_x,
                              const std::vector<double>& all_y) {
-  Chart chart{.title = "Importance of " + layer.layer + " against its width",
+  const ImportanceLaw& law = layer.law;
+  Chart chart{.title = "Importance of " + law.layer + " against its width",
               .x = {.label = "width C", .log = true},
               .y = {.label = "importance I", .log = true},
               .include_x = all_x,
@@ -126,30 +127,30 @@ std::string importance_panel(const LayerImportance& layer, const std::vector<dou
   const Scale range = fit_scale(all_x, chart.x);
   for (int i = 0; i <= 40; ++i) {
     const double c = range.lo * std::pow(range.hi / range.lo, i / 40.0);
-    fit.marks.push_back({.x = c, .y = layer.a * std::pow(c, layer.b)});
+    fit.marks.push_back({.x = c, .y = law(c)});
   }
   Series measured{.colour = 1};
   double worst = unknown;  // largest residual, of what was measured
   for (const auto& [c, importance] : layer.points) {
-    const double residual = importance - layer.a * std::pow(c, layer.b);
+    const double residual = importance - law(c);
     const double relative = std::fabs(residual / importance);
     if (known(relative)) worst = known(worst) ? std::max(worst, relative) : relative;
     measured.marks.push_back(
         {.x = c,
          .y = importance,
-         .tip = fmt::format("{}: C = {}, I = {}, residual {}", layer.layer, format_whole(c),
+         .tip = fmt::format("{}: C = {}, I = {}, residual {}", law.layer, format_whole(c),
                             format_number(importance), format_number(residual))});
   }
   chart.series = {fit, measured};
-  const auto law =
+  const auto fitted =
       fmt::format("{} · R² {} · residuals up to {}",
-                  known(layer.a) && known(layer.b)
-                      ? fmt::format("{} C^{}", format_number(layer.a), format_number(layer.b))
+                  known(law.a) && known(law.b)
+                      ? fmt::format("{} C^{}", format_number(law.a), format_number(law.b))
                       : "no fit",
-                  format_number(layer.r2), format_percent(worst));
+                  format_number(law.r2), format_percent(worst));
   const auto warning =
-      layer.warning.empty() ? "" : "<p class=\"panel\">⚠ " + escape(layer.warning) + "</p>";
-  return fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}{}", escape(layer.layer), law,
+      law.warning.empty() ? "" : "<p class=\"panel\">⚠ " + escape(law.warning) + "</p>";
+  return fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}{}", escape(law.layer), fitted,
                      render_chart(chart), warning);
 }
 
@@ -157,7 +158,7 @@ Figure importance_figure(const Results& r) {
   Figure figure{.id = "importance", .title = "Importance against width, layer by layer"};
   figure.small_panels = figure.wide = true;
   std::vector<double> xs, ys;
-  for (const LayerImportance& layer : r.importance)
+  for (const LayerLaw& layer : r.importance)
     for (const auto& [c, importance] : layer.points) {
       xs.push_back(c);
       ys.push_back(importance);
@@ -166,7 +167,7 @@ Figure importance_figure(const Results& r) {
     figure.finding = "This run has no importance samples.";
     return figure;
   }
-  for (const LayerImportance& layer : r.importance)
+  for (const LayerLaw& layer : r.importance)
     figure.panels.push_back(importance_panel(layer, xs, ys));
   figure.see =
       "Both axes are logarithmic and the same in every panel: a power law is a straight "

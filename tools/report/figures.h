@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/report/results.h"
+#include "scaling/results.h"
 
 namespace hac::report {
 

@@ -66,11 +66,11 @@ Figure widths_figure(const Results& r) {
   Figure figure{.id = "widths", .title = "Widths before and after"};
   figure.wide = true;
   double reach = 0;
-  for (const Plan& plan : r.plans)
+  for (const ReportedPlan& plan : r.plans)
     for (const LayerWidths& layer : plan.layers)
       for (const double width : {layer.before, layer.after})
         if (known(width)) reach = std::max(reach, width);
-  for (const Plan& plan : r.plans) {
+  for (const ReportedPlan& plan : r.plans) {
     if (plan.layers.empty()) continue;
     BarChart chart{.title = "Widths before and after: " + plan.name,
                    .axis_label = "output channels",
@@ -99,14 +99,14 @@ Figure steps_figure(const Results& r) {
   Figure figure{.id = "steps", .title = "The steps of Algorithm 1"};
   figure.wide = true;
   double largest = known(r.budget.params) ? r.budget.params : 0;
-  for (const Plan& plan : r.plans)
+  for (const ReportedPlan& plan : r.plans)
     for (const PlanStep& step : plan.steps)
       if (known(step.params)) largest = std::max(largest, step.params);
   const Unit unit = unit_for(largest);
   const auto panel = [&](const std::string& title, const std::string& label,
                          double PlanStep::*value, double factor, const Guide& budget) {
     Chart chart{.title = title, .x = {.label = "step"}, .y = {.label = label}};
-    for (const Plan& plan : r.plans) {
+    for (const ReportedPlan& plan : r.plans) {
       Series series{.name = plan.name,
                     .colour = method_colour(r, plan.name),
                     .line = true,
@@ -133,11 +133,11 @@ Figure steps_figure(const Results& r) {
        {panel("Predicted latency along the steps", "predicted latency (ms)", &PlanStep::latency_ms,
               1,
               {.name = fmt::format("budget {} ms{}", format_number(b.latency_ms),
-                                   written(b.latency_text)),
+                                   written(r.latency_text)),
               .y = b.latency_ms}),
         panel("Parameters along the steps", fmt::format("parameters ({})", unit.prefix),
               &PlanStep::params, unit.factor,
-              {.name = fmt::format("budget {}{}", format_count(b.params), written(b.params_text)),
+              {.name = fmt::format("budget {}{}", format_count(b.params), written(r.params_text)),
               .y = b.params * unit.factor})})
     if (!svg.empty()) figure.panels.push_back(svg);
   if (figure.panels.empty()) {

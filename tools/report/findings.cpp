@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "tools/report/text.h"
+
 namespace hac::report {
 namespace {
 
@@ -101,8 +103,8 @@ std::string sweep_finding(const Results& results) {
   std::vector<std::string> raised, held, lowered;
   std::string costs;
   for (const Sweep& sweep : results.sweeps) {
-    std::vector<SweepPoint> points;
-    for (const SweepPoint& p : sweep.points)
+    std::vector<UtilizationPoint> points;
+    for (const UtilizationPoint& p : sweep.points)
       if (known(p.macs) && p.macs > 0 && known(p.ms) && p.ms > 0) points.push_back(p);
     const auto by_macs = [](auto& a, auto& b) { return a.macs < b.macs; };
     std::stable_sort(points.begin(), points.end(), by_macs);
@@ -135,7 +137,7 @@ std::string sweep_finding(const Results& results) {
 std::string importance_finding(const Results& results) {
   double low = unknown, high = unknown;
   std::vector<std::string> rising, poor;
-  for (const LayerImportance& layer : results.importance) {
+  for (const auto& [points, layer] : results.importance) {
     if (known(layer.r2)) {
       low = known(low) ? std::min(low, layer.r2) : layer.r2;
       high = known(high) ? std::max(high, layer.r2) : layer.r2;
@@ -192,7 +194,7 @@ std::string alpha_finding(const Results& results) {
 
 std::string widths_finding(const Results& results) {
   std::string text;
-  for (const Plan& plan : results.plans) {
+  for (const ReportedPlan& plan : results.plans) {
     const LayerWidths* most = nullptr;
     int widened = 0;
     const auto growth = [](const LayerWidths& l) { return l.after / l.before; };
@@ -211,15 +213,17 @@ std::string widths_finding(const Results& results) {
 
 std::string steps_finding(const Results& results) {
   std::string text;
-  for (const Plan& plan : results.plans) {
+  for (const ReportedPlan& plan : results.plans) {
     if (plan.steps.empty()) continue;
     const PlanStep& last = plan.steps.back();
     text += (text.empty() ? "" : " ") + plan.name + fmt::format(": {} steps", plan.steps.size());
     std::vector<std::string> used;
-    const double latency = last.latency_ms / results.budget.latency_ms;
-    const double params = last.params / results.budget.params;
-    if (known(latency)) used.push_back(fmt::format("{:.0f} % of the latency", 100 * latency));
-    if (known(params)) used.push_back(fmt::format("{:.0f} % of the parameters", 100 * params));
+    const auto add = [&](double part, double budget, const char* what) {
+      if (!known(budget) || !known(part / budget)) return;
+      used.push_back(fmt::format("{:.0f} % of the {}", 100 * part / budget, what));
+    };
+    add(last.latency_ms, results.budget.latency_ms, "latency");
+    add(last.params, results.budget.params, "parameters");
     if (!used.empty()) text += ", ends at " + join(used);
     if (!plan.stop.empty()) text += ", stopped by " + plan.stop;
     text += ".";

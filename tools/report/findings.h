@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "tools/report/results.h"
+#include "scaling/results.h"
 
 namespace hac::report {
 

@@ -4,6 +4,7 @@
 
 #include "tools/report/findings.h"
 #include "tools/report/style.h"
+#include "tools/report/text.h"
 
 namespace hac::report {
 namespace {
@@ -21,14 +22,13 @@ std::string cell(const char* label, const std::string& html, const char* style =
   return fmt::format("<td{} data-label=\"{}\"><span>{}</span></td>", style, label, html);
 }
 
-std::string latency_cell(const Latency& ms, const Latency& base) {
+std::string latency_cell(const LatencyStats& ms, const LatencyStats& base) {
   auto html = with_factor(format_number(ms.median), ms.median, base.median);
   if (known(ms.mean) || known(ms.p95))
     html += fmt::format("<small>mean {}, p95 {}</small>", format_number(ms.mean),
                         format_number(ms.p95));
-  if (!ms.steady)
-    html += fmt::format("<small>unsteady: {} of {} runs disturbed</small>",
-                        format_whole(ms.disturbed), format_whole(ms.runs));
+  if (!ms.steady())
+    html += fmt::format("<small>unsteady: {} of {} runs disturbed</small>", ms.disturbed, ms.runs);
   return cell("measured (ms)", html);
 }
 
@@ -47,7 +47,7 @@ std::string table_row(const TableRow& row, const TableRow& base) {
   html += cell("input (px)", format_whole(row.resolution));
   html += cell("predicted (ms)",
                with_factor(format_number(row.predicted_ms), row.predicted_ms, base.predicted_ms));
-  html += latency_cell(row.measured_ms, base.measured_ms);
+  html += latency_cell(row.measured.ms, base.measured.ms);
   html += cell("GMAC/s",
                with_factor(format_number(row.gmacs_per_s), row.gmacs_per_s, base.gmacs_per_s));
   html += cell("of peak (%)", format_number(100 * row.peak_fraction));
@@ -56,30 +56,30 @@ std::string table_row(const TableRow& row, const TableRow& base) {
   return html + "</tr>\n";
 }
 
-std::string facts_section(const std::string& title, const Facts& facts) {
+template <class List>
+std::string facts_section(const std::string& title, const List& facts) {
   if (facts.empty()) return "";
   std::string html = fmt::format("<section><h3>{}</h3><dl>", title);
   for (const auto& [name, value] : facts)
-    html += fmt::format("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+    html += fmt::format("<dt>{}</dt><dd>{}</dd>", escape(name), escape(format_fact(value)));
   return html + "</dl></section>\n";
 }
 
 std::string run_facts(const Results& r) {
-  Facts run{{"recipe", r.recipe}};
+  std::vector<std::pair<std::string, FactValue>> run{{"recipe", r.recipe}};
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) run.emplace_back(name, value);
   };
   add("baseline", r.baseline);
-  add("seeds", r.seeds);
+  add("seeds", format_fact(r.seeds));
   add("created", r.created);
   const auto budget = [](const std::string& value, const std::string& written) {
     return written.empty() ? value : value + " (" + written + ")";
   };
   if (known(r.budget.latency_ms))
-    add("latency budget",
-        budget(format_number(r.budget.latency_ms) + " ms", r.budget.latency_text));
+    add("latency budget", budget(format_number(r.budget.latency_ms) + " ms", r.latency_text));
   if (known(r.budget.params))
-    add("parameter budget", budget(format_count(r.budget.params), r.budget.params_text));
+    add("parameter budget", budget(format_count(r.budget.params), r.params_text));
   std::string html = "<h2>How it was made</h2>\n";
   if (!r.command.empty()) html += fmt::format("<p><code>{}</code></p>\n", escape(r.command));
   html += "<div class=\"facts\">\n" + facts_section("Run", run) +
@@ -139,7 +139,8 @@ std::string render_html_table(const Results& results) {
   html += "</tbody></table></div>\n";
   html += fmt::format("<p class=\"soft\">× is the factor of {}. Latency at batch 1",
                       escape(base->method));
-  if (known(base->measured_ms.runs)) html += fmt::format(", {:.0f} runs", base->measured_ms.runs);
+  const int runs = base->measured.ms.runs;
+  if (runs > 0) html += fmt::format(", {} runs", runs);
   if (!results.table_accuracy.empty()) html += "; accuracy: " + escape(results.table_accuracy);
   const auto kinds = intervals_text(results);
   return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "tools/report/figures.h"
-#include "tools/report/results.h"
 
 namespace hac::report {
 

@@ -7,7 +7,7 @@
 #include "tools/report/figures.h"
 #include "tools/report/findings.h"
 #include "tools/report/html.h"
-#include "tools/report/results.h"
+#include "tools/report/text.h"
 
 namespace hac {
 namespace {
@@ -24,7 +24,7 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
   std::string top1 = known(row.top1.mean) ? fmt::format("{:.2f}", 100 * row.top1.mean) : "-";
   if (known(row.top1.low) && known(row.top1.high))
     top1 += fmt::format(" [{:.2f}, {:.2f}]", 100 * row.top1.low, 100 * row.top1.high);
-  const double median = row.measured_ms.median;
+  const double median = row.measured.ms.median;
   // A line break in a name would break the table.
   std::string method = row.method;
   std::replace_if(
@@ -34,8 +34,8 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
           with_factor(format_count(row.macs), row.macs, base.macs),
           format_whole(row.resolution),
           format_number(row.predicted_ms),
-          with_factor(format_number(median), median, base.measured_ms.median) +
-              (row.measured_ms.steady ? "" : " unsteady"),
+          with_factor(format_number(median), median, base.measured.ms.median) +
+              (row.measured.ms.steady() ? "" : " unsteady"),
           format_number(row.gmacs_per_s),
           known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
           top1,
@@ -62,13 +62,11 @@ std::string aligned(const std::vector<Cells>& rows) {
 
 }  // namespace
 
-std::string render_report(const std::string& results_json) {
-  const Results results = parse_results(results_json);
+std::string render_report(const Results& results, const std::string& results_json) {
   return render_page(results, make_figures(results), results_json);
 }
 
-std::string render_result_table(const std::string& results_json) {
-  const Results results = parse_results(results_json);
+std::string render_result_table(const Results& results) {
   const TableRow* base = find_baseline(results);
   if (!base) return "This run has no result table.\n";
   std::vector<Cells> rows{{"method", "params", "MACs", "px", "pred ms", "meas ms", "GMAC/s",
@@ -78,12 +76,10 @@ std::string render_result_table(const std::string& results_json) {
   const auto kinds = intervals_text(results);
   if (!results.table_accuracy.empty()) text += "accuracy: " + results.table_accuracy + "\n";
   if (!kinds.empty()) text += "top-1: mean [" + kinds + "]\n";
-  const auto latency = [](const TableRow& row) { return row.measured_ms.median; };
+  const auto latency = [](const TableRow& row) { return row.measured.ms.median; };
   return text + accuracy_finding(results, latency, "latency") + "\n";
 }
 
-std::string unsteady_line(const std::string& results_json) {
-  return unsteady_text(parse_results(results_json));
-}
+std::string unsteady_line(const Results& results) { return unsteady_text(results); }
 
 }  // namespace hac

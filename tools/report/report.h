@@ -1,22 +1,22 @@
 #pragma once
-// The report of a run: results.json in, one HTML page or one plain table out.
-//
-// Both are pure functions of the file's text, so a report can be rendered again at any time.
-// Both throw ConfigError with the JSON path when the text is not JSON, a field is missing or of the
-// wrong type. The fields are those of tools/report/results.h; a number that was not measured is
-// null; a section that is absent is replaced by one sentence.
+// The report of a run: its Results in, one HTML page or one plain table out. Both are pure
+// functions, so a report can be rendered again from results.json at any time. A number that was not
+// measured is a dash; a section that is absent is replaced by one sentence.
 
 #include <string>
 
+#include "scaling/results.h"
+
 namespace hac {
 
-// One self-contained page: no script, nothing loaded from elsewhere, light and dark, printable.
-std::string render_report(const std::string& results_json);
+// One self-contained page: no script, nothing loaded from elsewhere, light and dark, printable. The
+// text of results.json is its appendix.
+std::string render_report(const Results& results, const std::string& results_json);
 
 // The result table in aligned columns for a terminal, with one line on what it shows.
-std::string render_result_table(const std::string& results_json);
+std::string render_result_table(const Results& results);
 
 // How many of its latencies a busy machine disturbed, in one line; "" if none.
-std::string unsteady_line(const std::string& results_json);
+std::string unsteady_line(const Results& results);
 
 }  // namespace hac

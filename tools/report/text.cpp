@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace hac::report {
 namespace {
 
@@ -109,6 +111,24 @@ std::string format_factor(double value) {
 
 std::string format_percent(double fraction) {
   return known(fraction) ? fmt::format("{:.2f} %", 100 * fraction) : "-";
+}
+
+std::string format_fact(const FactValue& value) {
+  return std::visit(
+      [](const auto& v) -> std::string {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, std::monostate>)
+          return "-";
+        else if constexpr (std::is_same_v<T, double>)
+          return fmt::format("{:.6g}", v);
+        else if constexpr (std::is_same_v<T, std::vector<FactValue>>) {
+          std::string text;
+          for (const FactValue& item : v) text += (text.empty() ? "" : ", ") + format_fact(item);
+          return text;
+        } else
+          return fmt::format("{}", v);
+      },
+      static_cast<const FactValue::variant&>(value));
 }
 
 }  // namespace hac::report

@@ -1,16 +1,12 @@
 #pragma once
 // Text for the report: escaping, numbers as people read them, and how wide a string is drawn.
 
-#include <cmath>
-#include <limits>
 #include <string>
 #include <string_view>
 
-namespace hac::report {
+#include "scaling/results.h"
 
-// "Not measured", the null of results.json.
-inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
-inline bool known(double value) { return std::isfinite(value); }
+namespace hac::report {
 
 // Safe in HTML and SVG text and in quoted attributes; control characters become U+FFFD.
 std::string escape(std::string_view text);
@@ -30,5 +26,6 @@ std::string format_whole(double value);                   // 36, 12.5: no digits
 std::string format_count(double value);                   // 950, 12.3 k, 1.30 M, 4.81 G
 std::string format_factor(double value);                  // 1.30x, 201x
 std::string format_percent(double fraction);              // 0.8812 -> 88.12 %
+std::string format_fact(const FactValue& value);          // a list with commas
 
 }  // namespace hac::report

@@ -4,10 +4,9 @@
 #include <fmt/ranges.h>
 
 #include "data/cifar.h"
+#include "data/derived_set.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
-#include "data/image_set.h"
-#include "data/preprocessing.h"
 #include "data/synthetic.h"
 #include "kernels/error.h"
 

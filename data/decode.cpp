@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "data/jpeg.h"
 #include "data/png.h"
 #include "engine/file.h"
@@ -40,6 +42,16 @@ void check_pixels(std::int64_t width, std::int64_t height, std::int64_t max_pixe
   }
 }
 
+Sample decode(StoredImage image, const DecodeOptions& options) {
+  if (auto* sample = std::get_if<Sample>(&image)) return std::move(*sample);
+  const auto& file = std::get<EncodedImage>(image);
+  try {
+    return decode_image(file.bytes, file.path, options);
+  } catch (const IoError& error) {
+    throw IoError(file.hint.empty() ? error.what() : with_hint(error.what(), file.hint));
+  }
+}
+
 Sample decode_image(std::string_view bytes, const std::string& where,
                     const DecodeOptions& options) {
   return kind_of(bytes, where) == Kind::jpeg ? decode_jpeg(bytes, where, options)
@@ -51,12 +63,14 @@ void check_image(std::string_view bytes, const std::string& where, std::int64_t 
   decode_jpeg(bytes, where, {.shorter_side = 1, .max_pixels = max_pixels});
 }
 
-Sample read_image(const std::string& path, const DecodeOptions& options) {
-  return decode_image(read_file(path, max_file_bytes), path, options);
+EncodedImage read_image_file(const std::string& path) {
+  return {.bytes = read_file(path, max_file_bytes), .path = path};
 }
 
-void check_image_file(const std::string& path) {
-  check_image(read_file(path, max_file_bytes), path);
+Sample read_image(const std::string& path, const DecodeOptions& options) {
+  return decode(read_image_file(path), options);
 }
+
+void check_image_file(const std::string& path) { check_image(read_image_file(path).bytes, path); }
 
 }  // namespace hac

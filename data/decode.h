@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 
-#include "data/dataset.h"
+#include "data/sample.h"
 
 namespace hac {
 
@@ -21,9 +22,21 @@ struct DecodeOptions {
   std::int64_t max_pixels = default_max_pixels;
 };
 
+// What a data set has of an image: pixels, or the bytes of a file.
+struct EncodedImage {
+  std::string bytes;
+  std::string path;       // for errors, and
+  std::string hint = "";  // what may help against them
+};
+using StoredImage = std::variant<Sample, EncodedImage>;
+
+// Pixels as they are, files as decode_image() has them.
+Sample decode(StoredImage image, const DecodeOptions& options = {});
+
 // Throws IoError, naming `where`: neither kind, corrupt, cut, or more than max_pixels.
 Sample decode_image(std::string_view bytes, const std::string& where,
                     const DecodeOptions& options = {});
+EncodedImage read_image_file(const std::string& path);  // throws IoError: missing, or above 1 GiB
 Sample read_image(const std::string& path, const DecodeOptions& options = {});
 
 // Throws IoError where decode_image does, as fast as that can be told: every checksum of a PNG is

@@ -54,7 +54,7 @@ UprightImage::UprightImage(std::int64_t height, std::int64_t width, int orientat
       orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
   const bool from_right =
       orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
-  sample_ = {3, transposed ? width : height, transposed ? height : width, {}, 0};
+  sample_ = {3, transposed ? width : height, transposed ? height : width, {}};
   sample_.pixels.resize(3 * height * width);
   const std::int64_t down = from_bottom ? -sample_.width : sample_.width;
   const std::int64_t across = from_right ? -1 : 1;

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "data/dataset.h"
+#include "data/sample.h"
 
 namespace hac {
 

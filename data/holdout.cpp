@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "data/image_set.h"
+#include "data/derived_set.h"
 #include "engine/random.h"
 #include "kernels/error.h"
 #include "kernels/random.h"

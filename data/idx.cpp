@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "data/gzip.h"
@@ -55,10 +54,10 @@ DatasetPtr open_part(const fs::path& folder, const std::string& part) {
     throw IoError(fmt::format("fashion-mnist '{}': expected {} labels, one an image, got {}",
                               label_path, n, labels.shape[0]));
   }
-  ImageSet set{.channels = 1, .resolution = 32, .border = 2, .normalization = statistics};
+  ImageSet set{.channels = 1, .resolution = 28, .border = 2, .normalization = statistics};
   set.classes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                  "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
-  set.pixels.resize(n * 32 * 32);
+  set.pixels.assign(images.bytes.begin(), images.bytes.end());
   set.labels.resize(n);
   for (std::int64_t i = 0; i < n; ++i) {
     set.labels[i] = static_cast<std::uint8_t>(labels.bytes[i]);
@@ -67,10 +66,6 @@ DatasetPtr open_part(const fs::path& folder, const std::string& part) {
           fmt::format("fashion-mnist '{}': label {} of image {} is out of range: expected "
                       "0 to {}",
                       label_path, set.labels[i], i, set.classes.size() - 1));
-    }
-    for (int y = 0; y < 28; ++y) {
-      const char* row = images.bytes.data() + (i * 28 + y) * 28;
-      std::copy(row, row + 28, set.pixels.begin() + (i * 32 + y + 2) * 32 + 2);
     }
   }
   return in_memory(std::move(set));

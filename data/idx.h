@@ -19,7 +19,7 @@ struct Idx {
 Idx parse_idx(std::string_view bytes, int rank, const std::string& where);
 
 // The four files {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or with .gz, of one folder.
-// Images are 1x28x28, padded with zeros to 32x32. Throws IoError.
+// Images are 1x28x28; their preprocessing pads them with zeros to 32x32. Throws IoError.
 DataSplit open_fashion_mnist(const DataConfig& config, Parts parts);
 
 }  // namespace hac

@@ -11,7 +11,6 @@
 
 #include "data/decode.h"
 #include "data/image_files.h"
-#include "data/preprocessing.h"
 #include "engine/random.h"
 #include "engine/text.h"
 #include "kernels/error.h"
@@ -52,11 +51,8 @@ class ImageFolder final : public Dataset {
 
   std::int64_t size() const override { return std::ssize(entries_); }
   std::int32_t label(std::int64_t i) const override { return entries_.at(i).label; }
-  std::int64_t channels() const override { return preprocessing_.channels; }
-  std::int64_t resolution() const override { return preprocessing_.resolution; }
   const std::vector<std::string>& classes() const override { return classes_; }
-  Normalization normalization() const override { return preprocessing_.normalization; }
-  Preprocessing preprocessing() const override { return preprocessing_; }
+  const Preprocessing& preprocessing() const override { return preprocessing_; }
 
   std::string identity(std::int64_t i) const override {
     const fs::path path = folder_ / entries_.at(i).path;
@@ -68,14 +64,14 @@ class ImageFolder final : public Dataset {
     return fmt::format("{} {}", entries_[i].path, bytes);
   }
 
-  Sample get(std::int64_t i) const override {
-    const Entry& entry = entries_.at(i);
+  StoredImage read(std::int64_t i) const override {
+    constexpr const char* hint = "hacscale data check lists all bad files";
     try {
-      Sample sample = read_preprocessed((folder_ / entry.path).string(), preprocessing_);
-      sample.label = entry.label;
-      return sample;
+      EncodedImage image = read_image_file((folder_ / entries_.at(i).path).string());
+      image.hint = hint;
+      return image;
     } catch (const IoError& error) {
-      throw IoError(with_hint(error.what(), "hacscale data check lists all bad files"));
+      throw IoError(with_hint(error.what(), hint));
     }
   }
 

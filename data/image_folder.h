@@ -6,9 +6,9 @@
 
 namespace hac {
 
-// DIR follows the colon of config.name, else is config.dir. Images are fit() to config.resolution
-// (default 224): shorter side resized, centre cropped. Throws ConfigError without DIR, IoError for
-// folders that are missing, empty or not the same in train and val.
+// DIR follows the colon of config.name, else is config.dir. Their preprocessing is
+// config.preprocessing, else one of config.resolution (default 224). Throws ConfigError without
+// DIR, IoError for folders that are missing, empty or not the same in train and val.
 DataSplit open_image_folder(const DataConfig& config, Parts parts);
 
 }  // namespace hac

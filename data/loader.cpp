@@ -10,7 +10,7 @@
 #include <optional>
 #include <thread>
 
-#include "data/transform.h"
+#include "data/input_transform.h"
 #include "kernels/denormals.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
@@ -18,7 +18,7 @@
 namespace hac {
 namespace {
 
-constexpr std::uint64_t order_stream = std::uint64_t{1} << 56;  // kernels/augment.h has 2 << 56
+constexpr std::uint64_t order_stream = std::uint64_t{1} << 56;  // data/transforms.cpp has 2 << 56
 
 void check(const Dataset* dataset, const LoaderConfig& config) {
   const auto at_least = [](const char* what, std::int64_t value, std::int64_t least) {
@@ -57,6 +57,7 @@ struct Loader::Impl {
 
   DatasetPtr dataset;
   LoaderConfig config;
+  Pipeline pipeline;
   InputTransform transform;
 
   std::mutex mutex;
@@ -72,9 +73,9 @@ struct Loader::Impl {
   Impl(DatasetPtr set, const LoaderConfig& c)
       : dataset(std::move(set)),
         config(c),
-        transform(dataset->channels(), dataset->resolution(),
-                  c.resolution == 0 ? dataset->resolution() : c.resolution,
-                  dataset->normalization()),
+        pipeline(c.pipeline(dataset->preprocessing())),
+        transform(dataset->preprocessing(),
+                  c.resolution == 0 ? dataset->resolution() : c.resolution),
         slots(std::max(c.prefetch, c.threads)) {}
 
   ~Impl() {
@@ -122,11 +123,10 @@ struct Loader::Impl {
     const std::int64_t c = dataset->channels(), r = transform.resolution();
     Batch batch{Tensor::empty({n, c, r, r}), Tensor::empty({n}, Dtype::i32)};
     for (std::int64_t i = 0; i < n && mine == generation; ++i) {
-      const Sample sample = dataset->get(indices[first + i]);
-      const Augmentation augmentation =
-          config.augment ? random_augmentation(config.seed, of_epoch, first + i) : Augmentation{};
-      transform(sample, augmentation, batch.images.as<float>() + i * c * r * r, scratch);
-      batch.labels.as<std::int32_t>()[i] = sample.label;
+      const std::int64_t index = indices[first + i];
+      transform(apply(pipeline, dataset->read(index), {config.seed, of_epoch, first + i}),
+                batch.images.as<float>() + i * c * r * r, scratch);
+      batch.labels.as<std::int32_t>()[i] = dataset->label(index);
     }
     return batch;
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/transforms.h"
 #include "engine/tensor.h"
 
 namespace hac {
@@ -23,7 +24,8 @@ struct LoaderConfig {
   std::int64_t batch = 128;
   std::int64_t resolution = 0;  // output size; 0 = the set's native one
   bool shuffle = true;
-  bool augment = true;  // pad 4 + random crop, horizontal flip, at the native size; then resize
+  // What the set's preprocessing becomes: the square that is then normalised and resized.
+  Pipeline (*pipeline)(const Preprocessing&) = standard_augmentation;
   bool drop_last = false;
   std::uint64_t seed = 0;
   int threads = 1;

@@ -1,29 +1,40 @@
 #pragma once
-// What a Preprocessing (data/dataset.h) does. A checkpoint has the one that it was trained with,
-// and train, eval and infer use it alike: the same file gives the same pixels.
+// How an image becomes what a network reads: a plain value. A checkpoint has the one that it was
+// trained with, and train, eval and infer use it alike: the same file gives the same pixels.
+// evaluation() in data/transforms.h is what it does to an image.
 
+#include <array>
 #include <cstdint>
 #include <string>
-#include <vector>
-
-#include "data/dataset.h"
 
 namespace hac {
 
+// Per-channel statistics of pixel / 255 over the training set.
+struct Normalization {
+  std::array<float, 3> mean{0, 0, 0};
+  std::array<float, 3> std{1, 1, 1};
+  bool operator==(const Normalization&) const = default;
+};
+
+// Up to the network's own resolution.
+struct Preprocessing {
+  std::int64_t channels = 3;
+  std::int64_t resolution = 224;  // height and width, border included; the network may resize again
+  std::int64_t border = 0;        // black pixels on each side of it
+  // The shorter side is resized to floor((resolution - 2 border) / crop_pct), then the centre is
+  // cropped, as timm does; torchvision's 256 and 224 are 0.875.
+  double crop_pct = 1;
+  std::string interpolation = "bilinear";  // antialiased; there is no other
+  Normalization normalization;
+  bool operator==(const Preprocessing&) const = default;
+
+  std::int64_t cropped_side() const { return resolution - 2 * border; }
+  std::int64_t resized_side() const {
+    return static_cast<std::int64_t>(static_cast<double>(cropped_side()) / crop_pct);
+  }
+};
+
 // Throws ConfigError naming the field.
 void validate(const Preprocessing& preprocessing);
-
-// Any image -> (channels, resolution, resolution). Throws ShapeError as fit() does.
-Sample preprocess(const Sample& image, const Preprocessing& preprocessing);
-// The same from a file; a JPEG is decoded no larger than it must be. Throws IoError.
-Sample read_preprocessed(const std::string& path, const Preprocessing& preprocessing);
-
-// The set with its images, and their statistics, as `preprocessing` wants them.
-DatasetPtr preprocessed(DatasetPtr set, const Preprocessing& preprocessing);
-
-// The set with its labels as those of `classes`, by name. Throws ConfigError, calling the set
-// `name`, unless it has the same names, in any order.
-DatasetPtr relabelled(DatasetPtr set, const std::vector<std::string>& classes,
-                      const std::string& name);
 
 }  // namespace hac

@@ -13,8 +13,7 @@ Cost AugmentSpec::cost() const {
 }
 
 std::string AugmentSpec::str() const {
-  return fmt::format("augment:{},n{}c{}r{}->{}{},seed{}", name_of(dtype), n, channels, native,
-                     resolution, augment ? ",shift4,mirror" : "", seed);
+  return fmt::format("augment:{},n{}c{}r{}->{}", name_of(dtype), n, channels, native, resolution);
 }
 
 const AugmentKernels augment_cpu{};

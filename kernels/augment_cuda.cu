@@ -59,7 +59,8 @@ __device__ inline float resized(const Source& p, const Table& table, std::int64_
 
 template <bool resize, int N, class T>
 __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std::int32_t* order,
-                               const BatchPosition* position, Table table, T* out) {
+                               const Augmentation* shifts, const BatchPosition* position,
+                               Table table, T* out) {
   const Offset i = own_element<N>(), c = static_cast<Offset>(s.channels);
   const Offset width = static_cast<Offset>(s.resolution), image_size = width * width * c;
   const Offset image = i / image_size, pixel = i % image_size / c;
@@ -67,7 +68,7 @@ __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std
   const BatchPosition at = load(position);
   Source source{
       set + load(order + at.first + image) * s.channels * s.native * s.native, s.native, {}};
-  if (s.augment) source.how = random_augmentation(s.seed, at.epoch, at.first + image);
+  if (shifts) source.how = load(shifts + at.first + image);
   source.c = i % c;
   std::int64_t y = pixel / width, x = pixel % width;
   Floats<N> v;
@@ -92,26 +93,26 @@ __global__ void labels_kernel(std::int64_t n, const std::int32_t* labels, const 
 
 template <bool resize, int N, class T>
 void images_as(Context& ctx, const AugmentSpec& s, const void* set, const void* order,
-               const void* position, const ResizeTable& table, void* out) {
+               const void* shifts, const void* position, const ResizeTable& table, void* out) {
   const std::int64_t elements = s.n * s.channels * s.resolution * s.resolution;
   launch(ctx, launch_over("augment", elements, N), augment_kernel<resize, N, T>, s,
          static_cast<const std::uint8_t*>(set), static_cast<const std::int32_t*>(order),
-         static_cast<const BatchPosition*>(position),
+         static_cast<const Augmentation*>(shifts), static_cast<const BatchPosition*>(position),
          Table{static_cast<const std::int32_t*>(table.start),
                static_cast<const float*>(table.weight), table.taps, s.resolution},
          static_cast<T*>(out));
 }
 
 void images(Context& ctx, const AugmentSpec& s, const void* set, const void* order,
-            const void* position, const ResizeTable& table, void* out) {
+            const void* shifts, const void* position, const ResizeTable& table, void* out) {
   if (s.resolution != s.native) {
     return by_dtype(s.dtype, [&](auto t) {
-      images_as<true, 1, decltype(t)>(ctx, s, set, order, position, table, out);
+      images_as<true, 1, decltype(t)>(ctx, s, set, order, shifts, position, table, out);
     });
   }
   // By the size of one image, so that a vector lies in one.
   by_vector(s.dtype, s.resolution * s.resolution * s.channels, {out}, [&](auto t, auto n) {
-    images_as<false, n.value, decltype(t)>(ctx, s, set, order, position, table, out);
+    images_as<false, n.value, decltype(t)>(ctx, s, set, order, shifts, position, table, out);
   });
 }
 

@@ -95,7 +95,7 @@ void Evaluation::open_loader() {
                         {.batch = batch_,
                          .resolution = model_.arch().resolution,
                          .shuffle = false,
-                         .augment = false,
+                         .pipeline = evaluation,
                          .threads = loader_threads()},
                         model_.device());
 }

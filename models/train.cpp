@@ -91,7 +91,7 @@ class Run {
     return {.batch = config_.batch,
             .resolution = model_.arch().resolution,
             .shuffle = config_.shuffle,
-            .augment = config_.augment,
+            .pipeline = config_.augment ? standard_augmentation : evaluation,
             .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
             .threads = loader_threads()};

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "data/derived_set.h"
 #include "engine/random.h"
 #include "engine/text.h"
 #include "kernels/error.h"

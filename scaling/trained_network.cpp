@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/holdout.h"
+#include "data/transforms.h"
 #include "engine/file.h"
 #include "engine/plan_options.h"
 #include "kernels/error.h"
@@ -38,8 +39,8 @@ std::string data_key(const DataSplit& data) {
     content += fingerprint(*set);
     const std::int64_t step = std::max<std::int64_t>(1, set->size() / kImages);
     for (std::int64_t i = 0; i < set->size(); i += step) {
-      const Sample sample = set->get(i);
-      content += fmt::format("{}:", sample.label);
+      const Sample sample = preprocess(set->read(i), set->preprocessing());
+      content += fmt::format("{}:", set->label(i));
       content.append(sample.pixels.begin(), sample.pixels.end());
     }
   }

@@ -9,11 +9,12 @@
 #include "data/datasets.h"
 #include "data/image_set.h"
 #include "data/resident_loader.h"
-#include "data/transform.h"
 #include "engine/storage.h"
 #include "kernels/augment.h"
 #include "kernels/error.h"
 #include "kernels/half.h"
+#include "kernels/random.h"
+#include "tests/data_fixtures.h"
 #include "tests/places.h"
 
 namespace hac {
@@ -63,7 +64,7 @@ constexpr Size sizes[] = {{3, 8, 8},  {1, 8, 8},   {3, 9, 9},  {1, 7, 12}, {3, 9
 // The kernel by itself on images of the set, in the order of `indices`.
 Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
                  const InputTransform& transform, AugmentSpec spec, Device device,
-                 const BatchPosition& position = {}) {
+                 const std::vector<Augmentation>& shifts = {}, const BatchPosition& position = {}) {
   const std::int64_t c = set.channels(), native = set.resolution(), n = std::ssize(indices);
   Tensor pixels = Tensor::empty({set.size(), c, native, native}, Dtype::u8);
   for (std::int64_t i = 0; i < set.size(); ++i) {
@@ -89,6 +90,11 @@ Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
   // As a part of an epoch's order.
   std::vector<std::int32_t> order(position.first, -1);
   order.insert(order.end(), indices.begin(), indices.end());
+  std::vector<Augmentation> moves(position.first);
+  moves.insert(moves.end(), shifts.begin(), shifts.end());
+  Tensor moved = Tensor::empty({std::ssize(moves), sizeof(Augmentation)}, Dtype::u8);
+  std::copy(moves.begin(), moves.end(), static_cast<Augmentation*>(moved.data()));
+  moved = moved.to(device);
   const Tensor chosen = Tensor::from(order, {std::ssize(order)}).to(device);
   const Tensor where = Tensor::empty({sizeof position}, Dtype::u8);
   std::memcpy(where.data(), &position, sizeof position);
@@ -96,30 +102,38 @@ Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
   const Tensor out =
       Tensor::activation({n, c, spec.resolution, spec.resolution}, spec.dtype, device);
   augment_kernels.run(&AugmentKernels::images, device, spec, pixels.data(), chosen.data(),
-                      there.data(), table, out.data());
+                      shifts.empty() ? nullptr : moved.data(), there.data(), table, out.data());
   return out;
+}
+
+// Any that there may be, by its number.
+Augmentation shift(std::uint64_t i) {
+  const Philox random{kSeed, 78};
+  return {static_cast<std::int32_t>(random.below(3 * i, 9)) - 4,
+          static_cast<std::int32_t>(random.below(3 * i + 1, 9)) - 4,
+          static_cast<std::int32_t>(random.below(3 * i + 2, 2))};
 }
 
 TEST(Augment, HasTheNumbersOfTheCpu) {
   const std::vector<std::int32_t> indices{4, 0, 6, 6, 2, 1, 5};  // odd, one twice
   for (const Size& size : sizes) {
     const DatasetPtr set = noise(7, size.channels, size.native);
-    const InputTransform transform(size.channels, size.native, size.resolution,
-                                   set->normalization());
+    const InputTransform transform(set->preprocessing(), size.resolution);
     InputTransform::Scratch scratch;
     for (const bool augment : {true, false}) {
-      const AugmentSpec spec{.augment = augment, .seed = kSeed};
+      std::vector<Augmentation> shifts;
       const std::int64_t image = size.channels * size.resolution * size.resolution;
       std::vector<float> expected(indices.size() * image);
       for (std::size_t i = 0; i < indices.size(); ++i) {
-        const auto position = static_cast<std::int64_t>(14 + i);
-        transform(set->get(indices[i]),
-                  augment ? random_augmentation(kSeed, 3, position) : Augmentation{},
-                  expected.data() + i * image, scratch);
+        View view(set->get(indices[i]));
+        if (augment) shifts.push_back(shift(i));
+        if (augment) view.window(shift(i).dy, shift(i).dx, size.native, size.native);
+        if (augment && shift(i).mirror) view.mirror();
+        transform(view, expected.data() + i * image, scratch);
       }
       for (const Place& place : devices()) {
         const At at(place);
-        const Tensor got = augmented(*set, indices, transform, spec, place.device, {3, 14});
+        const Tensor got = augmented(*set, indices, transform, {}, place.device, shifts, {14});
         EXPECT_EQ(got.layout(), Layout::nhwc);
         expect_near(got.to_vector(), expected,
                     place.name + " " + got.shape().str() + " of " + std::to_string(size.native) +
@@ -134,10 +148,10 @@ template <class T>
 void expect_rounded(Dtype dtype, const Place& place) {
   for (const Size& size : sizes) {
     const DatasetPtr set = noise(5, size.channels, size.native);
-    const InputTransform transform(size.channels, size.native, size.resolution,
-                                   set->normalization());
+    const InputTransform transform(set->preprocessing(), size.resolution);
     const auto run = [&](Dtype d) {
-      return augmented(*set, {3, 1, 2}, transform, {.dtype = d, .seed = kSeed}, place.device)
+      return augmented(*set, {3, 1, 2}, transform, {.dtype = d}, place.device,
+                       {shift(0), shift(1), shift(2)})
           .to(Device{});
     };
     const Tensor exact = run(Dtype::f32), rounded = run(dtype);
@@ -182,7 +196,7 @@ TEST(ResidentLoader, GivesTheBatchesOfLoader) {
       {.batch = 8, .seed = 2},
       {.batch = 7, .resolution = 12, .seed = 3},
       {.batch = 9, .resolution = 21, .drop_last = true, .seed = 4},
-      {.batch = 64, .resolution = 16, .shuffle = false, .augment = false},
+      {.batch = 64, .resolution = 16, .shuffle = false, .pipeline = evaluation},
   };
   for (const std::int64_t channels : {1, 3}) {
     const DatasetPtr set = noise(51, channels, 16);
@@ -244,26 +258,16 @@ TEST(ResidentLoader, IsTakenWhereTheSetFits) {
   set_memory_limit(0, simt);
 }
 
-// Images larger than the set says.
-class Lying final : public Dataset {
- public:
-  std::int64_t size() const override { return 3; }
-  Sample get(std::int64_t) const override { return {1, 9, 8, std::vector<std::uint8_t>(72), 0}; }
-  std::int32_t label(std::int64_t) const override { return 0; }
-  std::int64_t channels() const override { return 1; }
-  std::int64_t resolution() const override { return 8; }
-  const std::vector<std::string>& classes() const override { return classes_; }
-  Normalization normalization() const override { return {}; }
-
- private:
-  std::vector<std::string> classes_{"class"};
-};
-
 TEST(ResidentLoader, RejectsWhatCannotBeMeant) {
   const Device simt{DeviceKind::simt, 0};
   EXPECT_THROW(ResidentLoader(nullptr, {}, simt), ConfigError);
   EXPECT_THROW(ResidentLoader(noise(8, 1, 8), {.batch = 0}, simt), ConfigError);
-  EXPECT_THROW(ResidentLoader(std::make_shared<Lying>(), {}, simt), ShapeError);
+  const LoaderConfig cropping{.pipeline = random_resized_crop};
+  EXPECT_CONTAINS(
+      testing::error_of<ConfigError>([&] { ResidentLoader(noise(8, 1, 8), cropping, simt); }),
+      "whose random part shifts and flips");
+  EXPECT_EQ(dynamic_cast<ResidentLoader*>(make_loader(noise(8, 1, 8), cropping, simt).get()),
+            nullptr);
   ResidentLoader loader(noise(8, 1, 8), {.batch = 4}, simt);
   Batch batch;
   EXPECT_THROW(loader.next(batch), ConfigError);

@@ -28,7 +28,8 @@ class CliCheckpoint : public Cli {
         for (int k = 0; k < 3 * 32; ++k)
           rows += static_cast<char>(s.pixels[(k % 3 * 32 + y) * 32 + k / 3]);
       }
-      const std::string name = "f/val/" + test->classes()[s.label] + "/" + std::to_string(100 + i);
+      const std::string name =
+          "f/val/" + test->classes()[test->label(i)] + "/" + std::to_string(100 + i);
       write(name + ".png", testing::png(rows, 32, 32, 8, 2));
       images_.push_back(path(name + ".png"));
     }

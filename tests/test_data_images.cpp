@@ -6,7 +6,7 @@
 
 #include "data/decode.h"
 #include "data/exif.h"
-#include "data/transform.h"
+#include "data/transforms.h"
 #include "tests/image_fixtures.h"
 
 namespace hac {
@@ -110,7 +110,7 @@ TEST(Exif, AllEightOrientationsComeOutUpright) {
 
 TEST(Exif, EveryPixelMoves) {
   const int h = 3, w = 5;
-  Sample expected{3, h, w, std::vector<std::uint8_t>(3 * h * w), 0};
+  Sample expected{3, h, w, std::vector<std::uint8_t>(3 * h * w)};
   for (std::size_t i = 0; i < expected.pixels.size(); ++i)
     expected.pixels[i] = static_cast<std::uint8_t>(i * 5);
   for (int o = 1; o <= 8; ++o) {
@@ -243,8 +243,9 @@ TEST(Jpeg, ScaledDecodingHardlyChangesTheResult) {
     }
   }
   const std::string bytes = jpeg(packed, 400, 300);
-  const Sample full = fit(decode_image(bytes, "x"), 3, 64);
-  const Sample scaled = fit(decode_image(bytes, "x", {.shorter_side = 64}), 3, 64);
+  const Preprocessing p{.resolution = 64};
+  const Sample full = preprocess(decode_image(bytes, "x"), p);
+  const Sample scaled = preprocess(decode_image(bytes, "x", {.shorter_side = 64}), p);
   double difference = 0;
   for (std::size_t i = 0; i < full.pixels.size(); ++i) {
     difference += std::abs(full.pixels[i] - scaled.pixels[i]);

@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "data/datasets.h"
+#include "data/input_transform.h"
 #include "data/loader.h"
-#include "data/transform.h"
 #include "engine/storage.h"
 #include "kernels/error.h"
 
@@ -25,21 +25,20 @@ class Counting final : public Dataset {
   explicit Counting(std::int64_t n, std::int64_t broken = -1, int delay_us = 0)
       : n_(n), broken_(broken), delay_us_(delay_us) {}
   std::int64_t size() const override { return n_; }
-  Sample get(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     if (delay_us_) std::this_thread::sleep_for(std::chrono::microseconds(delay_us_));
     if (i == broken_) throw IoError("image 'broken.jpg': corrupt JPEG");
-    return {1, 8, 8, std::vector<std::uint8_t>(64, static_cast<std::uint8_t>(i)), label(i)};
+    return Sample{1, 8, 8, std::vector<std::uint8_t>(64, static_cast<std::uint8_t>(i))};
   }
   std::int32_t label(std::int64_t i) const override { return static_cast<std::int32_t>(i % 7); }
-  std::int64_t channels() const override { return 1; }
-  std::int64_t resolution() const override { return 8; }
   const std::vector<std::string>& classes() const override { return classes_; }
-  Normalization normalization() const override { return {}; }
+  const Preprocessing& preprocessing() const override { return preprocessing_; }
 
  private:
   std::int64_t n_, broken_;
   int delay_us_;
   std::vector<std::string> classes_ = std::vector<std::string>(7, "class");
+  Preprocessing preprocessing_{.channels = 1, .resolution = 8};
 };
 
 DatasetPtr counting(std::int64_t n, std::int64_t broken = -1, int delay_us = 0) {
@@ -99,7 +98,7 @@ TEST(EpochOrder, EveryIndexGoesEverywhereAlike) {
 }
 
 TEST(Loader, GivesEveryImageOnceInTheOrderOfTheEpoch) {
-  Loader loader(counting(100), {.batch = 16, .augment = false, .seed = 9});
+  Loader loader(counting(100), {.batch = 16, .pipeline = evaluation, .seed = 9});
   EXPECT_EQ(loader.batches(), 7);
   for (const std::int64_t epoch : {0, 1, 0})
     EXPECT_EQ(indices(loader, epoch), epoch_order(100, 9, epoch));
@@ -107,7 +106,7 @@ TEST(Loader, GivesEveryImageOnceInTheOrderOfTheEpoch) {
 
 TEST(Loader, KeepsFileOrderWithoutShuffleAndCanDropTheRest) {
   Loader loader(counting(100),
-                {.batch = 16, .shuffle = false, .augment = false, .drop_last = true});
+                {.batch = 16, .shuffle = false, .pipeline = evaluation, .drop_last = true});
   EXPECT_EQ(loader.batches(), 6);
   const std::vector<std::int64_t> got = indices(loader, 5);
   ASSERT_EQ(got.size(), 96u);
@@ -115,7 +114,7 @@ TEST(Loader, KeepsFileOrderWithoutShuffleAndCanDropTheRest) {
 }
 
 TEST(Loader, LastBatchIsShort) {
-  Loader loader(counting(10), {.batch = 4, .augment = false});
+  Loader loader(counting(10), {.batch = 4, .pipeline = evaluation});
   loader.start(0);
   Batch batch;
   for (const std::int64_t n : {4, 4, 2}) {
@@ -135,13 +134,14 @@ TEST(Loader, AppliesTheAugmentationOfThePosition) {
   Loader loader(data, {.batch = 16, .resolution = 20, .seed = 4});
   loader.start(3);
   const auto order = epoch_order(50, 4, 3);
-  const InputTransform transform(3, 16, 20, data->normalization());
+  const InputTransform transform(data->preprocessing(), 20);
+  const Pipeline pipeline = standard_augmentation(data->preprocessing());
   InputTransform::Scratch scratch;
   std::vector<float> expected(3 * 20 * 20);
   Batch batch;
   for (std::int64_t position = 0; loader.next(batch);) {
     for (std::int64_t i = 0; i < batch.size(); ++i, ++position) {
-      transform(data->get(order[position]), random_augmentation(4, 3, position), expected.data(),
+      transform(apply(pipeline, data->read(order[position]), {4, 3, position}), expected.data(),
                 scratch);
       const float* got = batch.images.as<float>() + i * 1200;
       ASSERT_TRUE(std::equal(expected.begin(), expected.end(), got)) << "position " << position;
@@ -179,7 +179,7 @@ TEST(Loader, ThreadsAndPrefetchDoNotChangeABit) {
 }
 
 TEST(Loader, AnEpochCanBeLeftAndRestarted) {
-  Loader loader(counting(100), {.batch = 8, .augment = false, .seed = 5, .threads = 2});
+  Loader loader(counting(100), {.batch = 8, .pipeline = evaluation, .seed = 5, .threads = 2});
   Batch batch;
   for (int leave = 0; leave < 8; ++leave) {
     loader.start(leave);
@@ -192,7 +192,7 @@ TEST(Loader, AnEpochCanBeLeftAndRestarted) {
 TEST(Loader, ErrorsOfItsThreadsComeOutOfNext) {
   for (const int threads : {1, 3}) {
     Loader loader(counting(64, 42),
-                  {.batch = 8, .shuffle = false, .augment = false, .threads = threads});
+                  {.batch = 8, .shuffle = false, .pipeline = evaluation, .threads = threads});
     loader.start(0);
     Batch batch;
     for (int i = 0; i < 5; ++i) ASSERT_TRUE(loader.next(batch));

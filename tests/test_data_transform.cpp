@@ -6,8 +6,9 @@
 #include <map>
 #include <tuple>
 
+#include "data/input_transform.h"
 #include "data/resize.h"
-#include "data/transform.h"
+#include "data/transforms.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -138,7 +139,7 @@ TEST(Resize, WindowIsAPartOfTheWhole) {
 }
 
 Sample image(std::int64_t channels, std::int64_t height, std::int64_t width) {
-  Sample s{channels, height, width, std::vector<std::uint8_t>(channels * height * width), 3};
+  Sample s{channels, height, width, std::vector<std::uint8_t>(channels * height * width)};
   for (std::size_t i = 0; i < s.pixels.size(); ++i) {
     s.pixels[i] = static_cast<std::uint8_t>((i * 73 + 5) % 251);
   }
@@ -170,14 +171,17 @@ double fit_reference(const Sample& s, int c, int res, int y, int x) {
   return sum;
 }
 
-TEST(Fit, ResizesTheShorterSideAndCropsTheCentre) {
+Sample fit(const Sample& image, std::int64_t channels, std::int64_t size) {
+  return preprocess(image, {.channels = channels, .resolution = size});
+}
+
+TEST(Evaluation, ResizesTheShorterSideAndCropsTheCentre) {
   // Margins of 0, 1, 2, 3 and 5 pixels, shrinking and growing, both ways round.
   for (const auto& [h, w, res] : std::vector<std::tuple<int, int, int>>{
            {10, 10, 4}, {10, 13, 4}, {10, 15, 4}, {18, 10, 4}, {10, 23, 4}, {5, 4, 9}, {3, 7, 8}}) {
     const Sample s = image(3, h, w), out = fit(s, 3, res);
     ASSERT_EQ(out.height, res);
     ASSERT_EQ(out.width, res);
-    EXPECT_EQ(out.label, 3);
     for (int c = 0; c < 3; ++c) {
       for (int y = 0; y < res; ++y) {
         for (int x = 0; x < res; ++x) {
@@ -189,7 +193,7 @@ TEST(Fit, ResizesTheShorterSideAndCropsTheCentre) {
   }
 }
 
-TEST(Fit, ConvertsChannels) {
+TEST(Evaluation, ConvertsChannels) {
   const Sample grey = image(1, 4, 4), rgb = fit(grey, 3, 4);
   for (int i = 0; i < 48; ++i) EXPECT_EQ(rgb.pixels[i], grey.pixels[i % 16]);
   const Sample colour = image(3, 5, 5), luma = fit(colour, 1, 5);
@@ -205,43 +209,57 @@ TEST(Fit, ConvertsChannels) {
 }
 
 // Pads a copy, crops it, mirrors it: the definition, step by step.
-std::vector<float> augment_reference(const Sample& s, const Augmentation& a,
-                                     const Normalization& norm) {
+Sample shifted(const Sample& s, int dy, int dx, bool mirror) {
   const int n = static_cast<int>(s.width);
+  Sample out = s;
+  for (std::int64_t i = 0; i < std::ssize(s.pixels); ++i) {
+    const std::int64_t plane = i / (n * n), x = i % n;
+    const std::int64_t sy = i / n % n + dy, sx = (mirror ? n - 1 - x : x) + dx;
+    const bool inside = sy >= 0 && sy < n && sx >= 0 && sx < n;
+    out.pixels[i] = inside ? s.pixels[(plane * n + sy) * n + sx] : 0;
+  }
+  return out;
+}
+
+View moved(const Sample& s, int dy, int dx, bool mirror) {
+  View view(s);
+  view.window(dy, dx, s.height, s.width);
+  if (mirror) view.mirror();
+  return view;
+}
+
+std::vector<float> normalised(const Sample& s, const Normalization& norm) {
   std::vector<float> out;
-  for (int c = 0; c < s.channels; ++c) {
-    for (int y = 0; y < n; ++y) {
-      for (int x = 0; x < n; ++x) {
-        const int sy = y + a.dy, sx = (a.mirror ? n - 1 - x : x) + a.dx;
-        const bool inside = sy >= 0 && sy < n && sx >= 0 && sx < n;
-        const double pixel = inside ? s.pixels[(c * n + sy) * n + sx] / 255.0 : 0.0;
-        out.push_back(static_cast<float>((pixel - norm.mean[c]) / norm.std[c]));
-      }
-    }
+  const std::int64_t plane = s.height * s.width;
+  for (std::int64_t i = 0; i < std::ssize(s.pixels); ++i) {
+    const double mean = norm.mean[i / plane], std = norm.std[i / plane];
+    out.push_back(static_cast<float>((s.pixels[i] / 255.0 - mean) / std));
   }
   return out;
 }
 
 const Normalization statistics{{0.4914f, 0.4822f, 0.4465f}, {0.2470f, 0.2435f, 0.2616f}};
 
+Preprocessing native(std::int64_t channels, std::int64_t resolution) {
+  return {.channels = channels, .resolution = resolution, .normalization = statistics};
+}
+
 TEST(InputTransform, ShiftsMirrorsAndNormalises) {
   for (const int n : {1, 3, 8, 33}) {
     for (const int channels : {1, 3}) {
       const Sample s = image(channels, n, n);
-      const InputTransform transform(channels, n, n, statistics);
+      const InputTransform transform(native(channels, n), n);
       InputTransform::Scratch scratch;
-      for (int dy = -4; dy <= 4; ++dy) {
-        for (int dx = -4; dx <= 4; ++dx) {
-          for (const bool mirror : {false, true}) {
-            const Augmentation a{dy, dx, mirror};
-            std::vector<float> out(channels * n * n, NAN);
-            transform(s, a, out.data(), scratch);
-            const std::vector<float> expected = augment_reference(s, a, statistics);
-            for (std::size_t i = 0; i < out.size(); ++i) {
-              ASSERT_NEAR(out[i], expected[i], 1e-6)
-                  << n << " " << dy << " " << dx << " " << mirror;
-            }
-          }
+      for (int k = 0; k < 9 * 9 * 2; ++k) {
+        const int dy = k / 2 % 9 - 4, dx = k / 18 - 4;
+        const bool mirror = k % 2 == 1;
+        std::vector<float> out(channels * n * n, NAN);
+        transform(moved(s, dy, dx, mirror), out.data(), scratch);
+        const Sample reference = shifted(s, dy, dx, mirror);
+        ASSERT_EQ(moved(s, dy, dx, mirror).render(channels).pixels, reference.pixels);
+        const std::vector<float> expected = normalised(reference, statistics);
+        for (std::size_t i = 0; i < out.size(); ++i) {
+          ASSERT_NEAR(out[i], expected[i], 1e-6) << n << " " << dy << " " << dx << " " << mirror;
         }
       }
     }
@@ -250,55 +268,28 @@ TEST(InputTransform, ShiftsMirrorsAndNormalises) {
 
 TEST(InputTransform, ResizesAfterTheAugmentation) {
   const Sample s = image(3, 32, 32);
-  const Augmentation a{-3, 2, true};
-  const std::vector<float> native = augment_reference(s, a, statistics);
+  const std::vector<float> before = normalised(shifted(s, -3, 2, true), statistics);
   for (const int out : {24, 40}) {
-    const InputTransform transform(3, 32, out, statistics);
+    const InputTransform transform(native(3, 32), out);
     InputTransform::Scratch scratch;
     std::vector<float> got(3 * out * out), expected(3 * out * out), rows;
-    transform(s, a, got.data(), scratch);
+    transform(moved(s, -3, 2, true), got.data(), scratch);
     const ResizeAxis axis = resize_axis(32, out);
     for (int c = 0; c < 3; ++c) {
-      resize_plane(native.data() + c * 1024, axis, axis, expected.data() + c * out * out, rows);
+      resize_plane(before.data() + c * 1024, axis, axis, expected.data() + c * out * out, rows);
     }
     for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 2e-6) << i;
   }
 }
 
 TEST(InputTransform, RejectsAnotherSize) {
-  const InputTransform transform(3, 8, 8, statistics);
+  const InputTransform transform(native(3, 8), 8);
   InputTransform::Scratch scratch;
   std::vector<float> out(3 * 64);
-  EXPECT_THROW(transform(image(3, 8, 9), {}, out.data(), scratch), ShapeError);
-  EXPECT_THROW(transform(image(1, 8, 8), {}, out.data(), scratch), ShapeError);
-  EXPECT_THROW(InputTransform(3, 8, 0, statistics), ConfigError);
-}
-
-TEST(Augmentation, IsUniformAndAFunctionOfSeedEpochAndPosition) {
-  std::map<std::tuple<int, int, bool>, int> count;
-  constexpr int draws = 81 * 2 * 200;
-  for (int i = 0; i < draws; ++i) {
-    const Augmentation a = random_augmentation(5, 1, i), again = random_augmentation(5, 1, i);
-    ASSERT_EQ(std::tie(a.dy, a.dx, a.mirror), std::tie(again.dy, again.dx, again.mirror));
-    ASSERT_LE(std::abs(a.dy), 4);
-    ASSERT_LE(std::abs(a.dx), 4);
-    ++count[{a.dy, a.dx, a.mirror}];
-  }
-  ASSERT_EQ(count.size(), 162u);
-  double chi2 = 0;
-  for (const auto& [key, n] : count) chi2 += (n - 200.0) * (n - 200.0) / 200.0;
-  EXPECT_LT(chi2, 240);  // 161 degrees of freedom: p < 1e-4 beyond
-  const auto differing = [](auto f, auto g) {
-    int n = 0;
-    for (int i = 0; i < 1000; ++i) {
-      const Augmentation a = f(i), b = g(i);
-      n += std::tie(a.dy, a.dx, a.mirror) != std::tie(b.dy, b.dx, b.mirror);
-    }
-    return n;
-  };
-  const auto base = [](int i) { return random_augmentation(5, 1, i); };
-  EXPECT_GT(differing(base, [](int i) { return random_augmentation(6, 1, i); }), 950);
-  EXPECT_GT(differing(base, [](int i) { return random_augmentation(5, 2, i); }), 950);
+  EXPECT_THROW(transform(View(image(3, 8, 9)), out.data(), scratch), ShapeError);
+  EXPECT_THROW(transform(View(image(2, 8, 8)), out.data(), scratch), ShapeError);
+  EXPECT_THROW(InputTransform(native(3, 8), 0), ConfigError);
+  EXPECT_THROW(InputTransform(native(4, 8), 8), ConfigError);
 }
 
 }  // namespace

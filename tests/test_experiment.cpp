@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "data/derived_set.h"
 #include "data/image_set.h"
 #include "engine/file.h"
 #include "kernels/error.h"

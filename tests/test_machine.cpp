@@ -182,17 +182,16 @@ TEST(Denormals, AreZeroInOpenMpsThreads) {
 class FlushingSet final : public Dataset {
  public:
   std::int64_t size() const override { return 8; }
-  Sample get(std::int64_t i) const override {
-    return {.channels = 1, .height = 2, .width = 2, .pixels = {0, 0, 0, 0}, .label = label(i)};
+  StoredImage read(std::int64_t) const override {
+    return Sample{.channels = 1, .height = 2, .width = 2, .pixels = {0, 0, 0, 0}};
   }
   std::int32_t label(std::int64_t) const override { return flushes(); }
-  std::int64_t channels() const override { return 1; }
-  std::int64_t resolution() const override { return 2; }
   const std::vector<std::string>& classes() const override { return classes_; }
-  Normalization normalization() const override { return {}; }
+  const Preprocessing& preprocessing() const override { return preprocessing_; }
 
  private:
   std::vector<std::string> classes_{"no", "yes"};
+  Preprocessing preprocessing_{.channels = 1, .resolution = 2};
 };
 
 TEST(Denormals, AreZeroInALoadersThreads) {
@@ -201,7 +200,8 @@ TEST(Denormals, AreZeroInALoadersThreads) {
 #if defined(__x86_64__)
     _mm_setcsr(_mm_getcsr() & ~0x8040u);
 #endif
-    Loader loader(std::make_shared<FlushingSet>(), {.batch = 2, .augment = false, .threads = 2});
+    Loader loader(std::make_shared<FlushingSet>(),
+                  {.batch = 2, .pipeline = evaluation, .threads = 2});
     loader.start(0);
     for (Batch batch; loader.next(batch);) {
       flushed.insert(flushed.end(),

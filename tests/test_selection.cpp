@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "data/derived_set.h"
 #include "data/holdout.h"
 #include "data/image_set.h"
 #include "engine/file.h"
@@ -119,15 +120,13 @@ class Counted final : public Dataset {
  public:
   explicit Counted(DatasetPtr set) : set_(std::move(set)), reads_(set_->size()) {}
   std::int64_t size() const override { return set_->size(); }
-  Sample get(std::int64_t i) const override {
+  StoredImage read(std::int64_t i) const override {
     ++reads_[i];
-    return set_->get(i);
+    return set_->read(i);
   }
   std::int32_t label(std::int64_t i) const override { return set_->label(i); }
-  std::int64_t channels() const override { return set_->channels(); }
-  std::int64_t resolution() const override { return set_->resolution(); }
   const std::vector<std::string>& classes() const override { return set_->classes(); }
-  Normalization normalization() const override { return set_->normalization(); }
+  const Preprocessing& preprocessing() const override { return set_->preprocessing(); }
   std::set<int> reads() const { return {reads_.begin(), reads_.end()}; }
 
  private:

@@ -3,19 +3,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cmath>
 #include <new>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
-#include "data/preprocessing.h"
-#include "data/transform.h"
 #include "engine/print.h"
 #include "engine/text.h"
 #include "kernels/error.h"
 #include "models/checkpoint.h"
-#include "models/deploy.h"
+#include "models/classify.h"
 #include "models/weights.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -30,50 +25,6 @@ struct Options {
   std::size_t top = 5;
   bool json = false;
 };
-
-struct Guess {
-  std::string name;
-  std::size_t index = 0;
-  double probability = 0;
-};
-
-// The classes of highest probability, best first.
-std::vector<Guess> best_guesses(const Tensor& logits, const std::vector<std::string>& classes,
-                                std::size_t top) {
-  const float* scores = logits.as<float>();
-  const std::size_t n = classes.size();
-  const double most = *std::max_element(scores, scores + n);
-  double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += std::exp(scores[i] - most);
-  std::vector<std::size_t> order(n);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
-  std::vector<Guess> guesses;
-  for (std::size_t k = 0; k < std::min(top, n); ++k) {
-    const std::size_t i = order[k];
-    guesses.push_back({classes[i], i, std::exp(scores[i] - most) / sum});
-  }
-  return guesses;
-}
-
-// As the training saw its images: the native size of the set, then the network's.
-Tensor network_input(const std::string& path, const Preprocessing& p, std::int64_t resolution) {
-  const Tensor input = Tensor::empty({1, p.channels, resolution, resolution});
-  InputTransform::Scratch scratch;
-  const InputTransform transform(p.channels, p.resolution, resolution, p.normalization);
-  transform(read_preprocessed(path, p), {}, input.as<float>(), scratch);
-  return input;
-}
-
-std::vector<Guess> classify(Deployment& net, const std::string& file, const TrainedOn& trained,
-                            std::size_t top) {
-  const Tensor logits = net.run(network_input(file, trained.preprocessing, net.graph().input[2]));
-  if (!all_finite(logits)) {
-    throw Error(fmt::format("image '{}': the network's outputs are not finite", file));
-  }
-  return best_guesses(logits, trained.classes, top);
-}
 
 nlohmann::ordered_json json_of(const std::string& file, const std::vector<Guess>& guesses) {
   nlohmann::ordered_json top = nlohmann::ordered_json::array();

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "data/decode.h"
-#include "data/transform.h"
+#include "data/transforms.h"
 #include "kernels/error.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max);
@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try {
       const hac::Sample sample = hac::decode_image(
           bytes, "fuzz", {.shorter_side = shorter_side, .max_pixels = std::int64_t{1} << 18});
-      hac::fit(sample, 3, 20);
+      hac::preprocess(sample, {.resolution = 20});
       try {
         hac::check_image(bytes, "fuzz");
       } catch (const hac::IoError&) {

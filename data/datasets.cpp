@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "data/cifar.h"
 #include "data/derived_set.h"
-#include "data/idx.h"
+#include "data/fashion_mnist.h"
 #include "data/image_folder.h"
 #include "data/synthetic.h"
 #include "kernels/error.h"
@@ -13,25 +16,39 @@
 namespace hac {
 namespace {
 
-struct Entry {
-  const char* name;  // what follows a colon is the set's own business
-  DataSplit (*open)(const DataConfig&, Parts);
-};
+constexpr bool has_place = true, any_resolution = true, any_classes = true;
 
-constexpr Entry registry[] = {
-    {"fashion-mnist", open_fashion_mnist},
-    {"cifar10", [](const DataConfig& c, Parts p) { return open_cifar(cifar10_layout(), c, p); }},
-    {"cifar100", [](const DataConfig& c, Parts p) { return open_cifar(cifar100_layout(), c, p); }},
-    {"imagefolder", open_image_folder},
-    {"synthetic", open_synthetic},
+DataSplit open_cifar10(const DataConfig& c, Parts p) { return open_cifar(cifar10_layout(), c, p); }
+DataSplit open_cifar100(const DataConfig& c, Parts p) {
+  return open_cifar(cifar100_layout(), c, p);
+}
+
+constexpr DatasetInfo table[] = {
+    {"fashion-mnist", "", open_fashion_mnist, has_place},
+    {"cifar10", "", open_cifar10, has_place},
+    {"cifar100", "", open_cifar100, has_place},
+    {"imagefolder", ":DIR", open_image_folder, !has_place, any_resolution},
+    {"synthetic", "", open_synthetic, !has_place, any_resolution, any_classes},
 };
 
 }  // namespace
 
-std::vector<std::string> dataset_names() {
-  std::vector<std::string> names;
-  for (const Entry& entry : registry) names.emplace_back(entry.name);
-  return names;
+std::span<const DatasetInfo> datasets() { return table; }
+
+std::string dataset_usage() {
+  std::string text;
+  for (const DatasetInfo& set : table) {
+    text += &set == table ? "" : &set + 1 == std::end(table) ? " or " : ", ";
+    text += fmt::format("{}{}", set.name, set.argument);
+  }
+  return text;
+}
+
+DatasetInfo dataset_info(std::string_view name) {
+  name = name.substr(0, name.find(':'));
+  const auto found = std::find_if(std::begin(table), std::end(table),
+                                  [&](const DatasetInfo& set) { return set.name == name; });
+  return found == std::end(table) ? DatasetInfo{} : *found;
 }
 
 DataSplit open_data(const DataConfig& config, Parts parts) {
@@ -39,21 +56,22 @@ DataSplit open_data(const DataConfig& config, Parts parts) {
     throw ConfigError(
         fmt::format("data 'bad_images': expected error or skip, got '{}'", config.bad_images));
   }
-  const std::string name = config.name.substr(0, config.name.find(':'));
-  for (const Entry& entry : registry) {
-    if (name != entry.name) continue;
-    DataSplit split = entry.open(config, parts);
-    const auto finish = [&](DatasetPtr& set, std::int64_t limit, const char* option) {
-      if (!set) return;
-      if (config.preprocessing) set = preprocessed(set, *config.preprocessing);
-      set = limit_per_class(set, limit, option);
-    };
-    finish(split.train, config.limit_train, "--limit-train");
-    finish(split.test, config.limit_test, "--limit-test");
-    return split;
+  const DatasetInfo info = dataset_info(config.name);
+  if (!info.open) {
+    std::vector<std::string_view> names;
+    for (const DatasetInfo& set : table) names.push_back(set.name);
+    throw ConfigError(fmt::format("data '{}': unknown set; expected one of {}", config.name,
+                                  fmt::join(names, ", ")));
   }
-  throw ConfigError(fmt::format("data '{}': unknown set; expected one of {}", config.name,
-                                fmt::join(dataset_names(), ", ")));
+  DataSplit split = info.open(config, parts);
+  const auto finish = [&](DatasetPtr& set, std::int64_t limit, const char* option) {
+    if (!set) return;
+    if (config.preprocessing) set = preprocessed(set, *config.preprocessing);
+    set = limit_per_class(set, limit, option);
+  };
+  finish(split.train, config.limit_train, "--limit-train");
+  finish(split.test, config.limit_test, "--limit-test");
+  return split;
 }
 
 }  // namespace hac

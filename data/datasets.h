@@ -1,8 +1,10 @@
 #pragma once
-// The registry: a name on the command line -> train and test sets.
+// The table of data sets: a name on the command line -> train and test sets.
 
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
@@ -10,7 +12,7 @@
 namespace hac {
 
 struct DataConfig {
-  // fashion-mnist | cifar10 | cifar100 | imagefolder:DIR | synthetic
+  // of the table below, and what follows a colon: imagefolder:DIR
   std::string name = "fashion-mnist";
   std::string dir;               // empty: the set's default place
   std::int64_t limit_train = 0;  // 0 = all; else the first N, equally many of each class
@@ -34,9 +36,21 @@ struct DataSplit {
   DatasetPtr validation = nullptr;  // held out of train (data/holdout.h), or none
 };
 
+struct DatasetInfo {
+  std::string_view name;      // what follows a colon is the set's own business
+  std::string_view argument;  // of the command line, behind the name
+  DataSplit (*open)(const DataConfig&, Parts);
+  bool has_place = false;       // its files have a default one
+  bool any_resolution = false;  // DataConfig::resolution counts
+  bool any_classes = false;     // and DataConfig::classes
+};
+std::span<const DatasetInfo> datasets();
+std::string dataset_usage();  // "fashion-mnist, cifar10, ... or synthetic"
+// The row of a name, or one without any property where there is none.
+DatasetInfo dataset_info(std::string_view name);
+
 // Throws ConfigError (unknown name, with the known ones), IoError (missing, cut or malformed files:
 // what, where, expected, got, and how to get the set).
 DataSplit open_data(const DataConfig& config, Parts parts = Parts::both);
-std::vector<std::string> dataset_names();
 
 }  // namespace hac

@@ -1,16 +1,14 @@
 #pragma once
-// gzip, bounded: a small file cannot fill the memory.
+// Files that may be compressed by gzip.
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace hac {
 
-bool is_gzip(std::string_view bytes);
-
-// Inflates a gzip stream of one or more members. Throws IoError, naming `where`: corrupt, cut,
-// bytes after the end, or more than max_bytes.
-std::string gunzip(std::string_view bytes, const std::string& where, std::uint64_t max_bytes);
+// A plain file, or what is in a gzip file of one or more members; what follows them is ignored, as
+// gzip does. Throws IoError, naming the path: missing, unreadable, corrupt, cut, or more than
+// max_bytes, which bounds the memory that a small file can ask for.
+std::string read_gzip_file(const std::string& path, std::uint64_t max_bytes);
 
 }  // namespace hac

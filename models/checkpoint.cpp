@@ -74,7 +74,7 @@ std::map<std::string, Tensor> take(std::map<std::string, Tensor>& from, const st
 }
 
 bool is_folder(const json& training) {
-  return training.at("data").at("name").get<std::string>().starts_with("imagefolder");
+  return dataset_info(training.at("data").at("name").get<std::string>()).argument == ":DIR";
 }
 
 // What to do about a field that differs.

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/derived_set.h"
-#include "engine/random.h"
+#include "engine/hash.h"
 #include "engine/text.h"
 #include "kernels/error.h"
 
@@ -21,7 +21,7 @@ std::vector<ClassImages> images_by_class(const Dataset& set) {
   for (std::int64_t i = 0; i < set.size(); ++i) {
     const std::int32_t c = set.label(i);
     ++by_class.at(c).images;
-    hashes[c] = stream_of(fmt::format("{:016x} {}", hashes[c], set.identity(i)));
+    hashes[c] = fnv1a(fmt::format("{:016x} {}", hashes[c], set.identity(i)));
   }
   for (std::size_t c = 0; c < hashes.size(); ++c)
     by_class[c].key = fmt::format("{:016x}", hashes[c]);
@@ -157,12 +157,10 @@ DataSplit open_data_for(const std::optional<TrainedOn>& trained, const std::stri
   }
   Preprocessing p = trained->preprocessing;
   if (config.name.empty()) config.name = trained->data;
-  const bool synthetic = config.name == "synthetic";
-  if (config.resolution == 0 && (synthetic || config.name.starts_with("imagefolder"))) {
-    config.resolution = p.resolution;
-  }
+  const DatasetInfo info = dataset_info(config.name);
+  if (config.resolution == 0 && info.any_resolution) config.resolution = p.resolution;
   if (config.resolution != 0) p.resolution = config.resolution;
-  if (synthetic && config.classes == 0) config.classes = std::ssize(trained->classes);
+  if (info.any_classes && config.classes == 0) config.classes = std::ssize(trained->classes);
   config.preprocessing = p;
   DataSplit data = open_data(config, parts);
   for (DatasetPtr* part : {&data.train, &data.test}) {

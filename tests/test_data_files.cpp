@@ -7,8 +7,8 @@
 #include "data/cifar.h"
 #include "data/datasets.h"
 #include "data/derived_set.h"
+#include "data/fashion_mnist.h"
 #include "data/gzip.h"
-#include "data/idx.h"
 #include "data/image_set.h"
 #include "data/transforms.h"
 #include "tests/data_fixtures.h"
@@ -151,7 +151,7 @@ TEST(FashionMnist, RejectsBadFiles) {
       {gzip(images).substr(0, 60), labels, "the file is cut"},
       {bad_zip, labels, "gzip"},
       {bad_crc, labels, "incorrect data check"},
-      {gzip(images) + "junk", labels, "4 bytes after the end"},
+      {gzip(images) + gzip(labels).substr(0, 20), labels, "the file is cut"},
   };
   for (const Case& c : cases) {
     const TempFolder folder;
@@ -163,17 +163,28 @@ TEST(FashionMnist, RejectsBadFiles) {
 }
 
 TEST(Gzip, IsBoundedAndReadsSeveralMembers) {
+  const TempFolder folder;
+  const auto read = [&](const std::string& bytes, std::uint64_t most) {
+    folder.write("x.gz", bytes);
+    return read_gzip_file(folder.file("x.gz"), most);
+  };
   const std::string zeros(1 << 20, '\0');
   const std::string packed = gzip(zeros);
-  EXPECT_EQ(gunzip(packed, "x", zeros.size()), zeros);
-  EXPECT_CONTAINS(error_of<IoError>([&] { gunzip(packed, "bomb.gz", zeros.size() - 1); }),
-                  "bomb.gz");
-  EXPECT_CONTAINS(error_of<IoError>([&] { gunzip(packed, "bomb.gz", 100); }), "at most 100 bytes");
-  EXPECT_EQ(gunzip(gzip("one ") + gzip("two"), "x", 100), "one two");
-  EXPECT_EQ(gunzip(gzip(""), "x", 0), "");
-  for (std::size_t n = 0; n < packed.size(); ++n) {
-    EXPECT_THROW(gunzip(packed.substr(0, n), "x", 1 << 21), IoError) << n;
+  EXPECT_EQ(read(packed, zeros.size()), zeros);
+  EXPECT_CONTAINS(error_of<IoError>([&] { read(packed, zeros.size() - 1); }), folder.file("x.gz"));
+  EXPECT_CONTAINS(error_of<IoError>([&] { read(packed, 100); }), "at most 100 bytes");
+  EXPECT_CONTAINS(error_of<IoError>([&] { read("plain", 4); }), "at most 4 bytes");
+  EXPECT_EQ(read("plain", 5), "plain");
+  EXPECT_EQ(read(gzip("one ") + gzip("two"), 100), "one two");
+  EXPECT_EQ(read(gzip("one ") + gzip("two") + "junk", 100), "one two");  // as gzip does
+  EXPECT_EQ(read(gzip(""), 0), "");
+  EXPECT_EQ(read("\x1f", 10), "\x1f");  // too short for the magic number: a plain file
+  for (std::size_t n = 2; n < packed.size(); ++n) {
+    EXPECT_THROW(read(packed.substr(0, n), 1 << 21), IoError) << n;
   }
+  EXPECT_CONTAINS(error_of<IoError>([&] { read_gzip_file(folder.file("none"), 9); }),
+                  "none': No such file");
+  EXPECT_THROW(read_gzip_file(folder.path(), 9), IoError);
 }
 
 // --- CIFAR ---
@@ -294,7 +305,12 @@ TEST(Cifar, RealSetHasTheKnownStatistics) {
 TEST(Datasets, UnknownNameListsTheKnownOnes) {
   const std::string message = error_of<ConfigError>([] { open_data({.name = "imagenet"}); });
   EXPECT_CONTAINS(message, "'imagenet'");
-  for (const std::string& name : dataset_names()) EXPECT_CONTAINS(message, name);
+  for (const DatasetInfo& set : datasets()) {
+    EXPECT_CONTAINS(message, std::string(set.name));
+    EXPECT_EQ(dataset_info(std::string(set.name) + ":x").open, set.open);
+  }
+  EXPECT_EQ(dataset_usage(), "fashion-mnist, cifar10, cifar100, imagefolder:DIR or synthetic");
+  EXPECT_EQ(dataset_info("cifar").open, nullptr);
 }
 
 DatasetPtr labelled(const std::vector<std::int32_t>& labels) {

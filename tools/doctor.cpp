@@ -33,7 +33,9 @@ using Json = nlohmann::ordered_json;
 // Sets with a default place; the others need a folder or no file at all.
 Json find_data() {
   Json found = Json::object();
-  for (const char* name : {"fashion-mnist", "cifar10", "cifar100"}) {
+  for (const DatasetInfo& set : datasets()) {
+    const std::string name(set.name);
+    if (!set.has_place) continue;
     try {
       const DataSplit split = open_data({.name = name});
       found[name] = {{"found", true}, {"train", split.train->size()}, {"test", split.test->size()}};

@@ -99,10 +99,7 @@ Architecture resolve_for(const ModelOptions& o, const Dataset& data) {
 
 void add_data_options(CLI::App& app, DataConfig& data) {
   const char* group = "Data";
-  app.add_option("--data", data.name,
-                 "fashion-mnist, cifar10, cifar100, imagefolder:DIR or synthetic")
-      ->type_name("SET")
-      ->group(group);
+  app.add_option("--data", data.name, dataset_usage())->type_name("SET")->group(group);
   app.add_option("--data-dir", data.dir, "folder of its files, if not the default one")
       ->type_name("DIR")
       ->group(group);
@@ -213,7 +210,9 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   c.shuffle = o.shuffle == "on";
   if (!o.launch.empty()) c.launch = parse_launch_mode(o.launch);
   c.data.quiet = c.quiet;
-  if (c.data.name == "synthetic" && model.arch.classes) c.data.classes = *model.arch.classes;
+  if (dataset_info(c.data.name).any_classes && model.arch.classes) {
+    c.data.classes = *model.arch.classes;
+  }
   if (c.max_steps < -1) {
     throw ConfigError(fmt::format("option '--max-steps': expected >= 0, got {}", c.max_steps));
   }

@@ -1,4 +1,4 @@
-#include "data/idx.h"
+#include "data/fashion_mnist.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,6 @@
 
 #include "data/gzip.h"
 #include "data/image_set.h"
-#include "engine/file.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -24,9 +23,7 @@ constexpr Normalization statistics{.mean = {0.21900f, 0, 0}, .std = {0.33181f, 1
 std::string read_idx_file(const fs::path& folder, const std::string& name) {
   for (const fs::path& path : {folder / name, folder / (name + ".gz")}) {
     std::error_code ignored;
-    if (!fs::exists(path, ignored)) continue;
-    std::string bytes = read_file(path.string(), max_file_bytes);
-    return is_gzip(bytes) ? gunzip(bytes, path.string(), max_file_bytes) : bytes;
+    if (fs::exists(path, ignored)) return read_gzip_file(path.string(), max_file_bytes);
   }
   throw IoError(
       fmt::format("fashion-mnist '{}': expected the file {} or {}.gz, got neither (hint: "

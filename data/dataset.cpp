@@ -2,14 +2,14 @@
 
 #include <fmt/format.h>
 
-#include "engine/random.h"
+#include "engine/hash.h"
 
 namespace hac {
 
 std::string fingerprint(const Dataset& set) {
   std::uint64_t hash = 0;
   for (std::int64_t i = 0; i < set.size(); ++i) {
-    hash = stream_of(fmt::format("{:016x} {} {}", hash, set.label(i), set.identity(i)));
+    hash = fnv1a(fmt::format("{:016x} {} {}", hash, set.label(i), set.identity(i)));
   }
   return fmt::format("{:016x}", hash);
 }

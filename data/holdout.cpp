@@ -73,7 +73,7 @@ DataSplit hold_out(DataSplit split, double amount, std::uint64_t seed) {
   for (std::int64_t i = 0; i < set.size(); ++i) classes.at(set.label(i)).push_back(i);
   const Indices quota = quotas(classes, set.size(), count);
 
-  const Philox random{seed, stream_of("validation")};
+  const Philox random{seed, streams::holdout};
   Indices held, kept;
   for (std::size_t c = 0; c < classes.size(); ++c) {
     Indices& members = classes[c];

@@ -11,7 +11,7 @@
 
 #include "data/decode.h"
 #include "data/image_files.h"
-#include "engine/random.h"
+#include "engine/hash.h"
 #include "engine/text.h"
 #include "kernels/error.h"
 
@@ -92,7 +92,7 @@ std::vector<BadImage> bad_images_of(const fs::path& folder, const std::vector<En
   static std::map<fs::path, Scan> scans;
   std::uint64_t names = 0;
   for (const Entry& entry : entries) {
-    names = stream_of(fmt::format("{:016x} {}", names, entry.path));
+    names = fnv1a(fmt::format("{:016x} {}", names, entry.path));
   }
   const fs::path path = fs::absolute(folder);
   const std::lock_guard lock(mutex);

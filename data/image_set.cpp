@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "data/transforms.h"
-#include "engine/random.h"
+#include "engine/hash.h"
 #include "kernels/error.h"
 
 namespace hac {
@@ -30,7 +30,7 @@ class InMemory final : public Dataset {
   std::string identity(std::int64_t i) const override {
     const Sample s = preprocess(stored(i), preprocessing_);
     const auto* first = reinterpret_cast<const char*>(s.pixels.data());
-    return fmt::format("{:016x}", stream_of({first, s.pixels.size()}));
+    return fmt::format("{:016x}", fnv1a({first, s.pixels.size()}));
   }
 
   StoredImage read(std::int64_t i) const override { return stored(i); }

@@ -11,14 +11,13 @@
 #include <thread>
 
 #include "data/input_transform.h"
+#include "engine/random.h"
 #include "kernels/denormals.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
 
 namespace hac {
 namespace {
-
-constexpr std::uint64_t order_stream = std::uint64_t{1} << 56;  // data/transforms.cpp has 2 << 56
 
 void check(const Dataset* dataset, const LoaderConfig& config) {
   const auto at_least = [](const char* what, std::int64_t value, std::int64_t least) {
@@ -39,7 +38,7 @@ void check(const Dataset* dataset, const LoaderConfig& config) {
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) {
   std::vector<std::int64_t> order(n);
   std::iota(order.begin(), order.end(), 0);
-  const Philox philox{seed, order_stream | static_cast<std::uint64_t>(epoch)};
+  const Philox philox{seed, streams::order(epoch)};
   for (std::int64_t i = n - 1; i > 0; --i) {  // Fisher-Yates
     std::swap(order[i], order[philox.below(i, static_cast<std::uint32_t>(i + 1))]);
   }

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/random.h"
 #include "kernels/mixup.h"
 #include "kernels/random.h"
 
 namespace hac {
 namespace {
-
-constexpr std::uint64_t mixup_stream = std::uint64_t{3} << 56;  // kernels/augment.h has 2 << 56
 
 // log of Gamma(alpha) = Gamma(alpha + 1) U^(1 / alpha), the first by Marsaglia and Tsang (ACM TOMS
 // 2000). As a logarithm because a small alpha underflows. Takes blocks from `index` on.
@@ -29,7 +28,7 @@ double log_gamma_variate(const Philox& random, double alpha, std::uint64_t& inde
 }  // namespace
 
 float mixup_lambda(double alpha, std::uint64_t seed, std::int64_t step) {
-  const Philox random{seed, mixup_stream | static_cast<std::uint64_t>(step)};
+  const Philox random{seed, streams::mixup(step)};
   std::uint64_t index = 0;
   const double a = log_gamma_variate(random, alpha, index);
   const double b = log_gamma_variate(random, alpha, index);

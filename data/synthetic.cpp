@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/random.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
 
@@ -123,8 +124,8 @@ DataSplit open_synthetic(const DataConfig& config, Parts) {
     throw ConfigError(fmt::format("synthetic: {} classes expect a resolution of {} to 4096, got {}",
                                   classes, 2 * highest, resolution));
   }
-  return {std::make_shared<Synthetic>(train_size, resolution, classes, 0),
-          std::make_shared<Synthetic>(test_size, resolution, classes, 1)};
+  return {std::make_shared<Synthetic>(train_size, resolution, classes, streams::synthetic(false)),
+          std::make_shared<Synthetic>(test_size, resolution, classes, streams::synthetic(true))};
 }
 
 }  // namespace hac

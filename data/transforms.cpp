@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/random.h"
+
 namespace hac {
 
 Draws::Draws(std::uint64_t seed, std::int64_t epoch, std::int64_t position)
-    : philox_{seed, std::uint64_t{2} << 56 | static_cast<std::uint64_t>(epoch)},
+    : philox_{seed, streams::augmentation(epoch)},
       position_(static_cast<std::uint64_t>(position)) {}
 
 std::uint32_t Draws::bits() {

@@ -1,6 +1,5 @@
 #include "engine/random.h"
 
-#include "engine/hash.h"
 #include "kernels/random.h"
 
 namespace hac {
@@ -22,19 +21,17 @@ void fill_by(const Tensor& t, Draw draw) {
 
 }  // namespace
 
-std::uint64_t stream_of(std::string_view name) { return fnv1a(name); }
-
 void fill(const Tensor& t, float value) {
   fill_by(t, [=](std::int64_t) { return value; });
 }
 
 void fill_normal(const Tensor& t, std::uint64_t seed, std::string_view name, double std) {
-  const Philox rng{seed, stream_of(name)};
+  const Philox rng{seed, streams::parameter(name)};
   fill_by(t, [=](std::int64_t i) { return static_cast<float>(std) * rng.normal(i); });
 }
 
 void fill_uniform(const Tensor& t, std::uint64_t seed, std::string_view name, double bound) {
-  const Philox rng{seed, stream_of(name)};
+  const Philox rng{seed, streams::parameter(name)};
   fill_by(t, [=](std::int64_t i) { return static_cast<float>(bound) * (2 * rng.uniform(i) - 1); });
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/random.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
 #include "kernels/runtime.h"
@@ -130,7 +131,7 @@ EnergyResult measure_energy(const PowerMeter& meter, const std::function<void()>
   }
   const Span before = protocol.idle(o.idle_seconds);
   protocol.run_for(o.warmup_seconds, 1);
-  const Philox phase{.seed = o.seed};
+  const Philox phase{o.seed, streams::energy_phase};
   std::vector<Span> spans;
   for (int r = 0; r < o.repetitions; ++r) {
     // Inferences, not sleep: the device stays at its clocks and temperature.

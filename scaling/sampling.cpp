@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "engine/random.h"
 #include "kernels/error.h"
 #include "kernels/random.h"
 #include "models/architecture.h"
@@ -24,7 +25,7 @@ using Multipliers = std::vector<std::vector<double>>;
 Multipliers hypercube(std::size_t layers, const SamplingOptions& o) {
   Multipliers result(o.samples, std::vector<double>(layers));
   for (std::size_t l = 0; l < layers; ++l) {
-    const Philox random{o.seed, l};
+    const Philox random{o.seed, streams::sampled_widths(l)};
     std::vector<int> strata(o.samples);
     std::iota(strata.begin(), strata.end(), 0);
     for (int i = o.samples - 1; i > 0; --i) {

@@ -1,6 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "engine/random.h"
 #include "kernels/random.h"
+#include "models/arch_options.h"
+#include "models/model.h"
+#include "models/zoo.h"
 
 namespace hac {
 namespace {
@@ -71,6 +77,49 @@ TEST(Random, NormalHasItsMoments) {
   EXPECT_NEAR(sum / n, 0, 5 / std::sqrt(1. * n));
   EXPECT_NEAR(squares / n, 1, 5 * std::sqrt(2. / n));
   EXPECT_NEAR(fourth / n, 3, 5 * std::sqrt(96. / n));
+}
+
+// All that a training draws with its one seed. Streams that count have 2^56 numbers each; the names
+// of parameters are hashed, and could by chance lie among them.
+TEST(Streams, OfATrainingNeverMeet) {
+  std::map<std::uint64_t, std::string> streams;
+  const auto add = [&](std::uint64_t number, const std::string& what) {
+    const auto [it, fresh] = streams.emplace(number, what);
+    EXPECT_TRUE(fresh || it->second == what) << what << " has the stream of " << it->second;
+  };
+  constexpr std::int64_t most = std::int64_t{1} << 40;  // epochs and steps
+  for (const std::int64_t count : {std::int64_t{0}, std::int64_t{1}, std::int64_t{1000}, most}) {
+    add(streams::order(count), "order " + std::to_string(count));
+    add(streams::augmentation(count), "augmentation " + std::to_string(count));
+    add(streams::mixup(count), "mixup " + std::to_string(count));
+  }
+  std::map<std::uint64_t, std::string> hashed{{streams::holdout, "the holdout"}};
+  for (const std::string& name : zoo_names()) {
+    for (const Parameter& p : Model(resolve(name, {.width = 0.125}), 0).parameters()) {
+      hashed[streams::parameter(p.name)] = "parameter " + p.name;
+      add(streams::parameter(p.name), "parameter " + p.name);
+    }
+  }
+  add(streams::holdout, "the holdout");
+  EXPECT_GT(hashed.size(), 100u);
+  for (const auto& [number, what] : hashed) {
+    EXPECT_FALSE(number >> 56 <= 3 && (number << 8 >> 8) <= static_cast<std::uint64_t>(most))
+        << what << " is among the streams that count";
+  }
+}
+
+// Earlier trainings are resumed, and earlier results compared, by these.
+TEST(Streams, HaveTheNumbersThatTheyAlwaysHad) {
+  EXPECT_EQ(streams::order(5), 0x0100000000000005u);
+  EXPECT_EQ(streams::augmentation(5), 0x0200000000000005u);
+  EXPECT_EQ(streams::mixup(5), 0x0300000000000005u);
+  EXPECT_EQ(streams::parameter(""), 0xcbf29ce484222325u);
+  EXPECT_EQ(streams::parameter("a"), 0xaf63dc4c8601ec8cu);  // FNV's own test vector
+  EXPECT_EQ(streams::holdout, streams::parameter("validation"));
+  EXPECT_EQ(streams::dropout(5), 5u);
+  EXPECT_EQ(streams::synthetic(true), 1u);
+  EXPECT_EQ(streams::sampled_widths(5), 5u);
+  EXPECT_EQ(streams::energy_phase, 0u);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops/check.h"
+#include "engine/random.h"
 #include "kernels/elementwise.h"
 
 namespace hac::ops {
@@ -70,7 +71,7 @@ Var dropout(const Var& x, DropoutOptions options) {
                          .shape = in.shape(),
                          .p = options.p,
                          .seed = options.seed,
-                         .offset = options.step};
+                         .offset = streams::dropout(options.step)};
   const Tensor counter = options.counter;
   const Device device = x.device();
   Tensor y = like(in);

@@ -8,9 +8,8 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <utility>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/cpu/library.h"
 #include "kernels/denormals.h"
 #include "kernels/error.h"
 #include "kernels/machine.h"
@@ -38,11 +37,7 @@ int default_threads() {
 
 Context::Context(Device device) : device_(device), runtime_(runtime_of(device)) {
   flush_denormals();
-  if (device.kind == DeviceKind::cpu) {
-    cpu::require_isa();
-    library_ = std::make_unique<cpu::Library>();
-  }
-  if (device.kind == DeviceKind::cuda) cuda_ = cuda::make_library(device);
+  if (runtime_.open) opened_ = runtime_.open(device);
 }
 
 Context::~Context() { release_scratch(); }
@@ -90,7 +85,25 @@ void Context::release_scratch() {
 
 std::shared_ptr<void> Context::keep_for_replay() {
   using Kept = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
-  return std::make_shared<Kept>(scratch_, cuda_ ? cuda::keep_plans(*cuda_) : nullptr);
+  return std::make_shared<Kept>(scratch_,
+                                runtime_.keep_plans ? runtime_.keep_plans(*this) : nullptr);
+}
+
+namespace {
+
+std::size_t whole_parts(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+}  // namespace
+
+Scratch::Scratch(Context& ctx, std::initializer_list<std::size_t> parts) {
+  std::size_t total = 0;
+  for (const std::size_t bytes : parts) total += whole_parts(bytes);
+  if (total > 0) next_ = static_cast<char*>(ctx.scratch(total));
+}
+
+void* Scratch::take(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  return std::exchange(next_, next_ + whole_parts(bytes));
 }
 
 std::size_t Context::total_scratch_bytes(Device device) { return total_scratch(device); }

@@ -2,6 +2,7 @@
 // What a kernel needs besides its operands: threads, vendor handles, plan caches, scratch memory.
 
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 
 #include "kernels/runtime.h"
@@ -10,13 +11,11 @@
 namespace hac {
 
 namespace cpu {
-class Library;  // oneDNN engine, stream, primitive cache; kernels/cpu/library.h
+class Library;  // oneDNN engine, stream, primitives; kernels/cpu/library.h
 }
 namespace cuda {
-struct Library;  // CUDA stream, cuDNN and cuBLAS handles, plan caches; kernels/cuda/library.h
-std::shared_ptr<Library> make_library(Device device);
-std::shared_ptr<void> keep_plans(Library& library);
-}  // namespace cuda
+struct Library;  // CUDA stream, cuDNN and cuBLAS handles, plans; kernels/cuda/library.h
+}
 
 class Context {
  public:
@@ -31,8 +30,12 @@ class Context {
 
   Device device() const { return device_; }
   const Runtime& runtime() const { return runtime_; }
-  cpu::Library& library() { return *library_; }  // of a cpu context
-  cuda::Library& cuda() { return *cuda_; }       // of a cuda context
+  cpu::Library& library() {
+    return *static_cast<cpu::Library*>(opened_.get());
+  }  // of a cpu context
+  cuda::Library& cuda() {
+    return *static_cast<cuda::Library*>(opened_.get());
+  }  // of a cuda context
 
   // Scratch memory shared by all kernels of this context; valid until the next call. DeviceError
   // if it would have to grow while this thread records.
@@ -48,10 +51,20 @@ class Context {
  private:
   Device device_;
   const Runtime& runtime_;
-  std::unique_ptr<cpu::Library> library_;
-  std::shared_ptr<cuda::Library> cuda_;
+  std::shared_ptr<void> opened_;  // Runtime::open
   std::shared_ptr<void> scratch_;
   std::size_t scratch_bytes_ = 0;
+};
+
+// The scratch memory of one call, cut into parts aligned to 256 bytes; of no bytes null. Nothing
+// that takes scratch memory itself may be called while its parts are in use.
+class Scratch {
+ public:
+  Scratch(Context& ctx, std::initializer_list<std::size_t> parts);
+  void* take(std::size_t bytes);
+
+ private:
+  char* next_ = nullptr;
 };
 
 // Threads that CPU kernels use (OpenMP) when the calling thread runs them; other threads keep their

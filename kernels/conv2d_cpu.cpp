@@ -82,7 +82,7 @@ dnnl::convolution_forward::primitive_desc forward_desc(cpu::Library& lib, const 
       s.bias
           ? D(kind, algorithm, g.src, g.weights_any, g.bias, g.dst, g.strides, g.padding, g.padding)
           : D(kind, algorithm, g.src, g.weights_any, g.dst, g.strides, g.padding, g.padding);
-  return {desc, cpu::fused_behind(s), lib.engine};
+  return {desc, cpu::fused_behind(s.add, s.activation), lib.engine};
 }
 
 std::size_t plain_bytes(const Shape& shape) { return shape.numel() * sizeof(float); }
@@ -188,24 +188,6 @@ Plan& plan_for(Context& ctx, const Conv2dSpec& s) {
   return lib.plan<Plan>(s, [&] { return make_plan(lib, s); });
 }
 
-// The scratch buffer of one call, cut into aligned parts.
-class Scratch {
- public:
-  Scratch(Context& ctx, std::initializer_list<std::size_t> parts) {
-    std::size_t total = 0;
-    for (const std::size_t p : parts) total += aligned(p);
-    next_ = static_cast<char*>(ctx.scratch(std::max<std::size_t>(total, 1)));
-  }
-  float* take(std::size_t bytes) {
-    char* part = next_;
-    next_ += aligned(bytes);
-    return reinterpret_cast<float*>(part);
-  }
-
- private:
-  char* next_;
-};
-
 // The weights with the channels that blocks add, all of those zero.
 void pad_weights(const Plan& plan, const Conv2dSpec& s, const float* w, float* padded) {
   const std::int64_t run = s.c / s.groups * s.r * s.s;
@@ -230,7 +212,7 @@ void pack_weights(Plan& plan, const Conv2dSpec& s, const void* w, void* packed, 
   if (!plan.conv) return cpu::product_pack(s, floats(w), floats(packed));
   const void* from = w;
   if (plan.padded_bytes > 0) {
-    float* padded = scratch.take(plan.padded_bytes);
+    float* padded = floats(scratch.take(plan.padded_bytes));
     pad_weights(plan, s, floats(w), padded);
     from = padded;
   }
@@ -265,7 +247,7 @@ Scratch scratch_for(Context& ctx, const Plan& plan) {
 
 void execute_forward(Plan& plan, const Conv2dSpec& s, const void* x, const void* packed,
                      const void* bias, void* y, Scratch& scratch) {
-  float* work = scratch.take(plan.scratchpad_bytes);
+  float* work = floats(scratch.take(plan.scratchpad_bytes));
   if (!plan.conv) {
     return cpu::product_forward(s, floats(x), floats(packed), s.bias ? floats(bias) : nullptr,
                                 floats(y), work);
@@ -297,7 +279,7 @@ void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const v
   Scratch scratch = scratch_for(ctx, plan);
   void* packed = scratch.take(plan.packed_bytes);
   pack_weights(plan, s, w, packed, scratch);
-  float* work = scratch.take(plan.scratchpad_bytes);
+  float* work = floats(scratch.take(plan.scratchpad_bytes));
   if (!plan.conv) {
     return cpu::product_backward_data(s, floats(dy), floats(packed), floats(dx), work);
   }
@@ -317,7 +299,7 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
   Scratch scratch = scratch_for(ctx, plan);
   const bool direct = plan.conv && !plan.pack && plan.padded_bytes == 0;
   void* packed = direct ? dw : scratch.take(plan.packed_bytes);
-  float* work = scratch.take(plan.scratchpad_bytes);
+  float* work = floats(scratch.take(plan.scratchpad_bytes));
   if (plan.conv) {
     plan.conv.set(DNNL_ARG_SRC, x);
     plan.conv.set(DNNL_ARG_DIFF_DST, dy);

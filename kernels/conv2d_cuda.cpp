@@ -15,7 +15,6 @@ namespace hac {
 namespace {
 
 using cuda::ConvPlan;
-using cuda::Scratch;
 
 // What the plan of a pass depends on. A forward pass with bias is the inference's with nothing else
 // fused; the gradients know no bias.
@@ -35,7 +34,7 @@ Conv2dSpec planned(const Conv2dSpec& spec, Pass pass) {
 
 const ConvPlan& plan_for(Context& ctx, const Conv2dSpec& s) {
   cuda::Library& lib = ctx.cuda();
-  return lib.plan<ConvPlan>(std::tuple(s, lib.options, lib.tuner != nullptr), [&] {
+  return lib.plans.get<ConvPlan>(std::tuple(s, lib.options, lib.tuner != nullptr), [&] {
     // Nothing can be timed while work is recorded; it ran before, so its plans are there.
     if (lib.tuner && !capturing()) return cuda::tuned_plan(ctx, s);
     return cuda::make_plan(lib.properties(), s, lib.options);
@@ -44,8 +43,9 @@ const ConvPlan& plan_for(Context& ctx, const Conv2dSpec& s) {
 
 void execute(Context& ctx, const Conv2dSpec& s, const cuda::ConvOperands& operands) {
   const ConvPlan& plan = plan_for(ctx, s);
-  Scratch scratch(ctx, {plan.workspace_bytes});
-  void* workspace = scratch.take(plan.workspace_bytes);
+  const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
+  Scratch scratch(ctx, {bytes});
+  void* workspace = scratch.take(bytes);
   cuda::execute(ctx.cuda().cudnn(), plan, s, operands, workspace);
 }
 

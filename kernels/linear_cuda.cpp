@@ -17,8 +17,6 @@
 namespace hac {
 namespace {
 
-using cuda::Scratch;
-
 enum class Product : std::uint8_t { forward, backward_data, backward_weights };
 
 constexpr std::int64_t kAlignment = 16;
@@ -139,8 +137,8 @@ Plan& plan_for(Context& ctx, const LinearSpec& spec, Product product) {
   cuda::Library& lib = ctx.cuda();
   LinearSpec s = spec;
   s.bias = spec.bias && product == Product::forward;
-  return lib.plan<Plan>(std::tuple(s, product, lib.options),
-                        [&] { return make_plan(lib, s, product); });
+  return lib.plans.get<Plan>(std::tuple(s, product, lib.options),
+                             [&] { return make_plan(lib, s, product); });
 }
 
 void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, const void* b, void* d,
@@ -162,24 +160,27 @@ void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, con
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
   Plan& plan = plan_for(ctx, s, Product::forward);
-  Scratch scratch(ctx, {plan.workspace_bytes});
+  const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
+  Scratch scratch(ctx, {bytes});
   if (s.bias)
     set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias, "bias of a linear layer");
-  run(ctx, s, plan, w, x, y, scratch.take(plan.workspace_bytes));
+  run(ctx, s, plan, w, x, y, scratch.take(bytes));
 }
 
 void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
   const Plan& plan = plan_for(ctx, s, Product::backward_data);
-  Scratch scratch(ctx, {plan.workspace_bytes});
-  run(ctx, s, plan, w, dy, dx, scratch.take(plan.workspace_bytes));
+  const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
+  Scratch scratch(ctx, {bytes});
+  run(ctx, s, plan, w, dy, dx, scratch.take(bytes));
 }
 
 void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
   const Plan& plan = plan_for(ctx, s, Product::backward_weights);
   {
-    Scratch scratch(ctx, {plan.workspace_bytes});
-    run(ctx, s, plan, x, dy, dw, scratch.take(plan.workspace_bytes));
+    const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
+    Scratch scratch(ctx, {bytes});
+    run(ctx, s, plan, x, dy, dw, scratch.take(bytes));
   }
   // cuBLASLt has this sum as an epilogue too, but does not promise its order.
   if (db) bias_gradient_cuda.apply(ctx, s.dtype, s.n, s.out, dy, db);

@@ -40,12 +40,7 @@ const Runtime runtime_cuda{};
 
 namespace cuda {
 
-std::shared_ptr<Library> make_library(Device device) {
-  throw DeviceError(to_string(device) + ": this build has no CUDA part");
-}
-
 // There is no library to call these with.
-std::shared_ptr<void> keep_plans(Library&) { return nullptr; }
 void autotune(Library&, PlanFile) {}
 std::string describe_plans(Library&) { return ""; }
 PlanOptions& plan_options(Library&) {

@@ -26,6 +26,10 @@ struct DeviceMemory {
 struct Runtime {
   // Devices of this kind on this machine; why there are none goes to `reason`, if given.
   int (*count)(std::string* reason);
+  // What kernels of this kind need in a context: vendor handles and plans. Null: nothing.
+  std::shared_ptr<void> (*open)(Device);
+  // The plans that it has now, to be held by recorded work. Null: there are none.
+  std::shared_ptr<void> (*keep_plans)(Context&);
   // What this thread launches from here on is for this device; Context::current calls it.
   void (*make_current)(Device);
   // At least 64-byte aligned; null when there is no more. Contents undefined. On the CPU readable

@@ -139,7 +139,7 @@ void BareChain::add(const Conv2dSpec& s) {
   const F::primitive_desc forward(
       s.bias ? F::desc(kind, algorithm, src, weights, bias, dst, stride, pad, pad)
              : F::desc(kind, algorithm, src, weights, dst, stride, pad, pad),
-      fused_behind(s), impl_->engine);
+      fused_behind(s.add, s.activation), impl_->engine);
   Impl::Call call;
   if (s.pass == Pass::backward_data) {
     const dnnl::convolution_backward_data::primitive_desc pd(

@@ -26,13 +26,13 @@ dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
-dnnl::primitive_attr fused_behind(const Conv2dSpec& spec) {
+dnnl::primitive_attr fused_behind(bool add, Activation activation) {
   using dnnl::algorithm;
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops ops;
-  if (spec.add) ops.append_sum(1.f);
-  if (spec.activation == Activation::relu) ops.append_eltwise(1.f, algorithm::eltwise_relu, 0, 0);
-  if (spec.activation == Activation::silu) ops.append_eltwise(1.f, algorithm::eltwise_swish, 1, 0);
+  if (add) ops.append_sum(1.f);
+  if (activation == Activation::relu) ops.append_eltwise(1.f, algorithm::eltwise_relu, 0, 0);
+  if (activation == Activation::silu) ops.append_eltwise(1.f, algorithm::eltwise_swish, 1, 0);
   attr.set_post_ops(ops);
   return attr;
 }

@@ -3,15 +3,13 @@
 // made once per (spec, threads) and kept; their memory objects are re-pointed at each call.
 
 #include <dnnl.hpp>
-#include <map>
-#include <memory>
-#include <typeindex>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "kernels/activation.h"
 #include "kernels/context.h"
-#include "kernels/conv2d.h"
+#include "kernels/plan_cache.h"
 #include "kernels/types.h"
 
 namespace hac::cpu {
@@ -28,24 +26,15 @@ class Library {
   // DeviceError naming the spec when oneDNN refuses it.
   template <class Plan, class Spec, class Make>
   Plan& plan(const Spec& spec, Make make) {
-    using Cache = std::map<std::pair<Spec, int>, Plan>;
-    std::shared_ptr<void>& slot = caches_[std::type_index(typeid(Cache))];
-    if (!slot) slot = std::make_shared<Cache>();
-    Cache& cache = *static_cast<Cache*>(slot.get());
-    if (cache.size() > kMaxPlans) cache.clear();
-    const std::pair key(spec, num_threads());
-    const auto it = cache.find(key);
-    if (it != cache.end()) return it->second;
     try {
-      return cache.emplace(key, make()).first->second;
+      return plans_.get<Plan>(std::pair(spec, num_threads()), make);
     } catch (const dnnl::error& error) {
       rethrow(error, spec.str());
     }
   }
 
  private:
-  static constexpr std::size_t kMaxPlans = 4096;  // scaling visits many networks
-  std::unordered_map<std::type_index, std::shared_ptr<void>> caches_;
+  PlanCache plans_;
 };
 
 // A primitive with its memory objects, executed by pointing each argument at a buffer.
@@ -101,7 +90,7 @@ void warn_if_reference(const std::string& implementation, const std::string& spe
 
 // Attributes with scratch memory supplied by the caller.
 dnnl::primitive_attr user_scratchpad();
-// The same, and what the convolution does behind its products: the sum with y, the activation.
-dnnl::primitive_attr fused_behind(const Conv2dSpec& spec);
+// The same, and what follows: the sum with y, the activation.
+dnnl::primitive_attr fused_behind(bool add, Activation activation);
 
 }  // namespace hac::cpu

@@ -13,6 +13,8 @@
 
 #include "kernels/cpu/control_group.h"
 #include "kernels/cpu/host.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/library.h"
 #include "kernels/machine.h"
 
 namespace hac {
@@ -72,6 +74,11 @@ void tighten(DeviceMemory& m, std::size_t physical, const std::string& folder, c
   m.free = std::min(m.free, *limit - std::min(*limit, kept));
 }
 
+std::shared_ptr<void> open(Device) {
+  cpu::require_isa();
+  return std::make_shared<cpu::Library>();
+}
+
 }  // namespace
 
 namespace host {
@@ -123,6 +130,8 @@ double elapsed_ms(Context&, const Event& from, const Event& to) {
 }  // namespace host
 
 const Runtime runtime_cpu{.count = host::count,
+                          .open = open,
+                          .keep_plans = nullptr,
                           .make_current = [](Device) {},
                           .allocate = allocate,
                           .release = release,

@@ -45,7 +45,7 @@ Library::Library(int ordinal) : ordinal_(ordinal) {
 }
 
 Library::~Library() {
-  caches_.clear();  // plans before their handles
+  plans = {};  // plans before their handles
   if (cudnn_) cudnnDestroy(cudnn_);
   if (cublas_) cublasLtDestroy(cublas_);
   if (stream) cudaStreamDestroy(stream);
@@ -69,30 +69,11 @@ const Descriptor& Library::properties() {
   return properties_;
 }
 
-std::shared_ptr<Library> make_library(Device device) {
-  return std::make_shared<Library>(device.index);
-}
-
 PlanOptions& plan_options(Library& library) { return library.options; }
 
 std::string describe_plans(Library& library) {
   return fmt::format("cudnn {}{}{}", cudnnGetVersion(), library.options.allow_tf32 ? ", tf32" : "",
                      library.tuner ? ", autotuned" : "");
-}
-
-std::shared_ptr<void> keep_plans(Library& library) { return library.keep_plans(); }
-
-Scratch::Scratch(Context& ctx, std::initializer_list<std::int64_t> parts) {
-  std::int64_t total = 0;
-  for (const std::int64_t bytes : parts) total += aligned(bytes);
-  if (total > 0) next_ = static_cast<char*>(ctx.scratch(static_cast<std::size_t>(total)));
-}
-
-void* Scratch::take(std::int64_t bytes) {
-  if (bytes == 0) return nullptr;
-  void* part = next_;
-  next_ += aligned(bytes);
-  return part;
 }
 
 }  // namespace hac::cuda

@@ -7,6 +7,7 @@
 
 #include "kernels/context.h"
 #include "kernels/cuda/check.h"
+#include "kernels/cuda/library.h"
 
 namespace hac {
 namespace {
@@ -140,9 +141,15 @@ double elapsed_ms(Context&, const Event& from, const Event& to) {
   return ms;
 }
 
+std::shared_ptr<void> open(Device device) { return std::make_shared<cuda::Library>(device.index); }
+
+std::shared_ptr<void> keep_plans(Context& ctx) { return ctx.cuda().plans.keep(); }
+
 }  // namespace
 
 const Runtime runtime_cuda{.count = count,
+                           .open = open,
+                           .keep_plans = keep_plans,
                            .make_current = make_current,
                            .allocate = allocate,
                            .release = release,

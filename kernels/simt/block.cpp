@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cuda/device.cuh"
 #include "kernels/error.h"
+#include "kernels/launch.h"
 #include "kernels/simt/recorder.h"
 
 namespace hac::simt {

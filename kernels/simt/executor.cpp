@@ -8,8 +8,8 @@
 #include <mutex>
 #include <optional>
 
-#include "kernels/cuda/device.cuh"
 #include "kernels/error.h"
+#include "kernels/launch.h"
 #include "kernels/simt/block.h"
 #include "kernels/simt/record.h"
 #include "kernels/simt/recorder.h"

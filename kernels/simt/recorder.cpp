@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/launch.h"
 
 namespace hac::simt {
 

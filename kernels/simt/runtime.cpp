@@ -88,6 +88,8 @@ void replay(Context& ctx, const Recording& recording) {
 }  // namespace
 
 const Runtime runtime_simt{.count = count,
+                           .open = nullptr,
+                           .keep_plans = nullptr,
                            .make_current = simt::make_current,
                            .allocate = allocate,
                            .release = release,

@@ -1,7 +1,7 @@
 #pragma once
 // The whole of HACScale as a resumable value: each stage is a function of the recipe and of earlier
 // results, writes its own result before the next starts, and is skipped when the result of the same
-// question is already there. A killed run goes on where it was; a changed recipe redoes only what
+// inputs is already there. A killed run resumes where it was; a changed recipe redoes only what
 // depends on the change.
 //
 //   DIR/recipe.json  DIR/stages/NAME.json  DIR/networks/KEY/  DIR/latency_model.json
@@ -25,7 +25,7 @@ struct ExperimentOptions {
 
 // Writes DIR/results.json. Throws Error, also when another process works in DIR, when
 // the machine stays too busy to be measured and when Ctrl-C stopped it (everything is saved; the
-// same command goes on).
+// same command resumes).
 Results run_experiment(const Recipe& recipe, const ExperimentOptions& options);
 
 }  // namespace hac

@@ -50,7 +50,7 @@ class JsonRecord {
     }
     return *this;
   }
-  // Written for other readers; read by nobody here, who can compute it.
+  // Written for other readers; computed where it is needed here, and so not read.
   JsonRecord& derived(const char* key, bool value) {
     return reading() ? *this : (*this)(key, value);
   }

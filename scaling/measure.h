@@ -75,7 +75,7 @@ struct Patience {
 };
 
 // Times it: what a LatencyModel is fitted on. While the runs are disturbed it waits and times the
-// network anew, as long as there is patience; what is returned then is not steady.
+// network again, as long as there is patience; what is returned then is not steady.
 NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options = {},
                            const Placement& where = {}, Patience* patience = nullptr);
 // Throws DeviceError for a figure that no budget should be decided on, naming --allow-unsteady.

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "kernels/error.h"
+#include "scaling/methods/method.h"
 
 namespace hac {
 namespace {
@@ -84,6 +85,9 @@ void validate(const Recipe& r) {
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
   for (const double a : r.alpha.grid) require(a > 0 && a < 1, "alpha.grid", "values in (0, 1)");
   require(!r.scale.gains.empty(), "scale.gains", "at least one");
+  for (const std::string& key : r.scale.methods) {
+    require(!method_of(key).needs_laws, "scale.methods", "no hacscale, whose rows are the gains");
+  }
   require(r.alpha.resolution_multiple >= 1, "alpha.resolution_multiple", ">= 1");
   require(r.alpha.width_multiple >= 1, "alpha.width_multiple", ">= 1");
   validate(parse_latency_limit(r.scale.latency), "latency");
@@ -142,6 +146,7 @@ std::string to_json(const Recipe& r) {
                         {"tie_residual", w.tie_residual},
                         {"width_cap", w.width_cap},
                         {"step_cap", w.step_cap},
+                        {"methods", r.scale.methods},
                         {"gains", gains}}},
                       {"sweep", {{"growth", r.sweep_growth}}}}
       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -1,5 +1,5 @@
 #pragma once
-// Which networks to train in order to learn the importance laws: at least five width
+// Which networks to train for the importance laws: at least five width
 // configurations around the baseline.
 
 #include <cstdint>

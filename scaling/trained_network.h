@@ -1,6 +1,6 @@
 #pragma once
 // Networks trained once: the result of (architecture, training, seed) is kept in a folder named by
-// its content, and a training that was cut off goes on from its checkpoint.
+// its content, and a training that was cut off resumes from its checkpoint.
 
 #include <map>
 #include <string>

@@ -23,7 +23,7 @@ namespace hac {
 enum class StepPolicy : std::uint8_t {
   paper,     // keep it: the paper tests before the update, so its result overshoots by one step
   rollback,  // undo it and stop
-  fill,      // undo it, freeze that layer and go on with the others
+  fill,      // undo it, freeze that layer and continue with the others
 };
 // Which layer is the most important: the largest I, or the largest I for what the step costs.
 enum class WideningCriterion : std::uint8_t { plain, per_latency, per_param };

@@ -101,6 +101,7 @@ params = "12k"
 latency_slack = 0.1
 policy = "fill"
 gains = ["per-param"]
+methods = ["depth"]
 stride = 6
 tie_residual = true
 width_cap = 99
@@ -129,7 +130,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0,
       "largest_growth": 0.5, "grid": [0.25, 0.75], "resolution_multiple": 8, "width_multiple": 2},
     "scale": {"latency": "2.5ms", "params": "12k", "latency_slack": 0.1, "policy": "fill",
-      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "gains": ["per-param"]},
+      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth"], "gains": ["per-param"]},
     "sweep": {"growth": [1.0, 2.0]}})");
   for (const auto& [key, value] : expected.items()) {
     if (!value.is_object()) {
@@ -181,6 +182,8 @@ TEST(RecipeToml, ImpossibleRecipesAndBrokenToml) {
   EXPECT_CONTAINS(refusal("[train]\nepochs = 0"), "epochs");
   EXPECT_CONTAINS(refusal("[alpha]\ngrid = [1.5]"), "alpha.grid");
   EXPECT_CONTAINS(refusal("[scale]\nlatency_slack = -0.1"), "scale.latency_slack");
+  EXPECT_CONTAINS(refusal("[scale]\nmethods = [\"width\"]"), "uniform-width");
+  EXPECT_CONTAINS(refusal("[scale]\nmethods = [\"hacscale-plain\"]"), "scale.methods");
   EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 1.5"), "alpha.largest_growth");
   EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\""),
                   "scale.latency with it");

@@ -238,6 +238,7 @@ void read_scale(Section s, Recipe& r) {
   s.get_parsed("params", checked(r.scale.params, parse_params_limit));
   s.get("latency_slack", r.scale.latency_slack);
   s.get_parsed("policy", [&](const std::string& name) { w.policy = parse_step_policy(name); });
+  s.get("methods", r.scale.methods);
   s.get_parsed<std::vector<std::string>>("gains", [&](const std::vector<std::string>& names) {
     r.scale.gains.clear();
     for (const std::string& name : names) r.scale.gains.push_back(parse_widening_criterion(name));

@@ -13,7 +13,7 @@ namespace hac {
 
 static void visit(JsonRecord& r, MeasuredPeak& p) {
   r("peak_gmacs", p.gmacs_per_s, Need::nullable)("peak_of", p.of);
-  r("bandwidth_gbs", p.bandwidth_gbs, Need::nullable);
+  r("bandwidth_gbs", p.bandwidth_gbs, Need::nullable)("steady", p.steady, Need::optional);
 }
 
 static void visit(JsonRecord& r, NetworkTiming& t) {  // but for the graph
@@ -78,7 +78,10 @@ std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architect
       nets.push_back(with_widths(base, w));
     }
   }
-  for (const double r : {1.5, 2.0, 3.0, 4.0}) {
+  // A slim network on small images grows far before it takes four times as long.
+  constexpr std::int64_t small = 256;
+  for (const double r : {1.5, 2.0, 3.0, 4.0, 6.0, 8.0}) {
+    if (r > 4 && r * static_cast<double>(baseline.resolution) > small) break;
     nets.push_back(scale_resolution(baseline, r, recipe.alpha.resolution_multiple));
   }
   return nets;
@@ -92,12 +95,15 @@ Rounding rounding_of(const Recipe& recipe) {
 }
 
 MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on) {
-  return stages.run("peak", here(on), [&] {
+  const auto measure = [&] {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
     const std::optional<Ceiling> bandwidth = bandwidth_if_free();
     return MeasuredPeak{peak.gmacs_per_s, peak.of,
-                        bandwidth ? std::optional(bandwidth->rate) : std::nullopt};
-  });
+                        bandwidth ? std::optional(bandwidth->rate) : std::nullopt,
+                        peak.steady && (!bandwidth || bandwidth->steady)};
+  };
+  return stages.run("peak", here(on), measure,
+                    [&](const MeasuredPeak& p) { return p.steady || on.allow_unsteady; });
 }
 
 std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const MeasuredOn& on,

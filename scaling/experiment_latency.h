@@ -27,6 +27,7 @@ struct MeasuredPeak {
   std::optional<double> gmacs_per_s;    // of the device, none where it has none
   std::string of;                       // what was measured, or why nothing was
   std::optional<double> bandwidth_gbs;  // of the host's memory, none where too little is free
+  bool steady = true;                   // both, as Ceiling says
 };
 MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on);
 

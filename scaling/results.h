@@ -40,6 +40,9 @@ struct TableRow {
   Accuracy top1;
   std::vector<std::string> weights;  // files, of each seed
   std::string limit;                 // that stopped the method, as StopReason
+
+  // Padding is left out, or Winograd used: both rates are shown then.
+  bool saves_multiplications() const { return multiplied_gmacs_per_s < gmacs_per_s; }
 };
 
 struct UtilizationPoint {

@@ -48,8 +48,12 @@ std::string table_row(const TableRow& row, const TableRow& base) {
   html += cell("predicted (ms)",
                with_factor(format_number(row.predicted_ms), row.predicted_ms, base.predicted_ms));
   html += latency_cell(row.measured.ms, base.measured.ms);
-  html += cell("GMAC/s",
-               with_factor(format_number(row.gmacs_per_s), row.gmacs_per_s, base.gmacs_per_s));
+  html +=
+      cell("GMAC/s",
+           with_factor(format_number(row.gmacs_per_s), row.gmacs_per_s, base.gmacs_per_s) +
+               (row.saves_multiplications() ? fmt::format("<small>{} multiplied</small>",
+                                                          format_number(row.multiplied_gmacs_per_s))
+                                            : ""));
   html += cell("of peak (%)", format_number(100 * row.peak_fraction));
   html += accuracy_cell(row.top1);
   html += cell("stopped by", row.limit.empty() ? "-" : escape(row.limit), " class=\"word\"");

@@ -36,7 +36,9 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
           format_number(row.predicted_ms),
           with_factor(format_number(median), median, base.measured.ms.median) +
               (row.measured.ms.steady() ? "" : " unsteady"),
-          format_number(row.gmacs_per_s),
+          row.saves_multiplications() ? fmt::format("{} ({})", format_number(row.gmacs_per_s),
+                                                    format_number(row.multiplied_gmacs_per_s))
+                                      : format_number(row.gmacs_per_s),
           known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
           top1,
           row.limit.empty() ? "-" : row.limit};
@@ -74,6 +76,9 @@ std::string render_result_table(const Results& results) {
   for (const TableRow& row : results.table) rows.push_back(table_cells(row, *base));
   std::string text = aligned(rows);
   const auto kinds = intervals_text(results);
+  const bool saved = std::any_of(results.table.begin(), results.table.end(),
+                                 [](const TableRow& row) { return row.saves_multiplications(); });
+  if (saved) text += "GMAC/s: of the network (really multiplied, which the peak bounds)\n";
   if (!results.table_accuracy.empty()) text += "accuracy: " + results.table_accuracy + "\n";
   if (!kinds.empty()) text += "top-1: mean [" + kinds + "]\n";
   const auto latency = [](const TableRow& row) { return row.measured.ms.median; };

@@ -192,9 +192,9 @@ ordered_json train_row(const Options& o, Dtype dtype, std::int64_t batch, Launch
   fmt::print(
       "vgg11 {:<4} batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} "
       "images/s\n",
-      name_of(dtype), batch, name_of(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
-  return {{"model", "vgg11"},        {"dtype", name_of(dtype)}, {"batch", batch},
-          {"launch", name_of(mode)}, {"event_ms", event},       {"ms", ms}};
+      name_of(dtype), batch, to_string(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
+  return {{"model", "vgg11"},          {"dtype", name_of(dtype)}, {"batch", batch},
+          {"launch", to_string(mode)}, {"event_ms", event},       {"ms", ms}};
 }
 
 ordered_json train_part(const Options& o) {
@@ -233,9 +233,9 @@ ordered_json infer_part(const Options& o) {
       fmt::print(
           "{:<9} batch 1 {:<6}  warm {:.4f} ms by events, {:.4f} by the clock; cold {:.4f}, "
           "{:.4f}\n",
-          name, name_of(mode), d.event.median, warm, d.cold_event.median, d.cold.median);
+          name, to_string(mode), d.event.median, warm, d.cold_event.median, d.cold.median);
       rows.push_back({{"model", name},
-                      {"launch", name_of(mode)},
+                      {"launch", to_string(mode)},
                       {"steps", net.steps().size()},
                       {"warm_ms", warm},
                       {"warm_event_ms", d.event.median},

@@ -52,10 +52,7 @@ DatasetInfo dataset_info(std::string_view name) {
 }
 
 DataSplit open_data(const DataConfig& config, Parts parts) {
-  if (config.bad_images != "error" && config.bad_images != "skip") {
-    throw ConfigError(
-        fmt::format("data 'bad_images': expected error or skip, got '{}'", config.bad_images));
-  }
+  check(fields_of(config), "data");
   const DatasetInfo info = dataset_info(config.name);
   if (!info.open) {
     std::vector<std::string_view> names;

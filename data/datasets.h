@@ -8,8 +8,11 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "engine/fields.h"
 
 namespace hac {
+
+std::string dataset_usage();  // "fashion-mnist, cifar10, ... or synthetic"
 
 struct DataConfig {
   // of the table below, and what follows a colon: imagefolder:DIR
@@ -25,6 +28,23 @@ struct DataConfig {
   // How images are prepared, as a trained network wants them; none = as the set has it. Its
   // resolution is what counts then.
   std::optional<Preprocessing> preprocessing;
+
+  static constexpr std::string_view bad_image_choices[] = {"error", "skip"};
+  Fields fields() {
+    return Fields()
+        .add("name", name, dataset_usage(), {.flag = "--data", .type = "SET"})
+        .add("dir", dir, "folder of its files, if not the default one",
+             {.flag = "--data-dir", .type = "DIR", .omit = true})
+        .add("limit_train", limit_train, {0}, "the first N, equally many of each class; 0 = all")
+        .add("limit_test", limit_test, {0}, "the same of the test set")
+        .add("resolution", resolution, {0, 4096},
+             "size of imagefolder (224) and synthetic (32) images", {.flag = "--data-resolution"})
+        .add("classes", classes)
+        .add("bad_images", bad_images,
+             "of imagefolder: before anything else every JPEG is decoded and every PNG's checksums "
+             "are compared; files that are damaged, cut, or no image are an error, or left out",
+             {.names = bad_image_choices, .omit = bad_images == "error"});
+  }
   bool operator==(const DataConfig&) const = default;
 };
 
@@ -45,7 +65,6 @@ struct DatasetInfo {
   bool any_classes = false;     // and DataConfig::classes
 };
 std::span<const DatasetInfo> datasets();
-std::string dataset_usage();  // "fashion-mnist, cifar10, ... or synthetic"
 // The row of a name, or one without any property where there is none.
 DatasetInfo dataset_info(std::string_view name);
 

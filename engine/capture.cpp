@@ -7,14 +7,6 @@
 
 namespace hac {
 
-LaunchMode parse_launch_mode(const std::string& name) {
-  if (name == "eager") return LaunchMode::eager;
-  if (name == "graph") return LaunchMode::graph;
-  throw ConfigError(fmt::format("launch '{}': expected eager or graph", name));
-}
-
-const char* name_of(LaunchMode mode) { return mode == LaunchMode::graph ? "graph" : "eager"; }
-
 LaunchMode default_launch_mode(Device device) {
   return device.kind == DeviceKind::cuda ? LaunchMode::graph : LaunchMode::eager;
 }

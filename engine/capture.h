@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/fields.h"
 #include "engine/storage.h"
 #include "kernels/runtime.h"
 
@@ -15,8 +16,8 @@ namespace hac {
 
 // How the kernels of a step or an inference are started: one by one, or replayed.
 enum class LaunchMode : std::uint8_t { eager, graph };
-LaunchMode parse_launch_mode(const std::string& name);  // eager | graph, else ConfigError
-const char* name_of(LaunchMode mode);
+template <>
+inline constexpr std::string_view enum_names<LaunchMode>[] = {"eager", "graph"};
 
 // graph on a GPU, eager elsewhere.
 LaunchMode default_launch_mode(Device device);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
 #include "models/architecture.h"
 
 namespace hac {
@@ -17,6 +18,17 @@ struct ArchOptions {
   std::optional<std::int64_t> resolution;
   std::optional<std::int64_t> classes;
   std::optional<std::int64_t> in_channels;
+
+  Fields fields() {
+    return Fields()
+        .add("width", width, "multiply every width, rounded to multiples of 8")
+        .add("widths", widths, "the width of every convolution", {.omit = widths.empty()})
+        .add("blocks", blocks, "units of each stage", {.omit = blocks.empty()})
+        .add("depth", depth, "multiply the number of units")
+        .add("resolution", resolution, "height and width of the input")
+        .add("classes", classes, "number of outputs")
+        .add("in_channels", in_channels, "channels of the input");
+  }
 };
 
 // Reads a file if the name ends in .json or holds a '/', else asks the zoo. Depth comes before

@@ -5,9 +5,13 @@
 #include <string_view>
 #include <type_traits>
 
+#include "engine/fields.h"
 #include "models/architecture.h"
 
 namespace hac {
+
+template <>
+inline constexpr auto enum_names<Activation> = std::to_array(activation_names);
 
 inline constexpr std::int64_t max_width = 65536;
 inline constexpr std::int64_t max_window = 256;  // kernel, stride, padding

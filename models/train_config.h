@@ -14,6 +14,7 @@
 namespace hac {
 
 struct TrainConfig {
+  // What decides what is learned.
   DataConfig data;
   std::int64_t epochs = 10;
   std::int64_t batch = 128;
@@ -43,6 +44,43 @@ struct TrainConfig {
   double checkpoint_seconds = 60;
   std::optional<LaunchMode> launch;  // none: default_launch_mode() of the model's device
   std::string save_gradients;        // after the last step, every parameter's gradient by name
+
+  static constexpr std::string_view selections[] = {"best", "last", ""};
+  static constexpr int not_in_recipes = FieldDetails::json | FieldDetails::options;
+  Fields fields() {
+    return Fields()
+        .add("data", data)
+        .add("epochs", epochs, {0, 100000}, "passes over the training set")
+        .add("batch", batch, {1, 65536}, "images a step")
+        .add(sgd.fields())
+        .add("schedule", schedule)
+        .add("label_smoothing", label_smoothing, {.low = 0, .high = 1, .below = true},
+             "share of the target spread over all classes")
+        .add("augment", augment, "standard = random crop and flip",
+             {.off_on = {"none", "standard"}})
+        .add("mixup", mixup, {0, 100}, "mix pairs of images, shares ~ Beta(ALPHA, ALPHA); 0 = off",
+             {.type = "ALPHA", .omit = mixup == 0})
+        .add("dtype", dtype, "", {.omit = dtype == Dtype::f32, .in = FieldDetails::json})
+        .add("loss_scale", loss_scale, {0, 0x1p30},
+             "with --dtype f16: where it begins, a power of two; 0 = off",
+             {.omit = dtype != Dtype::f16, .in = not_in_recipes})
+        .add("shuffle", shuffle, "off = images in file order", {.off_on = {"off", "on"}})
+        .add("seed", seed, "of weights, order and augmentation", {.in = not_in_recipes})
+        .add("validation", validation, {0},
+             "hold out this part of the training set to select the epoch by: 0.1, or a number "
+             "of images; the test set is then used once, at the end; 0 = none",
+             {.omit = validation == 0})
+        .add("select", select,
+             "the epoch that counts: best on the validation images (the default with "
+             "--validation), or last (as papers on CIFAR do)",
+             {.names = selections})
+        .add("max_steps", max_steps, {-1},
+             "stop after N steps; 0 writes the initial checkpoint; -1 = after all epochs",
+             {.in = FieldDetails::options})
+        .add("save_gradients", save_gradients, "write the last step's gradients by name",
+             {.type = "FILE", .in = FieldDetails::options})
+        .add("evaluate_every", evaluate_every, {1}, "", {.in = 0});
+  }
 };
 
 // Throws ConfigError naming the field.

@@ -7,6 +7,8 @@
 #include <limits>
 #include <string>
 
+#include "engine/fields.h"
+
 namespace hac {
 
 struct Limit {
@@ -24,6 +26,12 @@ struct Budget {
   double params = std::numeric_limits<double>::infinity();
   double latency_slack = 0;  // fraction by which the predicted latency may exceed latency_ms
 
+  Fields fields() {
+    return Fields()
+        .add("latency_ms", latency_ms, {0}, "", {.infinite = true})
+        .add("params", params, {0}, "", {.infinite = true})
+        .add("latency_slack", latency_slack, {0, 10});
+  }
   double latency_limit() const { return latency_ms * (1 + latency_slack); }
   bool allows(double ms, double parameters) const {
     return ms <= latency_limit() && parameters <= params;

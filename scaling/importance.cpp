@@ -15,17 +15,6 @@ constexpr auto size_of_double = static_cast<std::int64_t>(sizeof(double));
 
 }  // namespace
 
-KernelReduction parse_kernel_reduction(const std::string& name) {
-  if (name == "mean") return KernelReduction::mean;
-  if (name == "sum") return KernelReduction::sum;
-  if (name == "min") return KernelReduction::min;
-  throw ConfigError(fmt::format("kernel reduction '{}': expected mean, sum or min", name));
-}
-
-std::string to_string(KernelReduction how) {
-  return how == KernelReduction::mean ? "mean" : how == KernelReduction::sum ? "sum" : "min";
-}
-
 double LayerImportance::reduce(KernelReduction how) const {
   double sum = 0;
   for (const double k : kernels) sum += k;

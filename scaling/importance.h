@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
 #include "models/train.h"
 
 namespace hac {
@@ -19,8 +20,8 @@ enum class KernelReduction : std::uint8_t {
   sum,
   min,  // the kernel one would really remove
 };
-KernelReduction parse_kernel_reduction(const std::string& name);  // ConfigError
-std::string to_string(KernelReduction how);                       // mean | sum | min
+template <>
+inline constexpr std::string_view enum_names<KernelReduction>[] = {"mean", "sum", "min"};
 
 struct LayerImportance {
   std::string layer;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "engine/fields_json.h"
 #include "engine/file.h"
 #include "kernels/error.h"
 #include "scaling/latency_parts.h"
@@ -126,72 +127,38 @@ LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming
   return model;
 }
 
-void add_origin(Json& json, const std::optional<LatencySource>& source,
-                const std::optional<LatencyError>& error) {
-  if (source) {
-    json["measured_on"] = {{"device", source->device},
-                           {"dtype", source->dtype},
-                           {"threads", source->threads},
-                           {"isa", source->isa},
-                           {"library", source->library}};
-  }
-  if (error) {
-    json["error"] = {{"networks", error->networks},
-                     {"median", error->median},
-                     {"worst", error->worst},
-                     {"r2", error->r2}};
-    if (error->unsteady > 0) json["error"]["unsteady"] = error->unsteady;
-  }
+namespace {
+
+Fields origin(std::optional<LatencySource>& source, std::optional<LatencyError>& error) {
+  return Fields().add("measured_on", source).add("error", error);
 }
 
-void take_origin(Json& json, std::optional<LatencySource>& source,
-                 std::optional<LatencyError>& error, const std::string& what) {
-  if (const auto it = json.find("measured_on"); it != json.end()) {
-    const std::string where = what + " 'measured_on'";
-    expect_keys(*it, {"device", "dtype", "threads", "isa", "library"}, where);
-    source = {.device = text_field(*it, "device", where),
-              .dtype = text_field(*it, "dtype", where),
-              .threads = static_cast<int>(integer_field(*it, "threads", 0, 1 << 20, where)),
-              .isa = text_field(*it, "isa", where),
-              .library = text_field(*it, "library", where)};
-    json.erase("measured_on");
-  }
-  if (const auto it = json.find("error"); it != json.end()) {
-    const std::string where = what + " 'error'";
-    std::int64_t unsteady = 0;
-    if (it->is_object() && it->contains("unsteady")) {
-      unsteady = integer_field(*it, "unsteady", 1, 1 << 20, where);
-      it->erase("unsteady");
-    }
-    expect_keys(*it, {"networks", "median", "worst", "r2"}, where);
-    error = {.networks = integer_field(*it, "networks", 1, 1 << 20, where),
-             .unsteady = unsteady,
-             .median = number_field(*it, "median", 0, 1e9, where),
-             .worst = number_field(*it, "worst", 0, 1e9, where),
-             .r2 = number_field(*it, "r2", -1e300, 1, where)};
-    json.erase("error");
-  }
+}  // namespace
+
+nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
+                                   std::optional<LatencyError> error) {
+  return to_json(origin(source, error));
 }
 
 std::string to_json(const LatencyModel& model) {
-  Json json = Json::parse(model.to_json());
-  add_origin(json, model.source, model.error);
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(model.to_json());
+  json.update(origin_json(model.source, model.error));
   return json.dump(1);
 }
 
 LatencyModelPtr latency_model_from_json(const std::string& text) {
   const std::string what = "latency model";
-  Json json = parse_json(text, what);
+  const nlohmann::json json = parse_json(text, what);
+  std::string name;
+  const auto it = json.find("model");
+  if (it != json.end() && it->is_string()) name = *it;
+  auto kind = parse<LatencyModelKind>(name, what + " 'model'");
   std::optional<LatencySource> source;
   std::optional<LatencyError> error;
-  take_origin(json, source, error, what);
-  const std::string kind = text_field(json, "model", what);
-  if (kind != "table" && kind != "regression") {
-    throw ConfigError(fmt::format("latency model 'model': expected table or regression, got '{}'",
-                                  kind.substr(0, 40)));
-  }
-  const std::shared_ptr<LatencyModel> model =
-      kind == "table" ? latency_table_from_json(json) : latency_regression_from_json(json);
+  const Fields common = origin(source, error).add("model", kind);
+  const auto read =
+      kind == LatencyModelKind::table ? latency_table_from_json : latency_regression_from_json;
+  const std::shared_ptr<LatencyModel> model = read(json, common);
   model->source = source;
   model->error = error;
   return model;
@@ -214,17 +181,6 @@ void require_steady(const LatencyModel& model, const std::string& file) {
       "one "
       "disturbed (hint: measure again; --allow-unsteady decides on such times all the same)",
       file, model.error->unsteady, model.error->networks));
-}
-
-LatencyModelKind parse_latency_model_kind(const std::string& name) {
-  if (name == "table") return LatencyModelKind::table;
-  if (name == "regression") return LatencyModelKind::regression;
-  throw ConfigError(
-      fmt::format("latency model: expected table or regression, got '{}'", name.substr(0, 40)));
-}
-
-std::string to_string(LatencyModelKind kind) {
-  return kind == LatencyModelKind::table ? "table" : "regression";
 }
 
 LatencyModelPtr load_latency_model(const std::string& path) {

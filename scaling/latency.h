@@ -35,6 +35,15 @@ struct LatencyError {
   double median = 0, worst = 0;   // absolute relative error of the whole network
   double r2 = 0;                  // 1 - SSres/SStot over the networks
   std::vector<double> predicted;  // ms, of each network, in the order of the timings
+
+  Fields fields() {  // without `predicted`
+    return Fields()
+        .add("networks", networks, {1, 1 << 20})
+        .add("median", median, {0, 1e9})
+        .add("worst", worst, {0, 1e9})
+        .add("r2", r2, {.high = 1})
+        .add("unsteady", unsteady, {0, 1 << 20}, "", {.omit = unsteady == 0});
+  }
   bool operator==(const LatencyError&) const = default;
 };
 
@@ -83,8 +92,8 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
 std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTiming> timings);
 
 enum class LatencyModelKind : std::uint8_t { table, regression };
-LatencyModelKind parse_latency_model_kind(const std::string& name);  // ConfigError
-std::string to_string(LatencyModelKind kind);                        // table | regression
+template <>
+inline constexpr std::string_view enum_names<LatencyModelKind>[] = {"table", "regression"};
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             std::int64_t block = 16);
 // The same by the block of its source, knowing that and its error; at least five timings, all of

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "engine/fields_json.h"
 #include "kernels/error.h"
 #include "scaling/latency.h"
 #include "scaling/latency_parts.h"
@@ -54,6 +55,7 @@ class LatencyRegression final : public LatencyModel {
   std::string name() const override { return "regression"; }
 
   std::string to_json() const override {
+    using Json = nlohmann::ordered_json;
     Json kinds = Json::object();
     for (const auto& [kind, c] : coefficients_) kinds[kind] = c;
     return Json{{"model", "regression"},
@@ -95,22 +97,27 @@ std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTimi
   return model;
 }
 
-std::shared_ptr<LatencyModel> latency_regression_from_json(const Json& json) {
+std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json& json,
+                                                           Fields common) {
   const std::string what = "latency regression";
-  expect_keys(json, {"model", "scale", "features", "kinds"}, what);
-  const double scale = number_field(json, "scale", 0, 1e9, what);
-  const Json& kinds = json.at("kinds");
-  if (!kinds.is_object() || kinds.size() > 1000) {
-    throw ConfigError(fmt::format("{} 'kinds': expected an object of coefficients, got {}", what,
-                                  kinds.type_name()));
-  }
-  std::map<std::string, Coefficients> coefficients;
+  double scale = 1;
+  std::vector<std::string> features;
+  common.add("scale", scale, {0, 1e9}).add("features", features);
+  read_json(json, common, what, "", {.others = {"kinds"}});
+
+  const nlohmann::json none, &kinds = json.contains("kinds") ? json["kinds"] : none;
+  std::map<std::string, std::vector<double>> lists;
+  Fields fields;
   for (const auto& [kind, list] : kinds.items()) {
-    const std::string where = what + " '" + kind.substr(0, 40) + "'";
-    const std::vector<double> x = numbers_field(kinds, kind.c_str(), 4, where);
-    if (x.size() != 4 || x[0] < 0 || x[1] < 0 || x[2] < 0 || x[3] < 0) {
-      throw ConfigError(fmt::format("{}: expected four coefficients >= 0, got {}", where,
-                                    list.dump().substr(0, 40)));
+    const auto it = lists.emplace(kind, 0).first;
+    fields.add(it->first, it->second, {0});
+  }
+  read_json(kinds, fields, what, "kinds");
+  std::map<std::string, Coefficients> coefficients;
+  for (const auto& [kind, x] : lists) {
+    if (x.size() != 4) {
+      throw ConfigError(fmt::format("{} 'kinds.{}': expected four coefficients, got {}", what,
+                                    kind.substr(0, 40), x.size()));
     }
     coefficients[kind] = {x[0], x[1], x[2], x[3]};
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/fields.h"
 #include "models/model.h"
 
 namespace hac {
@@ -16,6 +17,15 @@ struct LatencySource {
   std::string isa;      // of the CPU: "avx2"; "" on a GPU
   std::string library;  // "oneDNN 2.6.3", "cudnn 91900, tf32"
   bool operator==(const LatencySource&) const = default;
+
+  Fields fields() {
+    return Fields()
+        .add("device", device)
+        .add("dtype", dtype)
+        .add("threads", threads, {0, 1 << 20})
+        .add("isa", isa)
+        .add("library", library);
+  }
 
   // Channels in a block of the layout, in which cost is a staircase: 8 on a CPU below AVX-512.
   std::int64_t block() const { return isa.empty() || isa.starts_with("avx512") ? 16 : 8; }

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "engine/fields_json.h"
 #include "kernels/error.h"
 #include "scaling/latency.h"
 #include "scaling/latency_parts.h"
@@ -135,6 +137,7 @@ class LatencyTable final : public LatencyModel {
   std::string name() const override { return "table"; }
 
   std::string to_json() const override {
+    using Json = nlohmann::ordered_json;
     Json entries = Json::array();
     for (const auto& [key, entry] : entries_) {
       Json nodes = Json::array();
@@ -210,30 +213,35 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
   return table;
 }
 
-std::shared_ptr<LatencyModel> latency_table_from_json(const Json& json) {
+std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json, Fields common) {
+  struct Row {
+    std::string spec;
+    std::vector<std::vector<double>> times;
+    Fields fields() { return Fields().add("spec", spec).add("c_in_c_out_ms", times, {0, 1e9}); }
+  };
   const std::string what = "latency table";
-  expect_keys(json, {"model", "block", "scale", "layers"}, what);
-  const std::int64_t block = integer_field(json, "block", 1, 1024, what);
-  const double scale = number_field(json, "scale", 0, 1e9, what);
+  std::int64_t block = 0;
+  double scale = 0;
+  std::vector<Row> rows;
+  common.add("block", block, {1, 1024}).add("scale", scale, {0, 1e9}).add("layers", rows);
+  read_json(json, common, what);
+
   std::map<OpSpec, Entry> entries;
-  for (const Json& item : array_field(json, "layers", 100000, what)) {
+  for (const Row& row : rows) {
     const std::string where = fmt::format("{} layer {}", what, entries.size());
-    expect_keys(item, {"spec", "c_in_c_out_ms"}, where);
-    const OpSpec key = parse_spec(text_field(item, "spec", where));
+    const OpSpec key = parse_spec(row.spec);
     if (key.widths().in != 0) {
       throw ConfigError(fmt::format("{} 'spec': expected no widths, got '{}'", where, key.str()));
     }
     Entry entry;
-    for (const Json& node : array_field(item, "c_in_c_out_ms", 1000000, where)) {
-      const Json row{{"c_in_c_out_ms", node}};
-      const std::vector<double> x = numbers_field(row, "c_in_c_out_ms", 3, where);
+    for (const std::vector<double>& x : row.times) {
       const auto channels = [&](std::size_t i, double least) {
         return x.size() == 3 && x[i] >= least && x[i] <= kMaxChannels && x[i] == std::floor(x[i]);
       };
-      if (!channels(0, 1) || !channels(1, 0) || !(x[2] >= 0 && x[2] <= 1e9)) {
+      if (!channels(0, 1) || !channels(1, 0)) {
         throw ConfigError(fmt::format(
-            "{} 'c_in_c_out_ms': expected rows [channels, channels, milliseconds], got {}", where,
-            node.dump().substr(0, 40)));
+            "{} 'c_in_c_out_ms': expected rows [channels, channels, milliseconds], got [{}]", where,
+            fmt::join(x, ", ")));
       }
       entry.nodes.push_back(
           {static_cast<std::int64_t>(x[0]), static_cast<std::int64_t>(x[1]), x[2]});

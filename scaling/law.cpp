@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "engine/fields_json.h"
 #include "kernels/error.h"
-#include "scaling/json_fields.h"
 #include "scaling/stats.h"
 
 namespace hac {
@@ -232,40 +232,14 @@ void require_importance(std::span<const ImportanceLaw> laws) {
 }
 
 std::string to_json(std::span<const ImportanceLaw> laws) {
-  Json list = Json::array();
-  for (const ImportanceLaw& law : laws) {
-    list.push_back({{"layer", law.layer},
-                    {"a", law.a},
-                    {"b", law.b},
-                    {"fitted_b", law.fitted_b},
-                    {"r2", law.r2},
-                    {"n", law.n},
-                    {"resolution", law.resolution},
-                    {"warning", law.warning},
-                    {"residuals", law.residuals}});
-  }
-  return Json{{"laws", list}}.dump(1);
+  std::vector<ImportanceLaw> list(laws.begin(), laws.end());
+  return to_json(Fields().add("laws", list)).dump(1);
 }
 
 std::vector<ImportanceLaw> laws_from_json(const std::string& text) {
-  const Json j = parse_json(text, "importance laws");
-  expect_keys(j, {"laws"}, "importance laws");
+  const std::string what = "importance laws";
   std::vector<ImportanceLaw> laws;
-  for (const Json& item : array_field(j, "laws", 100000, "importance laws")) {
-    const std::string what = fmt::format("importance law {}", laws.size());
-    expect_keys(item,
-                {"layer", "a", "b", "fitted_b", "r2", "n", "resolution", "warning", "residuals"},
-                what);
-    laws.push_back({.layer = text_field(item, "layer", what),
-                    .a = number_field(item, "a", 0, 1e300, what),
-                    .b = number_field(item, "b", -100, 100, what),
-                    .fitted_b = number_field(item, "fitted_b", -100, 100, what),
-                    .r2 = number_field(item, "r2", -1e300, 1, what),
-                    .residuals = numbers_field(item, "residuals", 1000000, what),
-                    .n = integer_field(item, "n", 0, 1000000, what),
-                    .resolution = integer_field(item, "resolution", 0, 65536, what),
-                    .warning = text_field(item, "warning", what)});
-  }
+  read_json(parse_json(text, what), Fields().add("laws", laws), what);
   return laws;
 }
 

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
+
 namespace hac {
 
 // One layer in one trained network.
@@ -42,6 +44,18 @@ struct ImportanceLaw {
   std::string warning;          // "" if the law can be trusted
 
   double operator()(double width) const { return a * std::pow(width, b); }
+  Fields fields() {
+    return Fields()
+        .add("layer", layer)
+        .add("a", a, {.low = 0})
+        .add("b", b, {-100, 100})
+        .add("fitted_b", fitted_b, {-100, 100})
+        .add("r2", r2, {.high = 1})
+        .add("n", n, {0, 1000000})
+        .add("resolution", resolution, {0, 65536})
+        .add("warning", warning)
+        .add("residuals", residuals);
+  }
   bool operator==(const ImportanceLaw&) const = default;
 };
 

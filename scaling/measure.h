@@ -51,6 +51,12 @@ struct MeasureOptions {
   int warmup = 10;  // runs before; a GPU also works for warm_up_ms first (kernels/runtime.h)
   int repeats = 4;  // times `runs`: how many disturbed ones are taken again at most
   SchedulerSource counters;  // null: the operating system's
+
+  Fields fields() {
+    return Fields()
+        .add("runs", runs, {1, 1000000}, "timed runs")
+        .add("warmup", warmup, {0, 1000000}, "runs before them");
+  }
 };
 
 // Times whole runs first (replayed if the network is captured), then each step.

@@ -1,54 +1,15 @@
-// ScalingPlan as JSON, and the names of its choices.
-
-#include <fmt/format.h>
+// ScalingPlan as JSON.
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
-#include "scaling/json_fields.h"
+#include "engine/fields_json.h"
 #include "scaling/latency_parts.h"
 #include "scaling/width_scaling.h"
 
 namespace hac {
 
-namespace {
-
-const char* const kPolicies[] = {"paper", "rollback", "fill"};
-const char* const kCriteria[] = {"plain", "per-latency", "per-param"};
-const char* const kStops[] = {"latency",   "params",   "latency+params",
-                              "width-cap", "step-cap", "infeasible"};
-
-template <typename Enum, std::size_t N>
-Enum parse_name(const char* const (&names)[N], const std::string& name, const char* what) {
-  std::string all;
-  for (std::size_t i = 0; i < N; ++i) {
-    if (name == names[i]) return static_cast<Enum>(i);
-    all += (i ? " | " : "") + std::string(names[i]);
-  }
-  throw ConfigError(fmt::format("{}: expected {}, got '{}'", what, all, name.substr(0, 40)));
-}
-
-Json options_json(const WideningOptions& o) {
-  return {
-      {"policy", to_string(o.policy)},  {"gain", to_string(o.criterion)}, {"stride", o.stride},
-      {"tie_residual", o.tie_residual}, {"width_cap", o.width_cap},       {"step_cap", o.step_cap}};
-}
-
-}  // namespace
-
-std::string to_string(StepPolicy policy) { return kPolicies[static_cast<int>(policy)]; }
-std::string to_string(WideningCriterion criterion) {
-  return kCriteria[static_cast<int>(criterion)];
-}
-std::string to_string(StopReason reason) { return kStops[static_cast<int>(reason)]; }
-StepPolicy parse_step_policy(const std::string& name) {
-  return parse_name<StepPolicy>(kPolicies, name, "step policy");
-}
-WideningCriterion parse_widening_criterion(const std::string& name) {
-  return parse_name<WideningCriterion>(kCriteria, name, "gain");
-}
-
 std::string to_json(const ScalingPlan& plan) {
+  using Json = nlohmann::ordered_json;
   const WideningResult& r = plan.result;
   Json layers = Json::array(), steps = Json::array();
   for (const LayerPlan& l : r.layers) {
@@ -68,11 +29,8 @@ std::string to_json(const ScalingPlan& plan) {
   Json json{{"architecture", plan.architecture},
             {"resolution", plan.resolution},
             {"latency_model", plan.latency_model},
-            {"budget",
-             {{"latency_ms", limit_json(plan.budget.latency_ms)},
-              {"params", limit_json(plan.budget.params)},
-              {"latency_slack", plan.budget.latency_slack}}},
-            {"options", options_json(plan.options)},
+            {"budget", to_json(fields_of(plan.budget))},
+            {"options", to_json(fields_of(plan.options))},
             {"feasible", plan.feasible()},
             {"stop", to_string(r.stop)},
             {"baseline", {{"latency_ms", r.baseline_ms}, {"params", r.baseline_params}}},
@@ -80,7 +38,7 @@ std::string to_json(const ScalingPlan& plan) {
             {"layers", layers},
             {"steps", steps},
             {"warnings", plan.warnings}};
-  add_origin(json, plan.latency_source, plan.latency_error);
+  json.update(origin_json(plan.latency_source, plan.latency_error));
   return json.dump(1);
 }
 

@@ -22,6 +22,13 @@ struct ProxyTraining {
   std::int64_t limit_train = 0;  // 0 = the recipe's
   std::vector<std::uint64_t> seeds{1};
   bool operator==(const ProxyTraining&) const = default;
+
+  Fields fields() {
+    return Fields()
+        .add("epochs", epochs, {1})
+        .add("limit_train", limit_train, {0})
+        .add("seeds", seeds);
+  }
 };
 
 struct Recipe {
@@ -37,6 +44,14 @@ struct Recipe {
     KernelReduction reduction = KernelReduction::mean;  // from kernels to a layer
     bool relative = false;                              // weigh the fit by 1/importance
     bool strict = false;                                // refuse b >= 0
+
+    Fields fields() {
+      return proxy.fields()
+          .add(sampling.fields())
+          .add("reduction", reduction)
+          .add("relative", relative)
+          .add("strict", strict);
+    }
   } importance;
 
   struct {
@@ -46,6 +61,18 @@ struct Recipe {
     std::int64_t networks = 16;  // sampled networks to time
     double low = 0.5, high = 3;  // their width multipliers
     int runs = 50, warmup = 10;
+
+    Fields fields() {
+      return Fields()
+          .add("model", kind)
+          .add("file", file)
+          .add("foreign", foreign)
+          .add("networks", networks, {4})
+          .add("low", low, {.low = 0, .above = true})
+          .add("high", high)
+          .add("runs", runs, {1})
+          .add("warmup", warmup, {0});
+    }
   } latency;
 
   struct {
@@ -55,6 +82,15 @@ struct Recipe {
     std::vector<double> grid{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
     std::int64_t resolution_multiple = 4, width_multiple = 8;
     ProxyTraining proxy;
+
+    Fields fields() {
+      return proxy.fields()
+          .add("growth", growth, {.low = 1, .high = 64, .above = true})
+          .add("grid", grid, {.low = 0, .high = 1, .above = true, .below = true})
+          .add("resolution_multiple", resolution_multiple, {1})
+          .add("width_multiple", width_multiple, {1})
+          .add("largest_growth", largest_growth, {0, 1});
+    }
   } alpha;
 
   struct {
@@ -63,9 +99,33 @@ struct Recipe {
     WideningOptions widening;
     std::vector<std::string> methods{"uniform-width", "resolution"};  // compared with, at `latency`
     std::vector<WideningCriterion> gains{WideningCriterion::plain, WideningCriterion::per_latency};
+
+    Fields fields() {
+      return Fields()
+          .add("latency", latency, "", {.valid = [](auto& text) { parse_latency_limit(text); }})
+          .add("params", params, "", {.valid = [](auto& text) { parse_params_limit(text); }})
+          .add("latency_slack", latency_slack, {0, 10})
+          .add(widening.fields().without("gain"))
+          .add("methods", methods)
+          .add("gains", gains);
+    }
   } scale;
 
   std::vector<double> sweep_growth{1, 1.5, 2, 3, 4};  // utilization figure (Fig. 2)
+
+  Fields fields() {
+    return Fields()
+        .add("name", name)
+        .add("model", model)
+        .add("arch", arch)
+        .add("seeds", seeds)
+        .add("train", train)
+        .add("importance", importance)
+        .add("latency", latency)
+        .add("alpha", alpha)
+        .add("scale", scale)
+        .add("sweep", Fields().add("growth", sweep_growth, {1}));
+  }
 };
 
 // Throws ConfigError naming the key.

@@ -69,16 +69,6 @@ Multipliers multipliers_of(std::size_t layers, const SamplingOptions& o) {
 
 }  // namespace
 
-SamplingKind parse_sampling(const std::string& name) {
-  if (name == "uniform") return SamplingKind::uniform;
-  if (name == "latin-hypercube") return SamplingKind::latin_hypercube;
-  throw ConfigError(fmt::format("sampling: expected uniform or latin-hypercube, got '{}'", name));
-}
-
-std::string to_string(SamplingKind kind) {
-  return kind == SamplingKind::uniform ? "uniform" : "latin-hypercube";
-}
-
 std::vector<std::vector<std::int64_t>> sample_widths(const std::vector<std::int64_t>& baseline,
                                                      const SamplingOptions& options) {
   if (options.round_to < 1) {

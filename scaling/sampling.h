@@ -6,12 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
+
 namespace hac {
 
 enum class SamplingKind : std::uint8_t {
   uniform,          // one multiplier for all layers
   latin_hypercube,  // independent multipliers: every layer visits every stratum once
 };
+
+template <>
+inline constexpr std::string_view enum_names<SamplingKind>[] = {"uniform", "latin-hypercube"};
 
 struct SamplingOptions {
   SamplingKind kind = SamplingKind::uniform;
@@ -20,10 +25,18 @@ struct SamplingOptions {
   double low = 0.5, high = 2;  // latin_hypercube: multipliers are log-uniform in [low, high)
   std::int64_t round_to = 4;   // widths are multiples of this, at least one
   std::uint64_t seed = 0;
-};
 
-SamplingKind parse_sampling(const std::string& name);  // uniform | latin-hypercube, ConfigError
-std::string to_string(SamplingKind kind);
+  Fields fields() {
+    return Fields()
+        .add("sampling", kind)
+        .add("multipliers", multipliers)
+        .add("samples", samples)
+        .add("low", low)
+        .add("high", high)
+        .add("round_to", round_to)
+        .add("sampling_seed", seed);
+  }
+};
 
 // Width vectors, one a network. A function of its arguments alone. Throws ConfigError: fewer than
 // five samples, a multiplier out of (0, 64], or rounding so coarse that two samples coincide or a

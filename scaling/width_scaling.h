@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
 #include "models/architecture.h"
 #include "scaling/budget.h"
 #include "scaling/latency.h"
@@ -36,11 +37,14 @@ enum class StopReason : std::uint8_t {
   infeasible,  // the baseline itself is above a limit
 };
 
-std::string to_string(StepPolicy policy);            // paper | rollback | fill
-std::string to_string(WideningCriterion criterion);  // plain | per-latency | per-param
-std::string to_string(StopReason reason);  // latency | params | latency+params | width-cap | ...
-StepPolicy parse_step_policy(const std::string& name);                // ConfigError
-WideningCriterion parse_widening_criterion(const std::string& name);  // ConfigError
+template <>
+inline constexpr std::string_view enum_names<StepPolicy>[] = {"paper", "rollback", "fill"};
+template <>
+inline constexpr std::string_view enum_names<WideningCriterion>[] = {"plain", "per-latency",
+                                                                     "per-param"};
+template <>
+inline constexpr std::string_view enum_names<StopReason>[] = {
+    "latency", "params", "latency+params", "width-cap", "step-cap", "infeasible"};
 
 struct WideningOptions {
   StepPolicy policy = StepPolicy::rollback;
@@ -49,6 +53,17 @@ struct WideningOptions {
   bool tie_residual = false;       // widths that share a residual stream move together
   std::int64_t width_cap = 16384;  // no layer grows beyond it
   std::int64_t step_cap = 20000;
+
+  Fields fields() {
+    return Fields()
+        .add("policy", policy, "for the step that breaks a limit")
+        .add("gain", criterion, "importance as it is, or for its cost")
+        .add("stride", stride, {1, 65536}, "kernels added in a step")
+        .add("tie_residual", tie_residual, "widths of a residual stream move together",
+             {.flag = "--tie"})
+        .add("width_cap", width_cap, {1, 1 << 20}, "no layer grows beyond it")
+        .add("step_cap", step_cap, {0, 1000000}, "at most so many steps");
+  }
   bool operator==(const WideningOptions&) const = default;
 };
 

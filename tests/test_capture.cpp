@@ -94,7 +94,6 @@ TEST(Capture, IsAClearErrorWhereTheDeviceCannotRecord) {
   EXPECT_THROW(Capture{Device{}}, ConfigError);
   EXPECT_THROW(require_launch_mode(LaunchMode::graph, Device{}), ConfigError);
   EXPECT_NO_THROW(require_launch_mode(LaunchMode::eager, Device{}));
-  EXPECT_THROW(parse_launch_mode("Graph"), ConfigError);
   EXPECT_THROW(Capture{kSimt}.replay(), Error);
 }
 

@@ -454,16 +454,5 @@ TEST(Plan, JsonSaysWhatWasDecided) {
   EXPECT_EQ(json::parse(to_json(none))["stop"], "infeasible");
 }
 
-TEST(Plan, NamesRoundTrip) {
-  for (const char* name : {"paper", "rollback", "fill"}) {
-    EXPECT_EQ(to_string(parse_step_policy(name)), name);
-  }
-  for (const char* name : {"plain", "per-latency", "per-param"}) {
-    EXPECT_EQ(to_string(parse_widening_criterion(name)), name);
-  }
-  EXPECT_THROW(parse_step_policy("Paper"), ConfigError);
-  EXPECT_THROW(parse_widening_criterion(""), ConfigError);
-}
-
 }  // namespace
 }  // namespace hac

@@ -31,7 +31,7 @@ struct Options {
   MachineOptions machine;
   std::string checkpoint;
   std::int64_t minibatches = 0;
-  std::string reduction = "mean";
+  KernelReduction reduction = KernelReduction::mean;
   std::vector<std::string> fit;
   FitOptions law;
   bool json = false;
@@ -46,13 +46,13 @@ void hold_still(TrainConfig& c) {
   c.evaluate_test = false;
 }
 
-Json observation_json(const Architecture& arch, const TrainConfig& c, const std::string& reduction,
+Json observation_json(const Architecture& arch, const TrainConfig& c, KernelReduction reduction,
                       std::int64_t minibatches, const std::vector<LayerImportance>& layers) {
   Json rows = Json::array();
   for (const LayerImportance& l : layers) {
     rows.push_back({{"layer", l.layer},
                     {"width", l.width},
-                    {"importance", l.reduce(parse_kernel_reduction(reduction))},
+                    {"importance", l.reduce(reduction)},
                     {"kernels", l.kernels}});
   }
   return {{"model", arch.name},
@@ -62,7 +62,7 @@ Json observation_json(const Architecture& arch, const TrainConfig& c, const std:
           {"batch", c.batch},
           {"epochs", c.epochs},
           {"minibatches", minibatches},
-          {"reduction", reduction},
+          {"reduction", to_string(reduction)},
           {"layers", rows}};
 }
 
@@ -169,8 +169,7 @@ void add_importance(CLI::App& app, const std::string& command) {
   verb->add_option("--minibatches", o->minibatches, "observe the last N; 0 = an epoch")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
-  verb->add_option("--reduction", o->reduction, "from kernels to a layer")
-      ->check(CLI::IsMember({"mean", "sum", "min"}));
+  add_options(*verb, Fields().add("reduction", o->reduction, "from kernels to a layer"));
   verb->add_option("--fit", o->fit, "fit the laws to these outputs of --json, one a width")
       ->type_name("FILE");
   verb->add_flag("--relative", o->law.relative, "weigh the fit by 1 / importance");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -21,40 +22,69 @@
 namespace hac {
 namespace {
 
-template <class T>
-std::vector<T> parse_list(const std::string& name, const std::string& text) {
-  std::vector<T> list;
-  const char *at = text.data(), *end = at + text.size();
-  for (;;) {
-    T value{};
-    const auto [rest, error] = std::from_chars(at, end, value);
-    if (error != std::errc{} || (rest != end && *rest != ',')) break;
-    list.push_back(value);
-    if (rest == end) return list;
-    at = rest + 1;
+// What --help calls a value.
+std::string type_of(const Field& field, const Value& value) {
+  if (*field.details.type) return field.details.type;
+  if (field.details.off_on[0]) return fmt::format("{}", fmt::join(field.details.off_on, "|"));
+  if (const Names names = names_in(field, value); !names.empty()) {
+    return fmt::format("{}", fmt::join(names, "|"));
   }
-  throw ConfigError(fmt::format("option '{}': expected numbers separated by commas, got '{}'", name,
-                                text.substr(0, 60)));
+  if (const auto* list = std::get_if<List>(&value.at)) {
+    if (!list->optional) return "A,B,...";
+    list->resize(1);  // only what is there has a type
+    const std::string type = type_of(field, list->at(0));
+    list->resize(0);
+    return type;
+  }
+  const bool real = std::holds_alternative<double*>(value.at);
+  return std::holds_alternative<std::string*>(value.at) ? "TEXT" : real ? "X" : "N";
 }
 
-template <class T>
-CLI::Option* add_numbers(CLI::App& app, const std::string& name, std::vector<T>& list,
-                         const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name, [&list, name](const std::string& text) { list = parse_list<T>(name, text); }, help)
-      ->type_name("A,B,...");
+// At commas. CLI11's delimiter() would drop what is empty: 1,,2.
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0, end = 0; end != std::string::npos; at = end + 1) {
+    end = text.find(',', at);
+    words.push_back(text.substr(at, end - at));
+  }
+  return words;
+}
+
+void add_option(CLI::App& app, const Field& field, const std::string& group) {
+  std::string flag = field.details.flag;
+  if (flag.empty()) {
+    flag = "--" + std::string(field.key);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+  }
+  bool* const* on = std::get_if<bool*>(&field.value.at);
+  if (on && !field.details.off_on[0]) {
+    CLI::Option* option = app.add_flag(flag, **on, field.help);
+    if (!group.empty()) option->group(group);
+    return;
+  }
+  const auto* list = std::get_if<List>(&field.value.at);
+  const bool commas = list && !list->optional;
+  CLI::Option* option = app.add_option_function<std::string>(
+      flag,
+      [=](const std::string& text) {
+        assign_words(field, commas ? split(text) : std::vector{text},
+                     fmt::format("option '{}'", flag));
+      },
+      field.help);
+  option->type_name(type_of(field, field.value))->default_str(text_of(field));
+  if (!group.empty()) option->group(group);
 }
 
 }  // namespace
 
-CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::int64_t>& list,
-                      const std::string& help) {
-  return add_numbers(app, name, list, help);
-}
-CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<double>& list,
-                      const std::string& help) {
-  return add_numbers(app, name, list, help);
+void add_options(CLI::App& app, const Fields& fields, const std::string& group) {
+  for (const Field& field : fields) {
+    if (const auto* inner = std::get_if<Fields>(&field.value.at)) {
+      add_options(app, *inner, group);
+    } else if (!field.help.empty() && field.details.in & FieldDetails::options) {
+      add_option(app, field, group);
+    }
+  }
 }
 
 namespace {
@@ -63,20 +93,7 @@ void add_model(CLI::App& app, ModelOptions& o, const char* name) {
   const std::string names = fmt::format("{}", fmt::join(zoo_names(), ", "));
   const char* group = "Architecture";
   app.add_option(name, o.model, "a JSON file, or one of " + names)->group(group);
-  app.add_option("--width", o.arch.width, "multiply every width, rounded to multiples of 8")
-      ->type_name("X")
-      ->group(group);
-  add_list(app, "--widths", o.arch.widths, "the width of every convolution")->group(group);
-  add_list(app, "--blocks", o.arch.blocks, "units of each stage")->group(group);
-  app.add_option("--depth", o.arch.depth, "multiply the number of units")
-      ->type_name("X")
-      ->group(group);
-  const auto count = [&](const char* name, auto& value, const char* help) {
-    app.add_option(name, value, help)->type_name("N")->group(group);
-  };
-  count("--resolution", o.arch.resolution, "height and width of the input");
-  count("--classes", o.arch.classes, "number of outputs");
-  count("--in-channels", o.arch.in_channels, "channels of the input");
+  add_options(app, o.arch.fields(), group);
 }
 
 }  // namespace
@@ -97,102 +114,21 @@ Architecture resolve_for(const ModelOptions& o, const Dataset& data) {
   return resolve(o.model, arch);
 }
 
-void add_data_options(CLI::App& app, DataConfig& data) {
-  const char* group = "Data";
-  app.add_option("--data", data.name, dataset_usage())->type_name("SET")->group(group);
-  app.add_option("--data-dir", data.dir, "folder of its files, if not the default one")
-      ->type_name("DIR")
-      ->group(group);
-  app.add_option("--data-resolution", data.resolution,
-                 "size of imagefolder (224) and synthetic (32) images")
-      ->type_name("N")
-      ->check(CLI::Range(0, 4096))
-      ->group(group);
-  const auto limit = [&](const char* name, std::int64_t& value, const char* help) {
-    app.add_option(name, value, help)->type_name("N")->check(CLI::NonNegativeNumber)->group(group);
-  };
-  limit("--limit-train", data.limit_train, "the first N, equally many of each class; 0 = all");
-  limit("--limit-test", data.limit_test, "the same of the test set");
-  app.add_option("--bad-images", data.bad_images,
-                 "of imagefolder: before anything else every JPEG is decoded and every PNG's "
-                 "checksums are compared; files that are damaged, cut, or no image are an error, "
-                 "or left out")
-      ->type_name("error|skip")
-      ->check(CLI::IsMember({"error", "skip"}))
-      ->group(group);
-}
-
-namespace {
-
-void add_optimizer_options(CLI::App& app, TrainConfig& c) {
-  const char* group = "Training";
-  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
-    return app.add_option(name, value, help)->type_name(type)->group(group);
-  };
-  add("--epochs", c.epochs, "passes over the training set", "N");
-  add("--batch", c.batch, "images a step", "N");
-  add("--lr", c.schedule.lr, "learning rate", "X");
-  add("--momentum", c.sgd.momentum, "of stochastic gradient descent", "X");
-  add("--weight-decay", c.sgd.weight_decay, "on every parameter", "X");
-  app.add_flag("--nesterov", c.sgd.nesterov, "Nesterov's momentum")->group(group);
-  add("--schedule", c.schedule.kind, "of the learning rate", "NAME")
-      ->check(CLI::IsMember({"constant", "step", "exponential", "cosine"}));
-  add_list(app, "--milestones", c.schedule.milestones, "epochs where step decays (100,200,250)")
-      ->group(group);
-  add("--gamma", c.schedule.gamma, "factor at each milestone of step", "X");
-  add("--beta", c.schedule.beta, "exponential ends at beta times lr", "X");
-  add("--warmup", c.schedule.warmup, "epochs of linear warm-up", "X");
-  add("--warmup-style", c.schedule.warmup_style,
-      "prefix = up to --lr, where the decay starts; multiply = times the decayed rate", "NAME")
-      ->check(CLI::IsMember({"prefix", "multiply"}));
-  add("--label-smoothing", c.label_smoothing, "share of the target spread over all classes", "X");
-  add("--mixup", c.mixup, "mix pairs of images, shares ~ Beta(ALPHA, ALPHA); 0 = off", "ALPHA");
-  add("--loss-scale", c.loss_scale, "with --dtype f16: where it begins, a power of two; 0 = off",
-      "X");
-  add("--seed", c.seed, "of weights, order and augmentation", "N");
-}
-
-}  // namespace
+void add_data_options(CLI::App& app, DataConfig& data) { add_options(app, data.fields(), "Data"); }
 
 void add_train_options(CLI::App& app, TrainOptions& o) {
   TrainConfig& c = o.config;
   c.schedule.kind = "cosine";
-  add_optimizer_options(app, c);
-  const char* group = "Training";
-  app.add_option("--augment", o.augment, "standard = random crop and flip")
-      ->check(CLI::IsMember({"none", "standard"}))
-      ->group(group);
-  app.add_option("--shuffle", o.shuffle, "off = images in file order")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->group(group);
-  app.add_option(
-         "--validation", c.validation,
-         "hold out this part of the training set to select the epoch by: 0.1, or a number of "
-         "images; the test set is then used once, at the end; 0 = none")
-      ->type_name("X")
-      ->group(group);
-  app.add_option("--select", c.select,
-                 "the epoch that counts: best on the validation images (the default with "
-                 "--validation), or last (as papers on CIFAR do)")
-      ->type_name("best|last")
-      ->check(CLI::IsMember({"best", "last"}))
-      ->group(group);
-  app.add_option("--max-steps", c.max_steps, "stop after N steps; 0 writes the initial checkpoint")
-      ->type_name("N")
-      ->default_str("")
-      ->group(group);
+  add_options(app, c.fields().without("data"), "Training");
   app.add_option("--init", o.init, "start from these weights (safetensors, PyTorch names)")
       ->type_name("FILE")
-      ->group(group);
+      ->group("Training");
   app.add_option("--init-except", o.init_except,
                  "not those that match: 'fc.*' for a head with other classes; can be repeated")
       ->type_name("PATTERN")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->group(group);
-  app.add_option("--save-gradients", c.save_gradients, "write the last step's gradients by name")
-      ->type_name("FILE")
-      ->group(group);
+      ->group("Training");
   app.add_option("--out", c.out, "run directory: checkpoints, log.jsonl; default: write nothing")
       ->type_name("DIR")
       ->group("Run");
@@ -200,21 +136,15 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
       ->group("Run");
   app.add_flag("--overwrite", c.overwrite, "start anew in a folder that holds a training")
       ->group("Run");
-  add_launch_option(app, o.launch);
+  add_launch_option(app, c.launch);
   app.add_flag("--quiet", c.quiet, "print the result only")->group("Run");
 }
 
 TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   TrainConfig c = o.config;
-  c.augment = o.augment == "standard";
-  c.shuffle = o.shuffle == "on";
-  if (!o.launch.empty()) c.launch = parse_launch_mode(o.launch);
   c.data.quiet = c.quiet;
   if (dataset_info(c.data.name).any_classes && model.arch.classes) {
     c.data.classes = *model.arch.classes;
-  }
-  if (c.max_steps < -1) {
-    throw ConfigError(fmt::format("option '--max-steps': expected >= 0, got {}", c.max_steps));
   }
   if (!o.init_except.empty() && o.init.empty()) {
     throw ConfigError("option '--init-except': expected --init FILE with it, got none");
@@ -256,35 +186,22 @@ std::size_t parse_size(const std::string& text) {
 }  // namespace
 
 void add_machine_options(CLI::App& app, MachineOptions& o) {
-  app.add_option("--threads", o.threads,
-                 "0 = OMP_NUM_THREADS, else what affinity and the control group's CPU quota allow")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024))
-      ->group("Machine");
-  app.add_option("--device", o.device, "cpu, cuda:0, or simt: a GPU's kernels executed on the host")
-      ->group("Machine");
-  app.add_option("--dtype", o.dtype, "of activations: f32; on a GPU and simt also bf16 and f16")
-      ->group("Machine");
+  const char* group = "Machine";
+  add_options(app, o.fields(), group);
   app.add_option_function<std::string>(
          "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
          "of tensors: 2GiB, 500MiB; a plain number is bytes; at most the control group's limit, "
          "which is the default")
       ->type_name("SIZE")
-      ->group("Machine");
-  app.add_flag("--tf32", o.tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
-      ->group("Machine");
-  app.add_flag("--autotune", o.autotune,
-               "on a GPU: time cuDNN's plans when first needed and remember the fastest in "
-               "$HAC_PLAN_CACHE (default: hacscale/cudnn-plans.txt in the user's cache folder)")
-      ->group("Machine");
+      ->group(group);
 }
 
-void add_launch_option(CLI::App& app, std::string& launch) {
-  app.add_option("--launch", launch,
-                 "start kernels one by one, or replay a recorded graph (default: graph on a GPU)")
-      ->type_name("eager|graph")
-      ->check(CLI::IsMember({"eager", "graph"}))
-      ->group("Machine");
+void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch) {
+  add_options(app,
+              Fields().add(
+                  "launch", launch,
+                  "start kernels one by one, or replay a recorded graph (default: graph on a GPU)"),
+              "Machine");
 }
 
 Placement start(const MachineOptions& o) {

@@ -2,6 +2,7 @@
 // Options that several verbs share, so that they have the same names everywhere.
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,18 +15,15 @@
 
 namespace CLI {
 class App;
-class Option;
 }  // namespace CLI
 
 namespace hac {
 
 struct Interval;
 
-// Comma-separated numbers: --widths 64,128. ConfigError for anything else.
-CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<std::int64_t>& list,
-                      const std::string& help);
-CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<double>& list,
-                      const std::string& help);
+// Every field that has a help text as an option of its name: label_smoothing as --label-smoothing.
+// ConfigError for a value that the field does not allow.
+void add_options(CLI::App& app, const Fields& fields, const std::string& group = "");
 
 // MODEL [--width --widths --blocks --depth --resolution --classes --in-channels].
 struct ModelOptions {
@@ -46,7 +44,6 @@ void add_data_options(CLI::App& app, DataConfig& data);
 // --epochs --batch --lr ... --out --resume --quiet. Read by finish() into `config`.
 struct TrainOptions {
   TrainConfig config;
-  std::string augment = "standard", shuffle = "on", launch;
   std::string init;                      // weights to start from
   std::vector<std::string> init_except;  // patterns of names that stay random
 };
@@ -64,14 +61,26 @@ struct MachineOptions {
   std::string dtype = "f32";
   std::size_t memory_limit = 0;         // bytes; 0 = none
   bool tf32 = false, autotune = false;  // engine/plan_options.h
+
+  Fields fields() {  // without memory_limit
+    return Fields()
+        .add("threads", threads, {0, 1024},
+             "0 = OMP_NUM_THREADS, else what affinity and the control group's CPU quota allow")
+        .add("device", device, "cpu, cuda:0, or simt: a GPU's kernels executed on the host")
+        .add("dtype", dtype, "of activations: f32; on a GPU and simt also bf16 and f16")
+        .add("tf32", tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
+        .add("autotune", autotune,
+             "on a GPU: time cuDNN's plans when first needed and remember the fastest in "
+             "$HAC_PLAN_CACHE (default: hacscale/cudnn-plans.txt in the user's cache folder)");
+  }
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);
 // Sets the threads, the memory limit and the plans' options, and makes sure that the device is
 // there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
 Placement start(const MachineOptions& options);
 
-// --launch eager|graph; empty = the device's default.
-void add_launch_option(CLI::App& app, std::string& launch);
+// --launch eager|graph; none = the device's default.
+void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch);
 
 void add_json_option(CLI::App& app, bool& json);
 

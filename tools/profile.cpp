@@ -31,7 +31,7 @@ struct Options {
   std::int64_t batch = 1;
   MeasureOptions measure;
   MachineOptions machine;
-  std::string launch;
+  std::optional<LaunchMode> launch;
   bool energy = false;
   std::string trace;
   bool json = false;
@@ -128,7 +128,7 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
       {"cpu", machine.cpu},
       {"isa", machine.isa},
       {"device", o.machine.device},
-      {"launch", name_of(p.launch)},
+      {"launch", to_string(p.launch)},
       {"latency_ms", latency},
       {"macs", p.macs},
       {"gmacs_per_s", p.gmacs_per_s},
@@ -230,7 +230,7 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
   print_rows(
       stdout,
       {{"network", fmt::format("{}, batch {}, threads {}, launch {}", name, batch, num_threads(),
-                               name_of(p.launch))},
+                               to_string(p.launch))},
        {"latency", fmt::format("median {:.4f} ms, mean {:.4f}, p95 {:.4f}, min {:.4f} ({} runs)",
                                l.median, l.mean, l.p95, l.min, l.runs)},
        {"device", device_line(p)},
@@ -275,8 +275,7 @@ void profile_network(const Options& o, const Model& model, LaunchMode launch) {
 
 void profile_command(const Options& o) {
   const Device device = start(o.machine).device;
-  const LaunchMode launch =
-      o.launch.empty() ? default_launch_mode(device) : parse_launch_mode(o.launch);
+  const LaunchMode launch = o.launch.value_or(default_launch_mode(device));
   require_launch_mode(launch, device);
   Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
               device, parse_dtype(o.machine.dtype));
@@ -293,12 +292,8 @@ void add_profile(CLI::App& app, const std::string&) {
   add_model_options(*verb, o->model);
   verb->add_option("--checkpoint", o->checkpoint, "its network instead (default: random weights)")
       ->type_name("FILE");
-  const auto count = [&](const char* name, auto& value, int low, const char* help) {
-    verb->add_option(name, value, help)->type_name("N")->check(CLI::Range(low, 1000000));
-  };
-  count("--batch", o->batch, 1, "images a run");
-  count("--runs", o->measure.runs, 1, "timed runs");
-  count("--warmup", o->measure.warmup, 0, "runs before them");
+  add_options(*verb, Fields().add("batch", o->batch, {1, 1000000}, "images a run"));
+  add_options(*verb, o->measure.fields());
   verb->add_flag("--energy", o->energy, "measure joules an inference too (takes most of a minute)");
   verb->add_option("--trace", o->trace,
                    "with --device simt: what each kernel of an inference or a training step asks "

@@ -26,7 +26,7 @@ struct Options {
   ModelOptions model;
   std::string laws, latency = "1.05x", params = "1.3x";
   double latency_slack = 0;
-  std::string method, policy = "rollback", gain = "plain", preset;
+  std::string method, preset;
   std::string latency_model = "table";
   SamplingOptions sampling{
       .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
@@ -62,7 +62,7 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
 // Times the network, random widths around it and, where its input may grow, larger ones; fits a
 // model.
 LatencyModelPtr measure_model(const Options& o, const Architecture& arch, const Placement& where) {
-  const LatencyModelKind kind = parse_latency_model_kind(o.latency_model);
+  const auto kind = parse<LatencyModelKind>(o.latency_model, "latency model");
   std::vector<Architecture> nets{arch};
   for (const auto& sampled : sample_widths(widths(arch), o.sampling)) {
     nets.push_back(with_widths(arch, sampled));
@@ -158,13 +158,12 @@ void scale(Options o) {
   if (!o.out.empty()) require_makeable(o.out);
   const Architecture arch = resolve(o.model);
   if (o.largest_growth) o.method = "compound", o.given = {*o.largest_growth};
-  if (o.method.empty()) o.method = "hacscale-" + o.gain;
+  if (o.method.empty()) o.method = "hacscale-" + to_string(o.widening.criterion);
   const Method& method = method_of(o.method);
   if (!o.given.empty() && o.given.size() + 1 != method.coefficients.size()) {
     throw ConfigError(fmt::format("option '--given': expected what '{}' is given, got {} values",
                                   method.key, o.given.size()));
   }
-  o.widening.policy = parse_step_policy(o.policy);
   const Limit latency = parse_latency_limit(o.latency), params = parse_params_limit(o.params);
   if (o.laws.empty() && method.needs_laws) {
     throw ConfigError("option '--laws': expected the file of the laws, got none");
@@ -205,7 +204,7 @@ void scale(Options o) {
 void apply_preset(const CLI::App& verb, Options& o) {
   for (const WideningPreset& preset : widening_presets) {
     if (o.preset != preset.name) continue;
-    if (verb.count("--policy") == 0) o.policy = to_string(preset.options.policy);
+    if (verb.count("--policy") == 0) o.widening.policy = preset.options.policy;
     if (verb.count("--stride") == 0) o.widening.stride = preset.options.stride;
     if (verb.count("--tie") == 0) o.widening.tie_residual = preset.options.tie_residual;
   }
@@ -246,14 +245,7 @@ void add_scale(CLI::App& app, const std::string&) {
   const auto [presets_help, preset_names] = choices(widening_presets, &WideningPreset::name);
   add("--preset", o->preset, presets_help + "; other options go before it", "NAME")
       ->check(CLI::IsMember(preset_names));
-  add("--policy", o->policy, "for the step that breaks a limit", "NAME")
-      ->check(CLI::IsMember({"paper", "rollback", "fill"}));
-  add("--gain", o->gain, "importance as it is, or for its cost", "NAME")
-      ->check(CLI::IsMember({"plain", "per-latency", "per-param"}));
-  add("--stride", o->widening.stride, "kernels added in a step", "N");
-  verb->add_flag("--tie", o->widening.tie_residual, "widths of a residual stream move together");
-  add("--width-cap", o->widening.width_cap, "no layer grows beyond it", "N");
-  add("--step-cap", o->widening.step_cap, "at most so many steps", "N");
+  add_options(*verb, o->widening.fields());
   add("--largest-growth", o->largest_growth,
       "no plan: the largest s whose uniform network meets --latency at this alpha", "ALPHA")
       ->check(CLI::Range(0.0, 1.0));

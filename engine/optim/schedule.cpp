@@ -11,16 +11,6 @@
 namespace hac {
 namespace {
 
-void require(bool ok, std::string_view field, std::string_view expected, double got) {
-  if (!ok)
-    throw ConfigError(fmt::format("schedule '{}': expected {}, got {}", field, expected, got));
-}
-
-[[noreturn]] void unknown_kind(const std::string& kind) {
-  throw ConfigError(fmt::format(
-      "schedule '{}': expected constant, step, exponential or cosine as its kind", kind));
-}
-
 // start: the epoch that the decay counts from.
 double decay(const ScheduleConfig& config, std::int64_t step, std::int64_t steps_per_epoch,
              std::int64_t epochs, double start) {
@@ -40,27 +30,11 @@ double decay(const ScheduleConfig& config, std::int64_t step, std::int64_t steps
     const double t = static_cast<double>(step) / static_cast<double>(steps_per_epoch);
     return (1 + std::cos(std::numbers::pi * share(t))) / 2;
   }
-  unknown_kind(config.kind);
+  throw ConfigError(fmt::format("schedule '{}': expected {} as its kind", config.kind,
+                                one_of(ScheduleConfig::kinds)));
 }
 
 }  // namespace
-
-void validate(const ScheduleConfig& config) {
-  if (config.kind != "constant" && config.kind != "step" && config.kind != "exponential" &&
-      config.kind != "cosine")
-    unknown_kind(config.kind);
-  const auto finite = [](double v) { return std::isfinite(v); };
-  require(finite(config.lr) && config.lr >= 0, "lr", "a number >= 0", config.lr);
-  require(finite(config.warmup) && config.warmup >= 0, "warmup", "epochs >= 0", config.warmup);
-  if (config.warmup_style != "prefix" && config.warmup_style != "multiply") {
-    throw ConfigError(fmt::format("schedule 'warmup_style': expected prefix or multiply, got '{}'",
-                                  config.warmup_style));
-  }
-  require(finite(config.gamma) && config.gamma > 0, "gamma", "a number > 0", config.gamma);
-  require(finite(config.beta) && config.beta > 0, "beta", "a number > 0", config.beta);
-  for (const double m : config.milestones)
-    require(finite(m) && m >= 0, "milestones", "epochs >= 0", m);
-}
 
 double learning_rate(const ScheduleConfig& config, std::int64_t step, std::int64_t steps_per_epoch,
                      std::int64_t epochs) {

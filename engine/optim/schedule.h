@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
+
 namespace hac {
 
 struct ScheduleConfig {
@@ -25,10 +27,24 @@ struct ScheduleConfig {
   std::vector<double> milestones{100, 200, 250};
   double gamma = 0.1;  // step
   double beta = 0.02;  // exponential
+
+  static constexpr std::string_view kinds[] = {"constant", "step", "exponential", "cosine"};
+  static constexpr std::string_view warmup_styles[] = {"prefix", "multiply"};
+  Fields fields() {
+    return Fields()
+        .add("kind", kind, "of the learning rate", {.flag = "--schedule", .names = kinds})
+        .add("lr", lr, {0}, "learning rate")
+        .add("warmup", warmup, {0}, "epochs of linear warm-up")
+        .add("milestones", milestones, {0}, "epochs where step decays (100,200,250)")
+        .add("gamma", gamma, {.low = 0, .above = true}, "factor at each milestone of step")
+        .add("beta", beta, {.low = 0, .above = true}, "exponential ends at beta times lr")
+        // Checkpoints of before there were styles do not name theirs, which was multiply.
+        .add("warmup_style", warmup_style,
+             "prefix = up to --lr, where the decay starts; multiply = times the decayed rate",
+             {.names = warmup_styles, .omit = warmup == 0 || warmup_style == "multiply"});
+  }
   bool operator==(const ScheduleConfig&) const = default;
 };
-
-void validate(const ScheduleConfig& config);  // throws ConfigError
 
 double learning_rate(const ScheduleConfig& config, std::int64_t step, std::int64_t steps_per_epoch,
                      std::int64_t epochs);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/fields.h"
 #include "engine/nn/module.h"
 #include "engine/optim/loss_scale.h"
 
@@ -14,6 +15,14 @@ struct SgdOptions {
   double momentum = 0.9;
   double weight_decay = 5e-4;
   bool nesterov = false;
+
+  Fields fields() {
+    return Fields()
+        .add("momentum", momentum, {.low = 0, .high = 1, .below = true},
+             "of stochastic gradient descent")
+        .add("weight_decay", weight_decay, {0}, "on every parameter")
+        .add("nesterov", nesterov, "Nesterov's momentum");
+  }
   bool operator==(const SgdOptions&) const = default;
 };
 

@@ -107,7 +107,7 @@ TEST_P(DeviceLoss, LeavesACheckpointFromWhichTheRunEndsInTheSameBits) {
 
 INSTANTIATE_TEST_SUITE_P(Launch, DeviceLoss,
                          ::testing::Values(LaunchMode::eager, LaunchMode::graph),
-                         [](const auto& info) { return name_of(info.param); });
+                         [](const auto& info) { return to_string(info.param); });
 
 TEST(LostDevice, RefusesEverythingButToReleaseMemory) {
   const Mended mended;

@@ -108,7 +108,7 @@ TEST_P(TwoDevicesTrain, InTurnToTheSameBitsAsAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Launch, TwoDevicesTrain,
                          testing::Values(LaunchMode::eager, LaunchMode::graph),
-                         [](const auto& info) { return name_of(info.param); });
+                         [](const auto& info) { return to_string(info.param); });
 
 TEST(TwoDevices, CopyThroughTheHost) {
   const Tensor a = Tensor::from(std::vector<float>{1, 2, 3}, {3}).to(kFirst);

@@ -6,8 +6,8 @@
 
 #include "bench/bench.h"
 #include "engine/random.h"
-#include "kernels/cpu/bare.h"
-#include "kernels/machine.h"
+#include "kernels/core/machine.h"
+#include "kernels/ops/bare_cpu.h"
 #include "models/counters.h"
 #include "models/deploy.h"
 #include "models/zoo.h"

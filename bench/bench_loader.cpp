@@ -11,7 +11,7 @@
 
 #include "data/datasets.h"
 #include "data/loader.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace {
 

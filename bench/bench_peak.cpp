@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "kernels/context.h"
-#include "kernels/machine.h"
+#include "kernels/core/context.h"
+#include "kernels/core/machine.h"
 
 using namespace hac;
 

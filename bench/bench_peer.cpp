@@ -10,7 +10,7 @@
 #include "engine/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/random.h"
-#include "kernels/machine.h"
+#include "kernels/core/machine.h"
 #include "models/deploy.h"
 #include "models/zoo.h"
 

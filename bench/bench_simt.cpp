@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 
 namespace hac::HAC_GPU {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "data/image_set.h"
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

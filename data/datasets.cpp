@@ -11,7 +11,7 @@
 #include "data/fashion_mnist.h"
 #include "data/image_folder.h"
 #include "data/synthetic.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

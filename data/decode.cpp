@@ -7,7 +7,7 @@
 #include "data/jpeg.h"
 #include "data/png.h"
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

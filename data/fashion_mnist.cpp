@@ -6,7 +6,7 @@
 
 #include "data/gzip.h"
 #include "data/image_set.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

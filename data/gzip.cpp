@@ -8,7 +8,7 @@
 #include <cstring>
 #include <memory>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

@@ -9,8 +9,8 @@
 
 #include "data/derived_set.h"
 #include "engine/random.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 
 namespace hac {
 namespace {

@@ -9,7 +9,7 @@
 #include <exception>
 
 #include "engine/progress.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -13,7 +13,7 @@
 #include "data/image_files.h"
 #include "engine/hash.h"
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "data/transforms.h"
 #include "engine/hash.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

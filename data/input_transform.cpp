@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "data/transforms.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

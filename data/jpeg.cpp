@@ -14,7 +14,7 @@
 #include <algorithm>
 
 #include "data/exif.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "data/input_transform.h"
 #include "engine/random.h"
-#include "kernels/denormals.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/denormals.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 
 namespace hac {
 namespace {

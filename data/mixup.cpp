@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "kernels/mixup.h"
-#include "kernels/random.h"
+#include "kernels/core/random.h"
+#include "kernels/ops/mixup.h"
 
 namespace hac {
 namespace {

@@ -1,5 +1,5 @@
 #pragma once
-// Mixup of a batch with itself in reverse order; formula and source in kernels/mixup.h.
+// Mixup of a batch with itself in reverse order; formula and source in kernels/ops/mixup.h.
 
 #include <cstdint>
 

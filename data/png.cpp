@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "data/exif.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -5,8 +5,8 @@
 #include <tuple>
 
 #include "engine/storage.h"
-#include "kernels/augment.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/augment.h"
 
 namespace hac {
 namespace {

@@ -7,8 +7,8 @@
 #include <numbers>
 
 #include "engine/random.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 
 namespace hac {
 namespace {

@@ -12,7 +12,7 @@
 #include "data/decode.h"
 #include "data/preprocessing.h"
 #include "data/view.h"
-#include "kernels/random.h"
+#include "kernels/core/random.h"
 
 namespace hac {
 

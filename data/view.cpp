@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "data/resize.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

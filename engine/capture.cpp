@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "kernels/context.h"
-#include "kernels/error.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

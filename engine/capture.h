@@ -10,7 +10,7 @@
 
 #include "engine/fields.h"
 #include "engine/storage.h"
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 
 namespace hac {
 

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <utility>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

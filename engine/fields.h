@@ -19,7 +19,7 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -4,9 +4,9 @@
 // layouts are in kernels/<op>.h.
 
 #include "engine/var.h"
-#include "kernels/batchnorm.h"
-#include "kernels/conv2d.h"
-#include "kernels/pool2d.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/pool2d.h"
 
 namespace hac::ops {
 

@@ -6,10 +6,10 @@
 #include <filesystem>
 
 #include "engine/file.h"
-#include "kernels/context.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 #include "kernels/cuda/options.h"
-#include "kernels/error.h"
-#include "kernels/tuned_plans.h"
+#include "kernels/cuda/tuned_plans.h"
 
 namespace hac {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

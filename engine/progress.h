@@ -8,7 +8,7 @@
 #include <limits>
 #include <string>
 
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

@@ -1,6 +1,6 @@
 #include "engine/random.h"
 
-#include "kernels/random.h"
+#include "kernels/core/random.h"
 
 namespace hac {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 // Every stream of random numbers there is, and tensors filled from them. A number is a function of
-// (seed, stream, index) alone (kernels/random.h), so two uses that may have the same seed must not
-// have the same stream: a new use gets its own line here. Results and resumed trainings rest on
+// (seed, stream, index) alone (kernels/core/random.h), so two uses that may have the same seed must
+// not have the same stream: a new use gets its own line here. Results and resumed trainings rest on
 // these numbers; none ever changes.
 
 #include <cstdint>

@@ -18,8 +18,8 @@
 #include <tuple>
 
 #include "engine/file.h"
-#include "kernels/error.h"
-#include "kernels/half.h"
+#include "kernels/core/error.h"
+#include "kernels/core/half.h"
 
 namespace hac {
 namespace {

@@ -8,9 +8,9 @@
 #include <mutex>
 #include <utility>
 
-#include "kernels/context.h"
-#include "kernels/error.h"
-#include "kernels/machine.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
 
 namespace hac {
 namespace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <mutex>
 
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/elementwise.h"
 
 namespace hac {
 namespace {

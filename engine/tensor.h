@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/storage.h"
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

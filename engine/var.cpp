@@ -4,8 +4,8 @@
 
 #include <unordered_map>
 
-#include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/elementwise.h"
 
 namespace hac {
 

@@ -1,6 +1,6 @@
 #include "models/arch_options.h"
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/zoo.h"
 
 namespace hac {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/fields.h"
 
 namespace hac {

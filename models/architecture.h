@@ -11,8 +11,8 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/activation.h"
-#include "kernels/types.h"
+#include "kernels/core/activation.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

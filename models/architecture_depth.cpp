@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/fields.h"
 
 namespace hac {

@@ -9,7 +9,7 @@
 
 #include "engine/fields_json.h"
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/fields.h"
 
 namespace hac {

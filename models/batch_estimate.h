@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "engine/capture.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/model.h"
 
 namespace hac {

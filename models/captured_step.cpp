@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/train.h"
 
 namespace hac {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/safetensors.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

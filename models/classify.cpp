@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "data/input_transform.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

@@ -11,7 +11,7 @@ namespace hac {
 struct Counters {
   std::int64_t params = 0;        // trainable scalars
   std::int64_t macs = 0;          // multiply-accumulates of convolutions and linear layers
-  std::int64_t ops_thop2021 = 0;  // the paper's "FLOPs": see kernels/spec.h
+  std::int64_t ops_thop2021 = 0;  // the paper's "FLOPs": see kernels/core/spec.h
   std::int64_t activations = 0;   // elements of convolution outputs (Dollar et al. 2021)
   std::int64_t weight_bytes = 0;
   std::int64_t activation_bytes = 0;       // sum over ops of inputs read and outputs written

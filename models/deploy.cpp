@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/elementwise.h"
 
 namespace hac {
 namespace {

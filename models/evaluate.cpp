@@ -7,8 +7,8 @@
 
 #include "data/resident_loader.h"
 #include "engine/ops.h"
-#include "kernels/context.h"
-#include "kernels/error.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

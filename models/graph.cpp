@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -7,11 +7,11 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/batchnorm.h"
-#include "kernels/conv2d.h"
-#include "kernels/elementwise.h"
-#include "kernels/linear.h"
-#include "kernels/pool2d.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/linear.h"
+#include "kernels/ops/pool2d.h"
 #include "models/architecture.h"
 
 namespace hac {
@@ -19,7 +19,7 @@ namespace hac {
 using AnySpec = std::variant<Conv2dSpec, BatchNormSpec, ActivationSpec, AddSpec, Pool2dSpec,
                              FlattenSpec, DropoutSpec, LinearSpec>;
 
-// An operation of any kind, with what all kinds have (kernels/spec.h).
+// An operation of any kind, with what all kinds have (kernels/core/spec.h).
 class OpSpec : public AnySpec {
  public:
   using AnySpec::AnySpec;

@@ -4,7 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/fields.h"
 #include "models/graph.h"
 

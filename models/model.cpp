@@ -7,7 +7,7 @@
 
 #include "engine/nn/layers.h"
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/folder_lock.h"
 
 namespace hac {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "data/datasets.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/evaluate.h"
 #include "models/model.h"
 #include "models/train_config.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/machine.h"
+#include "kernels/core/machine.h"
 #include "models/checkpoint.h"
 
 namespace hac {

@@ -7,7 +7,7 @@
 
 #include "data/mixup.h"
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/evaluate.h"
 #include "models/train.h"
 

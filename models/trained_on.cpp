@@ -7,7 +7,7 @@
 #include "data/derived_set.h"
 #include "engine/hash.h"
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

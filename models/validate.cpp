@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/fields.h"
 #include "models/graph.h"
 

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "engine/safetensors.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

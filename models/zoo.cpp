@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/zoo/families.h"
 
 namespace hac {

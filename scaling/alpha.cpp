@@ -8,7 +8,7 @@
 #include <numeric>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 #include "scaling/compound.h"
 

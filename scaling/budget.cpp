@@ -6,7 +6,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/machine.h"
+#include "kernels/core/machine.h"
 #include "models/model.h"
 #include "scaling/methods/method.h"
 #include "scaling/recipe.h"

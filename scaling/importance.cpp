@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "kernels/error.h"
-#include "kernels/taylor.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/taylor.h"
 
 namespace hac {
 namespace {

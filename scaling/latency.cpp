@@ -8,7 +8,7 @@
 
 #include "engine/fields_json.h"
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/latency_parts.h"
 #include "scaling/stats.h"
 

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "engine/plan_options.h"
-#include "kernels/machine.h"
-#include "kernels/runtime.h"
+#include "kernels/core/machine.h"
+#include "kernels/core/runtime.h"
 
 namespace hac {
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/fields_json.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/latency.h"
 #include "scaling/latency_parts.h"
 #include "scaling/nnls.h"

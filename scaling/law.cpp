@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "engine/fields_json.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/stats.h"
 
 namespace hac {

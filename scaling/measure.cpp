@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "engine/random.h"
-#include "kernels/context.h"
-#include "kernels/error.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 #include "scaling/stats.h"
 #include "scaling/utilization.h"
 

@@ -48,7 +48,7 @@ struct Profile {
 
 struct MeasureOptions {
   int runs = 50;
-  int warmup = 10;  // runs before; a GPU also works for warm_up_ms first (kernels/runtime.h)
+  int warmup = 10;  // runs before; a GPU also works for warm_up_ms first (kernels/core/runtime.h)
   int repeats = 4;  // times `runs`: how many disturbed ones are taken again at most
   SchedulerSource counters;  // null: the operating system's
 

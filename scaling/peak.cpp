@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "engine/random.h"
-#include "kernels/context.h"
-#include "kernels/error.h"
-#include "kernels/machine.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
 
 namespace hac {
 namespace {

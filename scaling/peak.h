@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "kernels/linear.h"
-#include "kernels/machine.h"
+#include "kernels/core/machine.h"
+#include "kernels/ops/linear.h"
 
 namespace hac {
 
@@ -15,7 +15,7 @@ struct Peak {
   bool steady = true;                 // as Ceiling says; other devices have a clock of their own
 };
 
-// cpu: multiply-adds in registers, on all threads (kernels/machine.h). cuda: the engine's own
+// cpu: multiply-adds in registers, on all threads (kernels/core/machine.h). cuda: the engine's own
 // product of a (rows, 4096) by a (4096, 4096) matrix of that type, by the device's clock. simt
 // executes kernels on the host: no peak. Takes about a second. Throws DeviceError.
 Peak measure_peak(Device device, Dtype dtype);

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/random.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
-#include "kernels/runtime.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
+#include "kernels/core/runtime.h"
 #include "scaling/power_meters.h"
 
 namespace hac {

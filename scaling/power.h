@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <thread>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/power_meters.h"
 
 namespace hac {

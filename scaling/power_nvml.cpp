@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/power_meters.h"
 
 namespace hac {

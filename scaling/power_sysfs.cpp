@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/power_meters.h"
 
 namespace hac {

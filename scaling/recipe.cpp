@@ -7,7 +7,7 @@
 #include <set>
 
 #include "engine/fields_json.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/methods/method.h"
 
 namespace hac {

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "engine/random.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 #include "models/architecture.h"
 
 namespace hac {

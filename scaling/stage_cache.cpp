@@ -9,7 +9,7 @@
 #include "engine/file.h"
 #include "engine/hash.h"
 #include "engine/print.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 

@@ -8,7 +8,7 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

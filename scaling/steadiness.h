@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "kernels/scheduler.h"
+#include "kernels/core/scheduler.h"
 
 namespace hac {
 

@@ -10,7 +10,7 @@
 #include "data/transforms.h"
 #include "engine/file.h"
 #include "engine/plan_options.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/run_folder.h"
 #include "scaling/stage_cache.h"
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 
 namespace hac {

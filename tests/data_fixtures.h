@@ -13,7 +13,7 @@
 #include <jpeglib.h>
 
 #include "data/dataset.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 
 namespace hac::testing {

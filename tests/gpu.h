@@ -1,7 +1,7 @@
 #pragma once
 // Whether this machine has a GPU: some tests want one, some want none.
 
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 
 namespace hac {
 

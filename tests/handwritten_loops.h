@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/core/isa.h"
 #include "kernels/cpu/ceiling_loops.h"
-#include "kernels/cpu/isa.h"
 
 namespace hac {
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "engine/ops.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 #include "tests/places.h"
 #include "tests/reference.h"
 

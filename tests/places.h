@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 #include "kernels/simt/executor.h"
 #include "tests/gpu.h"
 

@@ -7,11 +7,11 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/batchnorm.h"
-#include "kernels/conv2d.h"
-#include "kernels/linear.h"
-#include "kernels/pool2d.h"
-#include "kernels/softmax_xent.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/linear.h"
+#include "kernels/ops/pool2d.h"
+#include "kernels/ops/softmax_xent.h"
 
 namespace hac::reference {
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
-#include "kernels/context.h"
-#include "kernels/error.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
 
 namespace hac::simt {

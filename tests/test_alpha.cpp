@@ -5,7 +5,7 @@
 #include <cmath>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 #include "models/zoo.h"
 #include "scaling/alpha.h"

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 #include "models/zoo.h"
 #include "tests/random_architecture.h"

@@ -5,7 +5,7 @@
 #include <functional>
 #include <limits>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 #include "models/fields.h"
 #include "models/zoo.h"

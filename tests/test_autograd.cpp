@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

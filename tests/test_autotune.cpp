@@ -2,7 +2,7 @@
 // device, so without a GPU; on one, that a tuned convolution computes the same. Registered in
 // builds with CUDA only (tests/CMakeLists.txt).
 
-#include "kernels/cuda/autotune.h"
+#include "kernels/ops/conv2d_autotune_cuda.h"
 
 #include <gtest/gtest.h>
 
@@ -12,9 +12,9 @@
 
 #include "engine/file.h"
 #include "engine/plan_options.h"
+#include "kernels/core/error.h"
+#include "kernels/core/half.h"
 #include "kernels/cuda/library.h"
-#include "kernels/error.h"
-#include "kernels/half.h"
 #include "kernels/simt/memory.h"
 #include "tests/message_of.h"
 #include "tests/op_test.h"

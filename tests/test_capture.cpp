@@ -14,7 +14,7 @@
 #include "engine/capture.h"
 #include "engine/ops.h"
 #include "engine/random.h"
-#include "kernels/elementwise.h"
+#include "kernels/ops/elementwise.h"
 #include "models/captured_step.h"
 #include "models/train.h"
 #include "scaling/importance.h"

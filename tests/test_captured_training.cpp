@@ -11,7 +11,7 @@
 
 #include "engine/ops.h"
 #include "engine/random.h"
-#include "kernels/context.h"
+#include "kernels/core/context.h"
 #include "models/arch_options.h"
 #include "models/captured_step.h"
 #include "models/train.h"

@@ -1,7 +1,7 @@
 // The product that stands in where oneDNN has reference code alone, on every case of every
 // instruction set: what is chosen elsewhere does not matter here.
 
-#include "kernels/cpu/conv_product.h"
+#include "kernels/ops/conv2d_product_cpu.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/summary.h"
 #include "models/zoo.h"
 #include "tests/random_architecture.h"

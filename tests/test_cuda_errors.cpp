@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
-#include "kernels/error.h"
 
 namespace hac::cuda {
 namespace {

@@ -10,9 +10,9 @@
 #include <set>
 
 #include "engine/file.h"
-#include "kernels/cuda/conv_plan.h"
+#include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
-#include "kernels/error.h"
+#include "kernels/ops/conv2d_plan_cuda.h"
 #include "models/graph.h"
 #include "models/zoo.h"
 #include "tests/message_of.h"

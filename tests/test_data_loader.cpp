@@ -14,7 +14,7 @@
 #include "data/input_transform.h"
 #include "data/loader.h"
 #include "engine/storage.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

@@ -9,7 +9,7 @@
 #include "data/input_transform.h"
 #include "data/resize.h"
 #include "data/transforms.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

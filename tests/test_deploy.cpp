@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/arch_options.h"
 #include "models/deploy.h"
 

@@ -10,7 +10,7 @@
 #include "engine/capture.h"
 #include "engine/file.h"
 #include "engine/safetensors.h"
-#include "kernels/elementwise.h"
+#include "kernels/ops/elementwise.h"
 #include "kernels/simt/executor.h"
 #include "models/train.h"
 #include "tests/temp_folder.h"

@@ -14,7 +14,7 @@
 #include "data/derived_set.h"
 #include "data/image_set.h"
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/weights.h"
 #include "scaling/measure.h"
 #include "scaling/methods/method.h"

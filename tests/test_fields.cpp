@@ -12,7 +12,7 @@
 #include <set>
 
 #include "engine/fields_json.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/fields.h"
 #include "scaling/law.h"
 #include "scaling/measure.h"

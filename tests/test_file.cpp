@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "engine/file.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 
 namespace hac {

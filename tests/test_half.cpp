@@ -1,4 +1,5 @@
-// kernels/half.h against rounding in double precision, and against the compiler's own binary16.
+// kernels/core/half.h against rounding in double precision, and against the compiler's own
+// binary16.
 
 #include <gtest/gtest.h>
 
@@ -7,8 +8,8 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/half.h"
-#include "kernels/random.h"
+#include "kernels/core/half.h"
+#include "kernels/core/random.h"
 
 #if defined(__FLT16_MANT_DIG__) && defined(__GNUC__) && !defined(__clang__)
 #define HAC_TEST_FLOAT16 1

@@ -9,7 +9,7 @@
 
 #include "engine/ops.h"
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/observe.h"
 
 namespace hac {

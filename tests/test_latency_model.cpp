@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <set>
 
-#include "kernels/cpu/isa.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/isa.h"
+#include "kernels/core/random.h"
 #include "models/counters.h"
 #include "models/zoo.h"
 #include "scaling/latency.h"

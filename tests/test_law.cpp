@@ -6,8 +6,8 @@
 #include <cmath>
 #include <set>
 
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 #include "scaling/law.h"
 #include "scaling/sampling.h"
 

@@ -122,9 +122,9 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("data/decode.cpp", "jpeglib.h"), "");
   EXPECT_NE(objection("engine/optim/a.cpp", "../tensor.h"), "");
   EXPECT_EQ(objection("engine/a.cpp", "nlohmann/json.hpp"), "");
-  EXPECT_EQ(objection("scaling/a.cpp", "kernels/types.h"), "");
+  EXPECT_EQ(objection("scaling/a.cpp", "kernels/core/types.h"), "");
   EXPECT_EQ(objection("kernels/cpu/library.h", "dnnl.hpp"), "");
-  EXPECT_EQ(objection("kernels/conv2d_cpu.cpp", "kernels/cpu/library.h"), "");
+  EXPECT_EQ(objection("kernels/ops/conv2d_cpu.cpp", "kernels/cpu/library.h"), "");
 }
 
 }  // namespace

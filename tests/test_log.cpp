@@ -10,7 +10,7 @@
 #include "engine/file.h"
 #include "engine/log.h"
 #include "engine/progress.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 
 namespace hac {

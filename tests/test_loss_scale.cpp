@@ -1,7 +1,7 @@
 // f16 training without losing small gradients: the scale's rule, what a bad step leaves alone, and
 // whole trainings against f32.
 
-#include "kernels/loss_scale.h"
+#include "kernels/ops/loss_scale.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 
 #include "engine/ops.h"
 #include "engine/safetensors.h"
-#include "kernels/sgd.h"
+#include "kernels/ops/sgd.h"
 #include "models/captured_step.h"
 #include "models/train.h"
 #include "scaling/importance.h"

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "data/loader.h"
-#include "kernels/context.h"
+#include "kernels/core/context.h"
+#include "kernels/core/denormals.h"
+#include "kernels/core/isa.h"
+#include "kernels/core/machine.h"
 #include "kernels/cpu/ceiling_loops.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/denormals.h"
-#include "kernels/machine.h"
 #include "tests/temp_folder.h"
 #if defined(__x86_64__)
 #include "tests/handwritten_loops.h"

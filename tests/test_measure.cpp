@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/error.h"
-#include "kernels/machine.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
 #include "models/zoo.h"
 #include "scaling/measure.h"
 #include "scaling/utilization.h"

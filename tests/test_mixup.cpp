@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "data/mixup.h"
-#include "kernels/half.h"
-#include "kernels/mixup.h"
+#include "kernels/core/half.h"
+#include "kernels/ops/mixup.h"
 #include "tests/op_test.h"
 
 namespace hac {

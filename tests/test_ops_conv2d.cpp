@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/core/isa.h"
 #include "tests/cases/conv2d.h"
 #include "tests/op_test.h"
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "kernels/elementwise.h"
+#include "kernels/ops/elementwise.h"
 #include "tests/op_test.h"
 
 namespace hac {

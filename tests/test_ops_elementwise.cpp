@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/elementwise.h"
-#include "kernels/taylor.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/taylor.h"
 #include "tests/op_test.h"
 
 namespace hac {

@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "scaling/power.h"
 #include "tests/run_program.h"
 #include "tests/temp_folder.h"

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "engine/random.h"
-#include "kernels/random.h"
+#include "kernels/core/random.h"
 #include "models/arch_options.h"
 #include "models/model.h"
 #include "models/zoo.h"

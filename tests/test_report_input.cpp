@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/report_checks.h"
 #include "tools/report/report.h"
 

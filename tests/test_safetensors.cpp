@@ -9,7 +9,7 @@
 #include "engine/file.h"
 #include "engine/safetensors.h"
 #include "engine/storage.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"
 

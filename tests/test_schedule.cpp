@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "engine/optim/schedule.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {

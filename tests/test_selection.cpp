@@ -18,7 +18,7 @@
 #include "data/image_set.h"
 #include "engine/file.h"
 #include "engine/safetensors.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/run_folder.h"
 #include "models/train.h"
 #include "models/weights.h"

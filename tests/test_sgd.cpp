@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "engine/optim/sgd.h"
-#include "kernels/error.h"
-#include "kernels/random.h"
-#include "kernels/sgd.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
+#include "kernels/ops/sgd.h"
 #include "tests/places.h"
 
 namespace hac {

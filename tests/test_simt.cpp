@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/cuda/device.cuh"
-#include "kernels/random.h"
+#include "kernels/core/random.h"
+#include "kernels/device/device.cuh"
 #include "tests/simt_fixtures.h"
 
 std::atomic<std::size_t> heap_allocations = 0;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 #include "kernels/simt/asan.h"
 #include "tests/simt_fixtures.h"
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/device/device.cuh"
 #include "tests/simt_fixtures.h"
 
 namespace hac::HAC_GPU {

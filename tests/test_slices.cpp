@@ -7,17 +7,17 @@
 #include <numeric>
 #include <optional>
 
-#include "kernels/augment.h"
-#include "kernels/batchnorm.h"
-#include "kernels/conv2d.h"
-#include "kernels/elementwise.h"
-#include "kernels/linear.h"
-#include "kernels/loss_scale.h"
-#include "kernels/mixup.h"
-#include "kernels/pool2d.h"
-#include "kernels/sgd.h"
-#include "kernels/softmax_xent.h"
-#include "kernels/taylor.h"
+#include "kernels/ops/augment.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/elementwise.h"
+#include "kernels/ops/linear.h"
+#include "kernels/ops/loss_scale.h"
+#include "kernels/ops/mixup.h"
+#include "kernels/ops/pool2d.h"
+#include "kernels/ops/sgd.h"
+#include "kernels/ops/softmax_xent.h"
+#include "kernels/ops/taylor.h"
 #include "tests/op_test.h"
 
 namespace hac {

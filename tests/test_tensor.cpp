@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "engine/tensor.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/gpu.h"
 
 namespace hac {
@@ -44,7 +44,7 @@ TEST(Layout, StorageIsPaddedToTheBlock) {
   EXPECT_EQ(layout_of({DeviceKind::simt, 0}, {2, 4, 8, 8}), Layout::nhwc);
 }
 
-// The address of element (n, c, h, w) as the header of kernels/types.h defines each layout.
+// The address of element (n, c, h, w) as the header of kernels/core/types.h defines each layout.
 std::int64_t address(Layout layout, const Shape& s, std::int64_t n, std::int64_t c,
                      std::int64_t i) {
   const std::int64_t hw = s[2] * s[3];

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "data/datasets.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/arch_options.h"
 #include "models/train.h"
 #include "tests/temp_folder.h"

@@ -11,7 +11,7 @@
 #include <tuple>
 
 #include "data/transforms.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/data_fixtures.h"
 
 namespace hac {

@@ -1,7 +1,7 @@
 // The file that remembers measured plans: its text, what is refused, and where it lies. No GPU and
 // no cuDNN needed; tests/test_autotune.cpp has the choice itself.
 
-#include "kernels/tuned_plans.h"
+#include "kernels/cuda/tuned_plans.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 
 #include "engine/file.h"
 #include "engine/plan_options.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 
 namespace hac {

@@ -11,7 +11,7 @@
 #include "engine/capture.h"
 #include "engine/ops.h"
 #include "engine/random.h"
-#include "kernels/elementwise.h"
+#include "kernels/ops/elementwise.h"
 #include "models/captured_step.h"
 #include "models/deploy.h"
 #include "tests/simt_fixtures.h"

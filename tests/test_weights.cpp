@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "engine/safetensors.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"
 #include "tests/tiny_training.h"

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "kernels/error.h"
-#include "kernels/random.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
 #include "models/counters.h"
 #include "models/zoo.h"
 #include "scaling/width_scaling.h"

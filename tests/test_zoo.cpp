@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/arch_options.h"
 #include "models/counters.h"
 #include "tests/temp_folder.h"

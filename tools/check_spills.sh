@@ -16,7 +16,7 @@ object=$(mktemp)
 trap 'rm -f "$object"' EXIT
 
 failed=0
-for source in kernels/*.cu; do
+for source in kernels/ops/*.cu; do
   report=$(nvcc -std=c++20 --expt-relaxed-constexpr -O3 -I. "${codes[@]}" -Xptxas -v -c "$source" \
     -o "$object" 2>&1) || {
     echo "$report" >&2

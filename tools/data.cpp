@@ -10,8 +10,8 @@
 #include "data/image_files.h"
 #include "engine/print.h"
 #include "engine/text.h"
-#include "kernels/context.h"
-#include "kernels/error.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/checkpoint.h"
 #include "models/train.h"
 #include "models/weights.h"

@@ -11,7 +11,7 @@
 #include "data/holdout.h"
 #include "engine/file.h"
 #include "engine/print.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/checkpoint.h"
 #include "models/weights.h"
 #include "scaling/law.h"

@@ -8,7 +8,7 @@
 
 #include "engine/print.h"
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/checkpoint.h"
 #include "models/classify.h"
 #include "models/weights.h"

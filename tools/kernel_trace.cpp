@@ -8,7 +8,7 @@
 #include "engine/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
 #include "models/captured_step.h"
 #include "models/deploy.h"

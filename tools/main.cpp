@@ -11,8 +11,8 @@
 
 #include "engine/print.h"
 #include "engine/text.h"
-#include "kernels/error.h"
-#include "kernels/machine.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
 #include "tools/commands.h"
 
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/datasets.h"
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 #include "models/arch_options.h"
 #include "models/model.h"
 #include "models/train_config.h"

@@ -9,8 +9,8 @@
 
 #include "engine/print.h"
 #include "engine/random.h"
-#include "kernels/context.h"
-#include "kernels/machine.h"
+#include "kernels/core/context.h"
+#include "kernels/core/machine.h"
 #include "models/batch_estimate.h"
 #include "models/checkpoint.h"
 #include "models/weights.h"

@@ -4,7 +4,7 @@
 
 #include "engine/file.h"
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "tools/recipe_toml.h"
 
 namespace hac {

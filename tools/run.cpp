@@ -9,7 +9,7 @@
 
 #include "engine/file.h"
 #include "engine/print.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/interrupt.h"
 #include "scaling/experiment.h"
 #include "tools/commands.h"

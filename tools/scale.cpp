@@ -9,7 +9,7 @@
 
 #include "engine/file.h"
 #include "engine/print.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 #include "scaling/measure.h"
 #include "scaling/methods/method.h"

@@ -3,7 +3,7 @@
 
 #include "engine/nn/module.h"
 #include "engine/ops.h"
-#include "kernels/linear.h"
+#include "kernels/ops/linear.h"
 
 namespace hac::nn {
 

@@ -2,7 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops/check.h"
-#include "kernels/batchnorm.h"
+#include "kernels/ops/batchnorm.h"
 
 namespace hac::ops {
 namespace {

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "engine/var.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac::ops {
 

@@ -1,4 +1,4 @@
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
 #include <fmt/format.h>
 

@@ -3,7 +3,7 @@
 #include "engine/ops.h"
 #include "engine/ops/check.h"
 #include "engine/random.h"
-#include "kernels/elementwise.h"
+#include "kernels/ops/elementwise.h"
 
 namespace hac::ops {
 namespace {

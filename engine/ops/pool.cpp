@@ -1,6 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops/check.h"
-#include "kernels/pool2d.h"
+#include "kernels/ops/pool2d.h"
 
 namespace hac::ops {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops/check.h"
-#include "kernels/softmax_xent.h"
+#include "kernels/ops/softmax_xent.h"
 
 namespace hac::ops {
 

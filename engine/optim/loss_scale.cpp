@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "kernels/error.h"
-#include "kernels/loss_scale.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/loss_scale.h"
 
 namespace hac {
 

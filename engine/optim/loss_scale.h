@@ -1,5 +1,6 @@
 #pragma once
-// The scale of the loss in f16 training, kept on the device (kernels/loss_scale.h has the rule).
+// The scale of the loss in f16 training, kept on the device (kernels/ops/loss_scale.h has the
+// rule).
 
 #include <map>
 #include <span>

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "kernels/error.h"
-#include "kernels/sgd.h"
+#include "kernels/core/error.h"
+#include "kernels/ops/sgd.h"
 
 namespace hac {
 namespace {

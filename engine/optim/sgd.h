@@ -1,5 +1,5 @@
 #pragma once
-// Stochastic gradient descent over a list of named parameters (kernels/sgd.h has the formula).
+// Stochastic gradient descent over a list of named parameters (kernels/ops/sgd.h has the formula).
 
 #include <map>
 #include <string>

@@ -1,4 +1,4 @@
-// The measured ceilings of kernels/machine.h.
+// The measured ceilings of kernels/core/machine.h.
 
 #include <fmt/format.h>
 #include <omp.h>
@@ -10,12 +10,12 @@
 #include <cstdlib>
 #include <memory>
 
-#include "kernels/context.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
+#include "kernels/core/scheduler.h"
 #include "kernels/cpu/ceiling_loops.h"
 #include "kernels/cpu/host.h"
-#include "kernels/error.h"
-#include "kernels/machine.h"
-#include "kernels/scheduler.h"
 
 namespace hac {
 namespace {

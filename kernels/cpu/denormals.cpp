@@ -1,4 +1,4 @@
-#include "kernels/denormals.h"
+#include "kernels/core/denormals.h"
 
 #include <cstdint>
 

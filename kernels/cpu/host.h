@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 
 namespace hac::host {
 

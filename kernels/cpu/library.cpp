@@ -6,7 +6,7 @@
 #include <mutex>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace hac::cpu {
 

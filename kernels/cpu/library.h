@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/activation.h"
-#include "kernels/context.h"
-#include "kernels/plan_cache.h"
-#include "kernels/types.h"
+#include "kernels/core/activation.h"
+#include "kernels/core/context.h"
+#include "kernels/core/plan_cache.h"
+#include "kernels/core/types.h"
 
 namespace hac::cpu {
 

@@ -1,4 +1,4 @@
-// What kernels/machine.h says of this process's share of the machine.
+// What kernels/core/machine.h says of this process's share of the machine.
 
 #include <omp.h>
 #include <sched.h>
@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "kernels/core/machine.h"
 #include "kernels/cpu/control_group.h"
-#include "kernels/machine.h"
 
 namespace hac {
 namespace {

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-#include "kernels/context.h"
-#include "kernels/cpu/isa.h"
-#include "kernels/table.h"
-#include "kernels/types.h"
+#include "kernels/core/context.h"
+#include "kernels/core/isa.h"
+#include "kernels/core/table.h"
+#include "kernels/core/types.h"
 
 // HAC_CPU_TABLE(SgdKernels, sgd_cpu, {.step = step}) at the end of a file of own loops defines its
 // table. On x86 such a file is compiled twice, for the floor and for AVX-512

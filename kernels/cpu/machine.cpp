@@ -1,4 +1,4 @@
-#include "kernels/machine.h"
+#include "kernels/core/machine.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <dnnl.hpp>
 #include <fstream>
 
-#include "kernels/context.h"
-#include "kernels/cpu/isa.h"
+#include "kernels/core/context.h"
+#include "kernels/core/isa.h"
 
 namespace hac {
 namespace {

@@ -1,6 +1,6 @@
 // The CPU as a device, and what simt shares with it.
 
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 
 #include <sys/mman.h>
 
@@ -11,11 +11,11 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "kernels/core/isa.h"
+#include "kernels/core/machine.h"
 #include "kernels/cpu/control_group.h"
 #include "kernels/cpu/host.h"
-#include "kernels/cpu/isa.h"
 #include "kernels/cpu/library.h"
-#include "kernels/machine.h"
 
 namespace hac {
 namespace {

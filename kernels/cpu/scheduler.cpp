@@ -1,4 +1,4 @@
-#include "kernels/scheduler.h"
+#include "kernels/core/scheduler.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/core/error.h"
 #include "kernels/cuda/check.h"
-#include "kernels/error.h"
 
 namespace hac::cuda {
 namespace {

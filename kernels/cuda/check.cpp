@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
-#include "kernels/error.h"
 
 namespace hac::cuda {
 

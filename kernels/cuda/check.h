@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/context.h"
+#include "kernels/core/context.h"
 
 namespace hac::cuda {
 

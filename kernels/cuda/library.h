@@ -8,15 +8,15 @@
 #include <memory>
 #include <string_view>
 
-#include "kernels/context.h"
+#include "kernels/core/context.h"
+#include "kernels/core/plan_cache.h"
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/options.h"
-#include "kernels/plan_cache.h"
 
 namespace hac::cuda {
 
-class Tuner;  // kernels/cuda/autotune.h
+class Tuner;  // kernels/ops/conv2d_autotune_cuda.h
 
 void check(cublasStatus_t status, const char* call, std::string_view what);
 

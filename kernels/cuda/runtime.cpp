@@ -1,11 +1,11 @@
 // The CUDA runtime behind the engine's memory. A driver that is absent (35) and one that finds no
 // GPU (100) are the same to a user: no GPU here.
 
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 
 #include <cuda_runtime.h>
 
-#include "kernels/context.h"
+#include "kernels/core/context.h"
 #include "kernels/cuda/check.h"
 #include "kernels/cuda/library.h"
 

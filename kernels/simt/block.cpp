@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/error.h"
-#include "kernels/launch.h"
+#include "kernels/core/error.h"
+#include "kernels/core/launch.h"
 #include "kernels/simt/recorder.h"
 
 namespace hac::simt {

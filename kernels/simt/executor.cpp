@@ -8,8 +8,8 @@
 #include <mutex>
 #include <optional>
 
-#include "kernels/error.h"
-#include "kernels/launch.h"
+#include "kernels/core/error.h"
+#include "kernels/core/launch.h"
 #include "kernels/simt/block.h"
 #include "kernels/simt/record.h"
 #include "kernels/simt/recorder.h"

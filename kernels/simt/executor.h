@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 struct Launch;

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "kernels/simt/asan.h"
 
 namespace hac::simt {

@@ -8,7 +8,7 @@
 #include <map>
 #include <mutex>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "kernels/simt/asan.h"
 #include "kernels/simt/executor.h"
 

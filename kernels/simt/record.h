@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/context.h"
+#include "kernels/core/context.h"
 
 namespace hac::simt {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/launch.h"
+#include "kernels/core/launch.h"
 
 namespace hac::simt {
 

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/error.h"
-#include "kernels/half.h"
+#include "kernels/core/error.h"
+#include "kernels/core/half.h"
+#include "kernels/core/types.h"
 #include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
-#include "kernels/types.h"
 
 namespace hac::simt {
 

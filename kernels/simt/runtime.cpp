@@ -1,6 +1,6 @@
 // simt as a device: memory is the host's, between red zones, and everything runs at once.
 
-#include "kernels/runtime.h"
+#include "kernels/core/runtime.h"
 
 #include <utility>
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "kernels/random.h"
+#include "kernels/core/random.h"
 #include "kernels/simt/executor.h"
 
 namespace hac::simt {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 #include "scaling/methods/method.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "engine/text.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "models/counters.h"
 
 namespace hac {

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/batchnorm.h"
+#include "kernels/ops/batchnorm.h"
 
 namespace hac::cases {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/conv2d.h"
+#include "kernels/ops/conv2d.h"
 
 namespace hac::cases {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/linear.h"
+#include "kernels/ops/linear.h"
 
 namespace hac::cases {
 

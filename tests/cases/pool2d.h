@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/pool2d.h"
+#include "kernels/ops/pool2d.h"
 
 namespace hac::cases {
 

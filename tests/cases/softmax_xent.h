@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/softmax_xent.h"
+#include "kernels/ops/softmax_xent.h"
 
 namespace hac::cases {
 

@@ -6,7 +6,7 @@
 #include "data/cifar.h"
 #include "data/fashion_mnist.h"
 #include "data/image_set.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 
 #include "data/decode.h"
 #include "data/transforms.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max);
 

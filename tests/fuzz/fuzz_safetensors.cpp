@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "engine/safetensors.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "kernels/error.h"
-#include "kernels/tuned_plans.h"
+#include "kernels/core/error.h"
+#include "kernels/cuda/tuned_plans.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hac::cuda;

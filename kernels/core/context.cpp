@@ -1,0 +1,133 @@
+#include "kernels/core/context.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "kernels/core/denormals.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
+#include "kernels/core/table.h"
+
+namespace hac {
+namespace {
+
+std::atomic<std::size_t>& total_scratch(Device device) {
+  static std::mutex mutex;
+  static auto& totals = *new std::map<Device, std::atomic<std::size_t>>;  // outlives all contexts
+  const std::scoped_lock lock(mutex);
+  return totals[device];
+}
+
+const int openmp_threads = omp_get_max_threads();  // before anyone asks for others
+
+int default_threads() {
+  const char* asked = std::getenv("OMP_NUM_THREADS");
+  if (asked && *asked) return openmp_threads;
+  return std::min(threads_within(limits()), omp_get_thread_limit());
+}
+
+}  // namespace
+
+Context::Context(Device device) : device_(device), runtime_(runtime_of(device)) {
+  flush_denormals();
+  if (runtime_.open) opened_ = runtime_.open(device);
+}
+
+Context::~Context() { release_scratch(); }
+
+Context& Context::current(Device device) {
+  thread_local std::map<Device, Context> contexts;
+  auto it = contexts.find(device);
+  if (it == contexts.end()) it = contexts.try_emplace(device, device).first;
+  it->second.runtime_.make_current(device);
+  return it->second;
+}
+
+void* Context::scratch(std::size_t bytes) {
+  if (bytes > scratch_bytes_) {
+    refuse_in_capture(fmt::format("scratch memory of {} bytes", bytes));
+    release_scratch();
+    void* data = runtime_.allocate(device_, bytes);
+    if (!data) {
+      memory_keeper().release_unused(device_);
+      data = runtime_.allocate(device_, bytes);
+    }
+    if (!data) {
+      constexpr double mib = 1 << 20;
+      throw OutOfMemory(
+          fmt::format("scratch memory on {}: requested {:.1f} MiB, the system has no more; {}",
+                      to_string(device_), bytes / mib, memory_keeper().describe(device_)));
+    }
+    scratch_.reset(data, [device = device_, bytes, release = runtime_.release](void* p) {
+      release(device, p);
+      total_scratch(device) -= bytes;
+    });
+    scratch_bytes_ = bytes;
+    total_scratch(device_) += bytes;
+  }
+  // simt finds what goes past an end: what was asked for ends where the memory does.
+  const bool exact = device_.kind == DeviceKind::simt;
+  const std::size_t skipped = exact ? (scratch_bytes_ - bytes) / 16 * 16 : 0;
+  return static_cast<char*>(scratch_.get()) + skipped;
+}
+
+void Context::release_scratch() {
+  scratch_.reset();
+  scratch_bytes_ = 0;
+}
+
+std::shared_ptr<void> Context::keep_for_replay() {
+  using Kept = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
+  return std::make_shared<Kept>(scratch_,
+                                runtime_.keep_plans ? runtime_.keep_plans(*this) : nullptr);
+}
+
+namespace {
+
+std::size_t whole_parts(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+}  // namespace
+
+Scratch::Scratch(Context& ctx, std::initializer_list<std::size_t> parts) {
+  std::size_t total = 0;
+  for (const std::size_t bytes : parts) total += whole_parts(bytes);
+  if (total > 0) next_ = static_cast<char*>(ctx.scratch(total));
+}
+
+void* Scratch::take(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  return std::exchange(next_, next_ + whole_parts(bytes));
+}
+
+std::size_t Context::total_scratch_bytes(Device device) { return total_scratch(device); }
+
+void set_num_threads(int threads) {
+  omp_set_num_threads(threads > 0 ? threads : default_threads());
+#pragma omp parallel
+  flush_denormals();
+}
+
+int num_threads() { return std::min(omp_get_max_threads(), omp_get_thread_limit()); }
+
+void rethrow_naming(const std::string& spec, Device device, const DeviceError& error) {
+  const std::string message = error.what();
+  if (message.find(spec) != std::string::npos) throw;
+  rethrow_device_error(fmt::format("{} on {}: {}", spec, to_string(device), message));
+}
+
+void throw_empty(const std::string& spec) {
+  throw ShapeError(fmt::format("{}: expected at least one image, got none", spec));
+}
+
+void throw_unavailable(const std::string& spec, Device device) {
+  throw DeviceError(fmt::format("{}: not available on {}", spec, to_string(device)));
+}
+
+}  // namespace hac

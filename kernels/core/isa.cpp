@@ -1,0 +1,87 @@
+#include "kernels/core/isa.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <dnnl.hpp>
+#include <iterator>
+
+#include "kernels/core/error.h"
+
+namespace hac::cpu {
+namespace {
+
+using Isa = dnnl::cpu_isa;
+
+Isa effective() {
+  static const Isa isa = dnnl::get_effective_cpu_isa();
+  return isa;
+}
+
+#if defined(__x86_64__)
+// Runs before any code of the program that needs the floor, static initialisers among it, and is
+// compiled for less itself.
+__attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_floor() {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
+    return;
+  }
+  constexpr char message[] =
+      "hacscale: this processor cannot run the program: expected x86-64-v3 (AVX2, FMA, BMI2, "
+      "F16C), as Intel has it since Haswell and AMD since Zen\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, message, sizeof message - 1);
+  _exit(3);
+}
+#endif
+
+}  // namespace
+
+int vector_lanes() {
+  switch (effective()) {
+    case Isa::avx512_core:
+    case Isa::avx512_core_vnni:
+    case Isa::avx512_core_bf16:
+    case Isa::avx512_core_amx:
+      return 16;
+    default:
+      return 8;
+  }
+}
+
+std::string isa_name() {
+  switch (effective()) {
+    case Isa::avx512_core_amx:
+      return "avx512_core_amx";
+    case Isa::avx512_core_bf16:
+      return "avx512_core_bf16";
+    case Isa::avx512_core_vnni:
+      return "avx512_core_vnni";
+    case Isa::avx512_core:
+      return "avx512_core";
+    case Isa::avx2_vnni:
+      return "avx2_vnni";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx:
+      return "avx";
+    case Isa::sse41:
+      return "sse41";
+    default:
+      return "generic";
+  }
+}
+
+void require_isa() {
+#if defined(__x86_64__)
+  if (effective() != Isa::avx && effective() != Isa::sse41) return;
+  const char* asked = std::getenv("DNNL_MAX_CPU_ISA");
+  throw DeviceError(
+      fmt::format("cpu: DNNL_MAX_CPU_ISA={} lowers the instruction set to {}; "
+                  "expected AVX2 or more",
+                  asked ? asked : "", isa_name()));
+#endif
+}
+
+}  // namespace hac::cpu

@@ -1,0 +1,72 @@
+#pragma once
+// Batch normalisation over (N, H, W) per channel, with optional residual add and activation fused
+// behind.
+//
+//   mean = E[x], var = E[(x - mean)^2] (biased), xhat = (x - mean) / sqrt(var + eps)
+//   y = act(gamma * xhat + beta [+ residual])
+//   running = (1 - momentum) * running + momentum * batch; the variance unbiased (n / (n - 1)),
+//   as PyTorch does.
+//   Backward, with dz = dy * act'(z) at z = gamma * xhat + beta [+ residual] and m = N H W:
+//   dbeta = sum dz, dgamma = sum dz * xhat, dresidual = dz,
+//   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
+//
+// Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32, on
+// the CPU with storage padded by zeros to 64 bytes: a zero gamma keeps padding channels zero.
+
+#include <string>
+
+#include "kernels/core/activation.h"
+#include "kernels/core/context.h"
+#include "kernels/core/spec.h"
+#include "kernels/core/table.h"
+#include "kernels/core/types.h"
+
+namespace hac {
+
+struct BatchNormSpec {
+  Dtype dtype = Dtype::f32;
+  std::int64_t n = 1, c = 1, h = 1, w = 1;
+  bool add = false;  // a residual input is added before the activation
+  Activation activation = Activation::none;
+  float eps = 1e-5f;
+
+  auto operator<=>(const BatchNormSpec&) const = default;
+  // What kernels take: behind an add, backward knows y alone, which tells no more than a mask.
+  bool available() const {
+    return has_kernels(activation) && !(add && activation == Activation::silu);
+  }
+  Shape shape() const { return {n, c, h, w}; }
+  Shape in_shape() const { return shape(); }
+  Shape out_shape() const { return shape(); }
+  std::string_view kind() const { return "batchnorm"; }
+  Cost cost() const;
+  std::string str() const;  // "batchnorm:f32,n1c2h3w4,relu,eps1e-05"
+  bool parse(std::string_view text);
+  Widths widths() const { return {c, 0}; }
+  BatchNormSpec with(Widths widths) const;
+};
+
+// What a training step writes a channel, f32: the batch's mean and biased variance, kept for
+// backward, and the running statistics moved towards them.
+struct BatchNormStatistics {
+  void *mean, *var, *running_mean, *running_var;
+  float momentum = 0.1f;
+};
+
+struct BatchNormKernels {
+  void (*forward_train)(Context&, const BatchNormSpec&, const void* x, const void* residual,
+                        const void* gamma, const void* beta, void* y, BatchNormStatistics);
+  void (*forward_eval)(Context&, const BatchNormSpec&, const void* x, const void* residual,
+                       const void* gamma, const void* beta, const void* mean, const void* var,
+                       void* y);
+  // y is read only with add (the mask of the fused add and ReLU); dresidual is null without add.
+  void (*backward)(Context&, const BatchNormSpec&, const void* x, const void* y, const void* gamma,
+                   const void* beta, const void* mean, const void* var, const void* dy, void* dx,
+                   void* dgamma, void* dbeta, void* dresidual);
+};
+
+extern const BatchNormKernels batchnorm_cpu, batchnorm_cuda, batchnorm_simt;
+inline constexpr Backends<BatchNormKernels> batchnorm_kernels{batchnorm_cpu, batchnorm_cuda,
+                                                              batchnorm_simt};
+
+}  // namespace hac

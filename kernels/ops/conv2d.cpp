@@ -1,0 +1,79 @@
+#include "kernels/ops/conv2d.h"
+
+#include <fmt/format.h>
+
+#include "kernels/core/error.h"
+#include "kernels/core/spec_text.h"
+
+namespace hac {
+
+Cost Conv2dSpec::cost() const {
+  const std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t out = out_shape().numel();
+  const std::int64_t weights = weight_shape().numel();
+  Cost cost;
+  cost.params = weights + (bias ? k : 0);
+  cost.macs = out * (c / groups) * r * s;
+  cost.ops_thop = cost.macs + (bias ? out : 0);
+  cost.weight_bytes = bytes * cost.params;
+  cost.activation_bytes = bytes * (in_shape().numel() + out + (add ? out : 0));
+  return cost;
+}
+
+namespace {
+
+constexpr auto visit = [](auto& s, auto& text) {
+  static constexpr std::string_view passes[] = {"forward", "inference", "backward_data",
+                                                "backward_weights"};
+  text.kind("conv2d");
+  text.dtype(s.dtype);
+  text.field(",n", s.n);
+  text.width("c", s.c);
+  text.field("h", s.h);
+  text.field("w", s.w);
+  text.width(",k", s.k);
+  text.field("r", s.r);
+  text.field("s", s.s);
+  text.field(",st", s.stride);
+  text.field("p", s.pad, 0);
+  text.width("g", s.groups);
+  text.flag(",bias", s.bias);
+  text.flag(",add", s.add);
+  text.choice(activation_names, s.activation);
+  text.choice(passes, s.pass);
+};
+
+}  // namespace
+
+std::string Conv2dSpec::str() const { return write_spec(*this, visit); }
+
+bool Conv2dSpec::parse(std::string_view text) { return read_spec(*this, text, visit); }
+
+Conv2dSpec Conv2dSpec::with(Widths widths) const {
+  Conv2dSpec spec = *this;
+  if (depthwise()) spec.groups = widths.in;
+  spec.c = widths.in;
+  spec.k = widths.out;
+  return spec;
+}
+
+void Conv2dSpec::validate() const {
+  const auto fail = [this](const char* expected, const std::string& got) {
+    throw ShapeError(fmt::format("conv2d '{}': expected {}, got {}", str(), expected, got));
+  };
+  if (n < 1 || c < 1 || h < 1 || w < 1) fail("a non-empty input", in_shape().str());
+  if (k < 1 || r < 1 || s < 1)
+    fail("output channels and kernel >= 1", fmt::format("k{}r{}s{}", k, r, s));
+  if (stride < 1) fail("stride >= 1", fmt::format("{}", stride));
+  if (pad < 0) fail("pad >= 0", fmt::format("{}", pad));
+  if (groups < 1 || c % groups != 0 || k % groups != 0) {
+    fail("groups that divide input and output channels",
+         fmt::format("{} groups for {} and {} channels", groups, c, k));
+  }
+  if (h + 2 * pad < r || w + 2 * pad < s) {
+    fail("a kernel no larger than the padded input",
+         fmt::format("{}x{} on {}x{}", r, s, h + 2 * pad, w + 2 * pad));
+  }
+}
+
+}  // namespace hac

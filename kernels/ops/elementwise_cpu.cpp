@@ -1,0 +1,147 @@
+#include <algorithm>
+
+#include "kernels/core/half.h"
+#include "kernels/core/random.h"
+#include "kernels/cpu/loop.h"
+#include "kernels/ops/elementwise.h"
+
+namespace hac {
+namespace {
+
+// y[i] = f(i) over the whole buffer; f reads at i only, so y may be one of the operands.
+template <class F>
+void for_each_element(std::int64_t elements, void* y, F f) {
+  float* out = static_cast<float*>(y);
+#pragma omp parallel for simd schedule(static) if (parallel : elements > cpu::serial_elements)
+  for (std::int64_t i = 0; i < elements; ++i) out[i] = f(i);
+}
+
+void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, void* y) {
+  cpu::require_f32(ctx, s);
+  const float* in = static_cast<const float*>(x);
+  by_activation(s.activation, [&](auto a) {
+    for_each_element(s.shape.numel(), y, [=](std::int64_t i) { return activate<a.value>(in[i]); });
+  });
+}
+
+void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, const void* dy,
+                         void* dx) {
+  const float *in = static_cast<const float*>(x), *grad = static_cast<const float*>(dy);
+  cpu::require_f32(ctx, s);
+  by_activation(s.activation, [&](auto a) {
+    for_each_element(s.shape.numel(), dx,
+                     [=](std::int64_t i) { return activation_gradient<a.value>(in[i], grad[i]); });
+  });
+}
+
+void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) {
+  const float *left = static_cast<const float*>(a), *right = static_cast<const float*>(b);
+  cpu::require_f32(ctx, s);
+  by_activation(s.activation, [&](auto act) {
+    for_each_element(s.shape.numel(), y,
+                     [=](std::int64_t i) { return activate<act.value>(left[i] + right[i]); });
+  });
+}
+
+// One channel of one image: `count` elements, `stride` apart, whose logical indices begin at
+// `first`. Four neighbouring indices share one Philox block.
+void dropout_plane(const Philox& random, float p, std::uint64_t first, std::int64_t count,
+                   std::int64_t stride, const float* x, float* y) {
+  const float factor = 1.f / (1.f - p);
+  std::array<std::uint32_t, 4> bits{};
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::uint64_t index = first + i;
+    if (i == 0 || index % 4 == 0) bits = random.block(index / 4);
+    const float uniform = static_cast<float>(bits[index % 4] >> 8) * 0x1p-24f;
+    y[i * stride] = uniform >= p ? x[i * stride] * factor : 0.f;
+  }
+}
+
+void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
+  cpu::require_f32(ctx, s);
+  const cpu::Planes v(layout_of(ctx.device(), s.shape), s.shape);
+  const std::uint64_t counted = step ? *static_cast<const std::uint64_t*>(step) : 0;
+  const Philox random{s.seed, s.offset + counted};
+  const float* in = static_cast<const float*>(x);
+  float* out = static_cast<float*>(y);
+#pragma omp parallel for collapse(2) schedule(static) if (v.n * v.c * v.hw > cpu::serial_elements)
+  for (std::int64_t n = 0; n < v.n; ++n) {
+    for (std::int64_t c = 0; c < v.padded; ++c) {
+      const std::int64_t at = v.offset(n, c);
+      if (c < v.c) {
+        const auto first = static_cast<std::uint64_t>((n * v.c + c) * v.hw);
+        dropout_plane(random, s.p, first, v.hw, v.block, in + at, out + at);
+      } else {
+        for (std::int64_t i = 0; i < v.hw; ++i) out[at + i * v.block] = 0.f;
+      }
+    }
+  }
+}
+
+// Pixels copied for all channels of a target block before the next ones, so that the cache lines
+// that the channels share are still near.
+constexpr std::int64_t tile = 128;
+
+template <class T>
+void reorder_as(const ReorderSpec& s, const void* x, void* y) {
+  const cpu::Planes from(s.from, s.shape), to(s.to, s.shape);
+  const T* in = static_cast<const T*>(x);
+  T* out = static_cast<T*>(y);
+  const std::int64_t blocks = to.padded / to.block, tiles = ceil_div(to.hw, tile);
+#pragma omp parallel for collapse(3) schedule(static) if (s.shape.numel() > cpu::serial_elements)
+  for (std::int64_t n = 0; n < to.n; ++n) {
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      for (std::int64_t t = 0; t < tiles; ++t) {
+        const std::int64_t begin = t * tile, end = std::min(begin + tile, to.hw);
+        for (std::int64_t c = b * to.block; c < (b + 1) * to.block; ++c) {
+          T* dst = out + to.offset(n, c);
+          if (c < to.c) {
+            const T* src = in + from.offset(n, c);
+            for (std::int64_t i = begin; i < end; ++i) dst[i * to.block] = src[i * from.block];
+          } else {
+            for (std::int64_t i = begin; i < end; ++i) dst[i * to.block] = T{};
+          }
+        }
+      }
+    }
+  }
+}
+
+void reorder(Context&, const ReorderSpec& s, const void* x, void* y) {
+  switch (size_of(s.dtype)) {
+    case 1:
+      return reorder_as<std::uint8_t>(s, x, y);
+    case 2:
+      return reorder_as<std::uint16_t>(s, x, y);
+    default:
+      return reorder_as<std::uint32_t>(s, x, y);
+  }
+}
+
+template <class From, class To>
+void cast_as(std::int64_t n, const void* x, void* y) {
+  const From* in = static_cast<const From*>(x);
+  To* out = static_cast<To*>(y);
+#pragma omp parallel for schedule(static) if (n > cpu::serial_elements)
+  for (std::int64_t i = 0; i < n; ++i) out[i] = from_float<To>(to_float(in[i]));
+}
+
+void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
+  const std::pair types(s.from, s.to);
+  if (types == std::pair(Dtype::f32, Dtype::bf16)) return cast_as<float, bf16>(s.elements, x, y);
+  if (types == std::pair(Dtype::f32, Dtype::f16)) return cast_as<float, f16>(s.elements, x, y);
+  if (types == std::pair(Dtype::bf16, Dtype::f32)) return cast_as<bf16, float>(s.elements, x, y);
+  if (types == std::pair(Dtype::f16, Dtype::f32)) return cast_as<f16, float>(s.elements, x, y);
+  throw_unavailable(s.str(), ctx.device());
+}
+
+}  // namespace
+
+HAC_CPU_TABLE(ActivationKernels, activation_cpu,
+              {.forward = activation_forward, .backward = activation_backward})
+HAC_CPU_TABLE(AddKernels, add_cpu, {.forward = add})
+HAC_CPU_TABLE(DropoutKernels, dropout_cpu, {.apply = dropout})
+HAC_CPU_TABLE(ReorderKernels, reorder_cpu, {.apply = reorder})
+HAC_CPU_TABLE(CastKernels, cast_cpu, {.apply = cast})
+
+}  // namespace hac

@@ -1,0 +1,22 @@
+#pragma once
+// Max pooling whose windows tile the input (kernel = stride, no padding), as every VGG has it.
+// Windows do not overlap, so backward writes each element of dx once instead of clearing and
+// adding: bench/ has what that is worth against oneDNN's general kernel.
+
+#include "kernels/ops/pool2d.h"
+
+namespace hac::cpu {
+
+bool is_tiled(const Pool2dSpec& spec);
+
+// One byte an output element: which place of its window, in row order, held the first maximum.
+std::size_t tiled_index_bytes(const Pool2dSpec& spec);
+
+struct MaxPoolTiles {
+  // index may be null.
+  void (*forward)(const Pool2dSpec& spec, const float* x, float* y, std::uint8_t* index);
+  void (*backward)(const Pool2dSpec& spec, const float* dy, const std::uint8_t* index, float* dx);
+};
+extern const MaxPoolTiles max_pool_tiles;
+
+}  // namespace hac::cpu

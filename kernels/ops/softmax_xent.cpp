@@ -1,0 +1,30 @@
+#include "kernels/ops/softmax_xent.h"
+
+#include <fmt/format.h>
+
+#include "kernels/core/error.h"
+
+namespace hac {
+
+// Logits and targets are read, the softmax and the loss written.
+Cost SoftmaxXentSpec::cost() const {
+  const std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t target =
+      soft ? n * classes * bytes : n * static_cast<std::int64_t>(size_of(Dtype::i32));
+  return {.activation_bytes = 2 * n * classes * bytes + target + bytes};
+}
+
+std::string SoftmaxXentSpec::str() const {
+  return fmt::format("softmax_xent:{},n{}c{}{},smoothing{}", name_of(dtype), n, classes,
+                     soft ? ",soft" : "", smoothing);
+}
+
+void SoftmaxXentSpec::check_labels(const std::int32_t* labels) const {
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    throw ShapeError(fmt::format("softmax_xent: label of image {} is {}, expected 0 to {}", i,
+                                 labels[i], classes - 1));
+  }
+}
+
+}  // namespace hac

@@ -1,0 +1,44 @@
+#pragma once
+// Softmax cross-entropy, averaged over the batch.
+//
+//   target q = (1 - smoothing) * t + smoothing / classes, t = one-hot label or given soft label
+//   loss = -1/n sum_i sum_j q[i,j] log softmax(x[i])[j]
+//   dx[i,j] = (softmax(x[i])[j] * sum_j q[i,j] - q[i,j]) * dloss / n
+//
+// Shapes: logits (n, classes) plain; labels (n) i32 or soft (n, classes) f32; loss () f32.
+
+#include <string>
+
+#include "kernels/core/context.h"
+#include "kernels/core/spec.h"
+#include "kernels/core/table.h"
+#include "kernels/core/types.h"
+
+namespace hac {
+
+struct SoftmaxXentSpec {
+  Dtype dtype = Dtype::f32;
+  std::int64_t n = 1, classes = 2;
+  bool soft = false;  // targets are f32 probabilities instead of i32 labels
+  float smoothing = 0;
+  auto operator<=>(const SoftmaxXentSpec&) const = default;
+  Cost cost() const;
+  std::string str() const;
+  // Throws ShapeError naming the image of n whose label is not in [0, classes).
+  void check_labels(const std::int32_t* labels) const;
+};
+
+struct SoftmaxXentKernels {
+  // probs (n, classes) f32 receives the softmax, kept for backward. A label outside [0, classes) is
+  // a ShapeError on the CPU and a NaN in the loss elsewhere.
+  void (*forward)(Context&, const SoftmaxXentSpec&, const void* logits, const void* target,
+                  void* probs, void* loss);
+  void (*backward)(Context&, const SoftmaxXentSpec&, const void* probs, const void* target,
+                   const void* dloss, void* dlogits);
+};
+
+extern const SoftmaxXentKernels softmax_xent_cpu, softmax_xent_cuda, softmax_xent_simt;
+inline constexpr Backends<SoftmaxXentKernels> softmax_xent_kernels{
+    softmax_xent_cpu, softmax_xent_cuda, softmax_xent_simt};
+
+}  // namespace hac

@@ -1,0 +1,141 @@
+// One warp a row; the batch's loss is added by one block in a fixed order.
+
+#include "kernels/ops/softmax_xent.h"
+
+#include "kernels/device/packed.cuh"
+
+namespace hac {
+namespace HAC_GPU {
+namespace {
+
+constexpr int rows_a_block = 8;  // warps
+
+__device__ inline float warp_sum(float v) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) v += __shfl_xor_sync(0xFFFFFFFFu, v, lanes);
+  return v;
+}
+
+__device__ inline float warp_max(float v) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) {
+    const float other = __shfl_xor_sync(0xFFFFFFFFu, v, lanes);
+    // A NaN wins, so that it reaches the loss.
+    v = other > v || other != other ? other : v;
+  }
+  return v;
+}
+
+// The target of one class: smoothed one-hot or given. A label out of range is a NaN.
+struct Target {
+  std::int64_t classes;
+  float smoothing;
+  const std::int32_t* labels;
+  const float* soft;
+  __device__ float operator()(std::int64_t row, std::int64_t j) const {
+    float t;
+    if (soft) {
+      t = load(soft + row * classes + j);
+    } else {
+      const std::int32_t label = load(labels + row);
+      t = label < 0 || label >= classes ? nanf("") : label == j ? 1.f : 0.f;
+    }
+    return (1 - smoothing) * t + smoothing / static_cast<float>(classes);
+  }
+};
+
+template <class T>
+__global__ void forward_kernel(std::int64_t n, std::int64_t classes, Target target, const T* logits,
+                               float* probs, float* losses) {
+  const int lane = threadIdx.x % 32;
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.x / 32;
+  if (row >= n) return;  // a whole warp
+  float largest = -INFINITY;
+  for (std::int64_t j = lane; j < classes; j += 32) {
+    const float v = to_float(load(logits + row * classes + j));
+    largest = v > largest || v != v ? v : largest;
+  }
+  largest = warp_max(largest);
+  float sum = 0;
+  for (std::int64_t j = lane; j < classes; j += 32) {
+    sum += expf(to_float(load(logits + row * classes + j)) - largest);
+  }
+  sum = warp_sum(sum);
+  const float log_sum = logf(sum);
+  float loss = 0;
+  for (std::int64_t j = lane; j < classes; j += 32) {
+    const float log_p = to_float(load(logits + row * classes + j)) - largest - log_sum;
+    const float q = target(row, j);
+    if (q != 0) loss -= q * log_p;
+    store(probs + row * classes + j, expf(log_p));
+  }
+  loss = warp_sum(loss);
+  if (lane == 0) store(losses + row, loss);
+}
+
+__global__ void mean_kernel(std::int64_t n, const float* values, float* mean) {
+  HAC_SHARED(double, sums, 256);
+  double sum = 0;
+  for (std::int64_t i = threadIdx.x; i < n; i += 256) sum += load(values + i);
+  sums[threadIdx.x] = sum;
+  for (int half = 128; half > 0; half /= 2) {
+    __syncthreads();
+    if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+  }
+  if (threadIdx.x > 0) return;
+  const double whole = sums[0];
+  store(mean, static_cast<float>(whole / static_cast<double>(n)));
+}
+
+template <class T>
+__global__ void backward_kernel(std::int64_t n, std::int64_t classes, Target target,
+                                const float* probs, const float* dloss, T* dlogits) {
+  const int lane = threadIdx.x % 32;
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.x / 32;
+  if (row >= n) return;
+  float mass = 0;
+  for (std::int64_t j = lane; j < classes; j += 32) mass += target(row, j);
+  mass = warp_sum(mass);
+  const float scale = load(dloss) / static_cast<float>(n);
+  for (std::int64_t j = lane; j < classes; j += 32) {
+    const float p = load(probs + row * classes + j);
+    store(dlogits + row * classes + j, from_float<T>((p * mass - target(row, j)) * scale));
+  }
+}
+
+Target target_of(const SoftmaxXentSpec& s, const void* target) {
+  return {s.classes, s.smoothing, s.soft ? nullptr : static_cast<const std::int32_t*>(target),
+          s.soft ? static_cast<const float*>(target) : nullptr};
+}
+
+Launch over_rows(const char* name, const SoftmaxXentSpec& s) {
+  return {.name = name, .grid = ceil_div(s.n, rows_a_block), .block = 32 * rows_a_block};
+}
+
+void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const void* target,
+             void* probs, void* loss) {
+  float* losses = static_cast<float*>(ctx.scratch(s.n * sizeof(float)));
+  by_dtype(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    launch(ctx, over_rows("softmax_xent", s), forward_kernel<T>, s.n, s.classes,
+           target_of(s, target), static_cast<const T*>(logits), static_cast<float*>(probs), losses);
+  });
+  launch(ctx, {.name = "mean", .grid = 1, .block = 256}, mean_kernel, s.n, losses,
+         static_cast<float*>(loss));
+}
+
+void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,
+              const void* dloss, void* dlogits) {
+  by_dtype(s.dtype, [&](auto t) {
+    using T = decltype(t);
+    launch(ctx, over_rows("softmax_xent_backward", s), backward_kernel<T>, s.n, s.classes,
+           target_of(s, target), static_cast<const float*>(probs), static_cast<const float*>(dloss),
+           static_cast<T*>(dlogits));
+  });
+}
+
+}  // namespace
+}  // namespace HAC_GPU
+
+const SoftmaxXentKernels HAC_GPU_TABLE(softmax_xent){.forward = HAC_GPU::forward,
+                                                     .backward = HAC_GPU::backward};
+
+}  // namespace hac

@@ -22,10 +22,10 @@
 #include <string>
 
 #include "bench/bench.h"
-#include "engine/file.h"
-#include "engine/ops.h"
-#include "engine/plan_options.h"
-#include "engine/random.h"
+#include "engine/autograd/ops.h"
+#include "engine/device/plan_options.h"
+#include "engine/io/file.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/half.h"

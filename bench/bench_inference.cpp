@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "bench/bench.h"
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
 #include "kernels/ops/bare_cpu.h"
 #include "models/counters.h"

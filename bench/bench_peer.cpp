@@ -7,9 +7,9 @@
 #include <string>
 
 #include "bench/bench.h"
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
 #include "models/deploy.h"
 #include "models/zoo.h"

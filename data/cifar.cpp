@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "data/image_set.h"
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/hash.h"
+#include "engine/tensor/hash.h"
 
 namespace hac {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 
 namespace hac {
 

@@ -6,7 +6,7 @@
 
 #include "data/jpeg.h"
 #include "data/png.h"
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 
 namespace hac {

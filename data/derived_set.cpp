@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "engine/text.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/derived_set.h"
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 

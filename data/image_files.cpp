@@ -8,7 +8,7 @@
 #include <cctype>
 #include <exception>
 
-#include "engine/progress.h"
+#include "engine/io/progress.h"
 #include "kernels/core/error.h"
 
 namespace hac {

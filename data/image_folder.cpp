@@ -11,8 +11,8 @@
 
 #include "data/decode.h"
 #include "data/image_files.h"
-#include "engine/hash.h"
-#include "engine/text.h"
+#include "engine/io/text.h"
+#include "engine/tensor/hash.h"
 #include "kernels/core/error.h"
 
 namespace hac {

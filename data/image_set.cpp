@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "data/transforms.h"
-#include "engine/hash.h"
+#include "engine/tensor/hash.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -9,7 +9,7 @@
 #include "data/preprocessing.h"
 #include "data/resize.h"
 #include "data/view.h"
-#include "engine/tensor.h"
+#include "engine/tensor/tensor.h"
 
 namespace hac {
 

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "data/input_transform.h"
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/denormals.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"

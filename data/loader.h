@@ -10,7 +10,7 @@
 
 #include "data/dataset.h"
 #include "data/transforms.h"
-#include "engine/tensor.h"
+#include "engine/tensor/tensor.h"
 
 namespace hac {
 
@@ -51,7 +51,7 @@ class BatchSource {
   virtual Batch make() = 0;
   std::int64_t size() const { return size_; }  // images of the chosen batch
   // True where make() is work of the device alone, the same for each batch of a size, and so can be
-  // captured (engine/capture.h).
+  // captured (engine/device/capture.h).
   virtual bool capturable() const { return false; }
 
  protected:

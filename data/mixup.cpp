@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/random.h"
 #include "kernels/ops/mixup.h"
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <tuple>
 
-#include "engine/storage.h"
+#include "engine/tensor/storage.h"
 #include "kernels/core/error.h"
 #include "kernels/ops/augment.h"
 

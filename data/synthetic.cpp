@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 

@@ -7,8 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
-#include "engine/file.h"
+#include "engine/io/fields_json.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/fields.h"
 

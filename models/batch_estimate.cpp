@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine/storage.h"
+#include "engine/tensor/storage.h"
 #include "models/graph.h"
 
 namespace hac {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/capture.h"
+#include "engine/device/capture.h"
 #include "kernels/core/error.h"
 #include "models/model.h"
 

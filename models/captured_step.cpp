@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "models/train.h"
 

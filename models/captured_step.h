@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/capture.h"
+#include "engine/device/capture.h"
 #include "engine/optim/sgd.h"
 #include "models/model.h"
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 #include "kernels/core/error.h"
 
 namespace hac {

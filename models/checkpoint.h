@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "engine/io/safetensors.h"
 #include "engine/optim/sgd.h"
-#include "engine/safetensors.h"
 #include "models/model.h"
 #include "models/train.h"
 #include "models/trained_on.h"

@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/capture.h"
+#include "engine/device/capture.h"
 #include "models/model.h"
 
 namespace hac {

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "data/resident_loader.h"
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 

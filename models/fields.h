@@ -5,7 +5,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 #include "models/architecture.h"
 
 namespace hac {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <optional>
 
+#include "engine/autograd/ops.h"
 #include "engine/nn/layers.h"
-#include "engine/ops.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/folder_lock.h"
 

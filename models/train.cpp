@@ -10,12 +10,12 @@
 #include <utility>
 
 #include "data/resident_loader.h"
-#include "engine/file.h"
-#include "engine/log.h"
-#include "engine/print.h"
-#include "engine/progress.h"
-#include "engine/safetensors.h"
-#include "engine/text.h"
+#include "engine/io/file.h"
+#include "engine/io/log.h"
+#include "engine/io/print.h"
+#include "engine/io/progress.h"
+#include "engine/io/safetensors.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/batch_estimate.h"

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
+#include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
 
 namespace hac {

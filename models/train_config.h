@@ -7,7 +7,7 @@
 #include <string>
 
 #include "data/datasets.h"
-#include "engine/capture.h"
+#include "engine/device/capture.h"
 #include "engine/optim/schedule.h"
 #include "engine/optim/sgd.h"
 

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "data/mixup.h"
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "models/evaluate.h"
 #include "models/train.h"

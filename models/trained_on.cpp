@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/derived_set.h"
-#include "engine/hash.h"
-#include "engine/text.h"
+#include "engine/io/text.h"
+#include "engine/tensor/hash.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -8,7 +8,7 @@
 #include <map>
 #include <string_view>
 
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 #include "kernels/core/error.h"
 
 namespace hac {

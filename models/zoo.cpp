@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/text.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "models/zoo/families.h"
 

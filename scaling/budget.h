@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 
 namespace hac {
 

@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "data/holdout.h"
-#include "engine/file.h"
-#include "engine/print.h"
-#include "engine/text.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
 #include "models/counters.h"
 #include "models/folder_lock.h"
 #include "scaling/experiment_results.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/plan_options.h"
+#include "engine/device/plan_options.h"
 #include "scaling/alpha.h"
 #include "scaling/measure.h"
 #include "scaling/peak.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 #include "models/train.h"
 
 namespace hac {

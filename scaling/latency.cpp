@@ -6,8 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
-#include "engine/file.h"
+#include "engine/io/fields_json.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "scaling/latency_parts.h"
 #include "scaling/stats.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
+#include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
 #include "scaling/latency.h"
 #include "scaling/latency_parts.h"

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/plan_options.h"
+#include "engine/device/plan_options.h"
 #include "kernels/core/machine.h"
 #include "kernels/core/runtime.h"
 

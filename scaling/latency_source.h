@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 #include "models/model.h"
 
 namespace hac {

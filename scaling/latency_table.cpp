@@ -6,7 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
+#include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
 #include "scaling/latency.h"
 #include "scaling/latency_parts.h"

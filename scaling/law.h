@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 
 namespace hac {
 

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <thread>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "scaling/stats.h"

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"

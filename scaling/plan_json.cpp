@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
+#include "engine/io/fields_json.h"
 #include "scaling/latency_parts.h"
 #include "scaling/width_scaling.h"
 

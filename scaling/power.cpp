@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "kernels/core/runtime.h"

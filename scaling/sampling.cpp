@@ -7,7 +7,7 @@
 #include <numeric>
 #include <set>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "models/architecture.h"

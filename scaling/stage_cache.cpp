@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "engine/file.h"
-#include "engine/hash.h"
-#include "engine/print.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
+#include "engine/tensor/hash.h"
 #include "kernels/core/error.h"
 
 namespace hac {

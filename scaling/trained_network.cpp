@@ -8,8 +8,8 @@
 
 #include "data/holdout.h"
 #include "data/transforms.h"
-#include "engine/file.h"
-#include "engine/plan_options.h"
+#include "engine/device/plan_options.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/run_folder.h"
 #include "scaling/stage_cache.h"

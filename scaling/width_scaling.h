@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 #include "models/architecture.h"
 #include "scaling/budget.h"
 #include "scaling/latency.h"

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "tests/places.h"

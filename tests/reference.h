@@ -36,7 +36,7 @@ void for_each_tap(const Conv2dSpec& s, F f) {
               }
 }
 
-// in = {x, w} or {x, w, bias}, as the other ops take theirs in the order of engine/ops.h.
+// in = {x, w} or {x, w, bias}, as the other ops take theirs in the order of engine/autograd/ops.h.
 inline Doubles conv2d(const Conv2dSpec& s, const std::vector<Doubles>& in) {
   const std::int64_t plane = s.oh() * s.ow();
   Doubles y(s.out_shape().numel());

@@ -9,7 +9,7 @@
 #include "data/datasets.h"
 #include "data/image_set.h"
 #include "data/resident_loader.h"
-#include "engine/storage.h"
+#include "engine/tensor/storage.h"
 #include "kernels/core/error.h"
 #include "kernels/core/half.h"
 #include "kernels/core/random.h"

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 
 namespace hac {

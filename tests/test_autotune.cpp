@@ -10,8 +10,8 @@
 #include <chrono>
 #include <filesystem>
 
-#include "engine/file.h"
-#include "engine/plan_options.h"
+#include "engine/device/plan_options.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "kernels/core/half.h"
 #include "kernels/cuda/library.h"

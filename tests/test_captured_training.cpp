@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/ops.h"
-#include "engine/random.h"
+#include "engine/autograd/ops.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "models/arch_options.h"
 #include "models/captured_step.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "data/datasets.h"
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 #include "tests/cli_fixture.h"
 
 namespace hac {

@@ -1,7 +1,7 @@
 // Bad input as a user meets it: damaged files, folders that cannot be written, a full disk. One
 // clear line each, and nothing lost.
 
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 #include "tests/cli_fixture.h"
 #include "tests/data_fixtures.h"
 #include "tests/gpu.h"

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/summary.h"
 #include "models/zoo.h"

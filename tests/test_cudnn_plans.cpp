@@ -9,7 +9,7 @@
 #include <map>
 #include <set>
 
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
 #include "kernels/ops/conv2d_plan_cuda.h"

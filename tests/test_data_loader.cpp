@@ -13,7 +13,7 @@
 #include "data/datasets.h"
 #include "data/input_transform.h"
 #include "data/loader.h"
-#include "engine/storage.h"
+#include "engine/tensor/storage.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "models/arch_options.h"
 #include "models/deploy.h"

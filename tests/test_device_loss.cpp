@@ -7,9 +7,9 @@
 #include <cstring>
 #include <filesystem>
 
-#include "engine/capture.h"
-#include "engine/file.h"
-#include "engine/safetensors.h"
+#include "engine/device/capture.h"
+#include "engine/io/file.h"
+#include "engine/io/safetensors.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/simt/executor.h"
 #include "models/train.h"

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "models/arch_options.h"
 #include "models/deploy.h"
 #include "models/evaluate.h"

@@ -13,7 +13,7 @@
 
 #include "data/derived_set.h"
 #include "data/image_set.h"
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/weights.h"
 #include "scaling/measure.h"

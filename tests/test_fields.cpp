@@ -1,7 +1,7 @@
 // Every struct that describes its fields: bounds, types, names and keys, in files and options; the
 // tables of the READMEs against them.
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include <regex>
 #include <set>
 
-#include "engine/fields_json.h"
+#include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
 #include "models/fields.h"
 #include "scaling/law.h"

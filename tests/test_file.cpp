@@ -6,7 +6,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 

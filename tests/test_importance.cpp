@@ -7,8 +7,8 @@
 
 #include <cmath>
 
-#include "engine/ops.h"
-#include "engine/random.h"
+#include "engine/autograd/ops.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "tests/observe.h"
 

@@ -7,9 +7,9 @@
 #include <csignal>
 #include <fstream>
 
-#include "engine/file.h"
-#include "engine/log.h"
-#include "engine/progress.h"
+#include "engine/io/file.h"
+#include "engine/io/log.h"
+#include "engine/io/progress.h"
 #include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 

@@ -10,8 +10,8 @@
 #include <cstring>
 #include <limits>
 
-#include "engine/ops.h"
-#include "engine/safetensors.h"
+#include "engine/autograd/ops.h"
+#include "engine/io/safetensors.h"
 #include "kernels/ops/sgd.h"
 #include "models/captured_step.h"
 #include "models/train.h"

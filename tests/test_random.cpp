@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/random.h"
 #include "models/arch_options.h"
 #include "models/model.h"

@@ -7,8 +7,8 @@
 #include <fstream>
 
 #include "data/holdout.h"
-#include "engine/file.h"
-#include "engine/safetensors.h"
+#include "engine/io/file.h"
+#include "engine/io/safetensors.h"
 #include "models/checkpoint.h"
 #include "tests/data_fixtures.h"
 #include "tests/message_of.h"

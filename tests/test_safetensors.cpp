@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <limits>
 
-#include "engine/file.h"
-#include "engine/safetensors.h"
-#include "engine/storage.h"
+#include "engine/io/file.h"
+#include "engine/io/safetensors.h"
+#include "engine/tensor/storage.h"
 #include "kernels/core/error.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"

@@ -3,7 +3,7 @@
 #include <limits>
 #include <numeric>
 
-#include "engine/tensor.h"
+#include "engine/tensor/tensor.h"
 #include "kernels/core/error.h"
 #include "tests/gpu.h"
 

@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <optional>
 
-#include "engine/file.h"
-#include "engine/plan_options.h"
+#include "engine/device/plan_options.h"
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/capture.h"
-#include "engine/ops.h"
-#include "engine/random.h"
+#include "engine/autograd/ops.h"
+#include "engine/device/capture.h"
+#include "engine/tensor/random.h"
 #include "kernels/ops/elementwise.h"
 #include "models/captured_step.h"
 #include "models/deploy.h"

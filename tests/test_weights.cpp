@@ -7,7 +7,7 @@
 
 #include <limits>
 
-#include "engine/safetensors.h"
+#include "engine/io/safetensors.h"
 #include "kernels/core/error.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"

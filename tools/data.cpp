@@ -8,8 +8,8 @@
 
 #include "data/decode.h"
 #include "data/image_files.h"
-#include "engine/print.h"
-#include "engine/text.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "tools/commands.h"

@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "data/datasets.h"
-#include "engine/plan_options.h"
-#include "engine/storage.h"
+#include "engine/device/plan_options.h"
+#include "engine/tensor/storage.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/holdout.h"
-#include "engine/file.h"
-#include "engine/print.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/checkpoint.h"
 #include "models/weights.h"

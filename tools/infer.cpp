@@ -6,8 +6,8 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
-#include "engine/print.h"
-#include "engine/text.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "models/checkpoint.h"
 #include "models/classify.h"

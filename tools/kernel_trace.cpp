@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/ops.h"
+#include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
 #include "models/captured_step.h"

@@ -9,8 +9,8 @@
 #include <csignal>
 #include <new>
 
-#include "engine/print.h"
-#include "engine/text.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "tools/commands.h"

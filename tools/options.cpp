@@ -7,10 +7,10 @@
 #include <charconv>
 #include <string_view>
 
-#include "engine/plan_options.h"
-#include "engine/print.h"
-#include "engine/storage.h"
-#include "engine/text.h"
+#include "engine/device/plan_options.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
+#include "engine/tensor/storage.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"

@@ -60,7 +60,7 @@ struct MachineOptions {
   std::string device = "cpu";
   std::string dtype = "f32";
   std::size_t memory_limit = 0;         // bytes; 0 = none
-  bool tf32 = false, autotune = false;  // engine/plan_options.h
+  bool tf32 = false, autotune = false;  // engine/device/plan_options.h
 
   Fields fields() {  // without memory_limit
     return Fields()

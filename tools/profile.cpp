@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "engine/print.h"
-#include "engine/random.h"
+#include "engine/io/print.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "kernels/core/machine.h"
 #include "models/batch_estimate.h"

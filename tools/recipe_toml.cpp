@@ -6,7 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "engine/fields_json.h"
+#include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
 
 namespace hac {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "engine/file.h"
-#include "engine/text.h"
+#include "engine/io/file.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "tools/recipe_toml.h"
 

@@ -6,7 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "engine/file.h"
+#include "engine/io/file.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

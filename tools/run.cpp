@@ -7,8 +7,8 @@
 #include <csignal>
 #include <string_view>
 
-#include "engine/file.h"
-#include "engine/print.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/interrupt.h"
 #include "scaling/experiment.h"

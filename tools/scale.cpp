@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "engine/file.h"
-#include "engine/print.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/counters.h"
 #include "scaling/measure.h"

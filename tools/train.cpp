@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "data/holdout.h"
-#include "engine/print.h"
-#include "engine/text.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 
 namespace hac::nn {
 

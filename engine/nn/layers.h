@@ -1,8 +1,8 @@
 #pragma once
 // The layers that hold parameters, named as PyTorch names them under `prefix`.
 
+#include "engine/autograd/ops.h"
 #include "engine/nn/module.h"
-#include "engine/ops.h"
 #include "kernels/ops/linear.h"
 
 namespace hac::nn {

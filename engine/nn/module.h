@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/var.h"
+#include "engine/autograd/var.h"
 
 namespace hac {
 

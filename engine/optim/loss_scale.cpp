@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "engine/random.h"
+#include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/ops/loss_scale.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/fields.h"
+#include "engine/io/fields.h"
 #include "engine/nn/module.h"
 #include "engine/optim/loss_scale.h"
 

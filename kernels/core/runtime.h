@@ -72,9 +72,9 @@ bool capturing();  // this thread records
 void set_capturing(bool on);
 void refuse_in_capture(const std::string& call);  // DeviceError naming it, if this thread records
 
-// Whoever counts a device's memory and keeps what was freed (engine/storage.h) says so here, for
-// the one allocation that is not its own: before it is an OutOfMemory what is unused is given back,
-// and the message holds the description ("in use 1.0 MiB, peak ...").
+// Whoever counts a device's memory and keeps what was freed (engine/tensor/storage.h) says so here,
+// for the one allocation that is not its own: before it is an OutOfMemory what is unused is given
+// back, and the message holds the description ("in use 1.0 MiB, peak ...").
 struct MemoryKeeper {
   void (*release_unused)(Device) = [](Device) {};
   std::string (*describe)(Device) = [](Device) { return std::string(); };

@@ -47,7 +47,7 @@ void warn_if_reference(const std::string& implementation, const std::string& spe
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);
   if (!said.insert(spec).second) return;
-  // As engine/print.h does it, which lies above: never throws.
+  // As engine/io/print.h does it, which lies above: never throws.
   const std::string text = fmt::format(
       "{}: oneDNN has reference code alone for this ({}); it is slow\n", spec, implementation);
   std::fwrite(text.data(), 1, text.size(), stderr);

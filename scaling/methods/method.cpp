@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "engine/text.h"
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "models/counters.h"
 

@@ -1,0 +1,59 @@
+#pragma once
+// The differentiable operations. Each checks its operands (ShapeError names the weight it was
+// called with), runs the kernel of the tensors' device and records its backward. Formulas and
+// layouts are in kernels/<op>.h.
+
+#include "engine/autograd/var.h"
+#include "kernels/ops/batchnorm.h"
+#include "kernels/ops/conv2d.h"
+#include "kernels/ops/pool2d.h"
+
+namespace hac::ops {
+
+struct Conv2dOptions {
+  std::int64_t stride = 1, pad = 0, groups = 1;
+};
+// x (N,C,H,W), weight (K, C/groups, R, S), bias (K) or undefined -> (N,K,OH,OW)
+Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions options);
+
+struct BatchNormOptions {
+  bool training = true;
+  Activation activation = Activation::none;
+  float momentum = 0.1f, eps = 1e-5f;
+};
+// gamma, beta, running_mean, running_var (C). residual, when defined, is added before the
+// activation. In training the running statistics are updated in place.
+Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
+               const Tensor& running_var, const Var& residual, BatchNormOptions options);
+
+Var cast(const Var& x, Dtype dtype);  // f32, bf16, f16; the gradient has the type of x
+Var activate(const Var& x, Activation activation);
+Var relu(const Var& x);
+Var add(const Var& a, const Var& b);
+
+struct PoolOptions {
+  std::int64_t kernel = 2, stride = 2, pad = 0;
+};
+Var max_pool(const Var& x, PoolOptions options);
+Var avg_pool(const Var& x, PoolOptions options);
+Var global_avg_pool(const Var& x);  // (N,C,H,W) -> (N,C,1,1)
+
+Var flatten(const Var& x);  // (N,C,H,W) -> (N, C*H*W), in logical order
+// x (N,in), weight (out,in), bias (out) or undefined -> (N,out)
+Var linear(const Var& x, const Var& weight, const Var& bias);
+
+struct DropoutOptions {
+  float p = 0.5f;
+  std::uint64_t seed = 0, step = 0;
+  Tensor counter = {};  // 8 bytes on the device of x, a u64 that is added to step; undefined = none
+};
+Var dropout(const Var& x, DropoutOptions options);
+
+struct XentResult {
+  Var loss;      // ()
+  Tensor probs;  // (N, classes)
+};
+// target: (N) i32 labels, or (N, classes) f32 soft labels.
+XentResult softmax_cross_entropy(const Var& logits, const Tensor& target, float smoothing = 0);
+
+}  // namespace hac::ops

@@ -1,0 +1,51 @@
+#include "engine/autograd/ops.h"
+#include "engine/autograd/ops/check.h"
+#include "kernels/ops/pool2d.h"
+
+namespace hac::ops {
+namespace {
+
+Var pool(const char* op, PoolMode mode, const Var& x, PoolOptions o) {
+  check_rank(op, x.name(), x.shape(), 4);
+  const Shape& s = x.shape();
+  const Pool2dSpec spec{.dtype = x.value().dtype(),
+                        .mode = mode,
+                        .n = s[0],
+                        .c = s[1],
+                        .h = s[2],
+                        .w = s[3],
+                        .kernel = o.kernel,
+                        .stride = o.stride,
+                        .pad = o.pad};
+  spec.validate();
+  const Device device = x.device();
+  const Tensor in = in_own_layout(x.value());
+  Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device), index;
+  if (grad_enabled() && x.requires_grad()) {
+    if (const std::size_t bytes = pool2d_kernels.run(&Pool2dKernels::index_bytes, device, spec);
+        bytes > 0) {
+      index = Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::u8, device);
+    }
+  }
+  pool2d_kernels.run(&Pool2dKernels::forward, device, spec, in.data(), y.data(),
+                     writable_or_null(index));
+  const Layout layout = x.value().layout();
+  return make_var(op, y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+    Tensor dx = Tensor::activation(spec.in_shape(), spec.dtype, device);
+    pool2d_kernels.run(&Pool2dKernels::backward, device, spec, dy.data(), data_or_null(index),
+                       dx.data());
+    return {dx.to(layout)};
+  });
+}
+
+}  // namespace
+
+Var max_pool(const Var& x, PoolOptions options) {
+  return pool("max_pool", PoolMode::max, x, options);
+}
+Var avg_pool(const Var& x, PoolOptions options) {
+  return pool("avg_pool", PoolMode::avg, x, options);
+}
+Var global_avg_pool(const Var& x) { return pool("global_avg_pool", PoolMode::global_avg, x, {}); }
+
+}  // namespace hac::ops

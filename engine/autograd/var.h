@@ -1,0 +1,79 @@
+#pragma once
+// Reverse-mode automatic differentiation on a tape (Wengert list). An op computes its value and, if
+// any input wants a gradient, attaches a Node whose closure maps the output's gradient to the
+// inputs' gradients. backward() walks the nodes in reverse topological order, adds gradients where
+// paths meet, and frees what each node saved as soon as it has run.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/tensor/tensor.h"
+
+namespace hac {
+
+struct Node;
+
+class Var {
+ public:
+  Var() = default;
+  explicit Var(Tensor value, bool requires_grad = false, std::string name = "");
+
+  bool defined() const { return impl_ != nullptr; }
+  const Tensor& value() const { return impl_->value; }
+  // Undefined until backward() reached this leaf.
+  const Tensor& grad() const { return impl_->grad; }
+  // The value in another float type: the copy that is kept beside it, or one made now.
+  Tensor value_as(Dtype dtype) const;
+  // Keeps such a copy from now on, or renews it. Whoever changes the value renews it too: Sgd does
+  // so in its update, Model when it loads weights. f32 needs none.
+  void keep_copy(Dtype dtype) const;
+  const Tensor& copy() const { return impl_->copy; }  // undefined if none is kept
+  void zero_grad() { impl_->grad = Tensor(); }
+  void set_grad(Tensor grad) const { impl_->grad = std::move(grad); }
+  bool requires_grad() const { return defined() && impl_->requires_grad; }
+  const std::string& name() const { return impl_->name; }
+  const Shape& shape() const { return impl_->value.shape(); }
+  Device device() const { return impl_->value.device(); }
+
+ private:
+  friend struct Node;
+  friend Var make_var(const char* op, Tensor value, std::vector<Var> inputs,
+                      std::function<std::vector<Tensor>(const Tensor&)> backward);
+  friend void backward(const Var& loss, const Tensor& seed);
+  struct Impl {
+    Tensor value, grad, copy;
+    bool requires_grad = false;
+    std::string name;
+    std::shared_ptr<Node> node;  // null for a leaf, and once the tape is consumed
+    bool consumed = false;
+  };
+  std::shared_ptr<Impl> impl_;
+};
+
+// Maps dL/d(output) to dL/d(input i), in the order of the inputs; an undefined tensor where an
+// input wants no gradient.
+using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_output)>;
+
+// What an op returns. Keeps the closure only if gradients are on and an input wants one.
+Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward);
+
+// Fills grad() of every leaf that requires it (adding to what is there). loss has one element.
+// The tape is consumed: a second call on the same loss is an Error. seed: the gradient of the loss,
+// on its device, where a 1 cannot be copied there (captured work).
+void backward(const Var& loss, const Tensor& seed = {});
+
+bool grad_enabled();
+
+// While one lives, ops of this thread record no tape.
+class NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+
+ private:
+  bool before_;
+};
+
+}  // namespace hac

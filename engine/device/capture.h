@@ -1,0 +1,53 @@
+#pragma once
+// Work that is recorded once and replayed with one call (on a GPU a CUDA graph): the same kernels
+// with the same arguments at the same addresses, without the host between them. What changes from
+// one replay to the next is written into device memory beforehand.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/io/fields.h"
+#include "engine/tensor/storage.h"
+#include "kernels/core/runtime.h"
+
+namespace hac {
+
+// How the kernels of a step or an inference are started: one by one, or replayed.
+enum class LaunchMode : std::uint8_t { eager, graph };
+template <>
+inline constexpr std::string_view enum_names<LaunchMode>[] = {"eager", "graph"};
+
+// graph on a GPU, eager elsewhere.
+LaunchMode default_launch_mode(Device device);
+// Throws ConfigError where the device cannot record.
+void require_launch_mode(LaunchMode mode, Device device);
+
+class Capture {
+ public:
+  explicit Capture(Device device);  // ConfigError where the device cannot record
+  ~Capture();
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  // Runs the work as it is: plans are made, memory is found. Its tensors come from this capture's
+  // arena and keep it. May be repeated, until it is recorded.
+  void rehearse(const std::function<void()>& work);
+  // Records the same work; nothing of it runs. Other work may have run since the rehearsal. Tensors
+  // that the rehearsal left must be gone, or be let go by the work before it asks for their like.
+  // Throws DeviceError naming what the work does that cannot be recorded; nothing is recorded then.
+  void record(const std::function<void()>& work);
+  bool recorded() const { return recording_ != nullptr; }
+  void replay() const;  // in the order of the context's other work
+
+  std::size_t bytes() const { return arena_->bytes(); }
+
+ private:
+  std::shared_ptr<Arena> arena_;
+  std::size_t scratch_bytes_ = 0;  // what the rehearsal needed at most
+  std::shared_ptr<void> kept_;     // scratch memory and plans; they outlive the recording
+  Recording recording_;
+};
+
+}  // namespace hac

@@ -9,8 +9,8 @@
 #include <ctime>
 #include <thread>
 
-#include "data/datasets.h"
-#include "data/loader.h"
+#include "data/loader/loader.h"
+#include "data/sets/datasets.h"
 #include "kernels/core/error.h"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "bench/bench.h"
-#include "data/image_set.h"
-#include "data/loader.h"
+#include "data/loader/loader.h"
+#include "data/sets/image_set.h"
 #include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"

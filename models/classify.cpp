@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "data/input_transform.h"
+#include "data/loader/input_transform.h"
 #include "kernels/core/error.h"
 
 namespace hac {

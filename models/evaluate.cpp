@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/resident_loader.h"
+#include "data/loader/resident_loader.h"
 #include "engine/autograd/ops.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"

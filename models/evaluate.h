@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "data/loader.h"
+#include "data/loader/loader.h"
 #include "models/model.h"
 
 namespace hac {

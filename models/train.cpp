@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "data/resident_loader.h"
+#include "data/loader/resident_loader.h"
 #include "engine/io/file.h"
 #include "engine/io/log.h"
 #include "engine/io/print.h"

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "kernels/core/error.h"
 #include "models/evaluate.h"
 #include "models/model.h"

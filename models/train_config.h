@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "engine/device/capture.h"
 #include "engine/optim/schedule.h"
 #include "engine/optim/sgd.h"
@@ -29,7 +29,8 @@ struct TrainConfig {
   bool shuffle = true;
   std::uint64_t seed = 0;
   std::int64_t max_steps = -1;  // stop after this many steps; -1 = run all epochs
-  // Images held out of the training set (data/holdout.h): a fraction below 1, or a number of them.
+  // Images held out of the training set (data/sets/holdout.h): a fraction below 1, or a number of
+  // them.
   double validation = 0;
   std::string select;  // best | last, the epoch that counts; empty: best if images are held out
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <span>
 
-#include "data/mixup.h"
+#include "data/loader/mixup.h"
 #include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "models/evaluate.h"

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "data/resident_loader.h"
+#include "data/loader/resident_loader.h"
 #include "engine/optim/sgd.h"
 #include "models/captured_step.h"
 #include "models/model.h"

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/derived_set.h"
+#include "data/sets/derived_set.h"
 #include "engine/io/text.h"
 #include "engine/tensor/hash.h"
 #include "kernels/core/error.h"

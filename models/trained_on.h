@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "data/datasets.h"
-#include "data/preprocessing.h"
+#include "data/image/preprocessing.h"
+#include "data/sets/datasets.h"
 
 namespace hac {
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "data/holdout.h"
+#include "data/sets/holdout.h"
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/holdout.h"
-#include "data/transforms.h"
+#include "data/image/transforms.h"
+#include "data/sets/holdout.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"

@@ -12,7 +12,7 @@
 // jpeglib.h needs stdio.h before it.
 #include <jpeglib.h>
 
-#include "data/dataset.h"
+#include "data/sets/dataset.h"
 #include "kernels/core/error.h"
 #include "tests/temp_folder.h"
 

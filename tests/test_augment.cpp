@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "data/datasets.h"
-#include "data/image_set.h"
-#include "data/resident_loader.h"
+#include "data/loader/resident_loader.h"
+#include "data/sets/datasets.h"
+#include "data/sets/image_set.h"
 #include "engine/tensor/storage.h"
 #include "kernels/core/error.h"
 #include "kernels/core/half.h"

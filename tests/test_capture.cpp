@@ -8,9 +8,9 @@
 #include <cstring>
 #include <numeric>
 
-#include "data/datasets.h"
-#include "data/mixup.h"
-#include "data/resident_loader.h"
+#include "data/loader/mixup.h"
+#include "data/loader/resident_loader.h"
+#include "data/sets/datasets.h"
 #include "engine/autograd/ops.h"
 #include "engine/device/capture.h"
 #include "engine/tensor/random.h"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "engine/io/safetensors.h"
 #include "tests/cli_fixture.h"
 

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "data/cifar.h"
-#include "data/datasets.h"
-#include "data/derived_set.h"
-#include "data/fashion_mnist.h"
-#include "data/gzip.h"
-#include "data/image_set.h"
-#include "data/transforms.h"
+#include "data/image/transforms.h"
+#include "data/sets/cifar.h"
+#include "data/sets/datasets.h"
+#include "data/sets/derived_set.h"
+#include "data/sets/fashion_mnist.h"
+#include "data/sets/gzip.h"
+#include "data/sets/image_set.h"
 #include "tests/data_fixtures.h"
 
 namespace hac {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <csetjmp>
 
-#include "data/decode.h"
-#include "data/exif.h"
-#include "data/transforms.h"
+#include "data/image/decode.h"
+#include "data/image/exif.h"
+#include "data/image/transforms.h"
 #include "tests/image_fixtures.h"
 
 namespace hac {

@@ -10,9 +10,9 @@
 #include <set>
 #include <thread>
 
-#include "data/datasets.h"
-#include "data/input_transform.h"
-#include "data/loader.h"
+#include "data/loader/input_transform.h"
+#include "data/loader/loader.h"
+#include "data/sets/datasets.h"
 #include "engine/tensor/storage.h"
 #include "kernels/core/error.h"
 

@@ -1,6 +1,6 @@
 // PNG: every kind of pixel, and what is damaged.
 
-#include "data/decode.h"
+#include "data/image/decode.h"
 #include "tests/data_fixtures.h"
 
 namespace hac {

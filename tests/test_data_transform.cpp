@@ -6,9 +6,9 @@
 #include <map>
 #include <tuple>
 
-#include "data/input_transform.h"
-#include "data/resize.h"
-#include "data/transforms.h"
+#include "data/image/resize.h"
+#include "data/image/transforms.h"
+#include "data/loader/input_transform.h"
 #include "kernels/core/error.h"
 
 namespace hac {

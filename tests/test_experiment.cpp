@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/derived_set.h"
-#include "data/image_set.h"
+#include "data/sets/derived_set.h"
+#include "data/sets/image_set.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/weights.h"

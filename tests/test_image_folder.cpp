@@ -2,11 +2,11 @@
 
 #include <sstream>
 
-#include "data/datasets.h"
-#include "data/decode.h"
-#include "data/derived_set.h"
-#include "data/image_set.h"
-#include "data/transforms.h"
+#include "data/image/decode.h"
+#include "data/image/transforms.h"
+#include "data/sets/datasets.h"
+#include "data/sets/derived_set.h"
+#include "data/sets/image_set.h"
 #include "tests/image_fixtures.h"
 
 namespace hac {

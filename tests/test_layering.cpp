@@ -43,7 +43,8 @@ std::string objection(const std::string& file, const std::string& include) {
   const bool header = file.ends_with(".h") || file.ends_with(".cu") || file.ends_with(".cuh");
   if (header && is("^(nlohmann/json\\.hpp|Eigen|CLI|toml)")) return "a heavy library in a header";
   if (file.ends_with(".cu") && is("^fmt/")) return "fmt does not compile in device code";
-  const bool images = file == "data/jpeg.cpp" || file == "data/png.cpp" || file == "data/gzip.cpp";
+  const bool images =
+      file == "data/image/jpeg.cpp" || file == "data/image/png.cpp" || file == "data/sets/gzip.cpp";
   if (is("^(jpeglib|jerror|png|zlib)\\.h$") && !images) return "an image library outside data";
   if (is("^CLI/") && own != rank_of("tools")) return "the command line outside tools";
   return "";
@@ -119,7 +120,7 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("kernels/cpu/a.cpp", "cudnn.h"), "");
   EXPECT_NE(objection("engine/a.h", "nlohmann/json.hpp"), "");
   EXPECT_NE(objection("models/a.cpp", "CLI/CLI.hpp"), "");
-  EXPECT_NE(objection("data/decode.cpp", "jpeglib.h"), "");
+  EXPECT_NE(objection("data/image/decode.cpp", "jpeglib.h"), "");
   EXPECT_NE(objection("engine/optim/a.cpp", "../tensor.h"), "");
   EXPECT_EQ(objection("engine/a.cpp", "nlohmann/json.hpp"), "");
   EXPECT_EQ(objection("scaling/a.cpp", "kernels/core/types.h"), "");

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "data/loader.h"
+#include "data/loader/loader.h"
 #include "kernels/core/context.h"
 #include "kernels/core/denormals.h"
 #include "kernels/core/isa.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/mixup.h"
+#include "data/loader/mixup.h"
 #include "kernels/core/half.h"
 #include "kernels/ops/mixup.h"
 #include "tests/op_test.h"

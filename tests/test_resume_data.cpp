@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "data/holdout.h"
+#include "data/sets/holdout.h"
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
 #include "models/checkpoint.h"

@@ -13,9 +13,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/derived_set.h"
-#include "data/holdout.h"
-#include "data/image_set.h"
+#include "data/sets/derived_set.h"
+#include "data/sets/holdout.h"
+#include "data/sets/image_set.h"
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
 #include "kernels/core/error.h"

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "kernels/core/error.h"
 #include "models/arch_options.h"
 #include "models/train.h"

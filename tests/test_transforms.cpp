@@ -10,7 +10,7 @@
 #include <set>
 #include <tuple>
 
-#include "data/transforms.h"
+#include "data/image/transforms.h"
 #include "kernels/core/error.h"
 #include "tests/data_fixtures.h"
 

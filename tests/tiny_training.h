@@ -1,7 +1,7 @@
 #pragma once
 // A network of a few hundred weights on images of 16 pixels: a step under simt takes milliseconds.
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "models/architecture.h"
 #include "models/train_config.h"
 

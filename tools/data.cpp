@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/decode.h"
-#include "data/image_files.h"
+#include "data/image/decode.h"
+#include "data/sets/image_files.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
 #include "kernels/core/context.h"

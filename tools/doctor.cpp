@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "engine/device/plan_options.h"
 #include "engine/tensor/storage.h"
 #include "kernels/core/context.h"

@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "data/holdout.h"
+#include "data/sets/holdout.h"
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "kernels/core/error.h"

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/datasets.h"
+#include "data/sets/datasets.h"
 #include "kernels/core/types.h"
 #include "models/arch_options.h"
 #include "models/model.h"

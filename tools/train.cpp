@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/holdout.h"
+#include "data/sets/holdout.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
 #include "kernels/core/context.h"

@@ -1,8 +1,8 @@
 #pragma once
 // Batches from images that lie in the device's memory as bytes: shift inside a border of zero
-// pixels, mirror, normalise, resize. The numbers of data/view.h and data/resize.h, which make them
-// on the CPU; augment_cpu is therefore empty. In f32 they are the same bits where the CPU
-// fuses multiply and add, else equal to 1e-6 of the largest.
+// pixels, mirror, normalise, resize. The numbers of data/image/view.h and data/image/resize.h,
+// which make them on the CPU; augment_cpu is therefore empty. In f32 they are the same bits where
+// the CPU fuses multiply and add, else equal to 1e-6 of the largest.
 //
 //   p(c, y, x) = pixel * scale[c] + shift[c] at native (y + dy, x + dx), x counted from the right
 //                when mirrored; pixels beyond the border are 0

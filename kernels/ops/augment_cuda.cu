@@ -1,7 +1,7 @@
 // One thread a vector of 16 bytes of the batch, or one element where images are resized. Both
 // passes of the resize are one: a thread adds the inner sums that it needs itself, in the order of
-// data/resize.cpp, and saves the round trip through memory. The bytes that neighbours share come
-// from the cache.
+// data/image/resize.cpp, and saves the round trip through memory. The bytes that neighbours share
+// come from the cache.
 
 #include "kernels/ops/augment.h"
 

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "data/cifar.h"
-#include "data/fashion_mnist.h"
-#include "data/image_set.h"
+#include "data/sets/cifar.h"
+#include "data/sets/fashion_mnist.h"
+#include "data/sets/image_set.h"
 #include "kernels/core/error.h"
 
 namespace {

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "data/decode.h"
-#include "data/transforms.h"
+#include "data/image/decode.h"
+#include "data/image/transforms.h"
 #include "kernels/core/error.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max);

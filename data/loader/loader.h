@@ -1,0 +1,85 @@
+#pragma once
+// Batches in a reproducible order, decoded, augmented, resized and normalised ahead of time on the
+// loader's own threads. Order and augmentation are functions of (seed, epoch) and of the position
+// alone, so a run can resume in the middle of an epoch.
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "data/image/transforms.h"
+#include "data/sets/dataset.h"
+#include "engine/tensor/tensor.h"
+
+namespace hac {
+
+struct Batch {
+  Tensor images;  // (N, C, R, R) f32, normalised; plain on the CPU
+  Tensor labels;  // (N) i32
+  std::int64_t size() const { return labels.numel(); }
+};
+
+struct LoaderConfig {
+  std::int64_t batch = 128;
+  std::int64_t resolution = 0;  // output size; 0 = the set's native one
+  bool shuffle = true;
+  // What the set's preprocessing becomes: the square that is then normalised and resized.
+  Pipeline (*pipeline)(const Preprocessing&) = standard_augmentation;
+  bool drop_last = false;
+  std::uint64_t seed = 0;
+  int threads = 1;
+  int prefetch = 3;  // batches held ready
+};
+
+// Where batches come from: Loader, or ResidentLoader with the same values.
+class BatchSource {
+ public:
+  // Throws ConfigError naming the field.
+  BatchSource(DatasetPtr dataset, const LoaderConfig& config);
+  virtual ~BatchSource() = default;
+  BatchSource(const BatchSource&) = delete;
+  BatchSource& operator=(const BatchSource&) = delete;
+
+  std::int64_t batches() const;  // an epoch
+  // Starts an epoch at batch `first`.
+  void start(std::int64_t epoch, std::int64_t first = 0);
+  // The next batch; false at the end of the epoch.
+  bool next(Batch& batch);
+  // Its two halves: the host's choice of the batch, and the batch itself, once.
+  virtual bool advance() = 0;
+  virtual Batch make() = 0;
+  std::int64_t size() const { return size_; }  // images of the chosen batch
+  // True where make() is work of the device alone, the same for each batch of a size, and so can be
+  // captured (engine/device/capture.h).
+  virtual bool capturable() const { return false; }
+
+ protected:
+  // Image order[i] is at position i of the epoch.
+  virtual void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) = 0;
+
+  const DatasetPtr dataset_;
+  const LoaderConfig config_;
+  std::int64_t size_ = 0;
+};
+
+class Loader final : public BatchSource {
+ public:
+  Loader(DatasetPtr dataset, const LoaderConfig& config);
+  ~Loader() override;
+  // Rethrows what a loader thread threw.
+  bool advance() override;
+  Batch make() override { return std::move(chosen_); }
+
+ private:
+  void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
+
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  Batch chosen_;
+};
+
+// The order of an epoch: a permutation of [0, n), a function of (seed, epoch) alone.
+std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::int64_t epoch);
+
+}  // namespace hac

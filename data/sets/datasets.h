@@ -1,0 +1,76 @@
+#pragma once
+// The table of data sets: a name on the command line -> train and test sets.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/sets/dataset.h"
+#include "engine/io/fields.h"
+
+namespace hac {
+
+std::string dataset_usage();  // "fashion-mnist, cifar10, ... or synthetic"
+
+struct DataConfig {
+  // of the table below, and what follows a colon: imagefolder:DIR
+  std::string name = "fashion-mnist";
+  std::string dir;               // empty: the set's default place
+  std::int64_t limit_train = 0;  // 0 = all; else the first N, equally many of each class
+  std::int64_t limit_test = 0;
+  std::int64_t resolution = 0;  // native size for imagefolder (default 224) and synthetic (32)
+  std::int64_t classes = 0;     // synthetic only (default 10)
+  // error | skip: what becomes of imagefolder's files that check_image() (data/image/decode.h)
+  // refuses
+  std::string bad_images = "error";
+  bool quiet = false;  // no line of progress while they are looked for
+  // How images are prepared, as a trained network wants them; none = as the set has it. Its
+  // resolution is what counts then.
+  std::optional<Preprocessing> preprocessing;
+
+  static constexpr std::string_view bad_image_choices[] = {"error", "skip"};
+  Fields fields() {
+    return Fields()
+        .add("name", name, dataset_usage(), {.flag = "--data", .type = "SET"})
+        .add("dir", dir, "folder of its files, if not the default one",
+             {.flag = "--data-dir", .type = "DIR", .omit = true})
+        .add("limit_train", limit_train, {0}, "the first N, equally many of each class; 0 = all")
+        .add("limit_test", limit_test, {0}, "the same of the test set")
+        .add("resolution", resolution, {0, 4096},
+             "size of imagefolder (224) and synthetic (32) images", {.flag = "--data-resolution"})
+        .add("classes", classes)
+        .add("bad_images", bad_images,
+             "of imagefolder: before anything else every JPEG is decoded and every PNG's checksums "
+             "are compared; files that are damaged, cut, or no image are an error, or left out",
+             {.names = bad_image_choices, .omit = bad_images == "error"});
+  }
+  bool operator==(const DataConfig&) const = default;
+};
+
+enum class Parts { both, test };  // train is null, and its files need not be there, for test
+
+struct DataSplit {
+  DatasetPtr train, test;
+  std::vector<std::string> notes;   // what was left out of them, and what was assumed
+  DatasetPtr validation = nullptr;  // held out of train (data/sets/holdout.h), or none
+};
+
+struct DatasetInfo {
+  std::string_view name;      // what follows a colon is the set's own business
+  std::string_view argument;  // of the command line, behind the name
+  DataSplit (*open)(const DataConfig&, Parts);
+  bool has_place = false;       // its files have a default one
+  bool any_resolution = false;  // DataConfig::resolution counts
+  bool any_classes = false;     // and DataConfig::classes
+};
+std::span<const DatasetInfo> datasets();
+// The row of a name, or one without any property where there is none.
+DatasetInfo dataset_info(std::string_view name);
+
+// Throws ConfigError (unknown name, with the known ones), IoError (missing, cut or malformed files:
+// what, where, expected, got, and how to get the set).
+DataSplit open_data(const DataConfig& config, Parts parts = Parts::both);
+
+}  // namespace hac

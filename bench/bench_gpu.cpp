@@ -29,9 +29,9 @@
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/half.h"
-#include "models/arch_options.h"
-#include "models/captured_step.h"
-#include "models/zoo.h"
+#include "models/train/captured_step.h"
+#include "models/zoo/arch_options.h"
+#include "models/zoo/zoo.h"
 #include "scaling/measure.h"
 #include "scaling/power.h"
 

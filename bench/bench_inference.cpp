@@ -8,9 +8,9 @@
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
 #include "kernels/ops/bare_cpu.h"
-#include "models/counters.h"
-#include "models/deploy.h"
-#include "models/zoo.h"
+#include "models/arch/counters.h"
+#include "models/deploy/deploy.h"
+#include "models/zoo/zoo.h"
 
 using namespace hac;
 

@@ -11,8 +11,8 @@
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
-#include "models/deploy.h"
-#include "models/zoo.h"
+#include "models/deploy/deploy.h"
+#include "models/zoo/zoo.h"
 
 using namespace hac;
 

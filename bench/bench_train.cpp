@@ -16,9 +16,9 @@
 #include "kernels/core/machine.h"
 #include "kernels/core/random.h"
 #include "kernels/ops/bare_cpu.h"
-#include "models/arch_options.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
 #include "models/model.h"
+#include "models/zoo/arch_options.h"
 
 using namespace hac;
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/nn/module.h"
-#include "models/graph.h"
+#include "models/arch/graph.h"
 
 namespace hac {
 

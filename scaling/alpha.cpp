@@ -9,7 +9,7 @@
 #include <set>
 
 #include "kernels/core/error.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
 #include "scaling/compound.h"
 
 namespace hac {

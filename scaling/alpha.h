@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 #include "scaling/methods/method.h"
 #include "scaling/results.h"
 

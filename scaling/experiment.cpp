@@ -8,8 +8,8 @@
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
-#include "models/counters.h"
-#include "models/folder_lock.h"
+#include "models/arch/counters.h"
+#include "models/train/folder_lock.h"
 #include "scaling/experiment_results.h"
 
 namespace hac {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "models/counters.h"
+#include "models/arch/counters.h"
 
 namespace hac {
 namespace {

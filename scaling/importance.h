@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/io/fields.h"
-#include "models/train.h"
+#include "models/train/train.h"
 
 namespace hac {
 

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "models/graph.h"
+#include "models/arch/graph.h"
 #include "scaling/latency_source.h"
 
 namespace hac {

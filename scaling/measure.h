@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/deploy.h"
+#include "models/deploy/deploy.h"
 #include "scaling/latency.h"
 #include "scaling/stats.h"
 #include "scaling/steadiness.h"

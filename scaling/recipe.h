@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "models/arch_options.h"
-#include "models/train_config.h"
+#include "models/train/train_config.h"
+#include "models/zoo/arch_options.h"
 #include "scaling/importance.h"
 #include "scaling/latency.h"
 #include "scaling/sampling.h"

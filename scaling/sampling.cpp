@@ -10,7 +10,7 @@
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 
 namespace hac {
 

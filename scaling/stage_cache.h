@@ -7,7 +7,7 @@
 #include <string>
 #include <type_traits>
 
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 #include "scaling/json_record.h"
 #include "scaling/recipe.h"
 

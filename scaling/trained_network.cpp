@@ -11,7 +11,7 @@
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
-#include "models/run_folder.h"
+#include "models/train/run_folder.h"
 #include "scaling/stage_cache.h"
 
 namespace hac {

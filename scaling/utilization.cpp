@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "kernels/core/error.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
 
 namespace hac {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "models/architecture.h"
-#include "models/deploy.h"
+#include "models/arch/architecture.h"
+#include "models/deploy/deploy.h"
 #include "scaling/methods/method.h"
 
 namespace hac {

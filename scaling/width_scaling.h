@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/io/fields.h"
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 #include "scaling/budget.h"
 #include "scaling/latency.h"
 #include "scaling/law.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/train.h"
+#include "models/train/train.h"
 
 namespace hac {
 

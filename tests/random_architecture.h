@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 
 namespace hac {
 

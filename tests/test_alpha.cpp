@@ -6,8 +6,8 @@
 #include <set>
 
 #include "kernels/core/error.h"
-#include "models/counters.h"
-#include "models/zoo.h"
+#include "models/arch/counters.h"
+#include "models/zoo/zoo.h"
 #include "scaling/alpha.h"
 #include "scaling/compound.h"
 #include "scaling/methods/method.h"

@@ -1,4 +1,4 @@
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "kernels/core/error.h"
-#include "models/counters.h"
-#include "models/zoo.h"
+#include "models/arch/counters.h"
+#include "models/zoo/zoo.h"
 #include "tests/random_architecture.h"
 
 namespace hac {

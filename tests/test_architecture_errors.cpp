@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "kernels/core/error.h"
-#include "models/counters.h"
-#include "models/fields.h"
-#include "models/zoo.h"
+#include "models/arch/counters.h"
+#include "models/arch/fields.h"
+#include "models/zoo/zoo.h"
 #include "tests/random_architecture.h"
 #include "tests/temp_folder.h"
 

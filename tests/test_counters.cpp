@@ -1,4 +1,4 @@
-#include "models/counters.h"
+#include "models/arch/counters.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
-#include "models/summary.h"
-#include "models/zoo.h"
+#include "models/arch/summary.h"
+#include "models/zoo/zoo.h"
 #include "tests/random_architecture.h"
 
 namespace hac {

@@ -13,8 +13,8 @@
 #include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
 #include "kernels/ops/conv2d_plan_cuda.h"
-#include "models/graph.h"
-#include "models/zoo.h"
+#include "models/arch/graph.h"
+#include "models/zoo/zoo.h"
 #include "tests/message_of.h"
 
 namespace hac {

@@ -7,8 +7,8 @@
 
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
-#include "models/arch_options.h"
-#include "models/deploy.h"
+#include "models/deploy/deploy.h"
+#include "models/zoo/arch_options.h"
 
 namespace hac {
 namespace {

@@ -12,7 +12,7 @@
 #include "engine/io/safetensors.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/simt/executor.h"
-#include "models/train.h"
+#include "models/train/train.h"
 #include "tests/temp_folder.h"
 #include "tests/tiny_training.h"
 #include "tools/commands.h"

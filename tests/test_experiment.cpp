@@ -15,7 +15,7 @@
 #include "data/sets/image_set.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
-#include "models/weights.h"
+#include "models/train/weights.h"
 #include "scaling/measure.h"
 #include "scaling/methods/method.h"
 #include "scaling/stage_cache.h"

@@ -13,7 +13,7 @@
 
 #include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
-#include "models/fields.h"
+#include "models/arch/fields.h"
 #include "scaling/law.h"
 #include "scaling/measure.h"
 #include "scaling/recipe.h"

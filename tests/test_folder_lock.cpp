@@ -1,6 +1,6 @@
 // One process a folder: the lock itself, and what a second hacscale says.
 
-#include "models/folder_lock.h"
+#include "models/train/folder_lock.h"
 
 #include <gtest/gtest.h>
 

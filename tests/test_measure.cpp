@@ -5,7 +5,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
-#include "models/zoo.h"
+#include "models/zoo/zoo.h"
 #include "scaling/measure.h"
 #include "scaling/utilization.h"
 #include "tests/message_of.h"

@@ -7,9 +7,9 @@
 #include <regex>
 
 #include "kernels/cpu/host.h"
-#include "models/batch_estimate.h"
-#include "models/deploy.h"
-#include "models/train.h"
+#include "models/deploy/deploy.h"
+#include "models/train/batch_estimate.h"
+#include "models/train/train.h"
 #include "tests/temp_folder.h"
 #include "tests/tiny_training.h"
 

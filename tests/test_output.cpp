@@ -3,7 +3,7 @@
 
 #include <pty.h>
 
-#include "models/interrupt.h"
+#include "models/train/interrupt.h"
 #include "tests/cli_fixture.h"
 
 namespace hac {

@@ -4,9 +4,9 @@
 
 #include "engine/tensor/random.h"
 #include "kernels/core/random.h"
-#include "models/arch_options.h"
 #include "models/model.h"
-#include "models/zoo.h"
+#include "models/zoo/arch_options.h"
+#include "models/zoo/zoo.h"
 
 namespace hac {
 namespace {

@@ -9,7 +9,7 @@
 #include "data/sets/holdout.h"
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
-#include "models/checkpoint.h"
+#include "models/train/checkpoint.h"
 #include "tests/data_fixtures.h"
 #include "tests/message_of.h"
 #include "tests/tiny_training.h"

@@ -10,8 +10,8 @@
 
 #include "data/sets/datasets.h"
 #include "kernels/core/error.h"
-#include "models/arch_options.h"
-#include "models/train.h"
+#include "models/train/train.h"
+#include "models/zoo/arch_options.h"
 #include "tests/temp_folder.h"
 
 namespace hac {

@@ -12,8 +12,8 @@
 #include "engine/device/capture.h"
 #include "engine/tensor/random.h"
 #include "kernels/ops/elementwise.h"
-#include "models/captured_step.h"
-#include "models/deploy.h"
+#include "models/deploy/deploy.h"
+#include "models/train/captured_step.h"
 #include "tests/simt_fixtures.h"
 #include "tests/tiny_training.h"
 

@@ -1,7 +1,7 @@
 // Weights of other programs: prefixes, other heads, types that are no weights, broken numbers. What
 // is loaded is compared with the file, what is left with the start of the same seed.
 
-#include "models/weights.h"
+#include "models/train/weights.h"
 
 #include <gtest/gtest.h>
 

@@ -10,8 +10,8 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
-#include "models/counters.h"
-#include "models/zoo.h"
+#include "models/arch/counters.h"
+#include "models/zoo/zoo.h"
 #include "scaling/width_scaling.h"
 
 namespace hac {

@@ -1,10 +1,10 @@
-#include "models/zoo.h"
+#include "models/zoo/zoo.h"
 
 #include <gtest/gtest.h>
 
 #include "kernels/core/error.h"
-#include "models/arch_options.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
+#include "models/zoo/arch_options.h"
 #include "tests/temp_folder.h"
 
 namespace hac {

@@ -2,8 +2,8 @@
 // A network of a few hundred weights on images of 16 pixels: a step under simt takes milliseconds.
 
 #include "data/sets/datasets.h"
-#include "models/architecture.h"
-#include "models/train_config.h"
+#include "models/arch/architecture.h"
+#include "models/train/train_config.h"
 
 namespace hac {
 

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/error.h"
-#include "models/checkpoint.h"
-#include "models/train.h"
-#include "models/weights.h"
+#include "models/train/checkpoint.h"
+#include "models/train/train.h"
+#include "models/train/weights.h"
 #include "scaling/alpha.h"
 #include "tools/commands.h"
 #include "tools/options.h"

@@ -9,9 +9,9 @@
 #include "engine/io/print.h"
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
-#include "models/checkpoint.h"
-#include "models/classify.h"
-#include "models/weights.h"
+#include "models/deploy/classify.h"
+#include "models/train/checkpoint.h"
+#include "models/train/weights.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

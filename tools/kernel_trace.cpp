@@ -10,8 +10,8 @@
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
-#include "models/captured_step.h"
-#include "models/deploy.h"
+#include "models/deploy/deploy.h"
+#include "models/train/captured_step.h"
 
 namespace hac {
 namespace {

@@ -14,9 +14,9 @@
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
-#include "models/run_folder.h"
-#include "models/weights.h"
-#include "models/zoo.h"
+#include "models/train/run_folder.h"
+#include "models/train/weights.h"
+#include "models/zoo/zoo.h"
 #include "scaling/alpha.h"
 
 namespace hac {

@@ -9,9 +9,9 @@
 
 #include "data/sets/datasets.h"
 #include "kernels/core/types.h"
-#include "models/arch_options.h"
 #include "models/model.h"
-#include "models/train_config.h"
+#include "models/train/train_config.h"
+#include "models/zoo/arch_options.h"
 
 namespace CLI {
 class App;

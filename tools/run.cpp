@@ -10,7 +10,7 @@
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
-#include "models/interrupt.h"
+#include "models/train/interrupt.h"
 #include "scaling/experiment.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -27,7 +27,7 @@ struct Options {
 };
 
 // Ctrl-C while nothing trains: every finished stage is on disk and the others begin anew, so there
-// is nothing to wait for. A training has its own way to stop (models/train.cpp).
+// is nothing to wait for. A training has its own way to stop (models/train/train.cpp).
 void end_with_hint(int) {
   constexpr std::string_view line =
       "hacscale run: interrupted; what was finished is saved (hint: the same command goes on from "

@@ -10,7 +10,7 @@
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
 #include "scaling/measure.h"
 #include "scaling/methods/method.h"
 #include "scaling/sampling.h"

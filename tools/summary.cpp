@@ -1,6 +1,6 @@
 // hacscale summary: what a network is made of and what it costs.
 
-#include "models/summary.h"
+#include "models/arch/summary.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // hacscale train: one network on one data set.
 
-#include "models/train.h"
+#include "models/train/train.h"
 
 #include <fmt/format.h>
 
@@ -14,8 +14,8 @@
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
-#include "models/counters.h"
-#include "models/run_folder.h"
+#include "models/arch/counters.h"
+#include "models/train/run_folder.h"
 #include "scaling/alpha.h"
 #include "tools/commands.h"
 #include "tools/options.h"

@@ -12,7 +12,7 @@
 
 namespace hac {
 
-// Sums over a network are the counters of models/counters.h.
+// Sums over a network are the counters of models/arch/counters.h.
 struct Cost {
   std::int64_t params = 0;        // trainable scalars (running statistics are not trainable)
   std::int64_t macs = 0;          // multiply-accumulates of convolutions and linear layers

@@ -1,7 +1,7 @@
 #pragma once
-// The families of the zoo; models/zoo.h gives their members by name. Private to models/.
+// The families of the zoo; models/zoo/zoo.h gives their members by name. Private to models/.
 
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 
 namespace hac {
 

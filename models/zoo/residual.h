@@ -1,7 +1,7 @@
 #pragma once
 // What the residual families share. Private to models/.
 
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 
 namespace hac {
 

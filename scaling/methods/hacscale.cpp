@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/core/error.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
 #include "scaling/methods/method.h"
 
 namespace hac {

@@ -6,7 +6,7 @@
 
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
-#include "models/counters.h"
+#include "models/arch/counters.h"
 
 namespace hac {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/architecture.h"
+#include "models/arch/architecture.h"
 #include "scaling/budget.h"
 #include "scaling/latency.h"
 #include "scaling/law.h"

@@ -1,0 +1,175 @@
+#pragma once
+// An Architecture is a plain value: what a network is, before any memory is spent on it. Input
+// widths are inferred, never stored, so widening a layer is changing one integer.
+//
+//   Architecture -lower()-> Graph -Model-> parameters, training
+//                             |--counters, latency table, deployment
+//
+// lower() (models/arch/graph.h) turns it into primitive operations with every shape known.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernels/core/activation.h"
+#include "kernels/core/types.h"
+
+namespace hac {
+
+// What a layer is to depth scaling: a unit by itself, a unit with what stands around it (a
+// depthwise convolution before, a batch norm and activation behind), or no unit.
+enum class Role : std::uint8_t { block, conv, other };
+
+// Every layer says what scaling must know of it, so that a new one is scalable at once:
+//   role
+//   own_widths(layer, visit)  visit(width, name of its convolution) for each width that it owns, in
+//                             order of execution; the last is its output's. Without any, the output
+//                             is as wide as the input.
+//   adds_input(in)            of a block: is an input of `in` channels added to the output, so that
+//                             both widths must agree?
+// `name` is the PyTorch prefix of the layer's parameters: "features.0", "layer2.0".
+struct Conv {
+  std::string name;
+  std::int64_t out = 64;
+  std::int64_t kernel = 3, stride = 1, pad = 1, groups = 1;
+  bool bias = false;
+  bool operator==(const Conv&) const = default;
+  static constexpr Role role = Role::conv;
+  static void own_widths(auto& l, auto&& visit) { visit(l.out, l.name); }
+};
+// A convolution of each channel alone: as many groups and outputs as the input has channels,
+// however wide that is.
+struct DepthwiseConv {
+  std::string name;
+  std::int64_t kernel = 3, stride = 1, pad = 1;
+  bool bias = false;
+  bool operator==(const DepthwiseConv&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+struct BatchNorm {
+  std::string name;
+  Activation activation = Activation::none;  // behind it
+  bool operator==(const BatchNorm&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+struct Activate {
+  Activation activation = Activation::relu;
+  bool operator==(const Activate&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+struct Pool {
+  std::string kind = "max";  // max | avg | global_avg
+  std::int64_t kernel = 2, stride = 2, pad = 0;
+  bool operator==(const Pool&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+struct Flatten {
+  bool operator==(const Flatten&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+struct Dropout {
+  float p = 0.5f;
+  bool operator==(const Dropout&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+// out = 0: the number of classes.
+struct Linear {
+  std::string name;
+  std::int64_t out = 0;
+  bool bias = true;
+  bool operator==(const Linear&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
+// Pre-activation residual block (He et al. 2016, in the form of NeuralScale): BN-act-conv(mid,
+// stride)-BN-act-conv(out) + shortcut. The shortcut is the raw input, or, where stride or width
+// change, a 1x1 convolution without batch norm on the first activation.
+// Parameters: bn1, conv1, bn2, conv2, shortcut.0.
+struct PreactBlock {
+  std::string name;
+  std::int64_t mid = 64, out = 64, stride = 1;
+  Activation activation = Activation::relu;
+  bool operator==(const PreactBlock&) const = default;
+  static constexpr Role role = Role::block;
+  static void own_widths(auto& l, auto&& visit) {
+    visit(l.mid, l.name + ".conv1");
+    visit(l.out, l.name + ".conv2");
+  }
+  bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
+};
+// Post-activation residual block (He et al. 2015): conv(mid, stride)-BN-act-conv(out)-BN +
+// shortcut, act. The shortcut is the input or a 1x1 convolution with batch norm.
+// Parameters: conv1, bn1, conv2, bn2, downsample.0, downsample.1.
+struct BasicBlock {
+  std::string name;
+  std::int64_t mid = 64, out = 64, stride = 1;
+  Activation activation = Activation::relu;
+  bool operator==(const BasicBlock&) const = default;
+  static constexpr Role role = Role::block;
+  static void own_widths(auto& l, auto&& visit) {
+    visit(l.mid, l.name + ".conv1");
+    visit(l.out, l.name + ".conv2");
+  }
+  bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
+};
+
+using Layer = std::variant<Conv, DepthwiseConv, BatchNorm, Activate, Pool, Flatten, Dropout, Linear,
+                           PreactBlock, BasicBlock>;
+
+struct Architecture {
+  std::string name;
+  std::int64_t channels = 3;
+  std::int64_t resolution = 32;  // height = width of the input
+  std::int64_t classes = 10;
+  // Index one past the last layer of each stage: where depth scaling adds a unit (spec 1.3). A unit
+  // is a block, or a convolution with what belongs to it (Role). Pooling lies between stages.
+  std::vector<int> stage_ends;
+  std::vector<Layer> layers;
+
+  bool operator==(const Architecture&) const = default;
+};
+
+// Throws ConfigError naming the layer: unknown or duplicate names, non-positive widths, a channel
+// count that groups do not divide, an input too small for its strides, no linear layer at the end.
+void validate(const Architecture& arch);
+
+std::string to_json(const Architecture& arch);
+// Throws ConfigError (unknown keys and types are errors) after bounding every number.
+Architecture architecture_from_json(const std::string& text);
+Architecture load_architecture(const std::string& path);  // IoError, ConfigError
+void save_architecture(const Architecture& arch, const std::string& path);
+
+// The scalable widths in order of execution, those that layers own (8 for VGG11, 17 for ResNet18).
+// Projections and depthwise convolutions follow their ends; the classifier is not one.
+std::vector<std::int64_t> widths(const Architecture& arch);
+// Name of the convolution that each width belongs to ("features.0", "layer1.0.conv1").
+std::vector<std::string> width_names(const Architecture& arch);
+Architecture with_widths(const Architecture& arch, const std::vector<std::int64_t>& widths);
+// Groups of width indices that a residual stream ties together, when tied scaling is asked for;
+// each index appears once, alone where it is free.
+std::vector<std::vector<int>> residual_groups(const Architecture& arch);
+
+std::vector<std::int64_t> blocks(const Architecture& arch);  // units a stage
+// Adds or removes stride-1 units at the ends of stages; new names follow PyTorch's numbering.
+Architecture with_blocks(const Architecture& arch, const std::vector<std::int64_t>& blocks);
+Architecture with_resolution(const Architecture& arch, std::int64_t resolution);
+Architecture with_classes(const Architecture& arch, std::int64_t classes);
+Architecture with_channels(const Architecture& arch, std::int64_t channels);
+
+// Nearest multiple of q, halves up, at least q.
+std::int64_t round_to(double value, std::int64_t q);
+// w * C rounded to q for every width; the stem too unless scale_stem is false (spec 1.1).
+Architecture scale_width(const Architecture& arch, double w, std::int64_t q = 8,
+                         bool scale_stem = true);
+// N' = round(d * sum of units) by largest remainder, ties to the later stage (spec 1.3).
+Architecture scale_depth(const Architecture& arch, double d);
+// round_to(r * R0, q).
+Architecture scale_resolution(const Architecture& arch, double r, std::int64_t q = 4);
+
+}  // namespace hac

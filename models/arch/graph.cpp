@@ -1,0 +1,66 @@
+#include "models/arch/graph.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "kernels/core/error.h"
+
+namespace hac {
+namespace {
+
+template <std::size_t I = 0>
+std::optional<OpSpec> parse_alternative(std::string_view text) {
+  if constexpr (I == std::variant_size_v<AnySpec>) {
+    return std::nullopt;
+  } else {
+    std::variant_alternative_t<I, AnySpec> spec;
+    if (spec.parse(text)) return spec;
+    return parse_alternative<I + 1>(text);
+  }
+}
+
+}  // namespace
+
+Dtype OpSpec::dtype() const {
+  return std::visit([](const Spec auto& s) { return s.dtype; }, *this);
+}
+std::string OpSpec::kind() const {
+  return std::visit([](const Spec auto& s) { return std::string(s.kind()); }, *this);
+}
+Shape OpSpec::in_shape() const {
+  return std::visit([](const Spec auto& s) { return s.in_shape(); }, *this);
+}
+Shape OpSpec::out_shape() const {
+  return std::visit([](const Spec auto& s) { return s.out_shape(); }, *this);
+}
+Cost OpSpec::cost() const {
+  return std::visit([](const Spec auto& s) { return s.cost(); }, *this);
+}
+std::string OpSpec::str() const {
+  return std::visit([](const Spec auto& s) { return s.str(); }, *this);
+}
+Widths OpSpec::widths() const {
+  return std::visit([](const Spec auto& s) { return s.widths(); }, *this);
+}
+OpSpec OpSpec::with(Widths widths) const {
+  return std::visit([&](const Spec auto& s) { return OpSpec(s.with(widths)); }, *this);
+}
+
+OpSpec parse_spec(std::string_view text) {
+  if (const std::optional<OpSpec> spec = parse_alternative(text)) return *spec;
+  throw ConfigError(fmt::format("spec: expected one like {}, got '{}'",
+                                "conv2d:f32,n1c64h32w32,k128r3s3,st1p1g1", text.substr(0, 80)));
+}
+
+std::vector<int> reader_counts(const Graph& graph) {
+  std::vector<int> readers(graph.ops.size(), 0);
+  for (const Op& op : graph.ops) {
+    for (const int i : op.inputs) {
+      if (i >= 0) ++readers[i];
+    }
+  }
+  return readers;
+}
+
+}  // namespace hac

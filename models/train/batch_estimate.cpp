@@ -1,0 +1,48 @@
+#include "models/train/batch_estimate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/tensor/storage.h"
+#include "models/arch/graph.h"
+
+namespace hac {
+namespace {
+
+double bytes_of(const Shape& shape, Dtype dtype, Device device) {
+  return static_cast<double>(storage_elements(layout_of(device, shape), shape) * size_of(dtype));
+}
+
+}  // namespace
+
+std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch) {
+  const Device device = model.device();
+  double all = bytes_of(model.graph().input, model.dtype(), device), parameters = 0;
+  std::vector<double> values;
+  for (const Op& op : model.graph().ops) {
+    if (std::holds_alternative<FlattenSpec>(op.spec)) continue;
+    values.push_back(bytes_of(op.out(), model.dtype(), device));
+    all += values.back();
+  }
+  std::sort(values.rbegin(), values.rend());
+  double image = values[0] + (values.size() > 1 ? values[1] : 0);
+  if (work == Work::training) {
+    image += all;
+    for (const Parameter& p : model.parameters()) {
+      parameters += static_cast<double>(2 * p.var.value().bytes());
+    }
+  }
+  const double share = launch == LaunchMode::graph ? 0.4 : 0.7;
+  const double left = static_cast<double>(memory_stats(device).free) - parameters;
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(share * left / image));
+}
+
+void throw_with_batch(const OutOfMemory& error, std::int64_t estimated) {
+  throw OutOfMemory(with_hint(
+      error.what(), estimated > 0
+                        ? fmt::format("--batch {} may fit, by an estimate", estimated)
+                        : "not even --batch 1 may fit: a smaller --resolution or --width"));
+}
+
+}  // namespace hac

@@ -1,0 +1,51 @@
+#pragma once
+// What a run needs to go on: weights and statistics under their PyTorch names, "momentum.*",
+// "observer.*", and as metadata the architecture, the training, the position and the data: class
+// names, preprocessing, which images. A checkpoint is a function of the training alone: it holds no
+// time and no path (but that of imagefolder:DIR, which is the set's name), so equal runs write
+// equal files.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/io/safetensors.h"
+#include "engine/optim/sgd.h"
+#include "models/model.h"
+#include "models/train/train.h"
+#include "models/train/trained_on.h"
+
+namespace hac {
+
+// Where in training a checkpoint was taken, with what the current epoch has summed so far.
+struct TrainPosition {
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  std::int64_t batch = 0;  // batches of this epoch already done
+  std::int64_t images = 0, correct = 0;
+  double loss_sum = 0;
+  EvalResult evaluated;         // of the last evaluated epoch, on evaluated_set()
+  EvalResult best;              // on the validation images
+  std::int64_t best_epoch = 0;  // from 1; 0 = none yet
+  std::int64_t epochs = 0;      // that the training was to have when this was saved
+};
+
+// To be saved before the next step: the tensors are the model's own.
+TensorFile checkpoint(const Model& model, const Sgd& sgd, const TrainConfig& config,
+                      const TrainPosition& position, const StepObserver* observer,
+                      const TrainedOn& data);
+
+// Throws ConfigError when the checkpoint was made by another architecture, another training or on
+// other data (naming the first difference; epochs may differ, and where an image folder lies),
+// IoError when the file is damaged.
+TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
+                              const TrainConfig& config, StepObserver* observer,
+                              const TrainedOn& data);
+
+// The architecture that a checkpoint carries in its metadata. Throws IoError if it has none or it
+// does not validate.
+Architecture checkpoint_architecture(const std::string& path);
+// What it says of its data; nothing where another program wrote it. Throws IoError if malformed.
+std::optional<TrainedOn> checkpoint_data(const std::string& path);
+
+}  // namespace hac

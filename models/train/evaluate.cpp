@@ -1,0 +1,153 @@
+#include "models/train/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/loader/resident_loader.h"
+#include "engine/autograd/ops.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+
+namespace hac {
+namespace {
+
+// Ties go to the lower class. A NaN is below nothing, so that it never counts as a hit.
+bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k) {
+  int above = 0;
+  for (std::int64_t j = 0; j < classes; ++j) {
+    above += !(scores[j] < scores[label] || (scores[j] == scores[label] && j >= label));
+  }
+  return above < k;
+}
+
+// Evaluation mode while one lives.
+class EvalMode {
+ public:
+  explicit EvalMode(Model& model) : model_(model), before_(model.training()) { model.eval(); }
+  ~EvalMode() { model_.train(before_); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  Model& model_;
+  bool before_;
+};
+
+}  // namespace
+
+int loader_threads() { return std::clamp(num_threads() / 4, 1, 8); }
+
+std::int64_t count_in_top(const Tensor& scores, const Tensor& labels, int k) {
+  const Tensor probs = scores.to(Device{});
+  const Tensor truth = labels.to(Device{});
+  const std::int64_t classes = probs.shape()[1];
+  std::int64_t hits = 0;
+  for (std::int64_t i = 0; i < probs.shape()[0]; ++i) {
+    hits += in_top(probs.as<float>() + i * classes, classes, truth.as<std::int32_t>()[i], k);
+  }
+  return hits;
+}
+
+void require_match(const Model& model, const Dataset& data, const char* which) {
+  const Architecture& a = model.arch();
+  if (data.channels() != a.channels) {
+    throw ConfigError(
+        fmt::format("{} images have {} channels, '{}' expects {} (hint: --in-channels)", which,
+                    data.channels(), a.name, a.channels));
+  }
+  if (static_cast<std::int64_t>(data.classes().size()) != a.classes) {
+    throw ConfigError(fmt::format("{} set has {} classes, '{}' has {} outputs (hint: --classes)",
+                                  which, data.classes().size(), a.name, a.classes));
+  }
+}
+
+bool statistics_finite(const Model& model) {
+  const auto buffers = model.buffers();
+  return std::all_of(buffers.begin(), buffers.end(),
+                     [](const Buffer& b) { return all_finite(b.tensor); });
+}
+
+std::string broken_parameter(const Model& model) {
+  for (const Parameter& p : model.parameters()) {
+    if (!all_finite(p.var.value())) return p.name;
+  }
+  return "";
+}
+
+void throw_not_finite(Model& model, const Tensor& images, const std::string& when, double loss) {
+  const std::string layer = model.first_not_finite(images);
+  throw Error(fmt::format(
+      "model '{}': numbers are not finite {}, first in {}; the loss is {} (hint: a lower --lr or "
+      "more --warmup)",
+      model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
+}
+
+Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch)
+    : model_(model), data_(std::move(data)), batch_(batch) {
+  require_match(model_, *data_, "test");
+}
+
+void Evaluation::open_loader() {
+  if (loader_) return;
+  loader_ = make_loader(data_,
+                        {.batch = batch_,
+                         .resolution = model_.arch().resolution,
+                         .shuffle = false,
+                         .pipeline = evaluation,
+                         .threads = loader_threads()},
+                        model_.device());
+}
+
+EvalResult Evaluation::run(std::int64_t most_batches) {
+  Context& context = Context::current(model_.device());
+  const std::size_t scratch = context.scratch_bytes();
+  for (;;) {
+    try {
+      const EvalResult result = run_once(most_batches);
+      if (context.scratch_bytes() > scratch) context.release_scratch();
+      return result;
+    } catch (const OutOfMemory&) {
+      if (batch_ == 1) throw;
+    }
+    context.release_scratch();
+    loader_.reset();
+    batch_ /= 2;
+  }
+}
+
+EvalResult Evaluation::run_once(std::int64_t most_batches) {
+  const EvalMode mode(model_);
+  open_loader();
+  loader_->start(0);
+  const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
+  EvalResult result;
+  std::int64_t top1 = 0, top5 = 0;
+  Batch batch;
+  for (std::int64_t i = 0; i < most_batches && loader_->next(batch); ++i) {
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(model_.forward(batch.images), batch.labels);
+    const double value = loss.value().item();
+    if (!finite || !std::isfinite(value)) {
+      throw_not_finite(model_, batch.images, "in evaluation", value);
+    }
+    result.loss += value * static_cast<double>(batch.size());
+    result.images += batch.size();
+    top1 += count_in_top(probs, batch.labels, 1);
+    top5 += count_in_top(probs, batch.labels, 5);
+  }
+  // What was loaded ahead is let go of.
+  if (result.images < data_->size()) loader_->start(0, loader_->batches());
+  const double n = std::max<double>(1, result.images);
+  result.loss /= n;
+  result.top1 = top1 / n;
+  result.top5 = top5 / n;
+  return result;
+}
+
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch) {
+  return Evaluation(model, data, batch).run();
+}
+
+}  // namespace hac

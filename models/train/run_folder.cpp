@@ -1,0 +1,75 @@
+#include "models/train/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "engine/io/file.h"
+#include "kernels/core/error.h"
+#include "models/train/folder_lock.h"
+
+namespace hac {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A log without a line holds nothing.
+std::string found_in(const std::string& folder) {
+  for (const std::string& file : {last_weights(folder), best_weights(folder)}) {
+    if (fs::exists(file)) return file;
+  }
+  std::error_code missing;
+  const std::string log = training_log(folder);
+  const std::uintmax_t bytes = fs::file_size(log, missing);
+  return missing || bytes == 0 ? "" : log;
+}
+
+void require_unused(const TrainConfig& c) {
+  if (c.overwrite) return;
+  const bool has_last = fs::exists(last_weights(c.out));
+  const std::string found = found_in(c.out);
+  if (found.empty() || (c.resume && has_last)) return;
+  throw ConfigError(
+      c.resume ? fmt::format("option '--resume': expected '{}', which is gone, beside '{}' (hint: "
+                             "--overwrite starts anew)",
+                             last_weights(c.out), found)
+               : fmt::format("option '--out': expected a new folder, got '{}', which holds a "
+                             "training: '{}' (hint: {}--overwrite starts anew)",
+                             c.out, found, has_last ? "--resume goes on with it, " : ""));
+}
+
+}  // namespace
+
+std::string last_weights(const std::string& folder) { return folder + "/last.safetensors"; }
+std::string best_weights(const std::string& folder) { return folder + "/best.safetensors"; }
+std::string training_log(const std::string& folder) { return folder + "/log.jsonl"; }
+
+void require_usable(const TrainConfig& config) {
+  if (!config.save_gradients.empty()) require_writable_file(config.save_gradients);
+  if (config.out.empty()) return;
+  require_makeable(config.out);
+  require_free(config.out);
+  require_unused(config);
+}
+
+bool prepare_run_folder(const TrainConfig& config) {
+  require_unused(config);  // again: another process may have been here since
+  remove_leftovers(config.out);
+  if (config.resume && fs::exists(last_weights(config.out))) return true;
+  for (const std::string& file :
+       {last_weights(config.out), best_weights(config.out), training_log(config.out)}) {
+    fs::remove(file);
+  }
+  return false;
+}
+
+void require_best(const TrainConfig& config, std::int64_t best_epoch) {
+  const std::string best = best_weights(config.out);
+  if (best_epoch == 0 || fs::exists(best)) return;
+  throw ConfigError(
+      fmt::format("option '--resume': expected '{}', the best so far, of epoch {}, got none (hint: "
+                  "--overwrite starts anew)",
+                  best, best_epoch));
+}
+
+}  // namespace hac

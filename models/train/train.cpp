@@ -1,0 +1,325 @@
+#include "models/train/train.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "data/loader/resident_loader.h"
+#include "engine/io/file.h"
+#include "engine/io/log.h"
+#include "engine/io/print.h"
+#include "engine/io/progress.h"
+#include "engine/io/safetensors.h"
+#include "engine/io/text.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
+#include "models/train/batch_estimate.h"
+#include "models/train/checkpoint.h"
+#include "models/train/evaluate.h"
+#include "models/train/folder_lock.h"
+#include "models/train/interrupt.h"
+#include "models/train/run_folder.h"
+#include "models/train/train_log.h"
+#include "models/train/train_step.h"
+#include "models/train/weights.h"
+
+namespace hac {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool drops_last(std::int64_t images, std::int64_t batch) { return images % batch == 1; }
+
+// One training run: what the loop below needs at every step.
+class Run {
+ public:
+  Run(Model& model, const DataSplit& data, const TrainConfig& config, StepObserver* observer)
+      : model_(model),
+        data_(data),
+        config_(of_model(config, model)),
+        observer_(observer),
+        sgd_(model.parameters(), config.sgd, initial_loss_scale(config, model.dtype())),
+        loader_(make_loader(data.train, loader_config(), model.device())) {
+    evaluation_.emplace(model, data.validation ? data.validation : data.test);
+    if (config.epochs > 0 && loader_->batches() == 0) {
+      throw ConfigError(
+          fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
+    }
+    total_steps_ = config.epochs * loader_->batches();
+    if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
+    if (!config.out.empty()) open_folder();
+    step_.emplace(model_, sgd_, *loader_, config_);
+  }
+
+  TrainResult run() {
+    const InterruptGuard guard;
+    interrupt_ = &guard;
+    started_ = saved_ = Clock::now();
+    model_.train();
+    if (at_.step > 0) lr_ = rate(at_.step - 1);
+    // A checkpoint may lie behind the last step of an epoch and before its evaluation.
+    while (!guard.requested() && (at_.step < total_steps_ || all_batches_done())) run_epoch();
+    const bool interrupted = guard.requested();
+    if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save(true);
+    if (!config_.save_gradients.empty()) save_gradients();
+    TrainResult result{.steps = at_.step, .interrupted = interrupted};
+    if (data_.validation) {
+      select(result);
+    } else {
+      result.test = at_.evaluated;
+      result.epoch = at_.epoch;
+    }
+    return result;
+  }
+
+ private:
+  static TrainConfig of_model(TrainConfig config, const Model& model) {
+    config.dtype = model.dtype();
+    return config;
+  }
+
+  LoaderConfig loader_config() const {
+    return {.batch = config_.batch,
+            .resolution = model_.arch().resolution,
+            .shuffle = config_.shuffle,
+            .pipeline = config_.augment ? standard_augmentation : evaluation,
+            .drop_last = drops_last(data_.train->size(), config_.batch),
+            .seed = config_.seed,
+            .threads = loader_threads()};
+  }
+
+  void open_folder() {
+    make_folder(config_.out);
+    lock_.emplace(config_.out);
+    images_ = trained_on(data_, config_.data.name);
+    const bool resuming = prepare_run_folder(config_);
+    if (resuming) {
+      at_ = load_checkpoint(last_weights(config_.out), model_, sgd_, config_, observer_, images_);
+      require_best(config_, at_.best_epoch);
+    } else {
+      write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
+    }
+    // Also when resumed: with other epochs.
+    write_file_atomically(config_.out + "/config.json", to_json(config_) + "\n");
+    // The line of an epoch that is not finished is written again.
+    const std::int64_t logged = at_.batch > 0 ? at_.step - 1 : at_.step;
+    log_.emplace(training_log(config_.out), resuming ? std::optional(logged) : std::nullopt);
+    tell_schedule_change();
+  }
+
+  void tell_schedule_change() {
+    const auto change = schedule_change(config_, at_, loader_->batches());
+    if (!change || at_.step >= total_steps_) return;
+    log_->append(log_line(*change, config_));
+    if (!config_.quiet) print(stderr, message(*change, config_));
+  }
+
+  bool all_batches_done() const { return at_.batch > 0 && at_.batch == loader_->batches(); }
+
+  double rate(std::int64_t step) const {
+    return learning_rate(config_.schedule, step, loader_->batches(), config_.epochs);
+  }
+
+  // To the end of the epoch or of the run, or until it is interrupted.
+  void run_epoch() {
+    const std::int64_t steps = loader_->batches();
+    Progress progress(fmt::format("{}epoch {}/{}", config_.label, at_.epoch + 1, config_.epochs),
+                      std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet,
+                      model_.device());
+    loader_->start(at_.epoch, at_.batch);
+    while (at_.step < total_steps_ && loader_->advance()) {
+      const std::int64_t images = loader_->size();
+      step(images);
+      progress.step(images, fields());
+      if (interrupt_->requested()) return;
+      if (seconds_since(saved_) > config_.checkpoint_seconds) save();
+    }
+    progress.finish(fields());
+    if (all_batches_done()) finish_epoch(progress.images_per_second());
+  }
+
+  void step(std::int64_t images) {
+    lr_ = rate(at_.step);
+    const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
+    const StepResult result = step_->run(at_.step, lr_, watched ? observer_ : nullptr);
+    at_.step += 1;
+    at_.batch += 1;
+    at_.images += images;
+    at_.loss_sum += result.loss * static_cast<double>(images);
+    at_.correct += count_in_top(result.probs, result.batch.labels, 1);
+  }
+
+  ProgressFields fields() const {
+    const double n = std::max<double>(1, at_.images);
+    return {.loss = at_.loss_sum / n, .accuracy = at_.correct / n, .lr = lr_};
+  }
+
+  void finish_epoch(double images_per_second) {
+    // So that best and log never stand alone: they could not be told from another run's.
+    if (at_.epoch == 0) save();
+    const ProgressFields train = fields();
+    at_.epoch += 1;
+    at_.batch = at_.images = at_.correct = 0;
+    at_.loss_sum = 0;
+    EpochRecord record{.epoch = at_.epoch,
+                       .step = at_.step,
+                       .lr = lr_,
+                       .train_loss = train.loss,
+                       .train_top1 = train.accuracy,
+                       .scaled = sgd_.loss_scale().on(),
+                       .skipped_steps = step_->skipped(),
+                       .images_per_second = images_per_second};
+    if (record.scaled) record.loss_scale = sgd_.loss_scale().scale();
+    const bool last = at_.epoch == config_.epochs;
+    if (last || at_.epoch % config_.evaluate_every == 0) evaluate_epoch(record);
+    record.seconds = seconds_since(started_);
+    record.tensor_peak_bytes = memory_stats(model_.device()).peak;
+    // The position goes last: a run killed before it repeats this epoch, and with it the others.
+    if (log_) log_->append(log_line(record, config_));
+    save(last);
+  }
+
+  void evaluate_epoch(EpochRecord& record) {
+    at_.evaluated = evaluation_->run();
+    record.evaluated = at_.evaluated;
+    record.best = data_.validation && (at_.best_epoch == 0 || at_.evaluated.top1 > at_.best.top1);
+    if (!config_.quiet) print(stderr, message(record, config_));
+    if (!record.best) return;
+    at_.best = at_.evaluated;
+    at_.best_epoch = at_.epoch;
+    if (!config_.out.empty()) {
+      unsaved_best_ = checkpoint(model_, sgd_, config_, at_, observer_, images_);
+    } else {
+      for (const auto& [name, tensor] : model_.state()) best_[name] = tensor.clone();
+    }
+  }
+
+  Evaluation test_evaluation() {
+    evaluation_.reset();  // and with it the memory of the validation images
+    return Evaluation(model_, data_.test);
+  }
+
+  // The test set is used here, once all epochs are done, and nowhere else.
+  void select(TrainResult& result) {
+    const bool best = selection(config_) == "best";
+    result.validation = best ? at_.best : at_.evaluated;
+    result.epoch = best ? at_.best_epoch : at_.epoch;
+    if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;
+    if (best && config_.out.empty()) model_.load_state(best_);
+    if (best && !config_.out.empty()) load_weights(best_weights(config_.out), model_);
+    if (config_.evaluate_test) result.test = test_evaluation().run();
+    const SelectedResult selected{
+        .epoch = result.epoch, .validation = result.validation, .test = result.test};
+    if (!log_) return;
+    log_->append(log_line(selected, at_.step, config_));
+    log_->flush();
+  }
+
+  // Output that cannot be written never ends a training: it is said once, and tried again at the
+  // next save until the run's final one. Best first: the position of last names its epoch.
+  void save(bool final = false) {
+    if (config_.out.empty()) return;
+    // An update may break weights that the loss before it did not show; nobody could go on from it.
+    if (const std::string broken = broken_parameter(model_); !broken.empty()) {
+      throw Error(
+          fmt::format("model '{}': {} is not finite after step {} (hint: a lower --lr or more "
+                      "--warmup)",
+                      model_.arch().name, broken, at_.step - 1));
+    }
+    saved_ = Clock::now();
+    try {
+      if (!unsaved_best_.tensors.empty()) {
+        save_safetensors(best_weights(config_.out), unsaved_best_);
+        unsaved_best_ = {};
+      }
+      save_safetensors(last_weights(config_.out),
+                       checkpoint(model_, sgd_, config_, at_, observer_, images_));
+      log_->flush();
+      warned_ = false;
+    } catch (const IoError& error) {
+      if (final) throw;
+      // The next step changes the model's own.
+      for (auto& [name, tensor] : unsaved_best_.tensors) tensor = tensor.to(Device{}).clone();
+      if (std::exchange(warned_, true)) return;
+      print(stderr,
+            fmt::format("warning: {}; the training goes on, and the next save tries again\n",
+                        one_line(error.what())));
+    }
+  }
+
+  void save_gradients() const {
+    TensorFile file;
+    for (const Parameter& p : model_.parameters()) {
+      if (p.var.grad().defined()) file.tensors[p.name] = p.var.grad();
+    }
+    save_safetensors(config_.save_gradients, file);
+  }
+
+  Model& model_;
+  const DataSplit& data_;
+  const TrainConfig config_;
+  StepObserver* observer_;
+  Sgd sgd_;
+  std::optional<FolderLock> lock_;
+  const InterruptGuard* interrupt_ = nullptr;  // of run()
+  std::unique_ptr<BatchSource> loader_;
+  std::optional<Evaluation> evaluation_;
+  std::optional<TrainStep> step_;
+  std::optional<JsonLog> log_;
+  TrainedOn images_;  // for checkpoints
+  TrainPosition at_;
+  std::map<std::string, Tensor> best_;  // weights, where nothing is written
+  TensorFile unsaved_best_;             // else, until it is
+  bool warned_ = false;                 // that output is not written
+  std::int64_t total_steps_ = 0;
+  double lr_ = 0;
+  Clock::time_point started_, saved_;
+};
+
+// The last checkpoint is whole whatever happened; says so where there is one.
+std::string resumable(const std::string& message, const TrainConfig& config) {
+  const std::string last = last_weights(config.out);
+  if (config.out.empty() || !std::filesystem::exists(last)) return message;
+  return fmt::format("{}; the run can go on from '{}' (hint: --resume)", message, last);
+}
+
+}  // namespace
+
+std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch) {
+  return drops_last(images, batch) ? images / batch : ceil_div(images, batch);
+}
+
+TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
+                  StepObserver* observer) {
+  validate(config);
+  if (config.launch) require_launch_mode(*config.launch, model.device());
+  require_match(model, *data.train, "training");
+  require_match(model, *data.test, "test");
+  if ((config.validation > 0) != (data.validation != nullptr)) {
+    throw ConfigError("training 'validation': expected data with it held out, and only then");
+  }
+  if (!config.out.empty()) require_usable(config);
+  // In a handler the run is gone, and with it its memory.
+  try {
+    return Run(model, data, config, observer).run();
+  } catch (const OutOfMemory& error) {
+    model.zero_grad();
+    Context::current(model.device()).release_scratch();
+    const LaunchMode launch = config.launch.value_or(default_launch_mode(model.device()));
+    const std::int64_t fits = estimated_batch(model, Work::training, launch);
+    throw_with_batch(error, std::min(fits, config.batch - 1));
+  } catch (const DeviceError& error) {
+    throw DeviceError(resumable(error.what(), config));
+  }
+}
+
+}  // namespace hac

@@ -1,0 +1,100 @@
+#include "models/train/train_step.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <span>
+
+#include "data/loader/mixup.h"
+#include "engine/autograd/ops.h"
+#include "kernels/core/error.h"
+#include "models/train/evaluate.h"
+#include "models/train/train.h"
+
+namespace hac {
+namespace {
+
+// Gradients that overflow f16 at this scale are none that a scale could mend.
+constexpr double least_loss_scale = 1. / 16;
+
+}  // namespace
+
+TrainStep::TrainStep(Model& model, Sgd& sgd, BatchSource& loader, const TrainConfig& config)
+    : model_(model),
+      sgd_(sgd),
+      loader_(loader),
+      config_(config),
+      skipped_(sgd.loss_scale().on() ? sgd.loss_scale().skipped() : 0) {
+  if (config.mixup > 0) {
+    lambda_ = Tensor::zeros({}, Dtype::f32, loader.capturable() ? model.device() : Device{});
+  }
+  if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
+    captured_.emplace(model, sgd, config.label_smoothing);
+  }
+}
+
+StepResult TrainStep::run(std::int64_t step, double lr, StepObserver* observer) {
+  if (config_.mixup > 0) {
+    const float lambda = mixup_lambda(config_.mixup, config_.seed, step);
+    lambda_.copy_from(Tensor::from(std::span(&lambda, 1), {}));
+  }
+  const StepResult result = compute(step, lr, observer);
+  if (!was_skipped(step) && observer) observer->count_step();
+  return result;
+}
+
+StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observer) {
+  const auto make = [this] { return make_batch(); };
+  // The last batch of an epoch may be smaller.
+  if (!captured_ || loader_.size() != config_.batch) return eager(make(), step, lr, observer);
+  const StepResult result = loader_.capturable() ? captured_->run(make, lr, step, observer)
+                                                 : captured_->run(make(), lr, step, observer);
+  if (!std::isfinite(result.loss)) {
+    throw_not_finite(model_, result.batch.images, fmt::format("at step {}", step), result.loss);
+  }
+  return result;
+}
+
+// With mixup soft targets, and the images mixed.
+StepBatch TrainStep::make_batch() {
+  const Batch batch = loader_.make();
+  if (config_.mixup == 0) return {batch.images, batch.labels, batch.labels};
+  return {batch.images, batch.labels, mixup(batch, model_.arch().classes, lambda_)};
+}
+
+// True if the loss scale was too large for this step, and nothing was learned from it.
+bool TrainStep::was_skipped(std::int64_t step) {
+  const LossScale& scale = sgd_.loss_scale();
+  if (!scale.on()) return false;
+  const std::int64_t now = scale.skipped();
+  const bool more = now > skipped_;
+  skipped_ = now;
+  if (more && scale.scale() < least_loss_scale) {
+    throw Error(fmt::format(
+        "model '{}': gradients are not finite in {} at step {}, at a loss scale of {} and any "
+        "above (hint: a lower --lr, more --warmup, or --dtype bf16)",
+        model_.arch().name, name_of(model_.dtype()), step, least_loss_scale));
+  }
+  return more;
+}
+
+StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr,
+                            StepObserver* observer) {
+  model_.set_step(step);
+  model_.zero_grad();
+  const Var logits = model_.forward(batch.images);
+  const auto [loss, probs] =
+      ops::softmax_cross_entropy(logits, batch.target, static_cast<float>(config_.label_smoothing));
+  const double value = loss.value().item();
+  // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
+  // it tell.
+  const bool hidden = model_.device().kind == DeviceKind::cpu && !statistics_finite(model_);
+  if (!std::isfinite(value) || hidden) {
+    throw_not_finite(model_, batch.images, fmt::format("at step {}", step), value);
+  }
+  sgd_.set_rate(lr);
+  learn(model_, sgd_, loss, observer);
+  return {.loss = value, .probs = probs, .batch = batch};
+}
+
+}  // namespace hac

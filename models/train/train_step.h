@@ -1,0 +1,42 @@
+#pragma once
+// One step of training on the batch that a loader stands at: mixup, forward, loss, backward,
+// importance, update. Eager, or one recording replayed.
+
+#include <cstdint>
+#include <optional>
+
+#include "data/loader/resident_loader.h"
+#include "engine/optim/sgd.h"
+#include "models/model.h"
+#include "models/train/captured_step.h"
+#include "models/train/train_config.h"
+
+namespace hac {
+
+class TrainStep {
+ public:
+  // All four outlive it.
+  TrainStep(Model& model, Sgd& sgd, BatchSource& loader, const TrainConfig& config);
+
+  // observer: or null. Throws Error when the loss or a statistic is not finite, naming the first
+  // layer, and when no loss scale would keep the gradients finite.
+  StepResult run(std::int64_t step, double lr, StepObserver* observer);
+  // Steps that the loss scale has left out, since the training began.
+  std::int64_t skipped() const { return skipped_; }
+
+ private:
+  StepResult compute(std::int64_t step, double lr, StepObserver* observer);
+  StepResult eager(const StepBatch& batch, std::int64_t step, double lr, StepObserver* observer);
+  StepBatch make_batch();
+  bool was_skipped(std::int64_t step);
+
+  Model& model_;
+  Sgd& sgd_;
+  BatchSource& loader_;
+  const TrainConfig& config_;
+  Tensor lambda_;  // mixup's share of this step, where the batch is
+  std::optional<CapturedStep> captured_;
+  std::int64_t skipped_ = 0;
+};
+
+}  // namespace hac

@@ -32,8 +32,8 @@
 #include "models/train/captured_step.h"
 #include "models/zoo/arch_options.h"
 #include "models/zoo/zoo.h"
-#include "scaling/measure.h"
-#include "scaling/power.h"
+#include "scaling/measure/measure.h"
+#include "scaling/measure/power.h"
 
 using namespace hac;
 using nlohmann::ordered_json;

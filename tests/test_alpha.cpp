@@ -8,10 +8,10 @@
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "models/zoo/zoo.h"
-#include "scaling/alpha.h"
-#include "scaling/compound.h"
+#include "scaling/experiment/alpha.h"
+#include "scaling/measure/utilization.h"
+#include "scaling/methods/compound_factors.h"
 #include "scaling/methods/method.h"
-#include "scaling/utilization.h"
 
 namespace hac {
 namespace {

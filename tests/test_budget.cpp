@@ -1,6 +1,6 @@
 // Budgets as people write them.
 
-#include "scaling/budget.h"
+#include "scaling/methods/budget.h"
 
 #include <gtest/gtest.h>
 

@@ -15,7 +15,7 @@
 #include "models/train/captured_step.h"
 #include "models/train/train.h"
 #include "models/zoo/arch_options.h"
-#include "scaling/importance.h"
+#include "scaling/importance/importance.h"
 #include "tests/temp_folder.h"
 #include "tests/tiny_training.h"
 

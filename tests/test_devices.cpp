@@ -11,7 +11,7 @@
 #include "models/model.h"
 #include "models/train/evaluate.h"
 #include "models/zoo/arch_options.h"
-#include "scaling/importance.h"
+#include "scaling/importance/importance.h"
 #include "tests/observe.h"
 #include "tests/op_test.h"
 

@@ -1,7 +1,7 @@
 // The whole pipeline on a recipe of seconds: what it leaves behind, and what a second run does
 // again.
 
-#include "scaling/experiment.h"
+#include "scaling/experiment/experiment.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -16,10 +16,10 @@
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/train/weights.h"
-#include "scaling/measure.h"
+#include "scaling/experiment/stage_cache.h"
+#include "scaling/experiment/trained_network.h"
+#include "scaling/measure/measure.h"
 #include "scaling/methods/method.h"
-#include "scaling/stage_cache.h"
-#include "scaling/trained_network.h"
 #include "tests/message_of.h"
 #include "tests/temp_folder.h"
 #include "tools/report/report.h"

@@ -1,7 +1,7 @@
 // Importance of kernels (Eq. 5): against a direct double-precision sum over the gradients, the
 // properties of first-order Taylor scores, and observations that stop and go on.
 
-#include "scaling/importance.h"
+#include "scaling/importance/importance.h"
 
 #include <gtest/gtest.h>
 

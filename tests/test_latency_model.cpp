@@ -12,10 +12,10 @@
 #include "kernels/core/random.h"
 #include "models/arch/counters.h"
 #include "models/zoo/zoo.h"
-#include "scaling/latency.h"
-#include "scaling/latency_source.h"
-#include "scaling/nnls.h"
-#include "scaling/sampling.h"
+#include "scaling/importance/sampling.h"
+#include "scaling/latency/latency.h"
+#include "scaling/latency/latency_source.h"
+#include "scaling/latency/nnls.h"
 #include "tests/message_of.h"
 
 namespace hac {

@@ -8,8 +8,8 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
-#include "scaling/law.h"
-#include "scaling/sampling.h"
+#include "scaling/importance/law.h"
+#include "scaling/importance/sampling.h"
 
 namespace hac {
 namespace {

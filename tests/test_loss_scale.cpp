@@ -15,7 +15,7 @@
 #include "kernels/ops/sgd.h"
 #include "models/train/captured_step.h"
 #include "models/train/train.h"
-#include "scaling/importance.h"
+#include "scaling/importance/importance.h"
 #include "tests/op_test.h"
 #include "tests/temp_folder.h"
 

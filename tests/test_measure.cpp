@@ -6,8 +6,8 @@
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/zoo/zoo.h"
-#include "scaling/measure.h"
-#include "scaling/utilization.h"
+#include "scaling/measure/measure.h"
+#include "scaling/measure/utilization.h"
 #include "tests/message_of.h"
 
 namespace hac {

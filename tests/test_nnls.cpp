@@ -1,6 +1,6 @@
 // Non-negative least squares against brute force over every subset of columns.
 
-#include "scaling/nnls.h"
+#include "scaling/latency/nnls.h"
 
 #include <gtest/gtest.h>
 

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "kernels/core/error.h"
-#include "scaling/power.h"
+#include "scaling/measure/power.h"
 #include "tests/run_program.h"
 #include "tests/temp_folder.h"
 

@@ -12,7 +12,7 @@
 #include "kernels/core/random.h"
 #include "models/arch/counters.h"
 #include "models/zoo/zoo.h"
-#include "scaling/width_scaling.h"
+#include "scaling/methods/width_scaling.h"
 
 namespace hac {
 namespace {

@@ -16,7 +16,7 @@
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "kernels/core/runtime.h"
-#include "scaling/peak.h"
+#include "scaling/measure/peak.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

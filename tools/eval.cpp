@@ -9,7 +9,7 @@
 #include "models/train/checkpoint.h"
 #include "models/train/train.h"
 #include "models/train/weights.h"
-#include "scaling/alpha.h"
+#include "scaling/experiment/alpha.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

@@ -1,7 +1,7 @@
 // hacscale importance: how much each layer's kernels matter, and the law that follows from several
 // widths.
 
-#include "scaling/importance.h"
+#include "scaling/importance/importance.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "kernels/core/error.h"
 #include "models/train/checkpoint.h"
 #include "models/train/weights.h"
-#include "scaling/law.h"
+#include "scaling/importance/law.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

@@ -17,7 +17,7 @@
 #include "models/train/run_folder.h"
 #include "models/train/weights.h"
 #include "models/zoo/zoo.h"
-#include "scaling/alpha.h"
+#include "scaling/experiment/alpha.h"
 
 namespace hac {
 namespace {

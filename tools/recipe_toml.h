@@ -1,10 +1,10 @@
 #pragma once
-// Recipes as TOML. The keys are those of recipe.json (scaling/recipe.h); tools/README.md
+// Recipes as TOML. The keys are those of recipe.json (scaling/experiment/recipe.h); tools/README.md
 // lists them. Everything that is not given keeps the default of Recipe.
 
 #include <string>
 
-#include "scaling/recipe.h"
+#include "scaling/experiment/recipe.h"
 
 namespace hac {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "scaling/recipe.h"
+#include "scaling/experiment/recipe.h"
 
 namespace hac {
 

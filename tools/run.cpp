@@ -11,7 +11,7 @@
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/train/interrupt.h"
-#include "scaling/experiment.h"
+#include "scaling/experiment/experiment.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 #include "tools/recipes.h"

@@ -11,9 +11,9 @@
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
-#include "scaling/measure.h"
+#include "scaling/importance/sampling.h"
+#include "scaling/measure/measure.h"
 #include "scaling/methods/method.h"
-#include "scaling/sampling.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

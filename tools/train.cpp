@@ -16,7 +16,7 @@
 #include "kernels/core/machine.h"
 #include "models/arch/counters.h"
 #include "models/train/run_folder.h"
-#include "scaling/alpha.h"
+#include "scaling/experiment/alpha.h"
 #include "tools/commands.h"
 #include "tools/options.h"
 

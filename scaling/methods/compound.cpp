@@ -1,7 +1,7 @@
 // The uniform network of the paper's Eq. 3: r = sqrt(s)^alpha and w = sqrt(s)^(1 - alpha), both
 // rounded.
 
-#include "scaling/compound.h"
+#include "scaling/methods/compound_factors.h"
 
 #include "scaling/methods/method.h"
 

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "models/arch/architecture.h"
-#include "scaling/budget.h"
-#include "scaling/latency.h"
-#include "scaling/law.h"
-#include "scaling/width_scaling.h"
+#include "scaling/importance/law.h"
+#include "scaling/latency/latency.h"
+#include "scaling/methods/budget.h"
+#include "scaling/methods/width_scaling.h"
 
 namespace hac {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "scaling/results.h"
+#include "scaling/experiment/results.h"
 
 namespace hac::report {
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "scaling/results.h"
+#include "scaling/experiment/results.h"
 
 namespace hac {
 

@@ -1,0 +1,183 @@
+#include "scaling/experiment/experiment.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "data/sets/holdout.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
+#include "engine/io/text.h"
+#include "models/arch/counters.h"
+#include "models/train/folder_lock.h"
+#include "scaling/experiment/experiment_results.h"
+
+namespace hac {
+namespace {
+
+// One experiment; run() is the flow of the paper, top to bottom.
+class Experiment {
+ public:
+  Experiment(const Recipe& recipe, const ExperimentOptions& options)
+      : recipe_(recipe),
+        options_(options),
+        measured_on_{this_machine(), options.where, options.allow_unsteady},
+        stages_(options.out + "/stages", options.quiet),
+        data_(open_data(recipe.train.data)),
+        data_key_(data_key(data_)),
+        networks_(options.out + "/networks", data_key_, options.quiet, options.where) {
+    for (const std::string& note : data_.notes) {
+      if (!options.quiet) print(stderr, fmt::format("note: {}\n", one_line(note)));
+    }
+    write_file_atomically(options.out + "/recipe.json", to_json(recipe) + "\n");
+    ArchOptions arch = recipe.arch;
+    const Dataset& images = *data_.train;
+    if (!arch.classes) arch.classes = static_cast<std::int64_t>(images.classes().size());
+    if (!arch.in_channels) arch.in_channels = images.channels();
+    if (!arch.resolution) arch.resolution = images.resolution();
+    baseline_ = resolve(recipe.model, arch);
+    // What a mistake would otherwise only show after hours of training.
+    samples_ = sample_widths(widths(baseline_), recipe.importance.sampling);
+    hold_out(data_, recipe.train.validation, 0);
+    hac::resolve({}, parse_params_limit(recipe.scale.params), 1, count(baseline_).params);
+  }
+
+  Results run() {
+    const MeasuredPeak peak = peak_of(stages_, measured_on_);
+    std::vector<LatencyFit> latency_models = fit_latency_model();
+    budget_ = hac::resolve(parse_latency_limit(recipe_.scale.latency),
+                           parse_params_limit(recipe_.scale.params), model_->predict(baseline_),
+                           count(baseline_).params);
+    budget_.latency_slack = recipe_.scale.latency_slack;
+    Results results =
+        results_of(recipe_, options_.command, measured_on_, peak, data_, baseline_, budget_);
+    results.alpha = search_alpha(training_, baseline_, *model_, budget_);
+    const Architecture grown =
+        with_resolution(baseline_, static_cast<std::int64_t>(results.alpha.resolution));
+    FittedImportance importance = fit_importance(training_, grown, samples_);
+    const std::vector<ScaledNetwork> networks =
+        scaled_networks(grown.resolution, importance.layers);
+    results.importance = std::move(importance.layers);
+    const std::vector<TrainedAccuracy> trained = train_networks(training_, networks);
+    const std::vector<MeasuredLatency> latencies = measure("measure", networks);
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
+      if (networks[i].plan) results.plans.push_back(reported(networks[i]));
+    }
+    const std::vector<SweepPoint> points = utilization_sweep(
+        baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
+    const std::vector<MeasuredLatency> sweep_latencies = measure("sweep", points);
+    results.sweeps = sweeps_of(points, sweep_latencies);
+    results.latency_models = std::move(latency_models);
+    check_latency(results, networks, latencies, points, sweep_latencies);
+    add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
+    write_file_atomically(options_.out + "/results.json", to_json(results));
+    return results;
+  }
+
+ private:
+  // Sets the model; how well both kinds predict, where they were measured here.
+  std::vector<LatencyFit> fit_latency_model() {
+    std::vector<LatencyFit> fits;
+    const LatencySource here = latency_source(options_.where);
+    if (recipe_.latency.file.empty()) {
+      const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
+      fits = cross_validated(timings, here.block());
+      model_ = fit_latency(recipe_.latency.kind, timings, here);
+      for (const NetworkTiming& t : timings) unsteady_ += !t.unsteady.empty();
+    } else {
+      model_ = load_latency_model(recipe_.latency.file);
+      if (!recipe_.latency.foreign) {
+        require_source(*model_, here, recipe_.latency.file,
+                       "latency.foreign = true in the recipe takes it as it is");
+      }
+      if (!options_.allow_unsteady) require_steady(*model_, recipe_.latency.file);
+      if (model_->error) unsteady_ = model_->error->unsteady;
+    }
+    save_latency_model(*model_, options_.out + "/latency_model.json");
+    return fits;
+  }
+
+  // The latencies of networks: those of the result table or points of the sweep.
+  template <class T>
+  std::vector<MeasuredLatency> measure(const char* stage, const std::vector<T>& networks) {
+    std::vector<Architecture> archs;
+    for (const T& n : networks) archs.push_back(n.arch);
+    return measure_networks(stages_, measured_on_, recipe_, stage, archs);
+  }
+
+  // How far off the model was on the networks that it chose and on those of the sweep; not on the
+  // baseline, which it was fitted on.
+  void check_latency(Results& results, const std::vector<ScaledNetwork>& networks,
+                     const std::vector<MeasuredLatency>& latencies,
+                     const std::vector<SweepPoint>& points,
+                     const std::vector<MeasuredLatency>& sweep_latencies) const {
+    std::vector<NetworkTiming> timings;
+    const auto add = [&](const Architecture& arch, const MeasuredLatency& measured) {
+      if (arch == baseline_) return;
+      timings.push_back(
+          {.graph = model_->graph_of(arch), .op_ms = {}, .total_ms = measured.ms.median});
+    };
+    for (std::size_t i = 0; i < networks.size(); ++i) add(networks[i].arch, latencies[i]);
+    for (std::size_t i = 0; i < points.size(); ++i) add(points[i].arch, sweep_latencies[i]);
+    if (timings.empty()) return;
+    results.latency_models.push_back(latency_fit(model_->name() + ", scaled networks",
+                                                 prediction_error(*model_, timings), timings));
+  }
+
+  // The baseline, the methods that HACScale is compared with, at one latency, and HACScale by every
+  // criterion asked for.
+  std::vector<ScaledNetwork> scaled_networks(std::int64_t resolution,
+                                             const std::vector<LayerLaw>& importance) const {
+    std::vector<ImportanceLaw> laws;
+    for (const LayerLaw& layer : importance) laws.push_back(layer.law);
+    ScalingTask task{.baseline = baseline_,
+                     .model = *model_,
+                     .budget = budget_.latency_only(),
+                     .rounding = rounding_of(recipe_),
+                     .resolution = resolution,
+                     .laws = laws,
+                     .widening = recipe_.scale.widening};
+    std::vector<ScaledNetwork> all{{.method = "baseline",
+                                    .arch = baseline_,
+                                    .latency_ms = model_->predict(baseline_),
+                                    .params = count(baseline_).params}};
+    if (std::isfinite(budget_.latency_ms)) {
+      for (const std::string& key : recipe_.scale.methods) {
+        all.push_back(method_of(key).to_budget(task));
+      }
+    }
+    task.budget = budget_;
+    for (const WideningCriterion criterion : recipe_.scale.gains) {
+      all.push_back(method_of("hacscale-" + to_string(criterion)).to_budget(task));
+      write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, to_string(criterion)),
+                            to_json(*all.back().plan) + "\n");
+    }
+    return all;
+  }
+
+  const Recipe& recipe_;
+  const ExperimentOptions& options_;
+  MeasuredOn measured_on_;
+  StageCache stages_;
+  DataSplit data_;
+  std::string data_key_;
+  NetworkCache networks_;
+  ExperimentTraining training_{recipe_, data_key_, options_.out, stages_, networks_};
+  Architecture baseline_;
+  std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
+  LatencyModelPtr model_;
+  std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed
+  Budget budget_;
+};
+
+}  // namespace
+
+Results run_experiment(const Recipe& recipe, const ExperimentOptions& options) {
+  validate(recipe);
+  make_folder(options.out);
+  const FolderLock lock(options.out);
+  return Experiment(recipe, options).run();
+}
+
+}  // namespace hac

@@ -1,0 +1,157 @@
+#include "scaling/experiment/experiment_latency.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/device/plan_options.h"
+#include "scaling/experiment/alpha.h"
+#include "scaling/measure/measure.h"
+#include "scaling/measure/peak.h"
+#include "scaling/measure/utilization.h"
+
+namespace hac {
+
+static void visit(JsonRecord& r, MeasuredPeak& p) {
+  r("peak_gmacs", p.gmacs_per_s, Need::nullable)("peak_of", p.of);
+  r("bandwidth_gbs", p.bandwidth_gbs, Need::nullable)("steady", p.steady, Need::optional);
+}
+
+static void visit(JsonRecord& r, NetworkTiming& t) {  // but for the graph
+  std::map<std::string, double> op_ms;
+  for (const auto& [op, ms] : t.op_ms) op_ms[std::to_string(op)] = ms;
+  r("total_ms", t.total_ms)("op_ms", op_ms)("unsteady", t.unsteady, Need::optional);
+  for (const auto& [op, ms] : op_ms) t.op_ms[std::atoi(op.c_str())] = ms;
+}
+
+namespace {
+
+using nlohmann::json;
+
+// Of how and what is measured: to be raised with it, so that a run that is resumed does not mix
+// figures that were taken in two ways, and finds every field that it reads.
+constexpr int measurement_version = 3;
+
+json here(const MeasuredOn& on) {
+  json j{{"measurement", measurement_version},
+         {"cpu", on.machine.cpu},
+         {"threads", on.machine.threads},
+         {"isa", on.machine.isa},
+         {"onednn", on.machine.onednn}};
+  if (on.where == Placement{}) return j;
+  j["device"] = runtime_of(on.where.device).name(on.where.device);
+  j["dtype"] = name_of(on.where.dtype);
+  j["plans"] = describe_plan_options(on.where.device);
+  return j;
+}
+
+json inputs_of(const MeasuredOn& on, const Recipe& recipe, const std::vector<Architecture>& archs) {
+  json inputs{{"machine", here(on)},
+              {"runs", recipe.latency.runs},
+              {"warmup", recipe.latency.warmup},
+              {"archs", json::array()}};
+  for (const Architecture& a : archs) inputs["archs"].push_back(json_of(a));
+  return inputs;
+}
+
+MeasureOptions measuring(const Recipe& recipe) {
+  return {.runs = recipe.latency.runs, .warmup = recipe.latency.warmup};
+}
+
+// Random widths at every resolution that the alpha search may choose, and the baseline on a ladder
+// of larger inputs, because resolution alone is taken to the same budget.
+std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architecture& baseline) {
+  std::vector<std::int64_t> sizes = alpha_resolutions(
+      baseline, recipe.alpha.growth, {.grid = recipe.alpha.grid, .rounding = rounding_of(recipe)});
+  if (sizes[0] != baseline.resolution) sizes.insert(sizes.begin(), baseline.resolution);
+  const auto per_size = std::max<std::int64_t>(
+      5, ceil_div(recipe.latency.networks, static_cast<std::int64_t>(sizes.size())));
+  std::vector<Architecture> nets;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const Architecture base = with_resolution(baseline, sizes[i]);
+    nets.push_back(base);
+    const SamplingOptions sampling{.kind = SamplingKind::latin_hypercube,
+                                   .samples = static_cast<int>(per_size),
+                                   .low = recipe.latency.low,
+                                   .high = recipe.latency.high,
+                                   .seed = i};
+    for (const auto& w : sample_widths(widths(base), sampling)) {
+      nets.push_back(with_widths(base, w));
+    }
+  }
+  // A slim network on small images grows far before it takes four times as long.
+  constexpr std::int64_t small = 256;
+  for (const double r : {1.5, 2.0, 3.0, 4.0, 6.0, 8.0}) {
+    if (r > 4 && r * static_cast<double>(baseline.resolution) > small) break;
+    nets.push_back(scale_resolution(baseline, r, recipe.alpha.resolution_multiple));
+  }
+  return nets;
+}
+
+}  // namespace
+
+Rounding rounding_of(const Recipe& recipe) {
+  return {.width_multiple = recipe.alpha.width_multiple,
+          .resolution_multiple = recipe.alpha.resolution_multiple};
+}
+
+MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on) {
+  const auto measure = [&] {
+    const Peak peak = measure_peak(on.where.device, on.where.dtype);
+    const std::optional<Ceiling> bandwidth = bandwidth_if_free();
+    return MeasuredPeak{peak.gmacs_per_s, peak.of,
+                        bandwidth ? std::optional(bandwidth->rate) : std::nullopt,
+                        peak.steady && (!bandwidth || bandwidth->steady)};
+  };
+  return stages.run("peak", here(on), measure,
+                    [&](const MeasuredPeak& p) { return p.steady || on.allow_unsteady; });
+}
+
+std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const MeasuredOn& on,
+                                                 const Recipe& recipe,
+                                                 const Architecture& baseline) {
+  const std::vector<Architecture> nets = networks_to_time(recipe, baseline);
+  const auto good = [&](const std::vector<NetworkTiming>& timings) {
+    return timings.size() == nets.size() &&
+           (on.allow_unsteady ||
+            std::all_of(timings.begin(), timings.end(),
+                        [](const NetworkTiming& t) { return t.unsteady.empty(); }));
+  };
+  const auto compute = [&] {
+    std::vector<NetworkTiming> timings;
+    Patience patience{.seconds = 120};
+    Patience* const waits = on.allow_unsteady ? nullptr : &patience;
+    for (const Architecture& a : nets) {
+      timings.push_back(time_network(a, measuring(recipe), on.where, waits));
+      if (!on.allow_unsteady) require_steady(timings.back());
+    }
+    return timings;
+  };
+  auto timings = stages.run("latency", inputs_of(on, recipe, nets), compute, good);
+  for (std::size_t i = 0; i < nets.size(); ++i) {
+    timings[i].graph = fuse(lower(nets[i], 1, on.where.dtype));
+  }
+  return timings;
+}
+
+std::vector<MeasuredLatency> measure_networks(StageCache& stages, const MeasuredOn& on,
+                                              const Recipe& recipe, const std::string& stage,
+                                              const std::vector<Architecture>& archs) {
+  const auto compute = [&] {
+    std::vector<std::unique_ptr<Deployment>> nets;
+    std::vector<Deployment*> pointers;
+    for (const Architecture& a : archs) {
+      nets.push_back(deploy_random(a, on.where));
+      pointers.push_back(nets.back().get());
+    }
+    const std::vector<LatencyStats> stats = measure_interleaved(pointers, measuring(recipe));
+    std::vector<MeasuredLatency> latencies;
+    for (std::size_t i = 0; i < stats.size(); ++i) {
+      latencies.push_back({stats[i], static_cast<double>(multiplications(*nets[i]))});
+    }
+    return latencies;
+  };
+  return stages.run(stage, inputs_of(on, recipe, archs), compute,
+                    [&](const auto& latencies) { return latencies.size() == archs.size(); });
+}
+
+}  // namespace hac

@@ -1,0 +1,46 @@
+#pragma once
+// What an experiment measures: the networks that a latency model is fitted on, and those of its
+// tables. Every measurement is a stage, kept under the machine, the options and the networks.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/core/machine.h"
+#include "models/model.h"
+#include "scaling/experiment/recipe.h"
+#include "scaling/experiment/stage_cache.h"
+#include "scaling/methods/method.h"
+
+namespace hac {
+
+// What a measured time depends on besides the network.
+struct MeasuredOn {
+  Machine machine;
+  Placement where;
+  bool allow_unsteady = false;  // decide on times that a busy machine disturbed
+};
+
+Rounding rounding_of(const Recipe& recipe);
+
+struct MeasuredPeak {
+  std::optional<double> gmacs_per_s;    // of the device, none where it has none
+  std::string of;                       // what was measured, or why nothing was
+  std::optional<double> bandwidth_gbs;  // of the host's memory, none where too little is free
+  bool steady = true;                   // both, as Ceiling says
+};
+MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on);
+
+// Layer times of the baseline and of random widths around it, at every resolution that the alpha
+// search may choose. Waits for a busy machine; throws DeviceError where it stays so and that is not
+// allowed.
+std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const MeasuredOn& on,
+                                                 const Recipe& recipe,
+                                                 const Architecture& baseline);
+
+// Of each network, their runs interleaved so that a drift of the machine meets all of them alike.
+std::vector<MeasuredLatency> measure_networks(StageCache& stages, const MeasuredOn& on,
+                                              const Recipe& recipe, const std::string& stage,
+                                              const std::vector<Architecture>& archs);
+
+}  // namespace hac

@@ -1,0 +1,52 @@
+#pragma once
+// Networks trained once: the result of (architecture, training, seed) is kept in a folder named by
+// its content, and a training that was cut off resumes from its checkpoint.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "scaling/importance/importance.h"
+
+namespace hac {
+
+struct TrainedNetwork {
+  EvalResult test, validation;  // of the selected epoch; no images where it was not evaluated
+  std::vector<LayerImportance> importance;  // empty unless it was observed
+  std::string weights;                      // of the selected epoch, "" unless they were kept
+};
+
+struct TrainingRequest {
+  Architecture arch;
+  TrainConfig config;
+  bool observe = false;  // importance, over the last epoch
+  bool keep_weights = false;
+  // False for what is only compared with others: that is what validation images are for. Where none
+  // are held out the test set has to serve.
+  bool test = true;
+  std::string label;  // for the progress line
+};
+
+// What a set holds, as a key: sizes, names of classes, the fingerprint, and because that of a
+// folder knows no pixels, those of images spread over it.
+std::string data_key(const DataSplit& data);
+
+class NetworkCache {
+ public:
+  // `data_key` is part of the question that every network answers: the same name of a set may stand
+  // for other files. `where` they are trained is part of it too: bits differ from device to device.
+  NetworkCache(std::string folder, std::string data_key, bool quiet, Placement where = {});
+
+  // Throws Error when Ctrl-C stopped the training, after it was saved.
+  TrainedNetwork train(const TrainingRequest& request);
+
+ private:
+  const DataSplit& data(const DataConfig& config);
+
+  std::string folder_, data_key_;
+  bool quiet_;
+  Placement where_;
+  std::map<std::string, DataSplit> data_;
+};
+
+}  // namespace hac

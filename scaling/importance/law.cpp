@@ -1,0 +1,246 @@
+#include "scaling/importance/law.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "engine/io/fields_json.h"
+#include "kernels/core/error.h"
+#include "scaling/stats.h"
+
+namespace hac {
+
+namespace {
+
+constexpr double kMaxExponent = 8;
+
+// The points of one fit, scaled to about 1: u = C / geomean(C), y = I / max(I).
+struct Points {
+  std::vector<double> u, y, weight;
+  double width_scale = 1, importance_scale = 1;
+};
+
+// For a fixed b: the best a and the derivative of the sum of squares by b, over 2a.
+struct Projection {
+  double a, sum_of_squares, slope;
+};
+
+Projection project(const Points& p, double b) {
+  double uy = 0, uu = 0;
+  for (std::size_t i = 0; i < p.u.size(); ++i) {
+    const double power = std::pow(p.u[i], b);
+    uy += p.weight[i] * power * p.y[i];
+    uu += p.weight[i] * power * power;
+  }
+  Projection at{uy / uu, 0, 0};
+  for (std::size_t i = 0; i < p.u.size(); ++i) {
+    const double power = std::pow(p.u[i], b);
+    const double residual = p.y[i] - at.a * power;
+    at.sum_of_squares += p.weight[i] * residual * residual;
+    at.slope -= p.weight[i] * residual * std::log(p.u[i]) * power;
+  }
+  return at;
+}
+
+// A grid finds the valley, bisection on the derivative its floor.
+double best_exponent(const Points& p) {
+  constexpr int kGrid = 1600;
+  const auto at = [](int i) { return -kMaxExponent + 2 * kMaxExponent * i / kGrid; };
+  int best = 0;
+  double least = project(p, at(0)).sum_of_squares;
+  for (int i = 1; i <= kGrid; ++i) {
+    const double squares = project(p, at(i)).sum_of_squares;
+    if (squares < least) least = squares, best = i;
+  }
+  double low = at(std::max(best - 1, 0)), high = at(std::min(best + 1, kGrid));
+  for (int i = 0; i < 80; ++i) {
+    const double middle = 0.5 * (low + high);
+    (project(p, middle).slope > 0 ? high : low) = middle;
+  }
+  return 0.5 * (low + high);
+}
+
+void check(const LayerSamples& layer) {
+  const auto& samples = layer.samples;
+  for (const ImportanceSample& s : samples) {
+    if (!(s.width >= 1) || !std::isfinite(s.width) || !(s.importance >= 0) ||
+        !std::isfinite(s.importance)) {
+      throw ConfigError(fmt::format(
+          "importance law '{}': expected a width >= 1 and an importance >= 0, got ({}, {})",
+          layer.layer, s.width, s.importance));
+    }
+  }
+  const bool varies = std::any_of(samples.begin(), samples.end(), [&](const ImportanceSample& s) {
+    return s.width != samples[0].width;
+  });
+  if (!varies) {
+    throw ConfigError(fmt::format(
+        "importance law '{}': expected at least two different widths, got {} sample(s) of one "
+        "(hint: more multipliers, or a smaller width rounding)",
+        layer.layer, samples.size()));
+  }
+}
+
+Points scaled(const LayerSamples& layer, bool relative) {
+  Points p;
+  double logs = 0, largest = 0;
+  for (const ImportanceSample& s : layer.samples) {
+    logs += std::log(s.width);
+    largest = std::max(largest, s.importance);
+  }
+  p.width_scale = std::exp(logs / static_cast<double>(layer.samples.size()));
+  p.importance_scale = largest;
+  for (const ImportanceSample& s : layer.samples) {
+    const double y = s.importance / largest;
+    p.u.push_back(s.width / p.width_scale);
+    p.y.push_back(y);
+    // A dead layer's importance of 0 must not get an infinite weight.
+    p.weight.push_back(relative ? 1 / std::max(y * y, 1e-12) : 1);
+  }
+  return p;
+}
+
+// Fills in what follows from a and b.
+void judge(ImportanceLaw& law, const LayerSamples& layer) {
+  double mean = 0;
+  for (const ImportanceSample& s : layer.samples) mean += s.importance;
+  mean /= static_cast<double>(layer.samples.size());
+  double residual_squares = 0, total_squares = 0;
+  law.residuals.clear();
+  for (const ImportanceSample& s : layer.samples) {
+    const double residual = s.importance - law(s.width);
+    law.residuals.push_back(residual);
+    residual_squares += residual * residual;
+    total_squares += (s.importance - mean) * (s.importance - mean);
+  }
+  // Equal importances: any exact fit explains all there is to explain.
+  law.r2 = total_squares > 0 ? 1 - residual_squares / total_squares : 1;
+}
+
+// The given exponent through the layer's mean point (geometric mean width, mean importance).
+void replace_exponent(ImportanceLaw& law, const LayerSamples& layer, double b) {
+  double logs = 0, mean = 0;
+  for (const ImportanceSample& s : layer.samples) {
+    logs += std::log(s.width);
+    mean += s.importance;
+  }
+  const auto n = static_cast<double>(layer.samples.size());
+  law.b = b;
+  law.a = mean / n * std::exp(-b * logs / n);
+  judge(law, layer);
+}
+
+}  // namespace
+
+ImportanceLaw fit_law(const LayerSamples& layer, const FitOptions& options) {
+  check(layer);
+  ImportanceLaw law{.layer = layer.layer, .n = static_cast<std::int64_t>(layer.samples.size())};
+  law.resolution = layer.samples[0].resolution;
+  for (const ImportanceSample& s : layer.samples) {
+    if (s.resolution != law.resolution) {
+      law.resolution = 0;
+      law.warning = "samples of different resolutions are mixed";
+      break;
+    }
+  }
+  double largest = 0;
+  for (const ImportanceSample& s : layer.samples) largest = std::max(largest, s.importance);
+  if (largest > 0) {
+    const Points p = scaled(layer, options.relative);
+    law.b = best_exponent(p);
+    law.a = project(p, law.b).a * p.importance_scale * std::exp(-law.b * std::log(p.width_scale));
+  } else {
+    law.warning = "no importance was measured: the layer is dead";
+  }
+  law.fitted_b = law.b;
+  if (std::abs(law.b) > kMaxExponent - 0.02) {
+    law.warning = fmt::format("the exponent {:.3g} lies at the end of the search range", law.b);
+  }
+  judge(law, layer);
+  return law;
+}
+
+std::vector<ImportanceLaw> fit_laws(std::span<const LayerSamples> layers,
+                                    const FitOptions& options) {
+  std::vector<ImportanceLaw> laws;
+  std::vector<double> falling;
+  for (const LayerSamples& layer : layers) {
+    laws.push_back(fit_law(layer, options));
+    if (laws.back().b < 0) falling.push_back(laws.back().b);
+  }
+  const double b = falling.empty() ? -1 : median(falling);
+  for (std::size_t l = 0; l < laws.size(); ++l) {
+    ImportanceLaw& law = laws[l];
+    if (law.b < 0) continue;
+    if (options.strict) {
+      throw ConfigError(fmt::format(
+          "importance law '{}': expected an exponent below 0, got {:.4g} (hint: train the sampled "
+          "networks longer or on more seeds, or fit without strict)",
+          law.layer, law.b));
+    }
+    if (!law.warning.empty()) law.warning += "; ";
+    law.warning += fmt::format(
+        "the fitted exponent {:.4g} is not below 0; {} is used, through the mean point", law.b,
+        falling.empty() ? "-1 (no layer has one below 0)"
+                        : fmt::format("the median of the other layers, {:.4g},", b));
+    replace_exponent(law, layers[l], b);
+  }
+  return laws;
+}
+
+std::string collinearity_note(std::span<const LayerSamples> layers) {
+  std::vector<std::vector<double>> logs;  // centred log widths, one row a layer
+  for (const LayerSamples& layer : layers) {
+    std::vector<double> row;
+    for (const ImportanceSample& s : layer.samples) row.push_back(std::log(s.width));
+    if (!logs.empty() && row.size() != logs[0].size()) return "";
+    const double mean = std::accumulate(row.begin(), row.end(), 0.0) /
+                        static_cast<double>(std::max<std::size_t>(row.size(), 1));
+    for (double& x : row) x -= mean;
+    logs.push_back(std::move(row));
+  }
+  if (logs.size() < 2) return "";
+  double weakest = 1;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      double ij = 0, ii = 0, jj = 0;
+      for (std::size_t k = 0; k < logs[i].size(); ++k) {
+        ij += logs[i][k] * logs[j][k];
+        ii += logs[i][k] * logs[i][k];
+        jj += logs[j][k] * logs[j][k];
+      }
+      if (ii > 0 && jj > 0) weakest = std::min(weakest, std::abs(ij) / std::sqrt(ii * jj));
+    }
+  }
+  if (weakest < 0.95) return "";
+  return fmt::format(
+      "All layers were widened together (correlation of their widths at least {:.2f}), so each "
+      "law also holds the effect of the other layers' widths; Latin hypercube samples separate "
+      "them.",
+      weakest);
+}
+
+void require_importance(std::span<const ImportanceLaw> laws) {
+  if (std::any_of(laws.begin(), laws.end(), [](const ImportanceLaw& l) { return l.a != 0; })) {
+    return;
+  }
+  throw ConfigError(
+      "laws: expected an importance above 0 of one layer at least, got 0 of all (hint: no gradient "
+      "reached them; fit laws of a network that learns)");
+}
+
+std::string to_json(std::span<const ImportanceLaw> laws) {
+  std::vector<ImportanceLaw> list(laws.begin(), laws.end());
+  return to_json(Fields().add("laws", list)).dump(1);
+}
+
+std::vector<ImportanceLaw> laws_from_json(const std::string& text) {
+  const std::string what = "importance laws";
+  std::vector<ImportanceLaw> laws;
+  read_json(parse_json(text, what), Fields().add("laws", laws), what);
+  return laws;
+}
+
+}  // namespace hac

@@ -1,0 +1,226 @@
+#include "scaling/latency/latency.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/fields_json.h"
+#include "engine/io/file.h"
+#include "kernels/core/error.h"
+#include "scaling/latency/latency_parts.h"
+#include "scaling/stats.h"
+
+namespace hac {
+
+namespace {
+
+// The error of given predictions.
+LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured) {
+  LatencyError error{.networks = static_cast<std::int64_t>(measured.size()),
+                     .predicted = predicted};
+  if (measured.empty()) return error;
+  double mean = 0;
+  for (const double ms : measured) mean += ms / static_cast<double>(measured.size());
+  std::vector<double> relative;
+  double residual_squares = 0, total_squares = 0;
+  for (std::size_t i = 0; i < measured.size(); ++i) {
+    const double residual = measured[i] - predicted[i];
+    relative.push_back(std::abs(residual) / measured[i]);
+    residual_squares += residual * residual;
+    total_squares += (measured[i] - mean) * (measured[i] - mean);
+  }
+  error.worst = *std::max_element(relative.begin(), relative.end());
+  error.median = median(relative);
+  error.r2 = total_squares > 0 ? 1 - residual_squares / total_squares : 0;
+  return error;
+}
+
+}  // namespace
+
+double LatencyModel::predict(const Graph& graph) const {
+  double ms = 0;
+  for (const Op& op : graph.ops) ms += predict(op.spec);
+  return ms;
+}
+
+Graph LatencyModel::graph_of(const Architecture& arch) const {
+  return fuse(lower(arch, 1, source ? parse_dtype(source->dtype) : Dtype::f32));
+}
+
+std::vector<std::string> LatencyModel::extrapolated(const Graph& graph) const {
+  std::vector<std::string> lines;
+  for (const Op& op : graph.ops) {
+    if (covers(op.spec)) continue;
+    lines.push_back(fmt::format("{}{}{} lies outside what was timed", op.name,
+                                op.name.empty() ? "" : ": ", op.spec.str()));
+  }
+  return lines;
+}
+
+std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings) {
+  if (timings.empty()) throw ConfigError("latency model: expected timed networks, got none");
+  std::vector<TimedLayer> layers;
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    const NetworkTiming& t = timings[i];
+    const int ops = static_cast<int>(t.graph.ops.size());
+    if (!(t.total_ms > 0) || !std::isfinite(t.total_ms)) {
+      throw ConfigError(fmt::format(
+          "latency model, network {}: expected a total above 0 ms, got {}", i, t.total_ms));
+    }
+    for (const auto& [op, ms] : t.op_ms) {
+      if (op < 0 || op >= ops || !(ms >= 0) || !std::isfinite(ms)) {
+        throw ConfigError(fmt::format(
+            "latency model, network {}: expected times >= 0 of ops 0 to {}, got {} ms of op {}", i,
+            ops - 1, ms, op));
+      }
+    }
+    for (int op = 0; op < ops; ++op) {
+      const auto it = t.op_ms.find(op);
+      const double ms = it == t.op_ms.end() ? 0 : it->second;
+      layers.push_back({t.graph.ops[op].spec, ms, t.total_ms});
+    }
+  }
+  return layers;
+}
+
+double scale_correction(const LatencyModel& model, std::span<const NetworkTiming> timings) {
+  std::vector<double> ratios;
+  for (const NetworkTiming& t : timings) {
+    const double predicted = model.predict(t.graph);
+    if (predicted > 0) ratios.push_back(t.total_ms / predicted);
+  }
+  return ratios.empty() ? 1 : median(ratios);
+}
+
+namespace {
+
+std::shared_ptr<LatencyModel> fit(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                                  std::int64_t block) {
+  return kind == LatencyModelKind::table ? fit_latency_table(timings, block)
+                                         : fit_latency_regression(timings);
+}
+
+}  // namespace
+
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            std::int64_t block) {
+  return fit(kind, timings, block);
+}
+
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            const LatencySource& source) {
+  for (const NetworkTiming& t : timings) {
+    for (const Op& op : t.graph.ops) {
+      if (name_of(op.spec.dtype()) == source.dtype) continue;
+      throw ConfigError(fmt::format("latency model: expected operations in {}, got '{}'",
+                                    source.dtype, op.spec.str()));
+    }
+  }
+  const std::shared_ptr<LatencyModel> model = fit(kind, timings, source.block());
+  model->source = source;
+  model->error = cross_validate(kind, timings, 5, source.block());
+  model->error->predicted.clear();
+  model->error->unsteady = std::count_if(
+      timings.begin(), timings.end(), [](const NetworkTiming& t) { return !t.unsteady.empty(); });
+  return model;
+}
+
+namespace {
+
+Fields origin(std::optional<LatencySource>& source, std::optional<LatencyError>& error) {
+  return Fields().add("measured_on", source).add("error", error);
+}
+
+}  // namespace
+
+nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
+                                   std::optional<LatencyError> error) {
+  return to_json(origin(source, error));
+}
+
+std::string to_json(const LatencyModel& model) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(model.to_json());
+  json.update(origin_json(model.source, model.error));
+  return json.dump(1);
+}
+
+LatencyModelPtr latency_model_from_json(const std::string& text) {
+  const std::string what = "latency model";
+  const nlohmann::json json = parse_json(text, what);
+  std::string name;
+  const auto it = json.find("model");
+  if (it != json.end() && it->is_string()) name = *it;
+  auto kind = parse<LatencyModelKind>(name, what + " 'model'");
+  std::optional<LatencySource> source;
+  std::optional<LatencyError> error;
+  const Fields common = origin(source, error).add("model", kind);
+  const auto read =
+      kind == LatencyModelKind::table ? latency_table_from_json : latency_regression_from_json;
+  const std::shared_ptr<LatencyModel> model = read(json, common);
+  model->source = source;
+  model->error = error;
+  return model;
+}
+
+void require_source(const LatencyModel& model, const LatencySource& here, const std::string& file,
+                    const std::string& consent) {
+  const std::string difference = model.source
+                                     ? first_difference(here, *model.source)
+                                     : "expected to read what it was measured on, got none";
+  if (difference.empty()) return;
+  throw ConfigError(
+      fmt::format("latency model '{}': {} (hint: measure anew, or {})", file, difference, consent));
+}
+
+void require_steady(const LatencyModel& model, const std::string& file) {
+  if (!model.error || model.error->unsteady == 0) return;
+  throw ConfigError(fmt::format(
+      "latency model '{}': expected times of an idle machine, got {} of {} networks that a busy "
+      "one "
+      "disturbed (hint: measure again; --allow-unsteady decides on such times all the same)",
+      file, model.error->unsteady, model.error->networks));
+}
+
+LatencyModelPtr load_latency_model(const std::string& path) {
+  return latency_model_from_json(read_file(path, 64 << 20));
+}
+
+void save_latency_model(const LatencyModel& model, const std::string& path) {
+  write_file_atomically(path, to_json(model));
+}
+
+LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings) {
+  std::vector<double> predicted, measured;
+  for (const NetworkTiming& t : timings) {
+    predicted.push_back(model.predict(t.graph));
+    measured.push_back(t.total_ms);
+  }
+  return error_of(predicted, measured);
+}
+
+LatencyError cross_validate(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            int folds, std::int64_t block) {
+  const auto networks = static_cast<int>(timings.size());
+  if (folds < 2 || networks < folds) {
+    throw ConfigError(fmt::format(
+        "cross validation: expected at least 2 folds and as many networks, got {} and {}", folds,
+        networks));
+  }
+  std::vector<double> predicted(networks), measured(networks);
+  for (int fold = 0; fold < folds; ++fold) {
+    std::vector<NetworkTiming> kept;
+    for (int i = 0; i < networks; ++i) {
+      if (i % folds != fold) kept.push_back(timings[i]);
+    }
+    const LatencyModelPtr model = fit_latency(kind, kept, block);
+    for (int i = fold; i < networks; i += folds) {
+      predicted[i] = model->predict(timings[i].graph);
+      measured[i] = timings[i].total_ms;
+    }
+  }
+  return error_of(predicted, measured);
+}
+
+}  // namespace hac

@@ -1,0 +1,33 @@
+#pragma once
+// What the two latency models share. Private to this folder's .cpp files.
+
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+
+#include "scaling/latency/latency.h"
+
+namespace hac {
+
+// One operation of one timed network.
+struct TimedLayer {
+  OpSpec spec;
+  double ms = 0;
+  double network_ms = 0;
+};
+
+// Throws ConfigError as the fits promise.
+std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings);
+// Median over networks of measured total / predicted total; 1 if nothing is predicted to take time.
+double scale_correction(const LatencyModel& model, std::span<const NetworkTiming> timings);
+
+// "measured_on" and "error" of a saved model or plan, both optional.
+nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
+                                   std::optional<LatencyError> error);
+// Read `common`, the fields that both have, and their own.
+std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json, Fields common);
+std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json& json,
+                                                           Fields common);
+
+inline constexpr std::int64_t kMaxChannels = 1 << 20;
+
+}  // namespace hac

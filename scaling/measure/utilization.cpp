@@ -1,0 +1,103 @@
+#include "scaling/measure/utilization.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "kernels/core/error.h"
+#include "models/arch/counters.h"
+
+namespace hac {
+
+double utilization_gmacs(std::int64_t macs, double latency_ms) {
+  if (!(latency_ms > 0)) {
+    throw ConfigError(
+        fmt::format("utilization: expected a latency above 0 ms, got {}", latency_ms));
+  }
+  return static_cast<double>(macs) / (latency_ms * 1e6);
+}
+
+double peak_fraction(double gmacs_per_s, double peak_gmacs_per_s) {
+  if (!(peak_gmacs_per_s > 0)) {
+    throw ConfigError(
+        fmt::format("utilization: expected a peak above 0 GMAC/s, got {}", peak_gmacs_per_s));
+  }
+  return gmacs_per_s / peak_gmacs_per_s;
+}
+
+namespace {
+
+// Of one axis: products of all outputs with a tap that lies inside the input.
+std::int64_t taps_inside(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                         const Conv2dSpec& s) {
+  std::int64_t taps = 0;
+  for (std::int64_t o = 0; o < out; ++o) {
+    const std::int64_t first = o * s.stride - s.pad;
+    taps +=
+        std::max<std::int64_t>(0, std::min(in, first + kernel) - std::max<std::int64_t>(0, first));
+  }
+  return taps;
+}
+
+}  // namespace
+
+std::int64_t multiplications(const Conv2dSpec& s, const std::string& implementation) {
+  const std::int64_t pairs = s.k * (s.c / s.groups);
+  if (const std::size_t name = implementation.find("wino"); name != std::string::npos) {
+    const std::int64_t m = implementation.find("4x3", name) != std::string::npos ? 4 : 2;
+    const std::int64_t tiles = s.n * ceil_div(s.oh(), m) * ceil_div(s.ow(), m);
+    return tiles * (m + 2) * (m + 2) * pairs;
+  }
+  for (const char* product : {"gemm", "product"}) {
+    if (implementation.find(product) != std::string::npos) return s.cost().macs;
+  }
+  return s.n * pairs * taps_inside(s.h, s.oh(), s.r, s) * taps_inside(s.w, s.ow(), s.s, s);
+}
+
+std::int64_t multiplications(const Deployment& net, const Deployment::Step& step) {
+  const OpSpec& spec = net.graph().ops[step.op].spec;
+  const auto* conv = std::get_if<Conv2dSpec>(&spec);
+  // Of a GPU's plans no name says it.
+  if (!conv || net.device().kind != DeviceKind::cpu) return spec.cost().macs;
+  return multiplications(*conv,
+                         conv2d_kernels.run(&Conv2dKernels::implementation, net.device(), *conv));
+}
+
+std::int64_t multiplications(const Deployment& net) {
+  std::int64_t sum = 0;
+  for (const Deployment::Step& step : net.steps()) sum += multiplications(net, step);
+  return sum;
+}
+
+std::vector<SweepPoint> utilization_sweep(const Architecture& baseline,
+                                          const SweepOptions& options) {
+  struct Dimension {
+    const char* name;
+    double exponent;  // factor = s^exponent
+    const char* method;
+  };
+  const Dimension dimensions[] = {
+      {"width", 0.5, "uniform-width"}, {"depth", 1, "depth"}, {"resolution", 0.5, "resolution"}};
+  std::vector<SweepPoint> points;
+  for (const Dimension& dimension : dimensions) {
+    const Method& method = method_of(dimension.method);
+    const Architecture* last = nullptr;
+    for (const double s : options.growth) {
+      if (!(s >= 1 && s <= 1e4)) {
+        throw ConfigError(fmt::format("utilization sweep 'growth': expected 1 to 1e4, got {}", s));
+      }
+      const double factor = std::pow(s, dimension.exponent);
+      Architecture arch =
+          factor == 1 ? baseline : method.scale(baseline, {&factor, 1}, options.rounding);
+      if (last != nullptr && arch == *last) continue;
+      const std::int64_t macs = count(arch).macs;
+      points.push_back({dimension.name, factor, std::move(arch), macs});
+      last = &points.back().arch;
+    }
+  }
+  return points;
+}
+
+}  // namespace hac

@@ -15,7 +15,7 @@
 #include "models/train/train.h"
 #include "tests/temp_folder.h"
 #include "tests/tiny_training.h"
-#include "tools/commands.h"
+#include "tools/cli/commands.h"
 
 namespace hac {
 namespace {

@@ -20,8 +20,8 @@
 #include "tests/message_of.h"
 #include "tests/run_program.h"
 #include "tests/temp_folder.h"
-#include "tools/options.h"
-#include "tools/recipe_toml.h"
+#include "tools/cli/options.h"
+#include "tools/cli/recipe_toml.h"
 
 namespace hac {
 namespace {

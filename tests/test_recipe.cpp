@@ -7,8 +7,8 @@
 
 #include "tests/data_fixtures.h"
 #include "tests/run_program.h"
-#include "tools/recipe_toml.h"
-#include "tools/recipes.h"
+#include "tools/cli/recipe_toml.h"
+#include "tools/cli/recipes.h"
 
 namespace hac {
 namespace {

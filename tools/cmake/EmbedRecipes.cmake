@@ -5,7 +5,7 @@ foreach(path ${RECIPES})
   file(READ ${path} text)
   string(APPEND entries "    {\"${name}\", R\"TOML(${text})TOML\"},\n")
 endforeach()
-file(WRITE ${OUT} "#include \"tools/recipes.h\"\n\nnamespace hac {\n\n"
+file(WRITE ${OUT} "#include \"tools/cli/recipes.h\"\n\nnamespace hac {\n\n"
   "std::span<const BuiltinRecipe> builtin_recipes() {\n"
   "  static constexpr BuiltinRecipe all[] = {\n${entries}  };\n  return all;\n}\n\n"
   "}  // namespace hac\n")

@@ -12,8 +12,8 @@
 #include "models/deploy/classify.h"
 #include "models/train/checkpoint.h"
 #include "models/train/weights.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

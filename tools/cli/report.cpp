@@ -7,8 +7,8 @@
 #include <CLI/CLI.hpp>
 
 #include "engine/io/file.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

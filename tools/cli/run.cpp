@@ -12,9 +12,9 @@
 #include "kernels/core/error.h"
 #include "models/train/interrupt.h"
 #include "scaling/experiment/experiment.h"
-#include "tools/commands.h"
-#include "tools/options.h"
-#include "tools/recipes.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
+#include "tools/cli/recipes.h"
 #include "tools/report/report.h"
 
 namespace hac {

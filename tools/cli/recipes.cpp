@@ -1,11 +1,11 @@
-#include "tools/recipes.h"
+#include "tools/cli/recipes.h"
 
 #include <fmt/format.h>
 
 #include "engine/io/file.h"
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
-#include "tools/recipe_toml.h"
+#include "tools/cli/recipe_toml.h"
 
 namespace hac {
 namespace {

@@ -12,8 +12,8 @@
 #include "engine/io/text.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

@@ -10,8 +10,8 @@
 #include "models/train/train.h"
 #include "models/train/weights.h"
 #include "scaling/experiment/alpha.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

@@ -13,7 +13,7 @@
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
-#include "tools/commands.h"
+#include "tools/cli/commands.h"
 
 namespace {
 

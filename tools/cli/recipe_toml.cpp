@@ -1,4 +1,4 @@
-#include "tools/recipe_toml.h"
+#include "tools/cli/recipe_toml.h"
 
 #include <fmt/format.h>
 #include <toml++/toml.h>

@@ -1,4 +1,4 @@
-#include "tools/kernel_trace.h"
+#include "tools/cli/kernel_trace.h"
 
 #include <fmt/format.h>
 

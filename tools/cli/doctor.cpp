@@ -17,8 +17,8 @@
 #include "kernels/core/machine.h"
 #include "kernels/core/runtime.h"
 #include "scaling/measure/peak.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

@@ -15,8 +15,8 @@
 #include "models/train/checkpoint.h"
 #include "models/train/weights.h"
 #include "scaling/importance/law.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

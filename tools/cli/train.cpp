@@ -17,8 +17,8 @@
 #include "models/arch/counters.h"
 #include "models/train/run_folder.h"
 #include "scaling/experiment/alpha.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

@@ -18,9 +18,9 @@
 #include "scaling/measure/peak.h"
 #include "scaling/measure/power.h"
 #include "scaling/measure/utilization.h"
-#include "tools/commands.h"
-#include "tools/kernel_trace.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/kernel_trace.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

@@ -14,8 +14,8 @@
 #include "scaling/importance/sampling.h"
 #include "scaling/measure/measure.h"
 #include "scaling/methods/method.h"
-#include "tools/commands.h"
-#include "tools/options.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 namespace {

@@ -4,6 +4,8 @@
 //
 // On x86 the floor is x86-64-v3 (AVX2, FMA, BMI, F16C), for which everything is compiled; a
 // processor without it ends the program at start with one line and exit code 3.
+//
+// oneDNN is asked by its adapter, so the functions are defined there (kernels/cpu/isa.cpp).
 
 #include <string>
 

@@ -37,6 +37,13 @@ dnnl::primitive_attr fused_behind(bool add, Activation activation) {
   return attr;
 }
 
+void multiply(char op_a, char op_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+              const float* b, float beta, float* c) {
+  const std::int64_t lda = op_a == 'N' ? k : m, ldb = op_b == 'N' ? n : k;
+  const auto status = dnnl_sgemm(op_a, op_b, m, n, k, 1.f, a, lda, b, ldb, beta, c, n);
+  dnnl::error::wrap_c_api(status, "sgemm");
+}
+
 bool is_blocked_code(const std::string& implementation) {
   return implementation.starts_with("jit") || implementation.starts_with("brg");
 }

@@ -88,6 +88,10 @@ bool is_blocked_code(const std::string& implementation);
 // Says once for each spec, on stderr, that oneDNN computes it by reference code, if it does.
 void warn_if_reference(const std::string& implementation, const std::string& spec);
 
+// Row-major c (m, n) = op(a) op(b) + beta c, each op 'N' or, for the transposed matrix, 'T'.
+void multiply(char op_a, char op_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+              const float* b, float beta, float* c);
+
 // Attributes with scratch memory supplied by the caller.
 dnnl::primitive_attr user_scratchpad();
 // The same, and what follows: the sum with y, the activation.

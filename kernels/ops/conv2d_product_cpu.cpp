@@ -1,9 +1,9 @@
 #include "kernels/ops/conv2d_product_cpu.h"
 
 #include <algorithm>
-#include <dnnl.hpp>
 #include <type_traits>
 
+#include "kernels/cpu/library.h"
 #include "kernels/cpu/loop.h"
 
 namespace hac::cpu {
@@ -161,14 +161,6 @@ void scatter_rows(const Part& p, const float* rows, const float* bias, float* y)
       }
     });
   });
-}
-
-// Row-major c (m, n) = op(a) op(b) + beta c.
-void multiply(char op_a, char op_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-              const float* b, float beta, float* c) {
-  const std::int64_t lda = op_a == 'N' ? k : m, ldb = op_b == 'N' ? n : k;
-  const auto status = dnnl_sgemm(op_a, op_b, m, n, k, 1.f, a, lda, b, ldb, beta, c, n);
-  dnnl::error::wrap_c_api(status, "sgemm");
 }
 
 void clear(const Shape& shape, float* data) {

@@ -282,6 +282,20 @@ TEST(Methods, TakeAsMuchAsTheBudgetAllows) {
   EXPECT_GT(widths(depth.arch).size(), widths(vgg).size());
 }
 
+// As where a busy machine stalled the baseline while it was timed.
+TEST(Methods, DoNotGrowWithoutEndOnAnInflatedBudget) {
+  const Architecture slim = scale_width(zoo("vgg11"), 0.125);
+  const Budget budget{.latency_ms = 1e4 * kModel.predict(slim)};
+  for (const char* key : {"uniform-width", "resolution"}) {
+    const ScaledNetwork n = scaled(key, slim, budget);
+    EXPECT_EQ(n.limit, "growth-cap") << key;
+    const double growth =
+        static_cast<double>(count(n.arch).macs) / static_cast<double>(count(slim).macs);
+    EXPECT_LE(growth, 256) << key;
+    EXPECT_GT(growth, 200) << key;
+  }
+}
+
 TEST(Methods, ParametersBindTooAndInfeasibleBaselinesStay) {
   const Architecture vgg = zoo("vgg11");
   const double params = 1.3 * static_cast<double>(count(vgg).params);

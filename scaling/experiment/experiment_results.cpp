@@ -108,8 +108,7 @@ Results results_of(const Recipe& recipe, const std::string& command, const Measu
   if (!peak.steady) {
     r.notes.push_back(
         "The peak and the bandwidth are unsteady, and so are the shares of the peak: other work "
-        "took "
-        "cores in nearly every trial.");
+        "took cores in nearly every trial.");
   }
   for (const char* section : {"importance", "latency", "alpha", "scale", "sweep"}) {
     r.settings[section] = facts_of(settings[section]);

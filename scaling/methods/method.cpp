@@ -44,6 +44,9 @@ namespace {
 
 constexpr int kMisses = 8;
 constexpr std::int64_t kLongestWalk = 4096;
+// In operations: beyond, nothing would be compared that could be trained. A budget may allow it
+// where a busy machine stalled the baseline's time.
+constexpr std::int64_t kMostGrowth = 256;
 
 ScaledNetwork member(const Method& method, const ScalingTask& task, double value, bool baseline) {
   ScaledNetwork n{.method = method.name, .arch = task.baseline, .coefficients = task.given};
@@ -84,9 +87,14 @@ ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
     best.limit = to_string(StopReason::infeasible);
     return best;
   }
+  const std::int64_t most = kMostGrowth * count(task.baseline).macs;
   int misses = 0;
   for (std::int64_t i = 1; i <= kLongestWalk; ++i) {
     ScaledNetwork n = member(method, task, value(i), false);
+    if (std::isfinite(task.budget.latency_ms) && count(n.arch).macs > most) {
+      if (misses == 0) best.limit = to_string(StopReason::growth_cap);
+      return best;
+    }
     if (fits(n, task.budget)) {
       best = std::move(n);
       misses = 0;
@@ -139,11 +147,10 @@ std::vector<std::string> model_warnings(const LatencyModel& model, const Budget&
   }
   const double room = budget.latency_limit() / baseline_ms - 1;
   if (model.error->median > room) {
-    lines.push_back(
-        fmt::format("the latency model is off by {:.1f} % (median on networks left out of its fit, "
-                    "worst {:.1f} "
-                    "%), more than the {:.1f} % of room that the latency budget leaves",
-                    100 * model.error->median, 100 * model.error->worst, 100 * room));
+    lines.push_back(fmt::format(
+        "the latency model is off by {:.1f} % (median on networks left out of its fit, "
+        "worst {:.1f} %), more than the {:.1f} % of room that the latency budget leaves",
+        100 * model.error->median, 100 * model.error->worst, 100 * room));
   }
   return lines;
 }

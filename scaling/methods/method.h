@@ -85,7 +85,8 @@ std::vector<std::string> model_warnings(const LatencyModel& model, const Budget&
 // Walks upwards through a family of networks, whose last coefficient is value(i) and whose first,
 // i = 0, is the baseline, and keeps the last member within the budget. Latency is a staircase that
 // may dip, so the walk ends after eight misses in a row, or where it cannot grow any more.
-// Throws ConfigError when the budget has no finite limit that the family can reach.
+// Under a latency limit it also ends at 256 times the baseline's operations, whatever the limit
+// allows. Throws ConfigError when the budget has no finite limit that the family can reach.
 ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
                            const std::function<double(std::int64_t)>& value);
 // The same of a last coefficient between 1, the baseline, and `most`: to 0.1 %, by bisection.

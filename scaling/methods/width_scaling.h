@@ -35,6 +35,7 @@ enum class StopReason : std::uint8_t {
   width_cap,
   step_cap,
   infeasible,  // the baseline itself is above a limit
+  growth_cap,  // of other methods: 256 times the baseline's operations
 };
 
 template <>
@@ -44,7 +45,7 @@ inline constexpr std::string_view enum_names<WideningCriterion>[] = {"plain", "p
                                                                      "per-param"};
 template <>
 inline constexpr std::string_view enum_names<StopReason>[] = {
-    "latency", "params", "latency+params", "width-cap", "step-cap", "infeasible"};
+    "latency", "params", "latency+params", "width-cap", "step-cap", "infeasible", "growth-cap"};
 
 struct WideningOptions {
   StepPolicy policy = StepPolicy::rollback;

@@ -115,6 +115,11 @@ TEST(Spec, IsReadFromItsText) {
   }
 }
 
+TEST(Spec, SeedsAreReadWhole) {
+  const OpSpec dropout = DropoutSpec{.shape = {2, 8}, .seed = ~std::uint64_t{0}, .offset = 1 << 30};
+  EXPECT_EQ(parse_spec(dropout.str()), dropout);
+}
+
 TEST(Spec, OtherTextsAreRefused) {
   const std::string good = "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1";
   ASSERT_NO_THROW(parse_spec(good));

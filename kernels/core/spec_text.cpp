@@ -69,8 +69,7 @@ void SpecReader::dtype(Dtype& dtype) {
   ok_ = false;
 }
 
-std::uint64_t SpecReader::integer(std::string_view key, std::uint64_t least) {
-  constexpr std::uint64_t most = 1 << 20;
+std::uint64_t SpecReader::integer(std::string_view key, std::uint64_t least, std::uint64_t most) {
   std::uint64_t value = 0;
   ok_ = ok_ && take(key);
   const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);

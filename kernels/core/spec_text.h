@@ -52,7 +52,8 @@ class SpecReader {
   void dtype(Dtype& dtype);
   template <class Integer>
   void field(std::string_view key, Integer& value, std::uint64_t least = 1) {
-    value = static_cast<Integer>(integer(key, least));
+    constexpr std::uint64_t most = std::is_unsigned_v<Integer> ? ~std::uint64_t{0} : 1 << 20;
+    value = static_cast<Integer>(integer(key, least, most));
   }
   void width(std::string_view key, std::int64_t& value);
   void number(std::string_view key, float& value);
@@ -68,12 +69,21 @@ class SpecReader {
  private:
   bool take(std::string_view word);
   std::size_t kind_of(std::span<const std::string_view> names);
-  std::uint64_t integer(std::string_view key, std::uint64_t least);
+  std::uint64_t integer(std::string_view key, std::uint64_t least, std::uint64_t most = 1 << 20);
   std::size_t word(std::span<const std::string_view> names);
 
   std::string_view rest_;
   bool ok_ = true;
 };
+
+// The image that a spec reads: ",n1c64h32w32".
+template <class Spec, class Text>
+void visit_image(Spec& s, Text& text) {
+  text.field(",n", s.n);
+  text.width("c", s.c);
+  text.field("h", s.h);
+  text.field("w", s.w);
+}
 
 // visit(spec, text) calls text's members for every field, in order.
 template <class Spec, class Visit>

@@ -20,10 +20,7 @@ namespace {
 constexpr auto visit = [](auto& s, auto& text) {
   text.kind("batchnorm");
   text.dtype(s.dtype);
-  text.field(",n", s.n);
-  text.width("c", s.c);
-  text.field("h", s.h);
-  text.field("w", s.w);
+  visit_image(s, text);
   text.flag(",add", s.add);
   text.choice(activation_names, s.activation);
   text.number(",eps", s.eps);

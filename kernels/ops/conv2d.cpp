@@ -27,10 +27,7 @@ constexpr auto visit = [](auto& s, auto& text) {
                                                 "backward_weights"};
   text.kind("conv2d");
   text.dtype(s.dtype);
-  text.field(",n", s.n);
-  text.width("c", s.c);
-  text.field("h", s.h);
-  text.field("w", s.w);
+  visit_image(s, text);
   text.width(",k", s.k);
   text.field("r", s.r);
   text.field("s", s.s);

@@ -30,10 +30,7 @@ constexpr std::string_view kinds[] = {"maxpool", "avgpool", "globalavgpool"};
 constexpr auto visit = [](auto& s, auto& text) {
   text.kind(kinds, s.mode);
   text.dtype(s.dtype);
-  text.field(",n", s.n);
-  text.width("c", s.c);
-  text.field("h", s.h);
-  text.field("w", s.w);
+  visit_image(s, text);
   if (s.mode == PoolMode::global_avg) return;
   text.field(",k", s.kernel);
   text.field("st", s.stride);

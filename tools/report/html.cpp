@@ -25,7 +25,7 @@ std::string cell(const char* label, const std::string& html, const char* style =
 std::string latency_cell(const LatencyStats& ms, const LatencyStats& base) {
   auto html = with_factor(format_number(ms.median), ms.median, base.median);
   if (known(ms.mean) || known(ms.p95))
-    html += fmt::format("<small>mean {}, p95 {}</small>", format_number(ms.mean),
+    html += fmt::format("<small>mean {}</small><small>p95 {}</small>", format_number(ms.mean),
                         format_number(ms.p95));
   if (!ms.steady())
     html += fmt::format("<small>unsteady: {} of {} runs disturbed</small>", ms.disturbed, ms.runs);

@@ -10,7 +10,7 @@
 using namespace hac;
 
 #if defined(__x86_64__)
-#include "tests/handwritten_loops.h"
+#include "tests/support/handwritten_loops.h"
 
 int main(int argc, char** argv) {
   limit_openmp_spinning(argv);

@@ -135,7 +135,7 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("kernels/core/a.h", "kernels/ops/conv2d.h"), "");
   EXPECT_NE(objection("engine/io/a.cpp", "models/model.h"), "");
   EXPECT_NE(objection("models/arch/a.h", "models/model.h"), "");
-  EXPECT_NE(objection("tools/cli/a.cpp", "tests/reference.h"), "");
+  EXPECT_NE(objection("tools/cli/a.cpp", "tests/support/reference.h"), "");
   EXPECT_NE(objection("engine/io/a.cpp", "dnnl.hpp"), "");
   EXPECT_NE(objection("models/arch/a.cpp", "oneapi/dnnl/dnnl.hpp"), "");
   EXPECT_NE(objection("kernels/cpu/a.cpp", "cudnn.h"), "");

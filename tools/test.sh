@@ -11,7 +11,7 @@ failed=0
 ctest --preset release "$@" || failed=1
 
 native=$(build/bin/hacscale doctor | awk '$1 == "isa" {print $2}') || native=unknown
-if reason=$(tests/under_avx2.sh true); then
+if reason=$(tests/support/under_avx2.sh true); then
   echo "instruction sets: $native, and avx2 in processes of their own (ctest -R avx2/)"
 else
   echo "instruction sets: $native (avx2 apart: $reason)"

@@ -1,0 +1,149 @@
+// Mixup: the kernels against double precision, and the draw of lambda against the distribution.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/loader/mixup.h"
+#include "kernels/core/half.h"
+#include "kernels/ops/mixup.h"
+#include "tests/support/op_test.h"
+
+namespace hac {
+namespace {
+
+constexpr std::uint64_t kSeed = 11;
+
+struct Case {
+  std::int64_t n;
+  Shape image;  // channels, height, width
+  std::int64_t classes;
+  float lambda;
+};
+const Case cases[] = {{1, {3, 4, 4}, 3, 0.7f},
+                      {2, {3, 8, 8}, 2, 0.9f},
+                      {5, {1, 5, 7}, 4, 0.6f},
+                      {8, {3, 5, 3}, 10, 0.51f},
+                      {33, {9, 3, 4}, 7, 1}};
+
+Batch batch_of(const Case& c, Device device) {
+  std::vector<std::int32_t> labels;
+  for (std::int64_t i = 0; i < c.n; ++i) {
+    labels.push_back(static_cast<std::int32_t>(Philox{kSeed, 3}.below(i, c.classes)));
+  }
+  const Shape shape{c.n, c.image[0], c.image[1], c.image[2]};
+  return {in_own_layout(random_tensor(shape, kSeed, 1).to(device)),
+          Tensor::from(labels, {c.n}).to(device)};
+}
+
+Tensor lambda_on(Device device, float lambda) {
+  return Tensor::from(std::span(&lambda, 1), {}).to(device);
+}
+
+// Written as the definition has it, on one-hot targets.
+Doubles mixed(const Doubles& x, std::int64_t n, double lambda) {
+  const std::int64_t size = std::ssize(x) / n;
+  Doubles out(x.size());
+  for (std::int64_t i = 0; i < std::ssize(x); ++i) {
+    const std::int64_t partner = (n - 1 - i / size) * size + i % size;
+    out[i] = lambda * x[i] + (1 - lambda) * x[partner];
+  }
+  return out;
+}
+
+TEST(Mixup, MatchesTheFormulaInDouble) {
+  for (const Place& place : places()) {
+    const At at(place);
+    for (const Case& c : cases) {
+      const std::string what = place.name + " n " + std::to_string(c.n);
+      const Batch batch = batch_of(c, place.device);
+      const Doubles images = doubles(batch.images);
+      const Tensor labels = batch.labels.to(Device{});
+      Doubles hot(c.n * c.classes);
+      for (std::int64_t i = 0; i < c.n; ++i) {
+        hot[i * c.classes + labels.as<std::int32_t>()[i]] = 1;
+      }
+      const Tensor soft = mixup(batch, c.classes, lambda_on(place.device, c.lambda));
+      ASSERT_EQ(soft.shape(), (Shape{c.n, c.classes})) << what;
+      expect_close(batch.images, mixed(images, c.n, c.lambda), 3e-7, what + " images");
+      expect_close(soft, mixed(hot, c.n, c.lambda), 1e-7, what + " targets");
+    }
+  }
+}
+
+template <class T>
+void expect_in_sixteen_bits(Dtype dtype, const Place& place) {
+  for (const std::int64_t elements : {7, 64}) {
+    constexpr std::int64_t n = 5;
+    const std::vector<float> given = random_normal(n * elements, kSeed, 2);
+    Tensor host = Tensor::empty({n, elements}, dtype);
+    for (std::size_t i = 0; i < given.size(); ++i) host.as<T>()[i] = from_float<T>(given[i]);
+    const Tensor x = host.to(place.device);
+    const MixupSpec spec{.dtype = dtype, .n = n, .elements = elements};
+    Doubles before(given.size());
+    for (std::size_t i = 0; i < given.size(); ++i) before[i] = to_float(host.as<T>()[i]);
+    mixup_kernels.run(&MixupKernels::images, place.device, spec,
+                      lambda_on(place.device, 0.75f).data(), x.data());
+    const Tensor after = x.to(Device{});
+    const Doubles expected = mixed(before, n, 0.75);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_EQ(to_float(after.as<T>()[i]),
+                to_float(from_float<T>(static_cast<float>(expected[i]))))
+          << place.name << " " << name_of(dtype) << " at " << i;
+    }
+  }
+}
+
+// 0.75 and 0.25 times a 16-bit number are exact in f32, and so is nearly every sum.
+TEST(Mixup, RoundsOnceInSixteenBits) {
+  for (const Place& place : places()) {
+    if (place.device.kind == DeviceKind::cpu) continue;
+    const At at(place);
+    expect_in_sixteen_bits<bf16>(Dtype::bf16, place);
+    expect_in_sixteen_bits<f16>(Dtype::f16, place);
+  }
+}
+
+// (lambda - 1/2)^2 does not know lambda from 1 - lambda; its mean is the variance of the Beta
+// distribution, 1 / (4 (2 alpha + 1)).
+TEST(Mixup, LambdaIsDrawnFromBeta) {
+  constexpr int draws = 20000;
+  for (const double alpha : {0.05, 0.2, 1.0, 4.0, 50.0}) {
+    double sum = 0, squares = 0;
+    for (int step = 0; step < draws; ++step) {
+      const double lambda = mixup_lambda(alpha, kSeed, step);
+      ASSERT_GE(lambda, 0.5);
+      ASSERT_LE(lambda, 1.0);
+      const double v = (lambda - 0.5) * (lambda - 0.5);
+      sum += v;
+      squares += v * v;
+    }
+    const double mean = sum / draws, deviation = std::sqrt(squares / draws - mean * mean);
+    EXPECT_NEAR(mean, 1 / (4 * (2 * alpha + 1)), 4 * deviation / std::sqrt(draws))
+        << "alpha " << alpha << " seed " << kSeed;
+  }
+}
+
+// Beta(1, 1) is uniform (Kolmogorov and Smirnov, p < 1e-4 beyond).
+TEST(Mixup, LambdaOfAlphaOneIsUniform) {
+  constexpr int draws = 20000;
+  std::vector<double> lambda;
+  for (int step = 0; step < draws; ++step) lambda.push_back(mixup_lambda(1, kSeed, step));
+  std::sort(lambda.begin(), lambda.end());
+  double off = 0;
+  for (int i = 0; i < draws; ++i) {
+    off = std::max(off, std::abs(2 * lambda[i] - 1 - (i + 0.5) / draws));
+  }
+  EXPECT_LT(off, 2.23 / std::sqrt(draws)) << "seed " << kSeed;
+}
+
+TEST(Mixup, LambdaIsAFunctionOfSeedAndStep) {
+  EXPECT_EQ(mixup_lambda(0.2, 1, 2), mixup_lambda(0.2, 1, 2));
+  EXPECT_NE(mixup_lambda(0.2, 1, 2), mixup_lambda(0.2, 1, 3));
+  EXPECT_NE(mixup_lambda(0.2, 1, 2), mixup_lambda(0.2, 2, 2));
+  EXPECT_EQ(mixup_lambda(1e-9, 1, 2), 1);  // its variates are far below the smallest double
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,466 @@
+// Captured work on the device that records closures: nothing runs until it is replayed, its memory
+// stays its own, and a replayed step or inference leaves the bits of an eager one.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "data/loader/mixup.h"
+#include "data/loader/resident_loader.h"
+#include "data/sets/datasets.h"
+#include "engine/autograd/ops.h"
+#include "engine/device/capture.h"
+#include "engine/tensor/random.h"
+#include "kernels/ops/elementwise.h"
+#include "models/train/captured_step.h"
+#include "models/train/train.h"
+#include "scaling/importance/importance.h"
+#include "scaling/measure/measure.h"
+#include "scaling/measure/peak.h"
+#include "tests/support/observe.h"
+#include "tests/support/places.h"
+#include "tests/support/simt_fixtures.h"
+
+namespace hac {
+namespace {
+
+constexpr Device kSimt{DeviceKind::simt, 0};
+constexpr std::uint64_t kSeed = 5;
+
+Tensor on_device(std::vector<float> values) {
+  return Tensor::from(values, {std::ssize(values)}).to(kSimt);
+}
+
+void add(const Tensor& a, const Tensor& b, const Tensor& y) {
+  add_kernels.run(&AddKernels::forward, kSimt, AddSpec{.shape = {a.numel()}}, a.data(), b.data(),
+                  y.data());
+}
+
+TEST(Capture, RunsNothingUntilItIsReplayedAndThenReadsWhatIsThere) {
+  const Tensor x = on_device({1, 2}), sum = on_device({0, 0});
+  const auto work = [&] { add(sum, x, sum); };
+  Capture capture(kSimt);
+  capture.rehearse(work);
+  EXPECT_EQ(sum.to_vector(), (std::vector<float>{1, 2}));
+  capture.record(work);
+  EXPECT_EQ(sum.to_vector(), (std::vector<float>{1, 2})) << "recording ran the work";
+  x.copy_from(Tensor::from(std::vector<float>{10, 20}, {2}));
+  capture.replay();
+  capture.replay();
+  EXPECT_EQ(sum.to_vector(), (std::vector<float>{21, 42}));
+}
+
+TEST(Capture, ReplaysInOrder) {
+  const Tensor x = on_device({3}), y = on_device({5}), z = on_device({7});
+  const auto work = [&] {
+    y.zero();
+    add(x, y, y);
+    z.copy_from(y);
+    y.zero();
+  };
+  Capture capture(kSimt);
+  capture.rehearse(work);
+  z.zero();
+  capture.record(work);
+  EXPECT_EQ(z.item(), 0);
+  capture.replay();
+  EXPECT_EQ(z.item(), 3);
+  EXPECT_EQ(y.item(), 0);
+}
+
+TEST(Capture, RefusesWhatTheHostWouldHaveToDo) {
+  const Tensor x = on_device({1}), host = Tensor::zeros({1});
+  Context& context = Context::current(kSimt);
+  const auto expect_refused = [&](const std::string& call, const std::function<void()>& work) {
+    Capture capture(kSimt);
+    simt::expect_error([&] { capture.record(work); }, {"capture", call});
+    EXPECT_FALSE(capture.recorded());
+    EXPECT_FALSE(capturing()) << "still recording after " << call;
+  };
+  expect_refused("copy_out", [&] { x.item(); });
+  expect_refused("copy_in", [&] { x.copy_from(host); });
+  expect_refused("synchronize", [&] { context.runtime().synchronize(context); });
+  expect_refused("event_record", [&] { context.runtime().event_record(context); });
+  expect_refused("400 bytes", [&] { Tensor::empty({100}, Dtype::f32, kSimt); });
+  expect_refused("scratch memory", [&] { context.scratch(context.scratch_bytes() + 1); });
+  expect_refused("an allocation of 64", [&] { context.runtime().allocate(kSimt, 64); });
+  EXPECT_EQ(x.item(), 1);
+}
+
+TEST(Capture, IsAClearErrorWhereTheDeviceCannotRecord) {
+  EXPECT_THROW(Capture{Device{}}, ConfigError);
+  EXPECT_THROW(require_launch_mode(LaunchMode::graph, Device{}), ConfigError);
+  EXPECT_NO_THROW(require_launch_mode(LaunchMode::eager, Device{}));
+  EXPECT_THROW(Capture{kSimt}.replay(), Error);
+}
+
+// Temporaries of every replay lie where they were recorded, and nobody else gets that memory.
+TEST(Capture, KeepsItsMemoryWhileItLives) {
+  const std::size_t before = memory_stats(kSimt).in_use;
+  {
+    const Tensor x = on_device(std::vector<float>(100, 2.f)),
+                 y = on_device(std::vector<float>(100));
+    const auto work = [&] {
+      const Tensor twice = Tensor::empty({100}, Dtype::f32, kSimt);
+      add(x, x, twice);
+      const Tensor thrice = Tensor::empty({100}, Dtype::f32, kSimt);
+      add(twice, x, thrice);
+      y.copy_from(thrice);
+    };
+    Capture capture(kSimt);
+    capture.rehearse(work);
+    capture.record(work);
+    EXPECT_GE(capture.bytes(), 800u);
+    std::vector<Tensor> others;
+    for (int i = 0; i < 8; ++i) others.push_back(on_device(std::vector<float>(100, 9.f)));
+    capture.replay();
+    EXPECT_EQ(y.to_vector(), std::vector<float>(100, 6.f));
+    for (const Tensor& t : others) EXPECT_EQ(t.to_vector(), std::vector<float>(100, 9.f));
+  }
+  EXPECT_EQ(memory_stats(kSimt).in_use, before);
+}
+
+// The executor checks every access: a replay over scratch memory that was given back would throw.
+TEST(Capture, ScratchMemoryMayGrowAfterwards) {
+  Context& context = Context::current(kSimt);
+  context.release_scratch();
+  const std::size_t before = Context::total_scratch_bytes(kSimt);
+  {
+    const Tensor logits = Tensor::zeros({4, 3}, Dtype::f32, kSimt);
+    const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 0}, {4}).to(kSimt);
+    Tensor loss;
+    const auto work = [&] {
+      loss = Tensor();
+      loss = ops::softmax_cross_entropy(Var(logits), labels).loss.value();
+    };
+    Capture capture(kSimt);
+    capture.rehearse(work);
+    capture.record(work);
+    context.scratch(context.scratch_bytes() + 4096);
+    loss.zero();
+    capture.replay();
+    EXPECT_NEAR(loss.item(), std::log(3.f), 1e-6);
+  }
+  context.release_scratch();
+  EXPECT_EQ(Context::total_scratch_bytes(kSimt), before) << "scratch memory leaked or miscounted";
+}
+
+TEST(Capture, DropoutCountsOnTheDevice) {
+  const Tensor x = on_device(std::vector<float>(64, 1.f));
+  const Tensor counter = Tensor::zeros({8}, Dtype::u8, kSimt);
+  Tensor y;
+  const auto work = [&] {
+    y = Tensor();
+    y = ops::dropout(Var(x), {.seed = 3, .counter = counter}).value();
+  };
+  Capture capture(kSimt);
+  capture.rehearse(work);
+  capture.record(work);
+  for (const std::uint64_t step : {0, 1, 7}) {
+    const Tensor host = Tensor::empty({8}, Dtype::u8);
+    std::memcpy(host.data(), &step, 8);
+    counter.copy_from(host);
+    capture.replay();
+    const Var expected = ops::dropout(Var(x), {.seed = 3, .step = step});
+    EXPECT_EQ(y.to_vector(), expected.value().to_vector()) << "step " << step;
+  }
+}
+
+// ---- Training ----
+
+Architecture small_net() {
+  return {.name = "small",
+          .channels = 3,
+          .resolution = 8,
+          .classes = 4,
+          .layers = {Conv{.name = "stem", .out = 6, .bias = true},
+                     BatchNorm{.name = "norm", .activation = Activation::relu},
+                     BasicBlock{.name = "block", .mid = 5, .out = 8, .stride = 2}, Pool{},
+                     Flatten{}, Dropout{.p = 0.25f}, Linear{.name = "classifier"}}};
+}
+
+struct Batches {
+  Tensor images, labels;
+  Batches(int index, std::int64_t n) : images(Tensor::empty({n, 3, 8, 8})) {
+    fill_normal(images, kSeed, "images" + std::to_string(index), 1);
+    std::vector<std::int32_t> values(n);
+    std::iota(values.begin(), values.end(), index);
+    for (std::int32_t& v : values) v %= 4;
+    labels = Tensor::from(values, {n});
+  }
+};
+
+double rate(int step) { return 0.1 / (1 + step); }
+
+std::map<std::string, std::vector<float>> numbers_of(const Model& model) {
+  std::map<std::string, std::vector<float>> all;
+  for (const auto& [name, tensor] : model.state()) all[name] = tensor.to_vector();
+  for (const Parameter& p : model.parameters()) {
+    if (p.var.grad().defined()) all["gradient of " + p.name] = p.var.grad().to_vector();
+  }
+  return all;
+}
+
+void expect_same(const std::map<std::string, std::vector<float>>& a,
+                 const std::map<std::string, std::vector<float>>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, values] : a) {
+    const std::vector<float>& others = b.at(name);
+    ASSERT_EQ(values.size(), others.size()) << name;
+    EXPECT_EQ(std::memcmp(values.data(), others.data(), values.size() * sizeof(float)), 0) << name;
+  }
+}
+
+constexpr int kSteps = 7, kWatched = 3;  // the last three are observed
+
+double eager_step(Model& model, Sgd& sgd, const Batches& batch, int step, ImportanceObserver& o) {
+  model.set_step(step);
+  model.zero_grad();
+  const auto [loss, probs] =
+      ops::softmax_cross_entropy(model.forward(batch.images), batch.labels, 0.1f);
+  backward(loss);
+  observe(o, model, step, kSteps);
+  sgd.step(rate(step));
+  return loss.value().item();
+}
+
+// simt, and the GPU where there is one.
+std::vector<Device> recorders() {
+  std::vector<Device> all{kSimt};
+  if (gpu_present()) all.push_back({DeviceKind::cuda, 0});
+  return all;
+}
+
+std::string name_of_kind(Device device) {
+  return device.kind == DeviceKind::simt ? "simt" : "cuda";
+}
+
+class CapturedStepOn : public testing::TestWithParam<Device> {};
+class CapturedDeploymentOn : public testing::TestWithParam<Device> {};
+
+TEST_P(CapturedStepOn, LeavesTheBitsOfAnEagerStep) {
+  Model eager(small_net(), kSeed, GetParam()), captured(small_net(), kSeed, GetParam());
+  Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
+  ImportanceObserver eager_importance(kWatched), importance(kWatched);
+  CapturedStep steps(captured, captured_sgd, 0.1);
+  for (int step = 0; step < kSteps; ++step) {
+    const Batches batch(step, 4);
+    const double expected = eager_step(eager, eager_sgd, batch, step, eager_importance);
+    ImportanceObserver* observer = importance.wants(step, kSteps) ? &importance : nullptr;
+    const StepResult result =
+        steps.run({batch.images, batch.labels, batch.labels}, rate(step), step, observer);
+    if (observer) observer->count_step();
+    EXPECT_EQ(result.loss, expected) << "step " << step;
+    // A change of observer makes a new recording.
+    EXPECT_EQ(steps.recorded(), step != 0 && step != kSteps - kWatched) << "step " << step;
+    expect_same(numbers_of(captured), numbers_of(eager));
+  }
+  const auto a = eager_importance.result(eager), b = importance.result(captured);
+  EXPECT_EQ(importance.observed(), kWatched);
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t l = 0; l < a.size(); ++l) EXPECT_EQ(a[l].kernels, b[l].kernels) << a[l].layer;
+}
+
+TEST(CapturedStep, EagerStepsMayComeBetween) {
+  Model eager(small_net(), kSeed, kSimt), mixed(small_net(), kSeed, kSimt);
+  Sgd eager_sgd(eager.parameters(), {}), mixed_sgd(mixed.parameters(), {});
+  ImportanceObserver nobody(0);
+  CapturedStep steps(mixed, mixed_sgd, 0.1);
+  for (int step = 0; step < 6; ++step) {
+    const Batches batch(step, step == 3 ? 2 : 4);
+    const double expected = eager_step(eager, eager_sgd, batch, step, nobody);
+    if (step == 3) {
+      EXPECT_EQ(eager_step(mixed, mixed_sgd, batch, step, nobody), expected);
+    } else {
+      EXPECT_EQ(steps.run({batch.images, batch.labels, batch.labels}, rate(step), step).loss,
+                expected);
+    }
+    expect_same(numbers_of(mixed), numbers_of(eager));
+  }
+}
+
+// The place in the epoch, the epoch and mixup's share change from replay to replay.
+TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
+  const Device device = GetParam();
+  const DatasetPtr set =
+      open_data({.name = "synthetic", .limit_train = 12, .resolution = 8, .classes = 4}).train;
+  ResidentLoader loader(set, {.batch = 4, .seed = kSeed}, device);
+  Model eager(small_net(), kSeed, device), captured(small_net(), kSeed, device);
+  Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
+  CapturedStep steps(captured, captured_sgd, 0);
+  const Tensor lambda = Tensor::zeros({}, Dtype::f32, device);
+  int made = 0;
+  const auto make = [&]() -> StepBatch {
+    ++made;
+    const Batch batch = loader.make();
+    return {batch.images, batch.labels, mixup(batch, 4, lambda)};
+  };
+  for (int step = 0; step < 6; ++step) {
+    if (step % 3 == 0) loader.start(step / 3);
+    ASSERT_TRUE(loader.advance());
+    fill(lambda, 0.5f + 0.08f * static_cast<float>(step));
+    const StepBatch batch = make();
+    eager.set_step(step);
+    eager.zero_grad();
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(eager.forward(batch.images), batch.target, 0);
+    backward(loss);
+    eager_sgd.step(rate(step));
+    made = step == 0 ? 0 : made - 1;
+    const StepResult result = steps.run(make, rate(step), step);
+    EXPECT_EQ(result.loss, loss.value().item()) << "step " << step;
+    EXPECT_EQ(result.batch.images.to_vector(), batch.images.to_vector()) << "step " << step;
+    expect_same(numbers_of(captured), numbers_of(eager));
+  }
+  EXPECT_EQ(made, 2) << "once in the rehearsal, once in the recording";
+}
+
+TEST(CapturedStep, GivesItsMemoryBack) {
+  Model model(small_net(), kSeed, kSimt);
+  Sgd sgd(model.parameters(), {});
+  const std::size_t before = memory_stats(kSimt).in_use;
+  {
+    CapturedStep steps(model, sgd, 0);
+    const Batches batch(0, 4);
+    std::size_t after_two = 0;
+    for (int step = 0; step < 5; ++step) {
+      steps.run({batch.images, batch.labels, batch.labels}, 0.1, step);
+      if (step == 1) after_two = memory_stats(kSimt).in_use;
+    }
+    EXPECT_EQ(memory_stats(kSimt).in_use, after_two) << "a replayed step allocated";
+    EXPECT_GE(after_two, before + steps.bytes());
+  }
+  EXPECT_EQ(memory_stats(kSimt).in_use, before);
+}
+
+// ---- Inference ----
+
+TEST_P(CapturedDeploymentOn, GivesTheBitsOfAnEagerRun) {
+  const Model model(small_net(), kSeed, GetParam());
+  Deployment eager(model), captured(model);
+  captured.capture();
+  for (int i = 0; i < 3; ++i) {
+    const Tensor images = Batches(i, 1).images;
+    const std::vector<float> expected = eager.run(images).to_vector();
+    EXPECT_EQ(captured.run(images).to_vector(), expected);
+    captured.input().zero();
+    captured.input().copy_from(images);
+    EXPECT_EQ(captured.run(captured.input()).to_vector(), expected) << "given in its own buffer";
+  }
+  captured.capture(false);
+  EXPECT_FALSE(captured.captured());
+  const Tensor images = Batches(9, 1).images;
+  EXPECT_EQ(captured.run(images).to_vector(), eager.run(images).to_vector());
+}
+
+TEST(CapturedDeployment, IsMeasuredByBothClocksWarmAndCold) {
+  const Model model(small_net(), kSeed, kSimt);
+  Deployment net(model);
+  for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
+    net.capture(mode == LaunchMode::graph);
+    const Profile p = profile(net, {.runs = 4, .warmup = 1});
+    EXPECT_EQ(p.launch, mode);
+    ASSERT_TRUE(p.device);
+    for (const LatencyStats& s :
+         {p.latency, p.device->event, p.device->cold, p.device->cold_event}) {
+      EXPECT_EQ(s.runs, 4);
+      EXPECT_GT(s.min, 0);
+      EXPECT_GE(s.p95, s.median);
+    }
+    for (const OpTime& op : p.ops) EXPECT_GT(op.ms, 0) << op.name;
+  }
+  Deployment host{Model(small_net(), kSeed)};
+  EXPECT_FALSE(profile(host, {.runs = 2, .warmup = 0}).device);
+  EXPECT_THROW(host.capture(), ConfigError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, CapturedStepOn, testing::ValuesIn(recorders()),
+                         [](const auto& info) { return name_of_kind(info.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, CapturedDeploymentOn, testing::ValuesIn(recorders()),
+                         [](const auto& info) { return name_of_kind(info.param); });
+
+TEST(Events, LieInTheOrderOfTheWork) {
+  Context& context = Context::current(kSimt);
+  const Runtime& runtime = context.runtime();
+  const Tensor x = on_device(std::vector<float>(1000, 1.f));
+  const Event before = runtime.event_record(context);
+  add(x, x, x);
+  const Event after = runtime.event_record(context);
+  EXPECT_GT(runtime.elapsed_ms(context, before, after), 0);
+  EXPECT_LT(runtime.elapsed_ms(context, after, before), 0);
+}
+
+// ---- Timing ----
+
+// The host gives the work three times or so, the device does it hundreds of times.
+TEST(RecordedMs, RepeatsWithoutTheHost) {
+  Context& context = Context::current(kSimt);
+  const Tensor one = on_device({1}), sum = on_device({0});
+  int given = 0;
+  const double ms = recorded_ms(context, 3, 50, [&] {
+    ++given;
+    add(sum, one, sum);
+  });
+  EXPECT_GT(ms, 0);
+  const int repetitions = given - 2;  // two by themselves, before the recording
+  EXPECT_GE(repetitions, 1);
+  EXPECT_LE(repetitions, 20);
+  EXPECT_EQ(sum.item(), static_cast<float>(2 + repetitions * 53));
+}
+
+TEST(RecordedMs, IsTakenOneByOneWhereNothingIsRecorded) {
+  int given = 0;
+  EXPECT_GE(recorded_ms(Context::current(), 3, 5, [&] { ++given; }), 0);
+  EXPECT_EQ(given, 8);
+}
+
+TEST(RecordedMs, SaysWhatCannotBeRecordedAndStopsRecording) {
+  const Tensor x = on_device({1});
+  simt::expect_error([&] { recorded_ms(Context::current(kSimt), 1, 1, [&] { x.item(); }); },
+                     {"capture", "copy_out"});
+  EXPECT_FALSE(capturing());
+}
+
+// Each run takes 2 ms at least, so of 1, 2, 4, ... runs before each look at the clock at most
+// 1 + 2 + 4 + 8 begin within 20 ms.
+TEST(WarmUp, LastsForATimeAndNotForACount) {
+  int runs = 0;
+  const auto work = [&] {
+    ++runs;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  };
+  work_for(Context::current(kSimt), 20, work);
+  EXPECT_GE(runs, 1);
+  EXPECT_LE(runs, 15);
+  runs = 0;
+  work_for(Context::current(kSimt), 0, work);
+  warm_up(Context::current(kSimt), work);
+  EXPECT_EQ(runs, 0) << "simt and the CPU have no clock to raise";
+}
+
+TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
+  const Peak simt = measure_peak(kSimt, Dtype::bf16);
+  EXPECT_FALSE(simt.gmacs_per_s);
+  EXPECT_NE(simt.of.find("simt"), std::string::npos) << simt.of;
+  EXPECT_GT(measure_peak({}, Dtype::f32).gmacs_per_s.value_or(0), 0.1);
+}
+
+// The median of ten is at most twice their mean.
+TEST(Peak, OfAProductIsItsMacsOverItsMedianTime) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
+    const LinearSpec spec{.dtype = dtype, .n = 300, .in = 40, .out = 24, .bias = false};
+    const auto start = std::chrono::steady_clock::now();
+    const double gmacs = measure_linear_gmacs(kSimt, spec, 10);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    EXPECT_GE(gmacs, 5 * static_cast<double>(spec.cost().macs) * 1e-9 / taken.count());
+    EXPECT_LT(gmacs, 50) << "no host multiplies that fast under simt";
+  }
+}
+
+}  // namespace
+}  // namespace hac

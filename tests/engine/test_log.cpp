@@ -1,0 +1,157 @@
+// The JSON log and the progress line.
+
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "engine/io/file.h"
+#include "engine/io/log.h"
+#include "engine/io/progress.h"
+#include "kernels/core/error.h"
+#include "tests/support/temp_folder.h"
+
+namespace hac {
+namespace {
+
+TEST(JsonLog, AppendsOneObjectALineAtOnce) {
+  const TempFolder folder;
+  const std::string path = folder.file("log.jsonl");
+  JsonLog log(path);
+  EXPECT_EQ(read_file(path), "");
+  log.append(R"({"step":1})");
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n") << "not flushed";
+  log.append(R"({"step":2})");
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n");
+}
+
+TEST(JsonLog, ANewLogReplacesTheOld) {
+  const TempFolder folder;
+  const std::string path = folder.file("log.jsonl");
+  write_file_atomically(path, "{\"step\":1}\n");
+  JsonLog log(path);
+  EXPECT_EQ(read_file(path), "");
+}
+
+TEST(JsonLog, ResumeDropsTheCutLineAndTheStepsToBeRedone) {
+  const TempFolder folder;
+  const std::string path = folder.file("log.jsonl");
+  write_file_atomically(path,
+                        "{\"note\":\"start\"}\n{\"type\":\"result\",\"step\":5}\n{\"step\":5}\n{"
+                        "\"step\":10}\n{\"step\":15}\n"
+                        "not json\n{\"step\":10,\"lo");
+  {
+    JsonLog log(path, 10);
+    log.append(R"({"step":11})");
+  }
+  EXPECT_EQ(read_file(path), "{\"note\":\"start\"}\n{\"step\":5}\n{\"step\":10}\n{\"step\":11}\n");
+}
+
+// A limit on the size of files stands in for the full disk.
+TEST(JsonLog, WhatAFullDiskDoesNotTakeIsWrittenLater) {
+  const TempFolder folder;
+  const std::string path = folder.file("log.jsonl");
+  JsonLog log(path);
+  log.append(R"({"step":1})");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{15, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  log.append(R"({"step":2})");
+  log.append(R"({"step":3})");
+  EXPECT_THROW(log.flush(), IoError);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"st");
+  log.flush();
+  EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
+}
+
+TEST(JsonLog, ResumeWithoutALogStartsOne) {
+  const TempFolder folder;
+  JsonLog log(folder.file("log.jsonl"), 3);
+  EXPECT_EQ(read_file(folder.file("log.jsonl")), "");
+  EXPECT_THROW(JsonLog(folder.file("none/log.jsonl")), IoError);
+}
+
+TEST(Progress, LineShowsWhatIsKnown) {
+  const ProgressState state{.phase = "epoch 3/20",
+                            .done = 100,
+                            .total = 400,
+                            .images = 12800,
+                            .seconds = 4,
+                            .memory = std::size_t{512} << 20};
+  EXPECT_EQ(
+      progress_line(state, {.loss = 1.23456, .accuracy = 0.567, .lr = 0.1}),
+      "epoch 3/20  100/400  loss 1.2346  acc 56.7 %  3200 img/s  eta 0:12  lr 0.1  mem 512 MiB");
+  EXPECT_EQ(progress_line({.phase = "scan", .done = 0, .total = 7}, {}), "scan  0/7");
+  EXPECT_EQ(progress_line({.phase = "scan", .done = 7, .total = 7, .seconds = 3725}, {}),
+            "scan  7/7  took 1:02:05");
+}
+
+std::string drain(std::FILE* file) {
+  std::rewind(file);
+  std::string text(4096, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  return text;
+}
+
+TEST(Progress, OffATerminalOnlyTheLastLineIsPrinted) {
+  std::FILE* out = std::tmpfile();
+  ASSERT_NE(out, nullptr);
+  {
+    Progress progress("epoch 1/1", 3, false, {}, out);
+    for (int i = 0; i < 3; ++i) progress.step(8, {.loss = 1});
+    EXPECT_EQ(drain(out), "");
+    progress.finish({.loss = 2});
+  }
+  const std::string text = drain(out);
+  EXPECT_TRUE(text.starts_with("epoch 1/1  3/3  loss 2.0000")) << text;
+  EXPECT_EQ(text.find('\r'), std::string::npos);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  std::fclose(out);
+}
+
+TEST(Progress, QuietPrintsNothing) {
+  std::FILE* out = std::tmpfile();
+  {
+    Progress progress("epoch 1/1", 1, true, {}, out);
+    progress.step(8, {});
+    progress.finish({});
+  }
+  EXPECT_EQ(drain(out), "");
+  std::fclose(out);
+}
+
+TEST(Progress, OnATerminalTheLineIsOverwritten) {
+  int ours = -1, theirs = -1;
+  const winsize size{.ws_row = 24, .ws_col = 40};
+  if (::openpty(&ours, &theirs, nullptr, nullptr, &size) != 0) GTEST_SKIP() << "no pty here";
+  std::FILE* out = ::fdopen(theirs, "w");
+  {
+    Progress progress("a phase with a long name", 2, false, {}, out);
+    progress.step(8, {.loss = 1, .accuracy = 0.5, .lr = 0.1});
+    progress.finish({.loss = 2});
+  }
+  // What was written arrives in pieces.
+  std::string text;
+  char piece[4096];
+  while (text.empty() || text.back() != '\n') {
+    const ssize_t n = ::read(ours, piece, sizeof piece);
+    ASSERT_GT(n, 0) << text;
+    text.append(piece, static_cast<std::size_t>(n));
+  }
+  const std::size_t overwritten = text.find('\r');
+  ASSERT_NE(overwritten, std::string::npos);
+  EXPECT_LT(overwritten, 40u) << "the line wraps";
+  EXPECT_NE(text.find("loss 2.0000"), std::string::npos);
+  EXPECT_EQ(text.back(), '\n');
+  std::fclose(out);
+  ::close(ours);
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,98 @@
+#include <gtest/gtest.h>
+
+#include "kernels/ops/elementwise.h"
+#include "tests/support/op_test.h"
+
+namespace hac {
+namespace {
+
+struct Case {
+  Shape shape;
+  ops::DropoutOptions options;
+};
+
+std::vector<Case> dropout_odd() {
+  std::vector<Case> all;
+  for (const Shape& shape : {Shape{1}, Shape{5, 7}, Shape{33, 512}, Shape{2, 3, 5, 5},
+                             Shape{2, 17, 31, 33}, Shape{5, 7, 1, 1}, Shape{1, 33, 3, 1}})
+    for (const float p : {0.f, 0.3f, 0.5f}) all.push_back({shape, {.p = p, .seed = 77, .step = 5}});
+  return all;
+}
+
+// kept or not, drawn at the logical index; scaled by 1 / (1 - p).
+Doubles mask_of(const Case& s) {
+  Doubles mask(s.shape.numel());
+  const Philox random{s.options.seed, s.options.step};
+  for (std::size_t i = 0; i < mask.size(); ++i)
+    mask[i] = random.uniform(i) >= s.options.p ? 1 / (1 - double{s.options.p}) : 0;
+  return mask;
+}
+
+OpCase make_case(const Case& s) {
+  OpCase c{.spec = DropoutSpec{.shape = s.shape, .p = s.options.p}.str(), .seed = 71};
+  c.inputs = {{.name = "x", .value = random_tensor(s.shape, c.seed, 0)}};
+  c.op = [s](const std::vector<Var>& in) { return ops::dropout(in[0], s.options); };
+  const auto masked = [mask = mask_of(s)](const Doubles& v) {
+    Doubles result = v;
+    for (std::size_t i = 0; i < v.size(); ++i) result[i] *= mask[i];
+    return result;
+  };
+  c.forward = [masked](const std::vector<Doubles>& in) { return masked(in[0]); };
+  c.backward = [masked](const std::vector<Doubles>&, const Doubles& dy) {
+    return std::vector<Doubles>{masked(dy)};
+  };
+  return c;
+}
+
+// Own layout and plain give the same mask: the reference knows only the logical index.
+TEST(Dropout, MatchesTheReferenceInEveryLayout) {
+  for (const Case& s : dropout_odd()) check_against_reference(make_case(s));
+}
+
+TEST(Dropout, PaddingStaysZero) {
+  for (const Case& s : dropout_odd()) check_padding(make_case(s));
+}
+
+TEST(Dropout, IsRepeatableAtAnyThreadCount) {
+  for (const Case& s : dropout_odd()) {
+    const OpCase c = make_case(s);
+    check_repeatable(c);
+    const OpRun first = run(c, true);
+    set_num_threads(1);
+    expect_same_bits(run(c, true).y, first.y, c.spec);
+    set_num_threads(0);
+  }
+}
+
+TEST(Dropout, SurvivesFailingAllocations) {
+  for (const Case& s : dropout_odd()) check_failing_allocations(make_case(s));
+}
+
+TEST(Dropout, DropsTheShareItWasAskedFor) {
+  constexpr std::int64_t n = 100000;
+  const Tensor ones = Tensor::empty({n});
+  for (float& v : ones.floats()) v = 1;
+  for (const float p : {0.1f, 0.5f, 0.9f}) {
+    const Tensor y = ops::dropout(Var(ones), {.p = p}).value();
+    const auto zeros = std::count(y.floats().begin(), y.floats().end(), 0.f);
+    EXPECT_NEAR(zeros, n * p, 5 * std::sqrt(n * p * (1 - p)));
+  }
+}
+
+TEST(Dropout, StepAndSeedChangeTheMask) {
+  const Var x(random_tensor({1000}, 1, 0));
+  const auto y = [&](std::uint64_t seed, std::uint64_t step) {
+    return ops::dropout(x, {.p = 0.5f, .seed = seed, .step = step}).value().to_vector();
+  };
+  EXPECT_EQ(y(1, 1), y(1, 1));
+  EXPECT_NE(y(1, 1), y(1, 2));
+  EXPECT_NE(y(1, 1), y(2, 1));
+}
+
+TEST(Dropout, RefusesAShareOutOfRange) {
+  for (const float p : {-0.1f, 1.f, std::nanf("")})
+    EXPECT_THROW(ops::dropout(Var(Tensor::zeros({2})), {.p = p}), ConfigError);
+}
+
+}  // namespace
+}  // namespace hac

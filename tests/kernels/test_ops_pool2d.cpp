@@ -1,0 +1,92 @@
+#include <gtest/gtest.h>
+
+#include "tests/cases/pool2d.h"
+#include "tests/support/op_test.h"
+
+namespace hac {
+namespace {
+
+OpCase make_case(const Pool2dSpec& s) {
+  OpCase c{.spec = s.str(), .seed = 41};
+  const bool global = s.mode == PoolMode::global_avg;
+  c.terms = static_cast<double>(global ? s.h * s.w : s.kernel * s.kernel);
+  c.inputs = {{.name = "x", .value = random_tensor(s.in_shape(), c.seed, 0), .terms = c.terms}};
+  c.op = [s](const std::vector<Var>& in) {
+    const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
+    switch (s.mode) {
+      case PoolMode::max:
+        return ops::max_pool(in[0], options);
+      case PoolMode::avg:
+        return ops::avg_pool(in[0], options);
+      default:
+        return ops::global_avg_pool(in[0]);
+    }
+  };
+  c.forward = [s](const std::vector<Doubles>& in) { return reference::pool2d(s, in); };
+  c.backward = [s](const std::vector<Doubles>& in, const Doubles& dy) {
+    return reference::pool2d_backward(s, in, dy);
+  };
+  return c;
+}
+
+TEST(Pool2d, MatchesTheReference) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) check_against_reference(make_case(s));
+}
+
+TEST(Pool2d, ReferenceMatchesDifferences) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) check_reference_by_differences(make_case(s));
+}
+
+TEST(Pool2d, IsRepeatable) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) check_repeatable(make_case(s));
+}
+
+TEST(Pool2d, PaddingStaysZero) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) check_padding(make_case(s));
+}
+
+TEST(Pool2d, SurvivesFailingAllocations) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) check_failing_allocations(make_case(s));
+}
+
+// Behind a ReLU most windows hold several equal maxima: the first in row order takes the gradient.
+TEST(Pool2d, TheFirstOfEqualMaximaTakesTheGradient) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) {
+    if (s.mode != PoolMode::max) continue;
+    OpCase c = make_case(s);
+    for (float& v : c.inputs[0].value.floats()) v = std::max(0.f, std::round(v));
+    check_against_reference(c);
+  }
+}
+
+// Padding counts as minus infinity, not as zero.
+TEST(Pool2d, MaximaOfNegativeNumbersIgnoreThePadding) {
+  for (const std::int64_t channels : {3, 17}) {
+    OpCase c =
+        make_case({.n = 2, .c = channels, .h = 5, .w = 5, .kernel = 3, .stride = 2, .pad = 1});
+    for (float& v : c.inputs[0].value.floats()) v = -10 - std::abs(v);
+    check_against_reference(c);
+  }
+}
+
+TEST(Pool2d, EvaluationGivesTheSameNumbers) {
+  for (const Pool2dSpec& s : cases::pool2d_odd()) {
+    const OpCase c = make_case(s);
+    const NoGrad off;
+    const Var y = c.op({Var(in_own_layout(c.inputs[0].value))});
+    expect_close(y.value(), c.forward(reference_inputs(c)), tolerance(c.terms, c.floor), c.spec);
+  }
+}
+
+TEST(Pool2d, RefusesWhatDoesNotFit) {
+  const Var x(Tensor::zeros({1, 4, 3, 3}));
+  EXPECT_THROW(ops::max_pool(x, {.kernel = 4, .stride = 1}), ShapeError);
+  EXPECT_THROW(ops::avg_pool(x, {.kernel = 0}), ShapeError);
+  EXPECT_THROW(ops::max_pool(x, {.stride = 0}), ShapeError);
+  EXPECT_THROW(ops::max_pool(x, {.kernel = 2, .pad = 2}), ShapeError);
+  EXPECT_THROW(ops::max_pool(x, {.pad = -1}), ShapeError);
+  EXPECT_THROW(ops::global_avg_pool(Var(Tensor::zeros({4, 3}))), ShapeError);
+}
+
+}  // namespace
+}  // namespace hac

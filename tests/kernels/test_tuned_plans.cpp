@@ -1,0 +1,124 @@
+// The file that remembers measured plans: its text, what is refused, and where it lies. No GPU and
+// no cuDNN needed; tests/kernels/test_autotune.cpp has the choice itself.
+
+#include "kernels/cuda/tuned_plans.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <optional>
+
+#include "engine/device/plan_options.h"
+#include "engine/io/file.h"
+#include "kernels/core/error.h"
+#include "tests/support/temp_folder.h"
+
+namespace hac {
+namespace {
+
+using cuda::parse_tuned_plans;
+using cuda::to_text;
+using cuda::TunedPlans;
+
+const TunedPlans kPlans{
+    {{"NVIDIA H100 80GB HBM3, sm_90, 132 SMs", "cudnn 91900", "deterministic,strict,268435456",
+      "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1"},
+     {12, {{2, 3}, {17, -1}}, 12.345}},
+    {{"Orin", "cudnn 91900", "any order,tf32,0", "conv2d:f16,n1c3h32w32,k64r3s3,st1p1g1"},
+     {0, {}, 0.5}}};
+
+std::string error_of(const std::string& text) {
+  try {
+    parse_tuned_plans(text, "plans.txt");
+  } catch (const IoError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+// An environment variable for as long as it lives; null unsets it.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    value ? ::setenv(name, value, 1) : ::unsetenv(name);
+  }
+  ~Variable() { old_ ? ::setenv(name_, old_->c_str(), 1) : ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+TEST(TunedPlans, TextAndBack) {
+  const std::string text = to_text(kPlans);
+  EXPECT_EQ(parse_tuned_plans(text, "plans.txt"), kPlans) << text;
+  EXPECT_EQ(to_text({}).find('\n'), to_text({}).size() - 1);
+  EXPECT_EQ(parse_tuned_plans(to_text({}), "plans.txt"), TunedPlans{});
+  EXPECT_EQ(parse_tuned_plans("", "plans.txt"), TunedPlans{});
+  // What a person reads: a line a plan, the fields in the order that the first line names.
+  EXPECT_NE(text.find("\nOrin\tcudnn 91900\tany order,tf32,0\t"
+                      "conv2d:f16,n1c3h32w32,k64r3s3,st1p1g1\t0\t-\t0.500\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\t12\t2=3,17=-1\t12.345\n"), std::string::npos) << text;
+}
+
+TEST(TunedPlans, DamagedTextIsRefusedWithItsLine) {
+  const std::string good = to_text(kPlans);
+  EXPECT_NE(error_of("something else\n").find("'plans.txt', line 1"), std::string::npos);
+  std::string later = good;
+  later.replace(later.find("plans 1"), 7, "plans 2");
+  EXPECT_NE(error_of(later).find("line 1"), std::string::npos);
+  for (std::size_t n = 1; n < good.size(); ++n) {
+    const bool at_line_end = good[n - 1] == '\n';
+    EXPECT_EQ(error_of(good.substr(0, n)).empty(), at_line_end) << "cut at " << n;
+  }
+  const std::string head = to_text({});
+  for (const char* line :
+       {"a\tb\tc\td\t1\t-", "a\tb\tc\td\tx\t-\t1", "a\tb\tc\td\t-1\t-\t1", "a\tb\tc\td\t1\t2\t1",
+        "a\tb\tc\td\t1\t2=\t1", "a\tb\tc\td\t1\t2=3,\t1", "a\tb\tc\td\t1\t\t1",
+        "a\tb\tc\td\t1\t-\tnan", "a\tb\tc\td\t1\t-\t-1", "a\tb\tc\td\t1\t-\t1\t2",
+        "a\tb\tc\td\t99999999999999999999\t-\t1", "a\tb\tc\td\t1\t-\t1\r", ""}) {
+    const std::string error = error_of(head + "x\tb\tc\td\t1\t-\t1\n" + line + "\n");
+    EXPECT_NE(error.find("'plans.txt', line 3"), std::string::npos) << line << ": " << error;
+  }
+  EXPECT_NE(error_of(good + good.substr(good.find('\n') + 1)).find("once"), std::string::npos);
+}
+
+TEST(TunedPlans, OnlyAGpuHasThem) {
+  for (const Device device : {Device{}, Device{DeviceKind::simt, 0}}) {
+    EXPECT_THROW(autotune(device, ""), ConfigError);
+    EXPECT_THROW(allow_tf32(device), ConfigError);
+  }
+  EXPECT_THROW(autotune({DeviceKind::cuda, 4096}, ""), DeviceError);
+}
+
+TEST(TunedPlans, LieWhereTheUserSays) {
+  const Variable file("HAC_PLAN_CACHE", nullptr), cache("XDG_CACHE_HOME", "/cache");
+  const Variable home("HOME", "/one");
+  EXPECT_EQ(plan_cache_path(), "/cache/hacscale/cudnn-plans.txt");
+  {
+    const Variable relative("XDG_CACHE_HOME", "cache");
+    EXPECT_EQ(plan_cache_path(), "/one/.cache/hacscale/cudnn-plans.txt");
+    const Variable homeless("HOME", nullptr);
+    EXPECT_THROW(plan_cache_path(), ConfigError);
+  }
+  const Variable said("HAC_PLAN_CACHE", "plans.txt");
+  EXPECT_EQ(plan_cache_path(), "plans.txt");
+}
+
+TEST(TunedPlans, AreDescribed) {
+  const TempFolder folder;
+  const std::string file = folder.file("plans.txt");
+  EXPECT_EQ(describe_plan_cache(file), "");
+  write_file_atomically(file, to_text(kPlans));
+  EXPECT_EQ(describe_plan_cache(file), file + ", 2 plans");
+  write_file_atomically(file, "damaged");
+  EXPECT_NE(describe_plan_cache(file).find("line 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,346 @@
+#include "models/arch/counters.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/io/file.h"
+#include "kernels/core/error.h"
+#include "models/arch/summary.h"
+#include "models/zoo/zoo.h"
+#include "tests/support/random_architecture.h"
+
+namespace hac {
+namespace {
+
+using nlohmann::json;
+
+// Table I of the paper, rebuilt: every row made from its family's baseline by scaling alone.
+Architecture from_row(const json& row, const std::string& net) {
+  const bool resnet = net == "preact_resnet";
+  Architecture arch = zoo(resnet ? "preact_resnet18" : "vgg11");
+  arch = with_blocks(arch, row["blocks"].get<std::vector<std::int64_t>>());
+  arch = with_widths(arch, row["widths"].get<std::vector<std::int64_t>>());
+  return with_resolution(arch, row["res"].get<std::int64_t>());
+}
+
+void expect_counts(const json& row, const std::string& net) {
+  SCOPED_TRACE(row["row"].get<std::string>());
+  const Architecture arch = from_row(row, net);
+  const Counters counters = count(arch);
+  EXPECT_EQ(counters.params, row["params"].get<std::int64_t>());
+  EXPECT_EQ(counters.macs, row["macs"].get<std::int64_t>());
+  EXPECT_EQ(counters.ops_thop2021, row["ops"].get<std::int64_t>());
+  EXPECT_EQ(counters.activations, row["acts"].get<std::int64_t>());
+  EXPECT_EQ(architecture_from_json(to_json(arch)), arch);
+}
+
+json table1() { return json::parse(read_file(HAC_SOURCE_DIR "/tests/golden/table1.json")); }
+
+TEST(Counters, RebuiltRowsOfTable1) {
+  const json table = table1();
+  int rows = 0;
+  for (const json& row : table["rows"]) {
+    if (!row.contains("widths")) continue;
+    expect_counts(row, row["net"]);
+    ++rows;
+  }
+  EXPECT_EQ(rows, 20);
+}
+
+// Networks that meet the figures printed for HACScale's own rows, whose widths are not published.
+TEST(Counters, WitnessesOfTheHacscaleRows) {
+  const json table = table1();
+  for (const json& row : table["witnesses"]) {
+    expect_counts(row, row["row"].get<std::string>()[0] == 'R' ? "preact_resnet" : "vgg");
+  }
+  EXPECT_EQ(table["witnesses"].size(), 6u);
+}
+
+TEST(Counters, TorchvisionFigures) {
+  const Counters r18 = count(zoo("resnet18")), r34 = count(zoo("resnet34"));
+  EXPECT_EQ(r18.params, 11689512);
+  EXPECT_EQ(r18.macs, 1814073344);
+  EXPECT_EQ(r18.ops_thop2021, 1819066368);
+  EXPECT_EQ(r34.params, 21797672);
+  EXPECT_EQ(r34.macs, 3663761408);
+}
+
+// Millions of operations at several resolutions, two digits, rounded or cut: convolutions of stride
+// 2 round up, pooling rounds down.
+TEST(Counters, SpatialRules) {
+  const auto expect = [](const char* name, std::int64_t resolution, double millions) {
+    const Counters counters = count(with_resolution(zoo(name), resolution));
+    EXPECT_NEAR(static_cast<double>(counters.ops_thop2021) * 1e-6, millions, 0.01)
+        << name << " at " << resolution;
+  };
+  for (const auto& [resolution, millions] :
+       std::initializer_list<std::pair<int, double>>{{224, 1735.22},
+                                                     {225, 1969.54},
+                                                     {232, 1988.30},
+                                                     {256, 2266.26},
+                                                     {288, 2868.09},
+                                                     {289, 3166.17},
+                                                     {299, 3253.32},
+                                                     {300, 3253.32},
+                                                     {304, 3277.40},
+                                                     {305, 3423.55},
+                                                     {320, 3540.74}}) {
+    expect("preact_resnet18", resolution, millions);
+  }
+  for (const auto& [resolution, millions] :
+       std::initializer_list<std::pair<int, double>>{{32, 153.22},
+                                                     {33, 153.35},
+                                                     {40, 228.79},
+                                                     {44, 254.27},
+                                                     {48, 344.75},
+                                                     {56, 453.89},
+                                                     {63, 494.31},
+                                                     {64, 612.90},
+                                                     {80, 957.64}}) {
+    expect("vgg11", resolution, millions);
+  }
+}
+
+// A second way to count, straight from the layers: sizes are walked by hand, nothing is shared with
+// lower() or the specs.
+struct Recount {
+  std::int64_t c, h;
+  std::int64_t classes;
+  Counters sum;
+
+  void conv(std::int64_t out, std::int64_t k, std::int64_t stride, bool bias) {
+    std::int64_t size = 0;  // positions where the window, padded by k / 2, starts
+    for (std::int64_t at = -(k / 2); at + k <= h + k / 2; at += stride) ++size;
+    const std::int64_t elements = out * size * size;
+    sum.params += out * c * k * k + (bias ? out : 0);
+    sum.macs += elements * c * k * k;
+    sum.ops_thop2021 += elements * c * k * k + (bias ? elements : 0);
+    sum.activations += elements;
+    c = out, h = size;
+  }
+  void norm() {
+    sum.params += 2 * c;
+    sum.ops_thop2021 += 2 * c * h * h;
+  }
+  void operator()(const Conv& l) { conv(l.out, l.kernel, l.stride, l.bias); }
+  void operator()(const DepthwiseConv& l) {  // c times a convolution from one channel to one
+    const std::int64_t channels = std::exchange(c, 1);
+    Recount one{*this};
+    one.sum = {};
+    one.conv(1, l.kernel, l.stride, l.bias);
+    sum.params += channels * one.sum.params;
+    sum.macs += channels * one.sum.macs;
+    sum.ops_thop2021 += channels * one.sum.ops_thop2021;
+    sum.activations += channels * one.sum.activations;
+    c = channels, h = one.h;
+  }
+  void operator()(const BatchNorm&) { norm(); }
+  void operator()(const Activate&) {}
+  void operator()(const Dropout&) {}
+  void operator()(const Flatten&) { c = c * h * h, h = 1; }
+  void operator()(const Pool& l) {
+    if (l.kind == "global_avg") sum.ops_thop2021 += c * (h * h + 1);
+    h = l.kind == "global_avg" ? 1 : h / 2;
+  }
+  void operator()(const Linear& l) {
+    const std::int64_t out = l.out ? l.out : classes;
+    sum.params += c * out + (l.bias ? out : 0);
+    sum.macs += c * out;
+    sum.ops_thop2021 += c * out;
+    c = out;
+  }
+  void operator()(const PreactBlock& b) {
+    norm();
+    shortcut(b.stride, b.out, false);
+    conv(b.mid, 3, b.stride, false);
+    norm();
+    conv(b.out, 3, 1, false);
+  }
+  void operator()(const BasicBlock& b) {
+    shortcut(b.stride, b.out, true);
+    conv(b.mid, 3, b.stride, false);
+    norm();
+    conv(b.out, 3, 1, false);
+    norm();
+  }
+  void shortcut(std::int64_t stride, std::int64_t out, bool with_norm) {
+    if (stride == 1 && out == c) return;
+    Recount side{c, h, classes, {}};
+    side.conv(out, 1, stride, false);
+    if (with_norm) side.norm();
+    sum.params += side.sum.params;
+    sum.macs += side.sum.macs;
+    sum.ops_thop2021 += side.sum.ops_thop2021;
+    sum.activations += side.sum.activations;
+  }
+};
+
+TEST(Counters, AgreeWithASecondCountOnRandomArchitectures) {
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    SCOPED_TRACE(seed);
+    const Architecture arch = RandomArchitecture(seed)();
+    Recount second{arch.channels, arch.resolution, arch.classes, {}};
+    for (const Layer& layer : arch.layers) std::visit(second, layer);
+    const Counters counters = count(arch);
+    ASSERT_EQ(counters.params, second.sum.params) << to_json(arch);
+    ASSERT_EQ(counters.macs, second.sum.macs) << to_json(arch);
+    ASSERT_EQ(counters.ops_thop2021, second.sum.ops_thop2021) << to_json(arch);
+    ASSERT_EQ(counters.activations, second.sum.activations) << to_json(arch);
+  }
+}
+
+TEST(Counters, GroupsDivideWeightsAndMacs) {
+  Architecture arch{.name = "grouped", .channels = 8, .resolution = 5, .classes = 2};
+  arch.layers = {Conv{.name = "c", .out = 12, .groups = 4}, Flatten{}, Linear{.name = "fc"}};
+  const Counters counters = count(arch);
+  EXPECT_EQ(counters.params, 12 * 2 * 9 + 2 * 12 * 25 + 2);
+  EXPECT_EQ(counters.macs, 25 * 12 * 2 * 9 + 2 * 12 * 25);
+}
+
+TEST(Counters, ABatchMultipliesWorkAndNotWeights) {
+  for (const char* name : {"vgg11", "preact_resnet18", "resnet20"}) {
+    const Counters one = count(zoo(name)), three = count(lower(zoo(name), 3));
+    EXPECT_EQ(three.params, one.params);
+    EXPECT_EQ(three.weight_bytes, one.weight_bytes);
+    EXPECT_EQ(three.macs, 3 * one.macs);
+    EXPECT_EQ(three.ops_thop2021, 3 * one.ops_thop2021);
+    EXPECT_EQ(three.activations, 3 * one.activations);
+    EXPECT_EQ(three.activation_bytes, 3 * one.activation_bytes);
+    EXPECT_EQ(three.peak_activation_bytes, 3 * one.peak_activation_bytes);
+  }
+}
+
+// By hand, elements: input 2*16, conv 4*16, batch norm 4*16, max pool 4*4, flatten 16, linear 3.
+TEST(Counters, BytesOfAPlainNet) {
+  Architecture arch{.name = "hand", .channels = 2, .resolution = 4, .classes = 3};
+  arch.layers = {Conv{.name = "c", .out = 4},
+                 BatchNorm{.name = "b", .activation = Activation::relu},
+                 Pool{},
+                 Dropout{},
+                 Flatten{},
+                 Linear{.name = "fc"}};
+  const Counters counters = count(arch);
+  EXPECT_EQ(counters.weight_bytes, 4 * (4 * 2 * 9 + 4 * 4 + 3 * 16 + 3));
+  EXPECT_EQ(counters.activation_bytes, 4 * ((32 + 64) + (64 + 64) + (64 + 16) + (16 + 3)));
+  EXPECT_EQ(counters.peak_activation_bytes, 4 * (64 + 64)) << "batch norm reads one, writes one";
+  arch.channels = 40;
+  EXPECT_EQ(count(arch).peak_activation_bytes, 4 * (40 * 16 + 64)) << "the input counts";
+}
+
+TEST(Counters, DropoutAndFlattenPassTheirValueOn) {
+  Architecture arch{.name = "hand", .channels = 4, .resolution = 5, .classes = 3};
+  arch.layers = {Dropout{}, Flatten{}, Linear{.name = "fc"}};
+  EXPECT_EQ(count(arch).peak_activation_bytes, 4 * (4 * 25 + 3));
+}
+
+// The raw input of an identity block lives until the sum: x, bn1, conv1 | x, conv1, bn2 | ...
+TEST(Counters, PeakOfAResidualBlock) {
+  Architecture arch{.name = "hand", .channels = 8, .resolution = 4, .classes = 3};
+  arch.layers = {PreactBlock{.name = "block", .mid = 24, .out = 8}, Pool{.kind = "global_avg"},
+                 Flatten{}, Linear{.name = "fc"}};
+  // bn2 is the widest moment: x (8) beside conv1's and bn2's 24 channels.
+  EXPECT_EQ(count(arch).peak_activation_bytes, 4 * 16 * (8 + 24 + 24));
+  std::get<PreactBlock>(arch.layers[0]).mid = 2;
+  // Now it is the sum: x, conv2 and the result.
+  EXPECT_EQ(count(arch).peak_activation_bytes, 4 * 16 * (8 + 8 + 8));
+  arch.layers[0] = BasicBlock{.name = "block", .mid = 2, .out = 16, .stride = 1};
+  // Projected: x, downsample.0 and .1 come first; bn2 holds conv2, the shortcut and the result.
+  EXPECT_EQ(count(arch).peak_activation_bytes, 4 * 16 * (16 + 16 + 16));
+}
+
+TEST(Specs, TextTellsEveryFieldApart) {
+  const Conv2dSpec conv{.n = 128, .c = 64, .h = 32, .w = 32, .k = 128};
+  EXPECT_EQ(conv.str(), "conv2d:f32,n128c64h32w32,k128r3s3,st1p1g1");
+  Conv2dSpec other = conv;
+  other.add = true;
+  other.activation = Activation::relu;
+  other.pass = Pass::inference;
+  EXPECT_EQ(other.str(), conv.str() + ",add,relu,inference");
+  EXPECT_EQ(other.cost().activation_bytes - conv.cost().activation_bytes,
+            4 * conv.out_shape().numel())
+      << "the residual is read too";
+  BatchNormSpec norm{.n = 1, .c = 2, .h = 3, .w = 4, .activation = Activation::relu};
+  EXPECT_EQ(norm.str(), "batchnorm:f32,n1c2h3w4,relu,eps1e-05");
+  Pool2dSpec pool{.n = 1, .c = 2, .h = 5, .w = 7};
+  EXPECT_EQ(pool.str(), "maxpool:f32,n1c2h5w7,k2st2p0");
+  EXPECT_EQ(pool.out_shape(), Shape({1, 2, 2, 3}));
+  pool.mode = PoolMode::global_avg;
+  EXPECT_EQ(pool.str(), "globalavgpool:f32,n1c2h5w7");
+  EXPECT_EQ(pool.cost().ops_thop, 2 * (5 * 7 + 1));
+}
+
+TEST(Specs, AreCheckedBeforeUse) {
+  const Conv2dSpec conv{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4};
+  EXPECT_NO_THROW(conv.validate());
+  for (auto [field, value] :
+       std::initializer_list<std::pair<std::int64_t Conv2dSpec::*, int>>{{&Conv2dSpec::n, 0},
+                                                                         {&Conv2dSpec::k, 0},
+                                                                         {&Conv2dSpec::stride, 0},
+                                                                         {&Conv2dSpec::pad, -1},
+                                                                         {&Conv2dSpec::groups, 3},
+                                                                         {&Conv2dSpec::groups, 0},
+                                                                         {&Conv2dSpec::r, 8},
+                                                                         {&Conv2dSpec::s, 8}}) {
+    Conv2dSpec bad = conv;
+    bad.*field = value;
+    EXPECT_THROW(bad.validate(), ShapeError) << bad.str();
+  }
+  const Pool2dSpec pool{.n = 1, .c = 4, .h = 5, .w = 5};
+  EXPECT_NO_THROW(pool.validate());
+  for (auto [field, value] :
+       std::initializer_list<std::pair<std::int64_t Pool2dSpec::*, int>>{{&Pool2dSpec::h, 0},
+                                                                         {&Pool2dSpec::kernel, 0},
+                                                                         {&Pool2dSpec::kernel, 6},
+                                                                         {&Pool2dSpec::stride, 0},
+                                                                         {&Pool2dSpec::pad, 2},
+                                                                         {&Pool2dSpec::pad, -1}}) {
+    Pool2dSpec bad = pool;
+    bad.*field = value;
+    EXPECT_THROW(bad.validate(), ShapeError) << bad.kernel << " " << bad.pad;
+  }
+}
+
+TEST(Summary, LayersAddUpToTheTotals) {
+  for (const std::string& name : zoo_names()) {
+    SCOPED_TRACE(name);
+    const Summary summary = summarize(zoo(name));
+    EXPECT_EQ(summary.total, count(zoo(name)));
+    std::int64_t params = 0, macs = 0;
+    for (const LayerSummary& layer : summary.layers) {
+      params += layer.params;
+      macs += layer.macs;
+      EXPECT_NE(layer.kind, "");
+    }
+    EXPECT_EQ(params, summary.total.params);
+    EXPECT_EQ(macs, summary.total.macs);
+  }
+}
+
+TEST(Summary, JsonHoldsTheKeysThatProgramsRead) {
+  const json parsed = json::parse(to_json(summarize(zoo("vgg11"))));
+  EXPECT_EQ(parsed["params"], 9231114);
+  EXPECT_EQ(parsed["macs"], 152769536);
+  EXPECT_EQ(parsed["ops_thop2021"], 153224192);
+  EXPECT_EQ(parsed["activations"], 151552);
+  EXPECT_EQ(parsed["weight_bytes"], 4 * (9231114 + 2 * 2752));  // and the running statistics
+  EXPECT_EQ(parsed["peak_activation_bytes"], 524288);
+  EXPECT_GT(parsed["activation_bytes"], 0);
+  const json& first = parsed["layers"][0];
+  EXPECT_EQ(first["name"], "features.0");
+  EXPECT_EQ(first["kind"], "conv2d");
+  EXPECT_EQ(first["spec"], "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1,bias");
+  EXPECT_EQ(first["output"], json({1, 64, 32, 32}));
+  EXPECT_EQ(first["params"], 1792);
+  EXPECT_EQ(first["macs"], 1769472);
+}
+
+TEST(Summary, TextIsATable) {
+  const std::string text = to_text(summarize(zoo("vgg11")));
+  EXPECT_NE(text.find("features.0 (conv2d)"), std::string::npos) << text;
+  EXPECT_NE(text.find("9,231,114"), std::string::npos) << text;
+  EXPECT_NE(text.find("152,769,536"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace hac

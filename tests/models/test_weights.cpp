@@ -1,0 +1,179 @@
+// Weights of other programs: prefixes, other heads, types that are no weights, broken numbers. What
+// is loaded is compared with the file, what is left with the start of the same seed.
+
+#include "models/train/weights.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "engine/io/safetensors.h"
+#include "kernels/core/error.h"
+#include "tests/support/message_of.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_training.h"
+
+namespace hac {
+namespace {
+
+using State = std::map<std::string, Tensor>;
+
+constexpr std::uint64_t kSeed = 5;
+
+Architecture net_of(std::int64_t classes) {
+  Architecture arch = tiny_net();
+  arch.classes = classes;
+  return arch;
+}
+
+class Weights : public ::testing::Test {
+ protected:
+  // Writes the state of another network, each name and tensor changed.
+  template <class Change>
+  std::string file_of(Change change, std::int64_t classes = 4) const {
+    TensorFile file;
+    for (const auto& [name, tensor] : Model(net_of(classes), kSeed + 1).state()) {
+      file.tensors[change(name)] = tensor;
+    }
+    save_safetensors(folder_.file("w"), file);
+    return folder_.file("w");
+  }
+  std::string plain_file(std::int64_t classes = 4) const {
+    return file_of([](const std::string& name) { return name; }, classes);
+  }
+  // The plain file with one tensor added or replaced.
+  std::string with(const std::string& name, const Tensor& tensor) const {
+    TensorFile file = load_safetensors(plain_file());
+    file.tensors[name] = tensor;
+    save_safetensors(folder_.file("w"), file);
+    return folder_.file("w");
+  }
+  std::string refusal(const std::string& path) const {
+    Model model(tiny_net(), kSeed);
+    const State before = copy_of(model);
+    const std::string message = message_of<IoError>([&] { load_weights(path, model); });
+    EXPECT_NE(message.find("'" + path + "'"), std::string::npos) << message;
+    for (const auto& [name, tensor] : model.state()) {
+      EXPECT_EQ(tensor.to_vector(), before.at(name).to_vector()) << name << " was changed";
+    }
+    return message;
+  }
+  static State copy_of(const Model& model) {
+    State copy;
+    for (const auto& [name, t] : model.state()) copy[name] = Tensor::from(t.to_vector(), t.shape());
+    return copy;
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(Weights, KnownPrefixesAreStrippedAndSaid) {
+  const State expected = Model(tiny_net(), kSeed + 1).state();
+  for (const std::string prefix :
+       {"", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."}) {
+    Model model(tiny_net(), kSeed);
+    const LoadedWeights loaded =
+        load_weights(file_of([&](const std::string& name) { return prefix + name; }), model);
+    EXPECT_EQ(loaded.loaded, std::ssize(expected));
+    for (const auto& [name, tensor] : model.state()) {
+      EXPECT_EQ(tensor.to_vector(), expected.at(name).to_vector()) << prefix << name;
+    }
+    EXPECT_EQ(loaded.notes().size(), prefix.empty() ? 0u : 1u);
+    if (prefix == "module.") {
+      EXPECT_EQ(loaded.notes()[0], "'module.' stripped from 12 names");
+    }
+  }
+}
+
+TEST_F(Weights, ALayerMayBeCalledAsAPrefixIs) {
+  Architecture arch = tiny_net();
+  std::get<Conv>(arch.layers[0]).name = "module.conv";
+  Model from(arch, kSeed + 1), to(arch, kSeed);
+  save_safetensors(folder_.file("w"), {from.state(), {}});
+  EXPECT_TRUE(load_weights(folder_.file("w"), to).notes().empty());
+  EXPECT_EQ(to.state().at("module.conv.weight").to_vector(),
+            from.state().at("module.conv.weight").to_vector());
+}
+
+TEST_F(Weights, MissingAndUnexpectedAreBothListedAndBounded) {
+  const std::string message =
+      refusal(file_of([](const std::string& name) { return "net." + name; }));
+  EXPECT_NE(message.find("missing bn1.bias (8)"), std::string::npos) << message;
+  EXPECT_NE(message.find("unexpected net.bn1.bias F32 (8)"), std::string::npos) << message;
+  EXPECT_NE(message.find("and 8 more"), std::string::npos) << message;
+  EXPECT_LT(message.size(), 600u);
+  const std::string more = refusal(with("extra.weight", Tensor::zeros({2, 2})));
+  EXPECT_NE(more.find("unexpected extra.weight F32 (2, 2)"), std::string::npos) << more;
+  EXPECT_EQ(more.find("missing"), std::string::npos) << more;
+  const std::string twice = refusal(with("module.fc.bias", Tensor::zeros({4})));
+  EXPECT_NE(twice.find("both 'fc.bias' and 'module.fc.bias'"), std::string::npos) << twice;
+}
+
+TEST_F(Weights, ShapesAreNamedWithBoth) {
+  const std::string message = refusal(plain_file(1000));
+  EXPECT_NE(message.find("fc.weight is F32 (1000, 8), expected (4, 8)"), std::string::npos)
+      << message;
+  EXPECT_EQ(message.find("--init-except"), std::string::npos) << "no option of eval: " << message;
+  const std::string integers = refusal(with("fc.bias", Tensor::zeros({4}, Dtype::i32)));
+  EXPECT_NE(integers.find("fc.bias is I32 (4), expected floats (4)"), std::string::npos)
+      << integers;
+}
+
+TEST_F(Weights, WhatCannotBeAWeightIsPassedOver) {
+  Model model(tiny_net(), kSeed);
+  EXPECT_TRUE(load_weights(with("bn1.num_batches_tracked", Tensor::zeros({}, Dtype::i32)), model)
+                  .notes()
+                  .empty());
+  EXPECT_TRUE(load_weights(with("momentum.fc.bias", Tensor::zeros({4})), model).notes().empty());
+  const LoadedWeights loaded = load_weights(with("ids", Tensor::zeros({3}, Dtype::u8)), model);
+  ASSERT_EQ(loaded.notes().size(), 1u);
+  EXPECT_EQ(loaded.notes()[0], "not used: ids U8 (3)");
+}
+
+TEST_F(Weights, AHeadCanBeLeftOut) {
+  const std::string path = plain_file(1000);
+  Model model(tiny_net(), kSeed);
+  EXPECT_NE(message_of<IoError>([&] {
+              init_weights(path, model, {});
+            }).find("(hint: --init-except 'fc.*'"),
+            std::string::npos);
+  const LoadedWeights loaded = init_weights(path, model, {"fc.*"});
+  ASSERT_EQ(loaded.notes().size(), 1u);
+  EXPECT_EQ(loaded.notes()[0], "10 tensors loaded, not fc.bias, fc.weight");
+  const State start = Model(tiny_net(), kSeed).state();
+  const State other = Model(tiny_net(), kSeed + 1).state();
+  for (const auto& [name, tensor] : model.state()) {
+    const State& expected = name.starts_with("fc.") ? start : other;
+    EXPECT_EQ(tensor.to_vector(), expected.at(name).to_vector()) << name;
+  }
+  // Also what the network lacks, and a prefix does not hide the name.
+  const std::string extra = with("module.aux.weight", Tensor::zeros({2}));
+  EXPECT_EQ(init_weights(extra, model, {"aux.*"}).loaded, 12);
+  const std::string message = message_of<ConfigError>([&] {
+    init_weights(path, model, {"fc.*", "head.*"});
+  });
+  EXPECT_NE(message.find("'head.*': matches no weight of 'tiny' (it has fc.bias, fc.weight"),
+            std::string::npos)
+      << message;
+}
+
+TEST_F(Weights, BrokenNumbersAreRefusedByName) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::tuple<const char*, float, const char*> cases[] = {
+      {"conv2.weight", nan, "conv2.weight holds nan at 1"},
+      {"fc.bias", -inf, "fc.bias holds -inf at 1"},
+      {"bn2.running_mean", nan, "bn2.running_mean holds nan at 1"},
+      {"bn1.running_var", inf, "bn1.running_var holds inf at 1"},
+      {"bn1.running_var", -1e-6f, "bn1.running_var holds -1e-06 at 1, expected variances"}};
+  const State good = Model(tiny_net(), kSeed).state();
+  for (const auto& [name, value, what] : cases) {
+    std::vector<float> values = good.at(name).to_vector();
+    values[1] = value;
+    const std::string message = refusal(with(name, Tensor::from(values, good.at(name).shape())));
+    EXPECT_NE(message.find(what), std::string::npos) << message;
+  }
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,197 @@
+// Latency on a machine that others use too, by planted counters: what is taken again, what is said,
+// when it gives up. And what a convolution really multiplies.
+
+#include <gtest/gtest.h>
+
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
+#include "models/zoo/zoo.h"
+#include "scaling/measure/measure.h"
+#include "scaling/measure/utilization.h"
+#include "tests/support/message_of.h"
+
+namespace hac {
+namespace {
+
+// Counters of which the caller says how many milliseconds a run has to wait.
+struct Planted {
+  SchedulerCounters now{.waited_ms = {1}};
+  std::function<SchedulerCounters()> counters() {
+    return [this] { return now; };
+  }
+};
+
+TEST(Disturbed, IsWhoWaitsForATwentiethOfTheRun) {
+  const SchedulerCounters start{.waited_ms = {7}, .preemptions = 3};
+  EXPECT_FALSE(disturbed(start, {.waited_ms = {7}, .preemptions = 9}, 1)) << "for no time at all";
+  EXPECT_FALSE(disturbed(start, {.waited_ms = {7.04}}, 1));
+  EXPECT_TRUE(disturbed(start, {.waited_ms = {7.06}}, 1));
+  EXPECT_FALSE(disturbed(start, {.waited_ms = {7.015}}, 0.1)) << "any thread that is woken";
+  // Where the kernel does not tell.
+  EXPECT_FALSE(disturbed({.preemptions = 3}, {.preemptions = 3}, 1));
+  EXPECT_TRUE(disturbed({.preemptions = 3}, {.preemptions = 4}, 1));
+}
+
+// What 64 threads wait side by side is not the time that was lost, but that of one of them is.
+TEST(Disturbed, IsByTheThreadThatWaitedLongest) {
+  const SchedulerCounters start{.waited_ms = std::vector<double>(64, 7)};
+  EXPECT_FALSE(disturbed(start, {.waited_ms = std::vector<double>(64, 7.01)}, 0.1));
+  EXPECT_FALSE(disturbed(start, {.waited_ms = std::vector<double>(64, 7.04)}, 1));
+  SchedulerCounters one = start;
+  one.waited_ms[50] += 0.06;
+  EXPECT_TRUE(disturbed(start, one, 1));
+  one.waited_ms[50] = 0;
+  EXPECT_FALSE(disturbed(start, one, 1)) << "the thread has ended";
+}
+
+TEST(Disturbed, CountersOfThisProcessGrow) {
+  const SchedulerWatch watch;
+  const SchedulerCounters first = watch.read(), second = watch.read();
+  ASSERT_GE(first.waited_ms.size(), 1u);
+  ASSERT_EQ(second.waited_ms.size(), first.waited_ms.size());
+  for (std::size_t t = 0; t < first.waited_ms.size(); ++t) {
+    EXPECT_GE(first.waited_ms[t], 0);
+    EXPECT_GE(second.waited_ms[t], first.waited_ms[t]);
+  }
+  EXPECT_GE(second.preemptions, first.preemptions);
+}
+
+// Every second run waits: each of those is taken again, and none counts.
+TEST(SteadyRuns, TakesADisturbedRunAgain) {
+  Planted planted;
+  SteadyRuns runs(10, planted.counters());
+  int calls = 0;
+  for (int r = 0; r < 5; ++r) {
+    EXPECT_EQ(runs.time([&] {
+      const bool waits = ++calls % 2 == 1;
+      if (waits) planted.now.waited_ms[0] += 3;
+      return waits ? 4.0 : 1.0;
+    }),
+              1.0);
+  }
+  EXPECT_EQ(calls, 10);
+  EXPECT_EQ(runs.repeated(), 5);
+  EXPECT_EQ(runs.disturbed(), 0);
+}
+
+TEST(SteadyRuns, GivesUpWithinABoundAndSaysSo) {
+  Planted planted;
+  SteadyRuns runs(7, planted.counters());
+  int calls = 0;
+  for (int r = 0; r < 5; ++r) {
+    runs.time([&] {
+      ++calls;
+      planted.now.waited_ms[0] += 3;
+      return 4.0;
+    });
+  }
+  EXPECT_EQ(calls, 12);
+  EXPECT_EQ(runs.repeated(), 7);
+  EXPECT_EQ(runs.disturbed(), 5);
+  EXPECT_FALSE((LatencyStats{.runs = 5, .disturbed = runs.disturbed()}.steady()));
+  EXPECT_TRUE((LatencyStats{.runs = 50, .disturbed = 5}.steady()));
+  EXPECT_FALSE((LatencyStats{.runs = 50, .disturbed = 6}.steady()));
+}
+
+Architecture small_net() {
+  return {.name = "small",
+          .channels = 3,
+          .resolution = 8,
+          .classes = 10,
+          .layers = {Conv{.name = "conv", .out = 8}, Flatten{}, Linear{.name = "classifier"}}};
+}
+
+// A machine that is busy until `rests` readings were taken.
+MeasureOptions busy_until(std::shared_ptr<int> readings, int rests) {
+  return {.runs = 3,
+          .warmup = 0,
+          .repeats = 1,
+          .counters = [readings, rests, waited = 1.0]() mutable -> SchedulerCounters {
+            if (++*readings < rests) waited += 1000;
+            return {.waited_ms = {waited}};
+          }};
+}
+
+TEST(TimeNetwork, WaitsForTheMachineToComeToRest) {
+  const auto readings = std::make_shared<int>(0);
+  std::vector<double> pauses;
+  Patience patience{.seconds = 60, .pause = [&](double s) { pauses.push_back(s); }};
+  // Before and after three runs and as many repeats, then a block of the layers' and its repeat: 16
+  // readings a time.
+  const NetworkTiming timing = time_network(small_net(), busy_until(readings, 33), {}, &patience);
+  EXPECT_EQ(timing.unsteady, "");
+  EXPECT_EQ(pauses, (std::vector<double>{0.5, 1}));
+  EXPECT_EQ(patience.seconds, 58.5);
+  EXPECT_NO_THROW(require_steady(timing));
+}
+
+TEST(TimeNetwork, GivesUpNamingTheOption) {
+  const auto readings = std::make_shared<int>(0);
+  double waited = 0;
+  Patience patience{.seconds = 20, .pause = [&](double s) { waited += s; }};
+  const NetworkTiming timing =
+      time_network(small_net(), busy_until(readings, 1 << 30), {}, &patience);
+  EXPECT_EQ(waited, 20);
+  EXPECT_EQ(patience.seconds, 0);
+  EXPECT_EQ(timing.unsteady, "3 of 3 runs waited for a core, after 6 were taken again");
+  const std::string message = message_of<DeviceError>([&] { require_steady(timing); });
+  EXPECT_NE(message.find("3 of 3 runs"), std::string::npos) << message;
+  EXPECT_NE(message.find("--allow-unsteady"), std::string::npos) << message;
+}
+
+TEST(MeasureInterleaved, SaysOfWhichNetworkTheRunsWereDisturbed) {
+  const auto quiet = deploy_random(small_net(), {}), busy = deploy_random(small_net(), {});
+  Deployment* const nets[] = {quiet.get(), busy.get()};
+  const auto readings = std::make_shared<int>(0);
+  const auto stats = measure_interleaved(nets, busy_until(readings, 1 << 30));
+  EXPECT_EQ(stats[0].disturbed, 3);
+  EXPECT_EQ(stats[1].repeated, 3);
+  EXPECT_FALSE(stats[0].steady());
+  EXPECT_EQ(describe_disturbance(stats[0]),
+            "3 of 3 runs waited for a core, after 3 were taken again");
+  EXPECT_EQ(describe_disturbance({.runs = 3}), "");
+}
+
+// F(4x4, 3x3): 36 products for 16 outputs; F(2x2, 3x3): 16 for 4. Tiles at the edge count whole.
+TEST(Multiplications, AreFewerByWinogradAndWithoutPadding) {
+  const Conv2dSpec spec{.n = 2, .c = 16, .h = 8, .w = 8, .k = 32};
+  const std::int64_t pairs = 16 * 32, macs = 2 * 8 * 8 * pairs * 9;
+  EXPECT_EQ(multiplications(spec, "x64:gemm:jit"), macs);
+  EXPECT_EQ(multiplications(spec, "product:im2col"), macs);
+  // Of 24 products along an axis, the first and the last are with padding.
+  EXPECT_EQ(multiplications(spec, "jit:avx512_core"), 2 * 22 * 22 * pairs);
+  EXPECT_EQ(multiplications(spec, "jit_wino_4x3:avx512_core"), macs / 4);
+  EXPECT_EQ(multiplications(spec, "jit_fp32_wino_2x3:avx512_core"), macs * 4 / 9);
+  const Conv2dSpec odd{.n = 1, .c = 1, .h = 5, .w = 5, .k = 1};
+  EXPECT_EQ(multiplications(odd, "jit_wino_4x3:avx512_core"), 4 * 36);
+  const Conv2dSpec strided{.c = 4, .h = 4, .w = 4, .k = 8, .stride = 2, .groups = 2};
+  EXPECT_EQ(multiplications(strided, "jit:avx2"), 5 * 5 * 8 * 2);
+  const Conv2dSpec plain{.c = 4, .h = 6, .w = 6, .k = 8, .pad = 0};
+  EXPECT_EQ(multiplications(plain, "jit:avx2"), plain.cost().macs);
+}
+
+TEST(Multiplications, OfANetworkAreAtMostItsMacs) {
+  const auto net = deploy_random(zoo("vgg11"), {});
+  std::int64_t macs = 0;
+  for (const Op& op : net->graph().ops) macs += op.spec.cost().macs;
+  EXPECT_LE(multiplications(*net), macs);
+  EXPECT_GT(multiplications(*net), macs / 5);
+}
+
+// What is really multiplied, or a count is wrong: not a matter of a few percent. A peak or a time
+// that a busy machine disturbed proves nothing.
+TEST(Multiplications, OfNoConvolutionExceedThePeak) {
+  for (const char* name : {"vgg11", "resnet20"}) {
+    const auto net = deploy_random(scale_width(zoo(name), 0.5), {});
+    const Profile p = profile(*net, {.runs = 10});
+    const Ceiling peak = measure_peak_gmacs();
+    if (!p.latency.steady() || !peak.steady) continue;
+    for (const OpTime& op : p.ops) {
+      const double rate = static_cast<double>(op.multiplications) / op.ms * 1e-6;
+      EXPECT_LT(rate, 2 * peak.rate) << name << " " << op.spec;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,423 @@
+// The program as a user calls it: help, results, interrupted and resumed runs.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/support/cli_fixture.h"
+#include "tests/support/data_fixtures.h"
+
+namespace hac {
+namespace {
+
+void expect_keys(const json& j, const Words& keys) {
+  for (const std::string& key : keys) EXPECT_TRUE(j.contains(key)) << key << " in " << j.dump();
+}
+
+std::size_t lines_of(const std::string& path) {
+  const std::string text = slurp(path);
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+const Words verbs = {"run",        "train", "eval",   "infer", "summary", "profile",
+                     "importance", "scale", "report", "data",  "doctor"};
+
+TEST_F(Cli, EveryVerbHelpsWithAnExample) {
+  for (const std::string& verb : verbs) {
+    const Outcome o = run({verb, "--help"});
+    EXPECT_EQ(o.exit, 0) << verb;
+    EXPECT_NE(o.out.find("Example: hacscale " + verb), std::string::npos) << o.out;
+    EXPECT_NE(o.out.find("--json"), std::string::npos) << verb;
+    EXPECT_EQ(o.err, "") << verb;
+  }
+  const Outcome all = run({"--help"});
+  EXPECT_EQ(all.exit, 0);
+  for (const std::string& verb : verbs) EXPECT_NE(all.out.find(verb), std::string::npos) << verb;
+  EXPECT_EQ(run({"--version"}).out.rfind("hacscale 0.", 0), 0u);
+}
+
+TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
+  expect_error({}, 2, {"expected one of", "--help"});
+  expect_error({"trian"}, 2, {"'trian'", "did you mean train?"});
+  expect_error({"train", "--epoch", "3"}, 2, {"'--epoch'", "did you mean --epochs?"});
+  expect_error({"train", "--epochs", "many"}, 2, {"--epochs", "many"});
+  expect_error({"train", "--epochs", "-1"}, 2, {"epochs", "-1"});
+  expect_error({"train", "--batch", "0"}, 2, {"batch", "0"});
+  expect_error({"train", "--lr", "nan"}, 2, {"lr"});
+  expect_error({"train", "--schedule", "poly"}, 2, {"--schedule", "poly", "cosine"});
+  expect_error({"train", "--augment", "mixup"}, 2, {"--augment", "mixup", "standard"});
+  expect_error({"train", "--max-steps", "-2"}, 2, {"--max-steps", "-2"});
+  expect_error({"train", "--resume"}, 2, {"--resume", "--out"});
+  expect_error({"train", "--validation", "-1"}, 2, {"validation", "-1"});
+  expect_error({"train", "--warmup-style", "cosine"}, 2, {"--warmup-style", "prefix"});
+  expect_error({"train", "--select", "best"}, 2, {"select", "--validation 0.1"});
+  expect_error({"train", "--select", "first"}, 2, {"--select", "best", "last"});
+  expect_error(tiny_train + Words{"--validation", "4"}, 2, {"'--validation'", "10 classes", "4"});
+  expect_error({"train", "--launch", "lazy"}, 2, {"--launch", "lazy"});
+  expect_error(tiny_train + Words{"--launch", "graph"}, 2, {"graph", "cpu"});
+  expect_error({"train", "--data", "mnits"}, 2, {"mnits", "fashion-mnist"});
+  expect_error({"train", "--threads", "-3"}, 2, {"--threads", "-3"});
+  expect_error({"summary", "vgg12"}, 2, {"vgg12", "did you mean vgg11?"});
+  expect_error({"summary", "vgg11", "resnet18"}, 2, {"resnet18"});
+  expect_error({"summary", "--widths", "8,x"}, 2, {"--widths", "8,x"});
+  expect_error({"summary", "--widths", "8,8"}, 2, {"vgg11", "8"});
+  expect_error({"summary", "--width", "0"}, 2, {"width", "0"});
+  expect_error({"summary", "--width", "2", "--widths", "8"}, 2, {"--width", "--widths"});
+  expect_error({"summary", "--resolution", "16"}, 2, {"vgg11", "16"});
+  expect_error({"profile", "--runs", "0"}, 2, {"--runs", "0"});
+  expect_error({"eval"}, 2, {"checkpoint"});
+  expect_error({"infer"}, 2, {"CHECKPOINT IMAGE"});
+  expect_error({"infer", "only.safetensors"}, 2, {"no image"});
+  expect_error({"run"}, 2, {"quick"});
+  expect_error({"run", "quik", "--out", path("r")}, 2, {"quik", "did you mean quick?"});
+  expect_error({"run", "quick"}, 2, {"--out"});
+  EXPECT_FALSE(fs::exists(path("r")));
+}
+
+TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
+  const json j = json_of({"summary", "vgg11"});
+  expect_keys(j, {"params", "macs", "ops_thop2021", "activations", "layers"});
+  EXPECT_EQ(j["params"], 9231114);  // spec 5, exact
+  EXPECT_EQ(j["ops_thop2021"], 153224192);
+  EXPECT_GT(j["layers"].size(), 8u);
+  EXPECT_EQ(json_of({"summary", "--model", "vgg11"}), j);
+  const json narrow = json_of({"summary", "vgg11", "--widths", "8,16,24,24,32,32,40,40",
+                               "--classes", "7", "--in-channels", "1", "--resolution", "40"});
+  EXPECT_EQ(narrow["input"], json({1, 1, 40, 40}));
+  EXPECT_EQ(narrow["layers"][0]["output"][1], 8);
+  EXPECT_EQ(narrow["layers"].back()["output"][1], 7);
+
+  ASSERT_EQ(run({"summary", "resnet20", "--blocks", "2,2,2", "--save", path("a.json")}).exit, 0);
+  EXPECT_EQ(json_of({"summary", path("a.json")})["params"],
+            json_of({"summary", "resnet20", "--blocks", "2,2,2"})["params"]);
+}
+
+TEST_F(Cli, ProfileMeasures) {
+  const json j = json_of(Words{"profile"} + tiny_model + Words{"--runs", "5", "--warmup", "1"});
+  expect_keys(j, {"latency_ms", "gmacs_per_s", "peak_fraction", "layers"});
+  EXPECT_LE(j["multiplications"], j["macs"]);
+  EXPECT_NEAR(j["peak_fraction"],
+              double(j["multiplied_gmacs_per_s"]) / double(j["peak_gmacs_per_s"]), 1e-12);
+  EXPECT_NE(std::string(j["peak_of"]).find(std::string(j["isa"])), std::string::npos);
+  EXPECT_NE(std::string(j["peak_of"]).find("threads"), std::string::npos) << j["peak_of"];
+  expect_keys(j["latency_ms"], {"mean", "median", "p95", "runs"});
+  EXPECT_EQ(j["latency_ms"]["runs"], 5);
+  EXPECT_GT(j["latency_ms"]["median"], 0);
+  EXPECT_GT(j["peak_fraction"], 0);
+  EXPECT_GT(j["layers"].size(), 8u);
+}
+
+// What a kernel must move is known for two of them: SGD reads 12 bytes a parameter and writes 8,
+// and the 16-bit copy of the convolutions' and the linear layer's.
+TEST_F(Cli, ProfileTracesTheKernelsOfAStep) {
+  const Words base = Words{"profile"} + tiny_model + Words{"--device", "simt", "--trace", "step"};
+  const std::int64_t params = json_of({"summary", "vgg11", "--width", "0.125"})["params"];
+  for (const char* dtype : {"f32", "f16"}) {
+    const json j = json_of(base + Words{"--batch", "2", "--dtype", dtype});
+    std::set<std::string> kernels;
+    for (const json& launch : j["launches"]) {
+      kernels.insert(launch["kernel"]);
+      for (const char* kind : {"load", "store"}) {
+        const std::string name = kind;
+        EXPECT_LE(launch["distinct_" + name + "_bytes"], 32 * launch[name + "_sectors"].get<int>());
+      }
+      if (launch["kernel"] != "sgd") continue;
+      EXPECT_GE(launch["load_bytes"], 12 * params);
+      EXPECT_GE(launch["store_bytes"], 8 * params);
+      EXPECT_LT(launch["store_bytes"], (std::string(dtype) == "f16" ? 10 : 8) * params + 1);
+      EXPECT_NEAR(launch["distinct_load_bytes"].get<double>(), 12. * params, 4096);
+    }
+    for (const char* name : {"batchnorm_apply", "max_pool_backward", "softmax_xent", "sgd"}) {
+      EXPECT_TRUE(kernels.contains(name)) << name << " " << dtype;
+    }
+    EXPECT_EQ(kernels.contains("unscale"), std::string(dtype) == "f16");
+  }
+  const std::string table = run(base + Words{"--batch", "2"}).out;
+  EXPECT_NE(table.find("least KiB"), std::string::npos) << table;
+}
+
+TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {
+  const Words base = Words{"profile"} + tiny_model + Words{"--runs", "2", "--warmup", "1"};
+  for (const std::string mode : {"eager", "graph"}) {
+    const json j = json_of(base + Words{"--device", "simt", "--launch", mode});
+    EXPECT_EQ(j["launch"], mode);
+    EXPECT_TRUE(j["peak_gmacs_per_s"].is_null() && j["peak_fraction"].is_null());
+    EXPECT_NE(std::string(j["peak_of"]).find("simt"), std::string::npos) << j["peak_of"];
+    for (const char* key :
+         {"latency_ms", "event_latency_ms", "cold_latency_ms", "cold_event_latency_ms"}) {
+      EXPECT_GT(j[key]["median"], 0) << key;
+    }
+  }
+  EXPECT_EQ(json_of(base)["launch"], "eager");
+  expect_error(base + Words{"--launch", "graph"}, 2, {"graph", "cpu", "--launch eager"});
+  expect_error(base + Words{"--launch", "lazy"}, 2, {"--launch", "lazy"});
+}
+
+TEST_F(Cli, DoctorExamines) {
+  ::setenv("HAC_PLAN_CACHE", path("none.txt").c_str(), 1);
+  const json j = json_of({"doctor", "--threads", "1"});
+  expect_keys(j, {"isa", "threads", "threads_from", "cores", "cpu_quota", "cpu_quota_from",
+                  "memory_limit_bytes", "memory_limit_from", "peak_gmacs_per_s",
+                  "bandwidth_gb_per_s", "libraries", "data"});
+  EXPECT_EQ(j["threads"], 1);
+  EXPECT_GT(j["peak_gmacs_per_s"], 0);
+  EXPECT_EQ(run({"doctor"}).exit, 0);
+  EXPECT_FALSE(j.contains("plan_cache"));
+  ::setenv("HAC_PLAN_CACHE", path("plans.txt").c_str(), 1);
+  write("plans.txt", "not plans\n");
+  const Outcome o = run({"doctor"});
+  EXPECT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.out.find("tuned plans '" + path("plans.txt") + "', line 1"), std::string::npos)
+      << o.out;
+  ::unsetenv("HAC_PLAN_CACHE");
+}
+
+TEST_F(Cli, TrainThenEvalThenInfer) {
+  const Outcome o = run(tiny_train + Words{"--epochs", "2", "--lr", "0.05", "--validation", "0.25",
+                                           "--out", path("r")});
+  ASSERT_EQ(o.exit, 0) << o.err;
+  for (const char* part :
+       {"threads", "vgg11", "synthetic", "cosine", "next: hacscale eval",
+        "120 training, 40 validation, 100 test images", "epoch 1/2  validation loss",
+        "test top-1 of the epoch selected by validation"}) {
+    EXPECT_NE(o.err.find(part), std::string::npos) << o.err;
+  }
+  for (const char* part :
+       {"selected by validation", "validation top-1", "test top-1", "best.saf"}) {
+    EXPECT_NE(o.out.find(part), std::string::npos) << o.out;
+  }
+  for (const char bad : {'\r', '\x1b'}) {
+    EXPECT_EQ((o.out + o.err).find(bad), std::string::npos) << "no terminal, yet redrawn";
+  }
+  for (const char* name :
+       {"config.json", "architecture.json", "log.jsonl", "last.safetensors", "best.safetensors"}) {
+    EXPECT_TRUE(fs::exists(path("r") + "/" + name)) << name;
+  }
+  EXPECT_EQ(lines_of(path("r/log.jsonl")), 3u) << "two epochs and the result";
+
+  const std::string last = path("r/best.safetensors");
+  const json eval = json_of({"eval", last, "--limit-test", "100"});
+  expect_keys(eval, {"loss", "top1", "top1_interval95", "top5", "images"});
+  EXPECT_EQ(eval["images"], 100);
+  EXPECT_LT(eval["top1_interval95"][0], eval["top1"]);
+  EXPECT_GT(eval["top1_interval95"][1], eval["top1"]);
+  EXPECT_EQ(eval["data"], "synthetic");
+  std::string log = slurp(path("r/log.jsonl"));
+  log.pop_back();
+  const json epoch = json::parse(log.substr(log.rfind('\n') + 1));
+  EXPECT_EQ(eval["top1"], epoch["test_top1"]);
+
+  write("grey.png", testing::png(std::string(41 * 40, '\x00'), 40, 40, 8, 0));
+  write("red.jpg", testing::jpeg(std::vector<std::uint8_t>(3 * 30 * 20, 90), 30, 20));
+  const json seen = json_of({"infer", last, path("grey.png"), path("red.jpg")});
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0]["top"].size(), 5u);
+  double sum = 0;
+  for (const json& guess : seen[1]["top"]) {
+    expect_keys(guess, {"class", "index", "probability"});
+    sum += guess["probability"].get<double>();
+  }
+  EXPECT_GT(sum, 0.5);
+  EXPECT_LE(sum, 1 + 1e-9);
+  const Outcome text = run({"infer", "--checkpoint", last, path("red.jpg")});
+  EXPECT_NE(text.out.find(" %  "), std::string::npos) << text.out;
+}
+
+TEST_F(Cli, TrainPrintsOneJsonObject) {
+  const json j = json_of(tiny_train + Words{"--epochs", "1"});
+  expect_keys(
+      j, {"model", "data", "params", "steps", "test_loss", "top1", "top5", "select", "accuracy"});
+  EXPECT_EQ(j["accuracy"], "test top-1 of the last epoch");
+  const json held = json_of(tiny_train + Words{"--epochs", "1", "--validation", "32"});
+  EXPECT_EQ(held["select"], "best");
+  EXPECT_EQ(held["steps"], 8);
+  EXPECT_EQ(held["validation"]["images"], 32);
+  EXPECT_EQ(held["validation"]["accuracy"], "validation top-1 of the best epoch");
+  EXPECT_EQ(j["steps"], 10);
+  EXPECT_EQ(j["images"], 100);
+}
+
+TEST_F(Cli, InitialWeightsStepsAndGradientsForOtherPrograms) {
+  const Words plain = tiny_train + Words{"--augment", "none", "--shuffle", "off", "--quiet"};
+  ASSERT_EQ(run(plain + Words{"--max-steps", "0", "--out", path("zero")}).exit, 0);
+  const std::string start = path("zero/last.safetensors");
+  ASSERT_TRUE(fs::exists(start));
+  // Other seed, same weights given: the same training.
+  const auto steps = [&](const char* seed, const std::string& out) {
+    return plain + Words{"--max-steps",      "3",           "--seed", seed, "--init", start,
+                         "--save-gradients", out + ".grad", "--out",  out};
+  };
+  ASSERT_EQ(run(steps("0", path("a"))).exit, 0);
+  ASSERT_EQ(run(steps("7", path("b"))).exit, 0);
+  EXPECT_EQ(slurp(path("a.grad")), slurp(path("b.grad")));
+  EXPECT_NE(slurp(path("a.grad")).find("features.0.weight"), std::string::npos);
+  EXPECT_NE(slurp(path("a/last.safetensors")), slurp(start));
+  expect_error(plain + Words{"--init", path("none")}, 1, {path("none")});
+}
+
+TEST_F(Cli, EqualTrainingsWriteEqualFiles) {
+  EXPECT_EQ(slurp(checkpoint("a")), slurp(checkpoint("b")));
+}
+
+// The run that the interrupted ones below must match, byte for byte.
+class CliResume : public Cli {
+ protected:
+  Words training(const std::string& out) const {
+    return Words{"train"} + tiny_model +
+           Words{"--data",       "synthetic", "--limit-train", "480",    "--limit-test", "100",
+                 "--batch",      "16",        "--epochs",      "8",      "--seed",       "3",
+                 "--validation", "80",        "--out",         path(out)};
+  }
+
+  // Starts the training, sends `signal` when two epochs are logged, and gives how it ended.
+  Outcome stop_with(int signal, const std::string& out) const {
+    Program program(folder_.path(), training(out));
+    EXPECT_TRUE(program.wait_until([&] { return lines_of(path(out + "/log.jsonl")) >= 2; }));
+    program.send(signal);
+    return program.wait();
+  }
+
+  void expect_resumed_equals_whole(const std::string& out) const {
+    EXPECT_LT(lines_of(path(out + "/log.jsonl")), 8u) << "the run ended before the signal";
+    const Outcome rest = run(training(out) + Words{"--resume"});
+    EXPECT_EQ(rest.exit, 0) << rest.err;
+    ASSERT_EQ(run(training("whole")).exit, 0);
+    for (const char* name : {"/last.safetensors", "/best.safetensors"}) {
+      const std::string resumed = slurp(path(out + name));
+      EXPECT_GT(resumed.size(), 1000u);
+      EXPECT_TRUE(resumed == slurp(path("whole") + name)) << name << " differs";
+    }
+    EXPECT_EQ(lines_of(path(out + "/log.jsonl")), 9u) << "eight epochs and the result";
+  }
+};
+
+TEST_F(CliResume, AfterKillItEndsInTheSameBytes) {
+  const Outcome killed = stop_with(SIGKILL, "killed");
+  ASSERT_EQ(killed.signal, SIGKILL) << killed.err;
+  expect_resumed_equals_whole("killed");
+}
+
+TEST_F(CliResume, AfterCtrlCItSaysHowAndEndsInTheSameBytes) {
+  const Outcome stopped = stop_with(SIGINT, "stopped");
+  EXPECT_EQ(stopped.exit, 130) << stopped.err;
+  EXPECT_EQ(stopped.out, "");
+  EXPECT_NE(stopped.err.find("resume with: hacscale train vgg11"), std::string::npos);
+  EXPECT_NE(stopped.err.find("--resume)"), std::string::npos) << stopped.err;
+  expect_resumed_equals_whole("stopped");
+}
+
+TEST_F(CliResume, ResumeRefusesAnotherTraining) {
+  checkpoint("r");
+  const Words other = tiny_train + Words{"--epochs", "2", "--out", path("r")};
+  const std::string before = slurp(path("r/last.safetensors"));
+  expect_error(other, 2, {"--out", "--resume"});
+  expect_error(other + Words{"--quiet", "--resume", "--lr", "0.3"}, 2, {"schedule"});
+  expect_error(Words{"train", "vgg13", "--batch", "16", "--quiet", "--resume", "--out", path("r")} +
+                   tiny_data,
+               2, {"last.safetensors", "another architecture"});
+  EXPECT_EQ(slurp(path("r/last.safetensors")), before);
+  EXPECT_EQ(run(other + Words{"--overwrite"}).exit, 0);
+}
+
+// Importance of five widths, their laws, a latency table and Algorithm 1, all by hand.
+TEST_F(Cli, ImportanceThenLawsThenScale) {
+  Words files;
+  for (const char* widths :
+       {"8,8,8,8,8,8,8,8", "16,8,16,12,12,16,8,12", "12,16,12,16,16,8,16,16"}) {
+    const Outcome o = run(Words{"importance", "vgg11", "--widths", widths, "--threads", "1",
+                                "--batch", "16", "--epochs", "1", "--quiet", "--json"} +
+                          tiny_data);
+    ASSERT_EQ(o.exit, 0) << o.err;
+    const json j = json::parse(o.out);
+    ASSERT_EQ(j["layers"].size(), 8u);
+    EXPECT_EQ(j["layers"][0]["kernels"].size(), j["layers"][0]["width"]);
+    files.push_back(path("w" + std::to_string(files.size()) + ".json"));
+    std::ofstream(files.back()) << o.out;
+  }
+  const Outcome fit = run(Words{"importance", "--json", "--fit"} + files);
+  ASSERT_EQ(fit.exit, 0) << fit.err;
+  write("laws.json", fit.out);
+  EXPECT_EQ(json::parse(fit.out)["laws"].size(), 8u);
+
+  const Words scale = {"scale",           "vgg11",     "--widths", "8,8,8,8,8,8,8,8", "--laws",
+                       path("laws.json"), "--threads", "1",        "--allow-unsteady"};
+  const Words loose = {"--latency", "3x", "--params", "1.5x", "--stride", "4"};
+  const Outcome plan = run(scale + loose + Words{"--networks", "5", "--out", path("s"), "--json"});
+  ASSERT_EQ(plan.exit, 0) << plan.err;
+  const json p = json::parse(plan.out);
+  EXPECT_LE(p["scaled"]["params"], p["budget"]["params"]);
+  EXPECT_GT(p["steps"].size(), 0u);
+  EXPECT_EQ(json_of({"summary", path("s/architecture.json")})["params"], p["scaled"]["params"]);
+
+  const Words fixed = scale + Words{"--latency-model", path("s/latency_model.json")};
+  const Outcome again = run(fixed + loose + Words{"--json"});
+  EXPECT_EQ(again.out, plan.out) << "the same latency table gives the same plan";
+  const json regression =
+      json_of(scale + loose + Words{"--networks", "5", "--latency-model", "regression"});
+  EXPECT_EQ(regression["latency_model"], "regression");
+  EXPECT_EQ(p["latency_model"], "table");
+  EXPECT_EQ(p["measured_on"]["threads"], 1);
+  EXPECT_GT(p["error"]["networks"], 0);
+  expect_error(scale + Words{"--latency-model", "oracle"}, 1, {"oracle"});
+  Words other = fixed + loose + Words{"--json"};
+  *(std::find(other.begin(), other.end(), "--threads") + 1) = "2";
+  expect_error(other, 2, {"latency_model.json", "threads", "'2'", "'1'", "--foreign-latency"});
+  EXPECT_EQ(json_of(other + Words{"--foreign-latency"})["measured_on"]["threads"], 1);
+  const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
+  EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
+  EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);
+  const json growth =
+      json_of({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--threads", "1", "--latency", "3x",
+               "--latency-model", path("s/latency_model.json"), "--largest-growth", "0.5"});
+  EXPECT_GT(growth["s"], 1);
+  EXPECT_GE(growth["resolution"], 32);
+  EXPECT_LE(growth["latency_ms"], growth["latency_limit_ms"]);
+  const Words method = Words(scale.begin(), scale.begin() + 4) +
+                       Words{"--threads", "1", "--latency-model", path("s/latency_model.json")};
+  const json wide = json_of(method + Words{"--latency", "3x", "--params", "9x", "--method",
+                                           "uniform-width", "--out", path("u")});
+  EXPECT_GT(wide["w"], 1);
+  EXPECT_LE(wide["latency_ms"], wide["latency_limit_ms"]);
+  EXPECT_EQ(json_of({"summary", path("u/architecture.json")})["params"], wide["params"]);
+  const json half = json_of(method + Words{"--latency", "3x", "--params", "99x", "--method",
+                                           "compound", "--given", "0.5"});
+  EXPECT_EQ(half["s"], growth["s"]);
+  const json preset = json_of(fixed + Words{"--preset", "paper", "--stride", "4"});
+  EXPECT_EQ(preset["options"]["policy"], "paper");
+  EXPECT_EQ(preset["options"]["stride"], 4) << "the preset won over an option";
+  expect_error(method + Words{"--method", "wider"}, 2, {"--method", "wider"});
+  expect_error(method + Words{"--method", "compound", "--given", "1,2"}, 2, {"--given", "2"});
+  expect_error(Words(scale.begin(), scale.begin() + 4), 2, {"--laws", "none"});
+  expect_error(fixed + Words{"--largest-growth", "2"}, 2, {"--largest-growth", "2"});
+  expect_error(fixed + Words{"--latency-slack", "-1"}, 2, {"--latency-slack", "-1"});
+  expect_error(fixed + Words{"--latency", "0.5x"}, 2, {"latency budget", "at least"});
+  expect_error(fixed + Words{"--params", "1000"}, 2, {"parameter budget", "at least"});
+  expect_error(fixed + Words{"--latency", "fast"}, 2, {"latency budget", "fast"});
+  expect_error({"scale", "vgg13", "--laws", path("laws.json")}, 2, {"laws.json", "vgg13"});
+  json zeros = json::parse(fit.out);
+  for (json& law : zeros["laws"]) law["a"] = 0;
+  write("zeros.json", zeros.dump());
+  expect_error({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--laws", path("zeros.json")}, 2,
+               {"zeros.json", "importance above 0"});
+  write("bad.json", "{\"layers\": 3}");
+  expect_error({"importance", "--fit", path("bad.json")}, 2, {"bad.json"});
+}
+
+TEST_F(Cli, ReportDrawsAgain) {
+  const std::string sample = slurp(HAC_SOURCE_DIR "/tests/golden/results_sample.json");
+  write("d/results.json", sample);
+  const Outcome o = run({"report", path("d")});
+  ASSERT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.out.find(path("d/report/index.html")), std::string::npos);
+  EXPECT_NE(slurp(path("d/report/index.html")).find("<svg"), std::string::npos);
+  expect_error({"report", path("none")}, 1, {"results.json"});
+  write("bad/results.json", sample.substr(0, 1000));
+  expect_error({"report", path("bad")}, 2, {"JSON"});
+  EXPECT_FALSE(fs::exists(path("bad/report"))) << "something half-written";
+}
+
+}  // namespace
+}  // namespace hac

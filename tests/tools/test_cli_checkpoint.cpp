@@ -1,0 +1,140 @@
+// A trained network on other files: the same images score the same, however they are stored.
+
+#include <cmath>
+
+#include "data/sets/datasets.h"
+#include "engine/io/safetensors.h"
+#include "tests/support/cli_fixture.h"
+
+namespace hac {
+namespace {
+
+// A training on synthetic images, and the test images of it as a folder of PNG files.
+class CliCheckpoint : public Cli {
+ protected:
+  void SetUp() override {
+    const Words arguments = Words{"train"} + tiny_model +
+                            Words{"--data", "synthetic", "--limit-train", "80", "--limit-test"} +
+                            Words{"60", "--batch", "16", "--epochs", "2", "--lr", "0.05"} +
+                            Words{"--quiet", "--out", path("r")};
+    const Outcome o = run(arguments);
+    ASSERT_EQ(o.exit, 0) << o.err;
+    const DatasetPtr test = open_data({.name = "synthetic", .limit_test = 60}).test;
+    for (std::int64_t i = 0; i < test->size(); ++i) {
+      const Sample s = test->get(i);
+      std::string rows;
+      for (int y = 0; y < 32; ++y) {
+        rows += '\0';
+        for (int k = 0; k < 3 * 32; ++k)
+          rows += static_cast<char>(s.pixels[(k % 3 * 32 + y) * 32 + k / 3]);
+      }
+      const std::string name =
+          "f/val/" + test->classes()[test->label(i)] + "/" + std::to_string(100 + i);
+      write(name + ".png", testing::png(rows, 32, 32, 8, 2));
+      images_.push_back(path(name + ".png"));
+    }
+  }
+
+  // Mean of -log p of the class that the file's folder names.
+  double loss_of_infer(const Words& files) const {
+    const json seen = json_of(Words{"infer", last(), "--top", "10"} + files);
+    double sum = 0;
+    for (const json& image : seen) {
+      const std::string truth = fs::path(std::string(image["image"])).parent_path().filename();
+      for (const json& guess : image["top"]) {
+        if (guess["class"] == truth) sum -= std::log(guess["probability"].get<double>());
+      }
+    }
+    return sum / static_cast<double>(seen.size());
+  }
+
+  std::string last() const { return path("r/last.safetensors"); }
+  std::string folder_set() const { return "imagefolder:" + path("f"); }
+
+  Words images_;
+};
+
+// Neither its kind's statistics nor its 224 pixels, and its classes are sorted by name, which is
+// another order than the training's. There is no train/.
+TEST_F(CliCheckpoint, AFolderOfTheSameImagesScoresTheSame) {
+  const json expected = json_of({"eval", last(), "--limit-test", "60"});
+  const Outcome o = run({"eval", last(), "--data", folder_set(), "--json"});
+  ASSERT_EQ(o.exit, 0) << o.err;
+  const json got = json::parse(o.out);
+  for (const char* key : {"top1", "top5", "images"}) EXPECT_EQ(got[key], expected[key]) << key;
+  EXPECT_NEAR(got["loss"], expected["loss"], 1e-6);
+  EXPECT_NE(o.err.find("note: '" + folder_set() + "': its classes are in another order"),
+            std::string::npos)
+      << o.err;
+  EXPECT_NEAR(loss_of_infer(images_), expected["loss"], 1e-4);
+}
+
+TEST_F(CliCheckpoint, JpegsAreDecodedAlikeByEvalAndInfer) {
+  fs::remove_all(path("f"));
+  Words files;
+  for (const char* name :
+       {"texture 1x1", "texture 2x1", "texture 3x1", "texture 4x1", "texture 1x2", "texture 2x2",
+        "texture 3x2", "texture 4x2", "texture 1x3", "texture 2x3"}) {
+    std::vector<std::uint8_t> pixels(3 * 150 * 130);
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      pixels[i] = static_cast<std::uint8_t>((i * i * 5 + files.size() * 31) % 253);
+    }
+    const std::string file = "f/val/" + std::string(name) + "/0.jpg";
+    write(file, testing::jpeg(pixels, 150, 130));
+    files.push_back(path(file));
+  }
+  const json eval = json_of({"eval", last(), "--data", folder_set()});
+  EXPECT_NEAR(loss_of_infer(files), eval["loss"], 1e-4);
+}
+
+TEST_F(CliCheckpoint, OtherClassNamesAreRefused) {
+  fs::rename(path("f/val/texture 2x1"), path("f/val/zebra"));
+  expect_error({"eval", last(), "--data", folder_set()}, 2,
+               {folder_set(), "'texture 2x1' is missing", "'zebra' is unknown"});
+  fs::remove_all(path("f/val/zebra"));
+  expect_error({"eval", last(), "--data", folder_set()}, 2, {"9 classes", "the 10"});
+}
+
+TEST_F(CliCheckpoint, WeightsOfOtherProgramsAreTakenAsTheSetSays) {
+  TensorFile file = load_safetensors(last());
+  const std::string architecture = file.metadata.at("architecture");
+  file.metadata = {{"format", "pt"}};
+  save_safetensors(path("w.safetensors"), file);
+  write("a.json", architecture);
+  const Words eval = {"eval", path("w.safetensors"), "--model", path("a.json")};
+  expect_error(eval, 1, {"w.safetensors", "--data"});
+  const Outcome o = run(eval + Words{"--data", "synthetic", "--limit-test", "60", "--json"});
+  ASSERT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.err.find("the set's own statistics"), std::string::npos) << o.err;
+  EXPECT_EQ(json::parse(o.out)["loss"], json_of({"eval", last(), "--limit-test", "60"})["loss"]);
+}
+
+// Fields that the program did not write before, and values that it cannot serve.
+TEST_F(CliCheckpoint, PreprocessingIsReadFromTheFile) {
+  const TensorFile good = load_safetensors(last());
+  const std::string file = path("m.safetensors");
+  const auto with = [&](auto change) {
+    TensorFile changed = good;
+    json p = json::parse(good.metadata.at("preprocess"));
+    change(p);
+    changed.metadata["preprocess"] = p.dump();
+    save_safetensors(file, changed);
+  };
+  const auto answer = [&](const std::string& checkpoint) {
+    return json_of({"infer", checkpoint, images_[0]})[0]["top"];
+  };
+  with([](json& p) {
+    for (const char* key : {"border", "crop_pct", "interpolation"}) p.erase(key);
+  });
+  EXPECT_EQ(answer(file), answer(last()));
+  for (const std::string key : {"border", "crop_pct"}) {
+    with([&](json& p) { p[key] = key == "border" ? json(3) : json(0.875); });
+    EXPECT_NE(answer(file), answer(last())) << key;
+  }
+  with([](json& p) { p["interpolation"] = "bicubic"; });
+  expect_error({"infer", file, images_[0]}, 1, {file, "interpolation", "bilinear"});
+  expect_error({"eval", file}, 1, {file, "interpolation"});
+}
+
+}  // namespace
+}  // namespace hac

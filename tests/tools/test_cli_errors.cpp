@@ -1,0 +1,216 @@
+// Bad input as a user meets it: damaged files, folders that cannot be written, a full disk. One
+// clear line each, and nothing lost.
+
+#include "engine/io/safetensors.h"
+#include "tests/support/cli_fixture.h"
+#include "tests/support/data_fixtures.h"
+#include "tests/support/gpu.h"
+
+namespace hac {
+namespace {
+
+using CliErrors = Cli;
+
+TEST_F(CliErrors, MissingAndDamagedData) {
+  expect_error({"train", "--data", "fashion-mnist", "--data-dir", path("no")}, 1,
+               {path("no"), "expected", "dataset-fashion-mnist"});
+  expect_error({"train", "--data", "cifar10", "--data-dir", path("no")}, 1, {path("no"), "cifar"});
+  expect_error({"train", "--data", "imagefolder:" + path("no")}, 1, {path("no")});
+  write("train-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\0\x02", 8));
+  write("train-labels-idx1-ubyte", "");
+  expect_error({"train", "--data-dir", path("")}, 1, {"train-images-idx3-ubyte", "cut"});
+}
+
+TEST_F(CliErrors, DamagedCheckpoints) {
+  const std::string bytes = slurp(checkpoint("r"));
+  write("cut.safetensors", bytes.substr(0, bytes.size() / 2));
+  write("long.safetensors", bytes + "x");
+  write("huge.safetensors", std::string(8, '\xff'));
+  write("empty.safetensors", "");
+  for (const char* name : {"cut", "long", "huge", "empty", "missing"}) {
+    const std::string file = path(name + std::string(".safetensors"));
+    expect_error({"eval", file}, 1, {file});
+    expect_error({"infer", file, "x.png"}, 1, {file});
+    expect_error(tiny_train + Words{"--quiet", "--init", file}, 1, {file});
+  }
+  write("r/last.safetensors", bytes.substr(0, bytes.size() - 9));
+  expect_error(tiny_train + Words{"--quiet", "--epochs", "2", "--out", path("r"), "--resume"}, 1,
+               {"last.safetensors"});
+  write("whole.safetensors", bytes);
+  expect_error(Words{"eval", path("whole.safetensors"), "--model", "vgg13"} + tiny_data, 1,
+               {"whole.safetensors", "classifier.weight", "expected (10, 512)"});
+}
+
+TEST_F(CliErrors, DamagedMetadata) {
+  const TensorFile good = load_safetensors(checkpoint("r"));
+  const std::string file = path("m.safetensors");
+  const auto with = [&](const char* key, const std::string& value) {
+    TensorFile bad = good;
+    bad.metadata[key] = value;
+    if (value.empty()) bad.metadata.erase(key);
+    save_safetensors(file, bad);
+  };
+  std::string zero = good.metadata.at("preprocess");
+  zero.replace(zero.find("\"std\":[") + 7, 1, "[0.0,");
+  const std::pair<const char*, std::string> cases[] = {
+      {"preprocess", ""},     {"preprocess", "{}"}, {"preprocess", "[1"},
+      {"preprocess", zero},   {"classes", "[1,2]"}, {"classes", ""},
+      {"classes", "[\"a\"]"}, {"images", "[1"},     {"images", "{\"train\": [], \"test\": []}"}};
+  for (const auto& [key, value] : cases) {
+    with(key, value);
+    expect_error({"infer", file, "x.png"}, 1, {file});
+  }
+  with("architecture", "");
+  expect_error({"eval", file}, 1, {file, "architecture"});
+}
+
+TEST_F(CliErrors, DamagedImages) {
+  const std::string last = checkpoint("r");
+  std::string jpeg = testing::jpeg(std::vector<std::uint8_t>(3 * 32 * 32, 9), 32, 32);
+  write("cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  write("fine.jpg", jpeg);
+  write("text.png", "not an image");
+  expect_error({"infer", last, path("cut.jpg")}, 1, {"cut.jpg", "JPEG"});
+  expect_error({"infer", last, path("none.png")}, 1, {"none.png"});
+  // The good ones are classified all the same, and each bad one has its line.
+  const Words images{path("cut.jpg"), path("fine.jpg"), path("text.png"), path("fine.jpg")};
+  const Outcome o = run(Words{"infer", last} + images);
+  EXPECT_EQ(o.exit, 1);
+  const std::string good = run({"infer", last, path("fine.jpg")}).out;
+  EXPECT_EQ(o.out, good + good);
+  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 2) << o.err;
+  EXPECT_LT(o.err.find("cut.jpg"), o.err.find("text.png': expected a JPEG")) << o.err;
+  const json seen = json::parse(run(Words{"infer", "--json", last} + images).out);
+  ASSERT_EQ(seen.size(), 4u);
+  EXPECT_EQ(seen[1]["top"], seen[3]["top"]);
+  EXPECT_NE(seen[2].value("error", "").find("text.png"), std::string::npos) << seen[2];
+}
+
+// Finite weights whose outputs are not: no verb answers.
+TEST_F(CliErrors, WeightsThatGiveNoAnswer) {
+  TensorFile file = load_safetensors(checkpoint("r"));
+  const std::string path_of = path("m.safetensors");
+  const auto scaled = [&](const char* name, float value) {
+    TensorFile bad = file;
+    const Tensor& t = file.tensors.at(name);
+    bad.tensors[name] = Tensor::from(std::vector<float>(t.numel(), value), t.shape());
+    save_safetensors(path_of, bad);
+  };
+  write("fine.jpg", testing::jpeg(std::vector<std::uint8_t>(3 * 32 * 32, 9), 32, 32));
+  scaled("features.1.running_var", -1);
+  const Words finite{path_of, "features.1.running_var holds -1 at 0"};
+  expect_error({"eval", path_of}, 1, finite);
+  expect_error({"infer", path_of, path("fine.jpg")}, 1, finite);
+  expect_error({"profile", "--checkpoint", path_of}, 1, finite);
+  expect_error({"importance", "--checkpoint", path_of, "--quiet"}, 1, finite);
+  expect_error(tiny_train + Words{"--quiet", "--init", path_of}, 1, finite);
+  fs::copy_file(path_of, path("r/last.safetensors"), fs::copy_options::overwrite_existing);
+  expect_error(tiny_train + Words{"--quiet", "--epochs", "2", "--out", path("r"), "--resume"}, 1,
+               {"last.safetensors", "features.1.running_var"});
+  scaled("classifier.weight", 3e38f);
+  expect_error({"infer", path_of, path("fine.jpg")}, 1, {"fine.jpg", "not finite"});
+  expect_error({"eval", path_of}, 1, {"not finite", "classifier"});
+}
+
+TEST_F(CliErrors, InitSaysWhatItLeavesOut) {
+  const std::string last = checkpoint("r");
+  const Words five = Words{"train", "vgg11", "--classes", "5", "--data", "synthetic"} +
+                     Words{"--limit-train", "50", "--limit-test", "50", "--max-steps", "0"} +
+                     Words{"--width", "0.125", "--quiet", "--init", last};
+  expect_error(five, 1, {"classifier.weight is F32 (10, ", "hint: --init-except 'classifier.*'"});
+  const Outcome o = run(five + Words{"--init-except", "classifier.*"});
+  EXPECT_EQ(o.exit, 0) << o.err;
+  EXPECT_NE(o.err.find("not classifier.bias, classifier.weight\n"), std::string::npos) << o.err;
+  const Outcome both =
+      run(five + Words{"--init-except", "*.bias,features.0.*", "--init-except", "classifier.*"});
+  EXPECT_EQ(both.exit, 0) << both.err;
+  EXPECT_NE(both.err.find(" more\n"), std::string::npos) << both.err;
+  expect_error(five + Words{"--init-except", "head.*"}, 2, {"'head.*'", "classifier.weight"});
+  expect_error(tiny_train + Words{"--init-except", "fc.*"}, 2, {"--init-except", "--init"});
+}
+
+TEST_F(CliErrors, ArchitecturesThatDoNotValidate) {
+  ASSERT_EQ(run({"summary", "vgg11", "--save", path("a.json")}).exit, 0);
+  json j = json::parse(slurp(path("a.json")));
+  j["layers"][0]["out"] = -4;
+  write("negative.json", j.dump());
+  write("cut.json", slurp(path("a.json")).substr(0, 300));
+  expect_error({"summary", path("negative.json")}, 2, {"out", "-4"});
+  expect_error({"summary", path("cut.json")}, 2, {"JSON"});
+  expect_error({"summary", path("none.json")}, 1, {"none.json"});
+}
+
+TEST_F(CliErrors, FoldersThatCannotBeWritten) {
+  write("file", "in the way");
+  // Before a line is printed, also without --quiet.
+  expect_error(tiny_train + Words{"--out", path("file/run")}, 1,
+               {path("file/run"), "cannot be made"});
+  expect_error(Words{"importance"} + tiny_model + Words{"--out", path("file/i")}, 1,
+               {path("file/i")});
+  expect_error({"scale", "--laws", "none.json", "--out", path("file/s")}, 1, {path("file/s")});
+  expect_error({"report", path("file")}, 1, {path("file/report")});
+  expect_error({"run", "quick", "--device", "cuda:7", "--out", path("file/r")}, 1,
+               {path("file/r")});
+  expect_error(tiny_train + Words{"--save-gradients", path("none/g")}, 1, {path("none/g")});
+  expect_error({"summary", "vgg11", "--save", path("file/a.json")}, 1, {path("file/a.json")});
+  expect_error({"run", "quick", "--quiet", "--out", path("file/run")}, 1, {path("file/run")});
+  EXPECT_EQ(slurp(path("file")), "in the way");
+}
+
+TEST_F(CliErrors, ADeviceThatIsNotThereIsExitThree) {
+  if (gpu_present()) GTEST_SKIP() << "there is a GPU";
+  expect_error(tiny_train + Words{"--device", "cuda:0"}, 3, {"cuda:0", "--device cpu"});
+  expect_error({"profile", "--device", "cuda:0"}, 3, {"cuda:0"});
+  expect_error({"profile", "--device", "gpu"}, 2, {"gpu"});
+}
+
+TEST_F(CliErrors, AMemoryLimitThatIsTooSmallIsExitThree) {
+  const auto limit = [](const char* size) { return Words{"--memory-limit", size}; };
+  const Words train = tiny_train + Words{"--quiet"};
+  expect_error(train + limit("64KiB"), 3, {"memory on cpu", "limit 0.1 MiB", "--batch"});
+  expect_error(train + limit("1.25MiB"), 3, {"memory on cpu", "limit 1.2 MiB"});
+  expect_error({"profile", "--memory-limit", "1000000"}, 3, {"memory on cpu", "limit 1.0 MiB"});
+  expect_error(Words{"profile"} + tiny_model + Words{"--batch", "300"} + limit("8MiB"), 3,
+               {"memory on cpu", "(hint: --batch ", " may fit, by an estimate)"});
+  EXPECT_EQ(run(train + limit("2GiB")).exit, 0);
+  for (const char* size : {"lots", "-1", "0", "2GB", "0.1", "nan", "1e400", "9999999999GiB"}) {
+    expect_error(train + limit(size), 2, {"--memory-limit", size, "2GiB"});
+  }
+}
+
+TEST_F(CliErrors, OnlyAGpuHasPlansToChooseFrom) {
+  const std::string last = checkpoint("r");
+  for (const std::string option : {"--autotune", "--tf32"}) {
+    for (const std::string device : {"cpu", "simt"}) {
+      const Words wish{option, "--device", device};
+      // Tiny, so that a build that does not refuse ends too.
+      for (const Words& verb : {tiny_train + Words{"--max-steps", "1"}, Words{"doctor"},
+                                Words{"infer", last, "x.png"}, Words{"profile"} + tiny_model}) {
+        expect_error(verb + wish, 2, {option.substr(2), "expected a GPU", device});
+      }
+    }
+  }
+}
+
+TEST_F(CliErrors, AFullDiskLosesNothing) {
+  const std::string last = checkpoint("r");
+  const std::string before = slurp(last);
+  const Words longer =
+      tiny_train + Words{"--epochs", "2", "--quiet", "--out", path("r"), "--resume"};
+  const Outcome o = run(longer, {.file_limit = 20000});
+  EXPECT_EQ(o.exit, 1) << o.err;
+  EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
+  EXPECT_NE(o.err.find(".safetensors': cannot be written"), std::string::npos) << o.err;
+  EXPECT_TRUE(slurp(last) == before) << "the checkpoint was lost";
+  for (const auto& entry : fs::directory_iterator(path("r"))) {
+    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+  }
+  EXPECT_EQ(run(longer).exit, 0) << "it cannot go on when there is room again";
+
+  const Outcome full = run({"summary"}, {.stdout_path = "/dev/full"});
+  EXPECT_EQ(full.exit, 1);
+  EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+}
+
+}  // namespace
+}  // namespace hac

@@ -21,7 +21,7 @@
 #include "tests/support/run_program.h"
 #include "tests/support/temp_folder.h"
 #include "tools/cli/options.h"
-#include "tools/cli/recipe_toml.h"
+#include "tools/cli/recipes.h"
 
 namespace hac {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "tests/support/data_fixtures.h"
 #include "tests/support/run_program.h"
-#include "tools/cli/recipe_toml.h"
+#include "tools/cli/recipes.h"
 #include "tools/cli/recipes.h"
 
 namespace hac {
@@ -293,7 +293,7 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   program.send(SIGINT);
   const Outcome stopped = program.wait();
   EXPECT_EQ(stopped.exit, 130) << stopped.err;
-  EXPECT_CONTAINS(stopped.err, "the same command goes on");
+  EXPECT_CONTAINS(stopped.err, "the same command resumes it");
   EXPECT_FALSE(std::filesystem::exists(out + "/results.json"));
   const std::string latency = slurp(out + "/stages/latency.json");
   const Outcome rest = run(command);
@@ -315,7 +315,7 @@ TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
     const Outcome stopped = program.wait();
     EXPECT_EQ(stopped.exit, 130) << stopped.err;
     EXPECT_TRUE(stopped.one_line_error()) << stopped.out << stopped.err;
-    EXPECT_CONTAINS(stopped.err, "the same command goes on");
+    EXPECT_CONTAINS(stopped.err, "the same command resumes it");
     EXPECT_FALSE(std::filesystem::exists(out + "/stages/latency.json"));
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Recipes by name: those that are built into the program (tools/recipes/*.toml, embedded by CMake)
-// and files.
+// and files. As TOML, whose keys are those of recipe.json (scaling/experiment/recipe.h);
+// tools/README.md lists them. Everything that is not given keeps the default of Recipe.
 
 #include <span>
 #include <string>
@@ -17,6 +18,10 @@ struct BuiltinRecipe {
 
 std::span<const BuiltinRecipe> builtin_recipes();
 std::vector<std::string> recipe_names();
+
+// `where` is what errors call the text. Throws ConfigError with the line: malformed TOML, a value
+// of another type or out of range, an unknown key (with the nearest known one).
+Recipe parse_recipe(const std::string& toml, const std::string& where);
 
 // A built-in name, or a file (when it ends in .toml or holds a '/'). Throws ConfigError, IoError.
 Recipe load_recipe(const std::string& name_or_path);

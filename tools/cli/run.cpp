@@ -15,6 +15,7 @@
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
 #include "tools/cli/recipes.h"
+#include "tools/report/findings.h"
 #include "tools/report/report.h"
 
 namespace hac {
@@ -26,12 +27,11 @@ struct Options {
   bool list = false, print = false, quiet = false, json = false, allow_unsteady = false;
 };
 
-// Ctrl-C while nothing trains: every finished stage is on disk and the others begin anew, so there
+// Ctrl-C while nothing trains: every finished stage is on disk and the others begin again, so there
 // is nothing to wait for. A training has its own way to stop (models/train/train.cpp).
 void end_with_hint(int) {
   constexpr std::string_view line =
-      "hacscale run: interrupted; what was finished is saved (hint: the same command goes on from "
-      "here)\n";
+      "hacscale run: interrupted; what was finished is saved (hint: the same command resumes it)\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
   ::_exit(130);
 }
@@ -67,7 +67,7 @@ void run(const Options& o, const std::string& command) {
   write_file_atomically(page, render_report(results, text));
   fmt::print("{}", o.json ? text : render_result_table(results));
   if (!o.json) fmt::print("\nreport: {}\n", page);
-  if (const std::string line = unsteady_line(results); !line.empty()) {
+  if (const std::string line = report::unsteady_text(results); !line.empty()) {
     print(stderr, fmt::format("warning: {}\n", line));
   }
 }
@@ -81,26 +81,28 @@ void add_run(CLI::App& app, const std::string& command) {
   verb->add_option(
       "recipe", o->recipe,
       "a .toml file, or a built-in recipe: " + fmt::format("{}", fmt::join(recipe_names(), ", ")));
-  verb->add_option("--out", o->out, "folder of the results; a run that was cut off goes on there")
-      ->type_name("DIR");
-  verb->add_option("--data-dir", o->data_dir, "folder of the data set, over the recipe's")
-      ->type_name("DIR");
-  verb->add_option("--bad-images", o->bad_images,
-                   "of an image folder, over the recipe's: see hacscale train --help")
-      ->type_name("error|skip")
-      ->check(CLI::IsMember({"error", "skip"}));
-  verb->add_flag("--list", o->list, "name the built-in recipes");
-  verb->add_flag("--print", o->print, "print the recipe instead of running it");
-  verb->add_flag("--quiet", o->quiet, "no progress");
-  verb->add_flag(
-      "--allow-unsteady", o->allow_unsteady,
-      "choose networks by times that a busy machine disturbed, instead of waiting for it "
-      "(pauses of two minutes in all) and giving up; for shared machines such as CI");
+  add_options(
+      *verb,
+      Fields()
+          .add("out", o->out, "folder of the results; a run that was cut off is resumed there",
+               {.type = "DIR"})
+          .add("data_dir", o->data_dir, "folder of the data set, over the recipe's",
+               {.type = "DIR"})
+          .add("bad_images", o->bad_images,
+               "of an image folder, over the recipe's: see hacscale train --help",
+               {.names = DataConfig::bad_image_choices})
+          .add("list", o->list, "name the built-in recipes")
+          .add("print", o->print, "print the recipe instead of running it")
+          .add("quiet", o->quiet, "no progress")
+          .add("allow_unsteady", o->allow_unsteady,
+               "choose networks by times that a busy machine disturbed, instead of waiting for it "
+               "(pauses of two minutes in all) and giving up; for shared machines such as CI"));
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale run quick --out quick\n"
-      "The same command goes on after Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU (exit\n"
+      "The same command resumes it after Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU "
+      "(exit\n"
       "code 130), or kill -9.");
   verb->callback([o, &command] { run(*o, command); });
 }

@@ -12,7 +12,10 @@
 #include <vector>
 
 #include "tools/report/chart.h"
+#include "tools/report/findings.h"
 #include "tools/report/report.h"
+#include "tools/report/svg.h"
+#include "tools/report/text.h"
 
 namespace hac::report {
 
@@ -29,7 +32,7 @@ inline std::string render_result_table(const std::string& text) {
   return hac::render_result_table(results_from_json(text));
 }
 inline std::string unsteady_line(const std::string& text) {
-  return hac::unsteady_line(results_from_json(text));
+  return unsteady_text(results_from_json(text));
 }
 inline nlohmann::json sample() { return nlohmann::json::parse(sample_text()); }
 

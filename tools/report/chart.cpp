@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "tools/report/svg.h"
+#include "tools/report/text.h"
+
 namespace hac::report {
 namespace {
 
@@ -96,66 +99,46 @@ void lay_out(Frame& frame, double legend_height) {
   const double top = legend_height + 0.6 * font;
   frame.plot = {left, top, frame.chart.width - left - 1.2 * font,
                 frame.chart.height + legend_height - top - 3.3 * font};
-  frame.x.from = frame.plot.x;
-  frame.x.to = frame.plot.x + frame.plot.width;
-  frame.y.from = frame.plot.y + frame.plot.height;
-  frame.y.to = frame.plot.y;
+  frame.x.from = frame.plot.x, frame.x.to = frame.plot.right();
+  frame.y.from = frame.plot.bottom(), frame.y.to = frame.plot.y;
   choose_x_ticks(frame);
 }
 
 std::string draw_axes(const Frame& frame) {
   const Box& p = frame.plot;
-  const double font = frame.chart.font, bottom = p.y + p.height;
-  std::string svg = fmt::format(
-      "<rect class=\"plot\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>\n", p.x,
-      p.y, p.width, p.height);
-  const auto x_labels = tick_labels(frame.x_ticks, frame.x.log);
-  for (std::size_t i = 0; i < x_labels.size(); ++i) {
-    const double x = frame.x(frame.x_ticks[i]);
-    svg += fmt::format(
-        "<path class=\"grid\" d=\"M{0:.1f} {1:.1f}V{2:.1f}\"/>"
-        "<text class=\"tick\" x=\"{0:.1f}\" y=\"{3:.1f}\" text-anchor=\"middle\">{4}</text>\n",
-        x, p.y, bottom + 4, bottom + 6 + font, x_labels[i]);
-  }
+  const double font = frame.chart.font;
+  std::string svg = svg_rect("plot", p) + "\n" + svg_x_ticks(frame.x, frame.x_ticks, p, 6 + font);
   const auto y_labels = tick_labels(frame.y_ticks, frame.y.log);
   for (std::size_t i = 0; i < y_labels.size(); ++i) {
     const double y = frame.y(frame.y_ticks[i]);
-    svg += fmt::format(
-        "<path class=\"grid\" d=\"M{0:.1f} {1:.1f}H{2:.1f}\"/>"
-        "<text class=\"tick\" x=\"{3:.1f}\" y=\"{1:.1f}\" dy=\".35em\" text-anchor=\"end\">{4}"
-        "</text>\n",
-        p.x - 4, y, p.x + p.width, p.x - 7, y_labels[i]);
+    svg += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>{}\n", p.x - 4, y,
+                       p.right(), svg_text("tick", p.x - 7, y, y_labels[i], level_end));
   }
-  svg += fmt::format(
-      "<text class=\"axis\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}"
-      "</text>\n",
-      p.x + p.width / 2, bottom + 2.85 * font, escape(frame.chart.x.label));
-  svg += fmt::format(
-      "<text class=\"axis\" transform=\"translate({:.1f},{:.1f}) rotate(-90)\" "
-      "text-anchor=\"middle\">{}</text>\n",
-      1.1 * font, p.y + p.height / 2, escape(frame.chart.y.label));
-  return svg;
+  return svg + svg_x_label(frame.chart.x.label, p, font) +
+         fmt::format(
+             "<text class=\"axis\" transform=\"translate({:.1f},{:.1f}) "
+             "rotate(-90)\"{}>{}</text>\n",
+             1.1 * font, p.y + p.height / 2, middle, escape(frame.chart.y.label));
 }
 
 std::string draw_guides(Frame& frame) {
   std::string svg;
   const Box& p = frame.plot;
+  const auto draw = [&](double x, double y, const std::string& to) {
+    svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}{}\"/>\n", x, y, to);
+  };
   for (const Guide& guide : frame.chart.guides) {
-    if (guide.diagonal) {
-      const double lo = std::max(frame.x.lo, frame.y.lo), hi = std::min(frame.x.hi, frame.y.hi);
-      if (lo < hi)
-        svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n",
-                           frame.x(lo), frame.y(lo), frame.x(hi), frame.y(hi));
+    const double lo = std::max(frame.x.lo, frame.y.lo), hi = std::min(frame.x.hi, frame.y.hi);
+    if (guide.diagonal && lo < hi) {
+      draw(frame.x(lo), frame.y(lo), fmt::format("L{:.1f} {:.1f}", frame.x(hi), frame.y(hi)));
     }
     if (frame.x.contains(guide.x)) {
       frame.taken.push_back({frame.x(guide.x) - 1, p.y, 2, p.height});
-      svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}v{:.1f}\"/>\n", frame.x(guide.x),
-                         p.y, p.height);
+      draw(frame.x(guide.x), p.y, fmt::format("v{:.1f}", p.height));
     }
     if (frame.y.contains(guide.y)) {
       frame.taken.push_back({p.x, frame.y(guide.y) - 1, p.width, 2});
-      svg += fmt::format("<path class=\"guide\" d=\"M{:.1f} {:.1f}h{:.1f}\"/>\n", p.x,
-                         frame.y(guide.y), p.width);
+      draw(p.x, frame.y(guide.y), fmt::format("h{:.1f}", p.width));
     }
   }
   return svg;
@@ -228,13 +211,12 @@ std::string draw_label(Frame& frame, const Mark& mark, int colour) {
   }
   for (const auto& [left, top] : places) {
     const Box box{left, top, width, height};
-    const bool inside = left >= p.x + 1 && left + width <= p.x + p.width - 1 && top >= p.y + 1 &&
-                        top + height <= p.y + p.height - 1;
+    const bool inside = left >= p.x + 1 && box.right() <= p.right() - 1 && top >= p.y + 1 &&
+                        box.bottom() <= p.bottom() - 1;
     const auto meets = [&](const Box& other) { return box.overlaps(other); };
     if (!inside || std::any_of(frame.taken.begin(), frame.taken.end(), meets)) continue;
     frame.taken.push_back(box);
-    return fmt::format("<text class=\"label {}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                       colour_class(colour), left, top + height * 0.8, escape(mark.label));
+    return svg_text("label " + colour_class(colour), left, top + height * 0.8, mark.label) + "\n";
   }
   return "";
 }
@@ -259,18 +241,12 @@ std::string draw_series(Frame& frame) {
 }  // namespace
 
 std::string render_chart(const Chart& chart) {
-  const auto [legend, legend_height] =
-      render_legend(legend_of(chart), 4, chart.width - 4, chart.font);
+  const auto [legend, legend_height] = svg_legend(legend_of(chart), chart.width, chart.font);
   Frame frame{.chart = chart};
   lay_out(frame, legend_height);
   // The axis line is above the grid and below the marks.
-  std::string svg = fmt::format(
-      "<svg role=\"img\" viewBox=\"0 0 {0:.0f} {1:.0f}\" style=\"max-width:{2:.0f}px;"
-      "font-size:{3}px\">\n<title>{4}</title>\n",
-      chart.width, chart.height + legend_height, chart.width * 1.3, chart.font,
-      escape(chart.title));
-  svg += legend + draw_axes(frame) + draw_guides(frame) + draw_series(frame);
-  return svg + "</svg>\n";
+  return svg_begin(chart.width, chart.height + legend_height, chart.font, chart.title) + legend +
+         draw_axes(frame) + draw_guides(frame) + draw_series(frame) + "</svg>\n";
 }
 
 }  // namespace hac::report

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "scaling/stats.h"
 #include "tools/report/scale.h"
-#include "tools/report/text.h"
 
 namespace hac::report {
 
@@ -45,15 +45,6 @@ struct Chart {
   double width = 420, height = 305, font = 12.5, marker = 4.2;
 };
 
-// Axis-parallel box in the drawing, used to keep text clear of text and of marks.
-struct Box {
-  double x = 0, y = 0, width = 0, height = 0;
-  bool overlaps(const Box& other) const {
-    return x < other.x + other.width && other.x < x + width && y < other.y + other.height &&
-           other.y < y + height;
-  }
-};
-
 std::string render_chart(const Chart& chart);
 
 // Two bars a row: what was and what became of it.
@@ -70,16 +61,5 @@ struct BarChart {
 };
 
 std::string render_bars(const BarChart& chart);
-
-// One entry of a legend; `swatch` draws its sample into the 22 units from (x, y) to the right.
-struct LegendEntry {
-  std::string name, swatch;
-};
-// Rows of entries from (left, 0) down, wrapped at `right`. Gives the SVG and the height used.
-std::pair<std::string, double> render_legend(const std::vector<LegendEntry>& entries, double left,
-                                             double right, double font);
-
-// The outline of a marker about (0, 0): circle, square, triangle, diamond, inverted triangle, plus.
-std::string marker_path(int index, double size);
 
 }  // namespace hac::report

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace hac::report {
 
 Unit unit_for(double largest) {
@@ -22,11 +24,14 @@ Mark accuracy_mark(double x, const Accuracy& top1, const std::string& tip) {
   return {.x = x, .y = 100 * top1.mean, .low = 100 * top1.low, .high = 100 * top1.high, .tip = tip};
 }
 
-bool any_mark(const Chart& chart) {
-  for (const Series& series : chart.series)
-    for (const Mark& mark : series.marks)
-      if (known(mark.x) && known(mark.y)) return true;
-  return false;
+bool add_panel(Figure& figure, const Chart& chart) {
+  const auto drawn = [](const Mark& mark) { return known(mark.x) && known(mark.y); };
+  const auto measured = [&](const Series& series) {
+    return series.sets_range && std::any_of(series.marks.begin(), series.marks.end(), drawn);
+  };
+  if (std::none_of(chart.series.begin(), chart.series.end(), measured)) return false;
+  figure.panels.push_back(render_chart(chart));
+  return true;
 }
 
 int method_colour(const Results& results, const std::string& method) {

@@ -3,6 +3,7 @@
 
 #include "tools/report/chart.h"
 #include "tools/report/figures.h"
+#include "tools/report/text.h"
 
 namespace hac::report {
 
@@ -16,7 +17,8 @@ Unit unit_for(double largest);
 std::string accuracy_text(const Accuracy& top1);
 // In per cent, with the interval as the error bar.
 Mark accuracy_mark(double x, const Accuracy& top1, const std::string& tip);
-bool any_mark(const Chart& chart);  // is there anything to draw?
+// False where nothing was measured: then there is no panel.
+bool add_panel(Figure& figure, const Chart& chart);
 // The colour of a method is the same in every figure: its row in the result table.
 int method_colour(const Results& results, const std::string& method);
 

@@ -30,11 +30,13 @@ double parameters(const TableRow& row) { return row.params; }
 
 Figure accuracy_figure(const Results& r, bool latency) {
   Figure figure{.id = latency ? "accuracy-latency" : "accuracy-parameters",
-                .title = latency ? "Accuracy against latency" : "Accuracy against parameters"};
+                .title = latency ? "Accuracy against latency" : "Accuracy against parameters",
+                .finding = r.table.empty()
+                               ? "This run has no result table."
+                               : "No method has both an accuracy and this cost measured."};
   const auto cost = latency ? measured_median : parameters;
   double largest = 0;
-  for (const TableRow& row : r.table)
-    if (known(row.params)) largest = std::max(largest, row.params);
+  for (const TableRow& row : r.table) largest = std::fmax(largest, row.params);
   const Unit unit = latency ? Unit{} : unit_for(largest);
   Chart chart{.title = figure.title + " of the scaling methods",
               .x = {.label = latency ? "measured latency, batch 1 (ms)"
@@ -49,14 +51,9 @@ Figure accuracy_figure(const Results& r, bool latency) {
                             .colour = method_colour(r, row.method),
                             .marks = {accuracy_mark(cost(row) * unit.factor, row.top1, tip)}});
   }
-  if (!any_mark(chart)) {
-    figure.finding = r.table.empty() ? "This run has no result table."
-                                     : "No method has both an accuracy and this cost measured.";
-    return figure;
-  }
   const Series front = pareto_front(chart.series);
   if (front.marks.size() > 1) chart.series.push_back(front);
-  figure.panels = {render_chart(chart)};
+  if (!add_panel(figure, chart)) return figure;
   const auto kinds = intervals_text(r);
   figure.see =
       fmt::format("Up and to the left is better.{}", kinds.empty() ? "" : " Bars: " + kinds + ".");
@@ -66,16 +63,17 @@ Figure accuracy_figure(const Results& r, bool latency) {
 }
 
 Figure sweep_figure(const Results& r) {
-  Figure figure{.id = "utilization", .title = "Latency and utilization against operations"};
-  figure.wide = true;
+  Figure figure{.id = "utilization",
+                .title = "Latency and utilization against operations",
+                .finding = "This run has no sweep over width, depth and resolution.",
+                .wide = true};
   double largest = 0;
   for (const Sweep& sweep : r.sweeps)
-    for (const UtilizationPoint& p : sweep.points)
-      if (known(p.macs)) largest = std::max(largest, p.macs);
+    for (const UtilizationPoint& p : sweep.points) largest = std::fmax(largest, p.macs);
   const Unit unit = unit_for(largest);
-  const auto panel = [&](const std::string& title, const std::string& label,
-                         double UtilizationPoint::*value) {
-    Chart chart{.title = title,
+  const auto draw = [&](const std::string& title, const std::string& label,
+                        double UtilizationPoint::*value) {
+    Chart chart{.title = title + " of width, depth and resolution sweeps",
                 .x = {.label = fmt::format("operations ({}MAC)", unit.prefix), .from_zero = true},
                 .y = {.label = label, .from_zero = true}};
     int colour = 1;
@@ -93,17 +91,11 @@ Figure sweep_figure(const Results& r) {
                        [](auto& a, auto& b) { return known(a.x) && (!known(b.x) || a.x < b.x); });
       chart.series.push_back(std::move(series));
     }
-    return any_mark(chart) ? render_chart(chart) : std::string();
+    add_panel(figure, chart);
   };
-  for (const auto& svg : {panel("Utilization of width, depth and resolution sweeps",
-                                "utilization (GMAC/s)", &UtilizationPoint::gmacs_per_s),
-                          panel("Latency of width, depth and resolution sweeps",
-                                "latency, batch 1 (ms)", &UtilizationPoint::ms)})
-    if (!svg.empty()) figure.panels.push_back(svg);
-  if (figure.panels.empty()) {
-    figure.finding = "This run has no sweep over width, depth and resolution.";
-    return figure;
-  }
+  draw("Utilization", "utilization (GMAC/s)", &UtilizationPoint::gmacs_per_s);
+  draw("Latency", "latency, batch 1 (ms)", &UtilizationPoint::ms);
+  if (figure.panels.empty()) return figure;
   figure.see =
       "Utilization: higher means that the machine is used better. Latency: flatter means that "
       "operations are added more cheaply. Changes below 5 % are not counted.";
@@ -134,7 +126,7 @@ std::string importance_panel(const LayerLaw& layer, const std::vector<double>& a
   for (const auto& [c, importance] : layer.points) {
     const double residual = importance - law(c);
     const double relative = std::fabs(residual / importance);
-    if (known(relative)) worst = known(worst) ? std::max(worst, relative) : relative;
+    if (known(relative)) worst = std::fmax(worst, relative);
     measured.marks.push_back(
         {.x = c,
          .y = importance,
@@ -155,18 +147,18 @@ std::string importance_panel(const LayerLaw& layer, const std::vector<double>& a
 }
 
 Figure importance_figure(const Results& r) {
-  Figure figure{.id = "importance", .title = "Importance against width, layer by layer"};
-  figure.small_panels = figure.wide = true;
+  Figure figure{.id = "importance",
+                .title = "Importance against width, layer by layer",
+                .finding = "This run has no importance samples.",
+                .small_panels = true,
+                .wide = true};
+  if (r.importance.empty()) return figure;
   std::vector<double> xs, ys;
   for (const LayerLaw& layer : r.importance)
     for (const auto& [c, importance] : layer.points) {
       xs.push_back(c);
       ys.push_back(importance);
     }
-  if (r.importance.empty()) {
-    figure.finding = "This run has no importance samples.";
-    return figure;
-  }
   for (const LayerLaw& layer : r.importance)
     figure.panels.push_back(importance_panel(layer, xs, ys));
   figure.see =
@@ -177,7 +169,9 @@ Figure importance_figure(const Results& r) {
 }
 
 Figure latency_model_figure(const Results& r) {
-  Figure figure{.id = "latency-models", .title = "Predicted against measured latency"};
+  Figure figure{.id = "latency-models",
+                .title = "Predicted against measured latency",
+                .finding = "This run has no check of a latency model."};
   Chart chart{.title = figure.title,
               .x = {.label = "predicted (ms)"},
               .y = {.label = "measured (ms)"},
@@ -193,11 +187,7 @@ Figure latency_model_figure(const Results& r) {
                               format_number(predicted), format_number(measured))});
     chart.series.push_back(std::move(series));
   }
-  if (!any_mark(chart)) {
-    figure.finding = "This run has no check of a latency model.";
-    return figure;
-  }
-  figure.panels = {render_chart(chart)};
+  if (!add_panel(figure, chart)) return figure;
   figure.see =
       "Networks that the model was not fitted on; points above the line run slower than "
       "predicted.";

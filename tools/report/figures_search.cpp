@@ -10,8 +10,11 @@
 namespace hac::report {
 
 Figure alpha_figure(const Results& r) {
-  Figure figure{.id = "alpha", .title = "Splitting the budget between width and resolution"};
   const AlphaCurve& curve = r.alpha;
+  const std::string note = curve.note.empty() ? "" : " " + curve.note;
+  Figure figure{.id = "alpha",
+                .title = "Splitting the budget between width and resolution",
+                .finding = "This run has no search for alpha." + note};
   Chart chart{.title = "Proxy accuracy against alpha",
               .x = {.label = "alpha (0: all width, 1: all resolution)"},
               .y = {.label = "proxy top-1 accuracy (%)"}};
@@ -26,16 +29,11 @@ Figure alpha_figure(const Results& r) {
     mark.label = format_whole(p.resolution) + " px";
     mark.hollow = !p.feasible;
     (p.feasible ? feasible : over).marks.push_back(mark);
-    lo = known(lo) ? std::min(lo, p.alpha) : p.alpha;
-    hi = known(hi) ? std::max(hi, p.alpha) : p.alpha;
+    lo = std::fmin(lo, p.alpha);
+    hi = std::fmax(hi, p.alpha);
   }
-  if (!feasible.marks.empty()) chart.series.push_back(feasible);
-  if (!over.marks.empty()) chart.series.push_back(over);
-  if (!any_mark(chart)) {
-    figure.finding = "This run has no search for alpha.";
-    if (!curve.note.empty()) figure.finding += " " + curve.note;
-    return figure;
-  }
+  for (const Series& series : {feasible, over})
+    if (!series.marks.empty()) chart.series.push_back(series);
   if (curve.parabola && hi > lo) {
     const auto& c = *curve.parabola;
     Series fit{.name = "parabola",
@@ -52,24 +50,25 @@ Figure alpha_figure(const Results& r) {
   }
   if (known(curve.best))
     chart.guides.push_back({.name = "chosen alpha " + format_number(curve.best), .x = curve.best});
-  figure.panels = {render_chart(chart)};
+  if (!add_panel(figure, chart)) return figure;
   if (known(curve.s))
     figure.see =
         fmt::format("Every point aims at {} the baseline's operations. ", format_factor(curve.s));
   figure.see += "The labels are input resolutions.";
   if (!r.alpha_accuracy.empty()) figure.see += " Accuracy: " + r.alpha_accuracy + ".";
-  figure.finding = alpha_finding(r) + (curve.note.empty() ? "" : " " + curve.note);
+  figure.finding = alpha_finding(r) + note;
   return figure;
 }
 
 Figure widths_figure(const Results& r) {
-  Figure figure{.id = "widths", .title = "Widths before and after"};
-  figure.wide = true;
+  Figure figure{.id = "widths",
+                .title = "Widths before and after",
+                .finding = "This run has no scaling plan.",
+                .wide = true};
   double reach = 0;
   for (const ReportedPlan& plan : r.plans)
     for (const LayerWidths& layer : plan.layers)
-      for (const double width : {layer.before, layer.after})
-        if (known(width)) reach = std::max(reach, width);
+      reach = std::fmax(reach, std::fmax(layer.before, layer.after));
   for (const ReportedPlan& plan : r.plans) {
     if (plan.layers.empty()) continue;
     BarChart chart{.title = "Widths before and after: " + plan.name,
@@ -79,16 +78,12 @@ Figure widths_figure(const Results& r) {
       chart.rows.push_back({layer.name, layer.before, layer.after,
                             layer.reason.empty() ? layer.name : layer.name + ": " + layer.reason});
     const auto settings =
-        fmt::format("gain {}, policy {}, stride {}, {} px", plan.gain.empty() ? "-" : plan.gain,
-                    plan.policy.empty() ? "-" : plan.policy, format_whole(plan.stride),
-                    format_whole(plan.resolution));
+        fmt::format("gain {}, policy {}, stride {}, {} px", or_dash(plan.gain),
+                    or_dash(plan.policy), format_whole(plan.stride), format_whole(plan.resolution));
     figure.panels.push_back(fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}",
                                         escape(plan.name), escape(settings), render_bars(chart)));
   }
-  if (figure.panels.empty()) {
-    figure.finding = "This run has no scaling plan.";
-    return figure;
-  }
+  if (figure.panels.empty()) return figure;
   figure.see =
       "What Algorithm 1 decided, on one scale for all plans; hover a layer for the reason.";
   figure.finding = widths_finding(r);
@@ -96,15 +91,16 @@ Figure widths_figure(const Results& r) {
 }
 
 Figure steps_figure(const Results& r) {
-  Figure figure{.id = "steps", .title = "The steps of Algorithm 1"};
-  figure.wide = true;
+  Figure figure{.id = "steps",
+                .title = "The steps of Algorithm 1",
+                .finding = "No plan of this run has a step.",
+                .wide = true};
   double largest = known(r.budget.params) ? r.budget.params : 0;
   for (const ReportedPlan& plan : r.plans)
-    for (const PlanStep& step : plan.steps)
-      if (known(step.params)) largest = std::max(largest, step.params);
+    for (const PlanStep& step : plan.steps) largest = std::fmax(largest, step.params);
   const Unit unit = unit_for(largest);
-  const auto panel = [&](const std::string& title, const std::string& label,
-                         double PlanStep::*value, double factor, const Guide& budget) {
+  const auto draw = [&](const std::string& title, const std::string& label, double PlanStep::*value,
+                        double factor, const Guide& budget) {
     Chart chart{.title = title, .x = {.label = "step"}, .y = {.label = label}};
     for (const ReportedPlan& plan : r.plans) {
       Series series{.name = plan.name,
@@ -123,27 +119,17 @@ Figure steps_figure(const Results& r) {
       chart.series.push_back(std::move(series));
     }
     if (known(budget.y)) chart.guides = {budget};
-    return any_mark(chart) ? render_chart(chart) : std::string();
+    add_panel(figure, chart);
   };
   const Budget& b = r.budget;
-  const auto written = [](const std::string& text) {
-    return text.empty() ? "" : " (" + text + ")";
-  };
-  for (const auto& svg :
-       {panel("Predicted latency along the steps", "predicted latency (ms)", &PlanStep::latency_ms,
-              1,
-              {.name = fmt::format("budget {} ms{}", format_number(b.latency_ms),
-                                   written(r.latency_text)),
-              .y = b.latency_ms}),
-        panel("Parameters along the steps", fmt::format("parameters ({})", unit.prefix),
-              &PlanStep::params, unit.factor,
-              {.name = fmt::format("budget {}{}", format_count(b.params), written(r.params_text)),
-              .y = b.params * unit.factor})})
-    if (!svg.empty()) figure.panels.push_back(svg);
-  if (figure.panels.empty()) {
-    figure.finding = "No plan of this run has a step.";
-    return figure;
-  }
+  draw("Predicted latency along the steps", "predicted latency (ms)", &PlanStep::latency_ms, 1,
+       {.name = "budget " + format_limit(format_number(b.latency_ms) + " ms", r.latency_text),
+        .y = b.latency_ms});
+  draw("Parameters along the steps", fmt::format("parameters ({})", unit.prefix), &PlanStep::params,
+       unit.factor,
+       {.name = "budget " + format_limit(format_count(b.params), r.params_text),
+        .y = b.params * unit.factor});
+  if (figure.panels.empty()) return figure;
   figure.see = "Each step widens one layer by the stride; the dashed line is the budget.";
   figure.finding = steps_finding(r);
   return figure;

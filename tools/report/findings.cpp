@@ -14,10 +14,8 @@ constexpr double noticeable = 0.05;
 
 // "a", "a and b", "a, b and c"
 std::string join(const std::vector<std::string>& items) {
-  std::string text;
-  for (std::size_t i = 0; i < items.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
-  return text;
+  if (items.size() < 2) return items.empty() ? "" : items[0];
+  return fmt::format("{} and {}", fmt::join(items.begin(), items.end() - 1, ", "), items.back());
 }
 
 bool has_interval(const Accuracy& a) { return known(a.mean) && known(a.low) && known(a.high); }
@@ -88,12 +86,11 @@ std::string accuracy_finding(const Results& results, double (*cost)(const TableR
                     known(factor) ? " at " + format_factor(factor) + " the " + cost_name : "");
     (verdict == Verdict::above ? above : below).push_back(text);
   }
-  std::string text;
-  if (!above.empty()) text = "Above the baseline beyond the intervals: " + join(above) + ".";
-  if (above.empty())
-    text =
-        "No method beats the baseline beyond its interval: the differences are within the noise.";
-  if (above.empty() && !below.empty()) text = "No method beats the baseline beyond its interval.";
+  std::string text =
+      !above.empty()   ? "Above the baseline beyond the intervals: " + join(above) + "."
+      : !below.empty() ? "No method beats the baseline beyond its interval."
+                       : "No method beats the baseline beyond its interval: the differences are "
+                         "within the noise.";
   if (!below.empty()) text += " Below it: " + join(below) + ".";
   if (!unmeasured.empty()) text += " Without an interval: " + join(unmeasured) + ".";
   return text + order_of_best(results, baseline);
@@ -116,33 +113,29 @@ std::string sweep_finding(const Results& results) {
         fmt::format("{} ({:+.0f} %)", sweep.dimension, std::round(100 * (gain - 1)) + 0.0);
     (gain > 1 + noticeable ? raised : gain < 1 - noticeable ? lowered : held).push_back(text);
     if (sweep.dimension != "width") continue;
-    costs = gain > 1 + noticeable
-                ? fmt::format(" Width is partly free: {} the operations take {} the time.",
-                              format_factor(work), format_factor(time))
-                : fmt::format(" Width costs what it adds{}: {} the operations take {} the time.",
-                              gain < 1 - noticeable ? " and more" : "", format_factor(work),
-                              format_factor(time));
+    costs = fmt::format(" Width {}: {} the operations take {} the time.",
+                        gain > 1 + noticeable   ? "is partly free"
+                        : gain < 1 - noticeable ? "costs what it adds and more"
+                                                : "costs what it adds",
+                        format_factor(work), format_factor(time));
   }
   std::vector<std::string> parts;
   if (!raised.empty()) parts.push_back(join(raised) + " raised utilization");
   if (!held.empty()) parts.push_back(join(held) + " left it within 5 %");
   if (!lowered.empty()) parts.push_back(join(lowered) + " lowered it");
   if (parts.empty()) return "Fewer than two networks a dimension: nothing to compare.";
-  std::string text = "From the smallest to the largest network on this machine, ";
-  if (raised.empty()) text += "no dimension raised utilization: ";
-  for (std::size_t i = 0; i < parts.size(); ++i) text += (i ? "; " : "") + parts[i];
-  return text + "." + costs;
+  return fmt::format("From the smallest to the largest network on this machine, {}{}.{}",
+                     raised.empty() ? "no dimension raised utilization: " : "",
+                     fmt::join(parts, "; "), costs);
 }
 
 std::string importance_finding(const Results& results) {
   double low = unknown, high = unknown;
   std::vector<std::string> rising, poor;
   for (const auto& [points, layer] : results.importance) {
-    if (known(layer.r2)) {
-      low = known(low) ? std::min(low, layer.r2) : layer.r2;
-      high = known(high) ? std::max(high, layer.r2) : layer.r2;
-      if (layer.r2 < 0.5) poor.push_back(layer.layer);
-    }
+    low = std::fmin(low, layer.r2);
+    high = std::fmax(high, layer.r2);
+    if (layer.r2 < 0.5) poor.push_back(layer.layer);
     if (layer.b >= 0) rising.push_back(layer.layer);
   }
   if (!known(low)) return "No law was fitted.";
@@ -173,16 +166,13 @@ std::string alpha_finding(const Results& results) {
   const auto interval = has_interval(top1) ? fmt::format(", {} to {}", format_percent(top1.low),
                                                          format_percent(top1.high))
                                            : "";
-  std::string text =
-      fmt::format("Chosen: alpha {} ({} px, {} top-1{}).", format_number(curve.best),
-                  format_whole(chosen->resolution), format_percent(top1.mean), interval);
-  if (others == 0)
-    text += " It is the only feasible point.";
-  else if (overlapping == 0)
-    text += " It stays clear of every other feasible point.";
-  else
-    text += fmt::format(" {} of the {} other feasible points cannot be told from it.", overlapping,
-                        others);
+  std::string text = fmt::format(
+      "Chosen: alpha {} ({} px, {} top-1{}). {}.", format_number(curve.best),
+      format_whole(chosen->resolution), format_percent(top1.mean), interval,
+      others == 0        ? "It is the only feasible point"
+      : overlapping == 0 ? "It stays clear of every other feasible point"
+                         : fmt::format("{} of the {} other feasible points cannot be told from it",
+                                       overlapping, others));
   if (curve.parabola) {
     const double peak = -(*curve.parabola)[1] / (2 * (*curve.parabola)[2]);
     if (known(peak))
@@ -193,7 +183,7 @@ std::string alpha_finding(const Results& results) {
 }
 
 std::string widths_finding(const Results& results) {
-  std::string text;
+  std::vector<std::string> sentences;
   for (const ReportedPlan& plan : results.plans) {
     const LayerWidths* most = nullptr;
     int widened = 0;
@@ -203,20 +193,18 @@ std::string widths_finding(const Results& results) {
       ++widened;
       if (!most || growth(layer) > growth(*most)) most = &layer;
     }
-    text += (text.empty() ? "" : " ") + plan.name +
-            fmt::format(": {} of {} layers widen", widened, plan.layers.size());
-    if (most) text += fmt::format(", {} most ({})", most->name, format_factor(growth(*most)));
-    text += ".";
+    sentences.push_back(fmt::format(
+        "{}: {} of {} layers widen{}.", plan.name, widened, plan.layers.size(),
+        most ? fmt::format(", {} most ({})", most->name, format_factor(growth(*most))) : ""));
   }
-  return text;
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 std::string steps_finding(const Results& results) {
-  std::string text;
+  std::vector<std::string> sentences;
   for (const ReportedPlan& plan : results.plans) {
     if (plan.steps.empty()) continue;
     const PlanStep& last = plan.steps.back();
-    text += (text.empty() ? "" : " ") + plan.name + fmt::format(": {} steps", plan.steps.size());
     std::vector<std::string> used;
     const auto add = [&](double part, double budget, const char* what) {
       if (!known(budget) || !known(part / budget)) return;
@@ -224,21 +212,21 @@ std::string steps_finding(const Results& results) {
     };
     add(last.latency_ms, results.budget.latency_ms, "latency");
     add(last.params, results.budget.params, "parameters");
-    if (!used.empty()) text += ", ends at " + join(used);
-    if (!plan.stop.empty()) text += ", stopped by " + plan.stop;
-    text += ".";
+    sentences.push_back(fmt::format("{}: {} steps{}{}.", plan.name, plan.steps.size(),
+                                    used.empty() ? "" : ", ends at " + join(used),
+                                    plan.stop.empty() ? "" : ", stopped by " + plan.stop));
   }
-  return text;
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 std::string latency_model_finding(const Results& results) {
-  std::string text;
+  std::vector<std::string> sentences;
   for (const LatencyFit& model : results.latency_models)
-    text += fmt::format("{}{}: median error {}, worst {} over {} networks, R² {}.",
-                        text.empty() ? "" : " ", model.name, format_percent(model.median_error),
-                        format_percent(model.max_error), format_whole(model.networks),
-                        format_number(model.r2));
-  return text;
+    sentences.push_back(fmt::format("{}: median error {}, worst {} over {} networks, R² {}.",
+                                    model.name, format_percent(model.median_error),
+                                    format_percent(model.max_error), format_whole(model.networks),
+                                    format_number(model.r2)));
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 }  // namespace hac::report

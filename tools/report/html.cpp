@@ -18,46 +18,57 @@ std::string with_factor(const std::string& text, double value, double base) {
   return fmt::format("{}<small>{}</small>", text, times);
 }
 
-std::string cell(const char* label, const std::string& html, const char* style = "") {
-  return fmt::format("<td{} data-label=\"{}\"><span>{}</span></td>", style, label, html);
+std::string count_cell(double value, double base) {
+  return with_factor(format_count(value), value, base);
+}
+
+std::string number_cell(double value, double base) {
+  return with_factor(format_number(value), value, base);
 }
 
 std::string latency_cell(const LatencyStats& ms, const LatencyStats& base) {
-  auto html = with_factor(format_number(ms.median), ms.median, base.median);
+  auto html = number_cell(ms.median, base.median);
   if (known(ms.mean) || known(ms.p95))
     html += fmt::format("<small>mean {}</small><small>p95 {}</small>", format_number(ms.mean),
                         format_number(ms.p95));
   if (!ms.steady())
     html += fmt::format("<small>unsteady: {} of {} runs disturbed</small>", ms.disturbed, ms.runs);
-  return cell("measured (ms)", html);
+  return html;
+}
+
+std::string rate_cell(const TableRow& row, const TableRow& base) {
+  auto html = number_cell(row.gmacs_per_s, base.gmacs_per_s);
+  if (row.saves_multiplications())
+    html += fmt::format("<small>{} multiplied</small>", format_number(row.multiplied_gmacs_per_s));
+  return html;
 }
 
 std::string accuracy_cell(const Accuracy& top1) {
   auto html = known(top1.mean) ? fmt::format("{:.2f}", 100 * top1.mean) : std::string("-");
   if (known(top1.low) && known(top1.high))
     html += fmt::format("<small>{:.2f} to {:.2f}</small>", 100 * top1.low, 100 * top1.high);
-  return cell("top-1 (%)", html);
+  return html;
 }
 
-std::string table_row(const TableRow& row, const TableRow& base) {
-  std::string html = fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.method));
-  html += cell("parameters", with_factor(format_count(row.params), row.params, base.params));
-  html += cell("MACs", with_factor(format_count(row.macs), row.macs, base.macs));
-  html += cell("operations (THOP 2021)", format_count(row.ops_thop2021));
-  html += cell("input (px)", format_whole(row.resolution));
-  html += cell("predicted (ms)",
-               with_factor(format_number(row.predicted_ms), row.predicted_ms, base.predicted_ms));
-  html += latency_cell(row.measured.ms, base.measured.ms);
-  html +=
-      cell("GMAC/s",
-           with_factor(format_number(row.gmacs_per_s), row.gmacs_per_s, base.gmacs_per_s) +
-               (row.saves_multiplications() ? fmt::format("<small>{} multiplied</small>",
-                                                          format_number(row.multiplied_gmacs_per_s))
-                                            : ""));
-  html += cell("of peak (%)", format_number(100 * row.peak_fraction));
-  html += accuracy_cell(row.top1);
-  html += cell("stopped by", row.limit.empty() ? "-" : escape(row.limit), " class=\"word\"");
-  return html + "</tr>\n";
+// One of a row. The label is shown on a narrow screen, where each row is a card.
+struct Cell {
+  const char *name, *unit, *label;
+  std::string html;
+  const char* style = "";
+};
+
+std::vector<Cell> cells(const TableRow& r, const TableRow& base) {
+  return {
+      {"parameters", "", "parameters", count_cell(r.params, base.params)},
+      {"MACs", "", "MACs", count_cell(r.macs, base.macs)},
+      {"operations", "THOP 2021", "operations (THOP 2021)", format_count(r.ops_thop2021)},
+      {"input", "px", "input (px)", format_whole(r.resolution)},
+      {"predicted", "ms", "predicted (ms)", number_cell(r.predicted_ms, base.predicted_ms)},
+      {"measured", "ms, median", "measured (ms)", latency_cell(r.measured.ms, base.measured.ms)},
+      {"GMAC/s", "", "GMAC/s", rate_cell(r, base)},
+      {"of peak", "%", "of peak (%)", format_number(100 * r.peak_fraction)},
+      {"top-1", "%", "top-1 (%)", accuracy_cell(r.top1)},
+      {"stopped by", "", "stopped by", escape(or_dash(r.limit)), " class=\"word\""}};
 }
 
 template <class List>
@@ -77,13 +88,10 @@ std::string run_facts(const Results& r) {
   add("baseline", r.baseline);
   add("seeds", format_fact(r.seeds));
   add("created", r.created);
-  const auto budget = [](const std::string& value, const std::string& written) {
-    return written.empty() ? value : value + " (" + written + ")";
-  };
   if (known(r.budget.latency_ms))
-    add("latency budget", budget(format_number(r.budget.latency_ms) + " ms", r.latency_text));
+    add("latency budget", format_limit(format_number(r.budget.latency_ms) + " ms", r.latency_text));
   if (known(r.budget.params))
-    add("parameter budget", budget(format_count(r.budget.params), r.params_text));
+    add("parameter budget", format_limit(format_count(r.budget.params), r.params_text));
   std::string html = "<h2>How it was made</h2>\n";
   if (!r.command.empty()) html += fmt::format("<p><code>{}</code></p>\n", escape(r.command));
   html += "<div class=\"facts\">\n" + facts_section("Run", run) +
@@ -132,14 +140,17 @@ std::string render_html_table(const Results& results) {
   if (!base) return "<p>This run has no result table.</p>\n";
   std::string html =
       "<div class=\"scroll\"><table class=\"results\"><thead><tr>"
-      "<th scope=\"col\">method</th><th scope=\"col\">parameters</th><th scope=\"col\">MACs</th>"
-      "<th scope=\"col\">operations<small>THOP 2021</small></th>"
-      "<th scope=\"col\">input<small>px</small></th>"
-      "<th scope=\"col\">predicted<small>ms</small></th>"
-      "<th scope=\"col\">measured<small>ms, median</small></th><th scope=\"col\">GMAC/s</th>"
-      "<th scope=\"col\">of peak<small>%</small></th><th scope=\"col\">top-1<small>%</small></th>"
-      "<th scope=\"col\">stopped by</th></tr></thead>\n<tbody>\n";
-  for (const TableRow& row : results.table) html += table_row(row, *base);
+      "<th scope=\"col\">method</th>";
+  for (const Cell& c : cells(*base, *base))
+    html += fmt::format("<th scope=\"col\">{}{}</th>", c.name,
+                        *c.unit ? fmt::format("<small>{}</small>", c.unit) : "");
+  html += "</tr></thead>\n<tbody>\n";
+  for (const TableRow& row : results.table) {
+    html += fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.method));
+    for (const Cell& c : cells(row, *base))
+      html += fmt::format("<td{} data-label=\"{}\"><span>{}</span></td>", c.style, c.label, c.html);
+    html += "</tr>\n";
+  }
   html += "</tbody></table></div>\n";
   html += fmt::format("<p class=\"soft\">× is the factor of {}. Latency at batch 1",
                       escape(base->method));

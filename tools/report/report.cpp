@@ -41,7 +41,7 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
                                       : format_number(row.gmacs_per_s),
           known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
           top1,
-          row.limit.empty() ? "-" : row.limit};
+          or_dash(row.limit)};
 }
 
 std::string aligned(const std::vector<Cells>& rows) {
@@ -84,7 +84,5 @@ std::string render_result_table(const Results& results) {
   const auto latency = [](const TableRow& row) { return row.measured.ms.median; };
   return text + accuracy_finding(results, latency, "latency") + "\n";
 }
-
-std::string unsteady_line(const Results& results) { return unsteady_text(results); }
 
 }  // namespace hac

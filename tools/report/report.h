@@ -16,7 +16,4 @@ std::string render_report(const Results& results, const std::string& results_jso
 // The result table in aligned columns for a terminal, with one line on what it shows.
 std::string render_result_table(const Results& results);
 
-// How many of its latencies a busy machine disturbed, in one line; "" if none.
-std::string unsteady_line(const Results& results);
-
 }  // namespace hac

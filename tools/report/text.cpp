@@ -3,13 +3,20 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 
 namespace hac::report {
 namespace {
 
-// Length of the UTF-8 sequence that starts with this byte.
-std::size_t sequence_length(unsigned char lead) {
-  return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+// The first UTF-8 sequence, off the front of a text.
+std::string_view take_glyph(std::string_view& utf8) {
+  const auto lead = static_cast<unsigned char>(utf8[0]);
+  const std::string_view glyph = utf8.substr(0, lead < 0x80   ? 1
+                                                : lead < 0xe0 ? 2
+                                                : lead < 0xf0 ? 3
+                                                              : 4);
+  utf8.remove_prefix(glyph.size());
+  return glyph;
 }
 
 // Widths of DejaVu Sans, the widest of the usual sans-serif fonts.
@@ -25,29 +32,17 @@ double glyph_width(std::string_view glyph) {
 }  // namespace
 
 std::string escape(std::string_view text) {
+  static const std::map<char, const char*> entities{
+      {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
   std::string out;
   out.reserve(text.size() + text.size() / 8);
   for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        const auto byte = static_cast<unsigned char>(c);
-        const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
-        control ? out += "\xef\xbf\xbd" : out += c;
+    const auto byte = static_cast<unsigned char>(c);
+    const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+    if (const auto entity = entities.find(c); entity != entities.end()) {
+      out += entity->second;
+    } else {
+      control ? out += "\xef\xbf\xbd" : out += c;
     }
   }
   return out;
@@ -55,11 +50,7 @@ std::string escape(std::string_view text) {
 
 double text_width(std::string_view utf8, double font_size) {
   double width = 0;
-  for (std::size_t i = 0; i < utf8.size();) {
-    const std::size_t length = sequence_length(static_cast<unsigned char>(utf8[i]));
-    width += glyph_width(utf8.substr(i, length));
-    i += length;
-  }
+  while (!utf8.empty()) width += glyph_width(take_glyph(utf8));
   return width * font_size;
 }
 
@@ -67,12 +58,12 @@ std::string shorten(std::string_view utf8, double max_width, double font_size) {
   if (text_width(utf8, font_size) <= max_width) return std::string(utf8);
   const double room = max_width - text_width("…", font_size);
   double width = 0;
+  std::string_view rest = utf8;
   std::size_t end = 0;
-  while (end < utf8.size()) {
-    const std::size_t length = sequence_length(static_cast<unsigned char>(utf8[end]));
-    width += glyph_width(utf8.substr(end, length)) * font_size;
+  while (!rest.empty()) {
+    width += glyph_width(take_glyph(rest)) * font_size;
     if (width > room) break;
-    end += length;
+    end = utf8.size() - rest.size();
   }
   return std::string(utf8.substr(0, end)) + "…";
 }
@@ -129,6 +120,12 @@ std::string format_fact(const FactValue& value) {
           return fmt::format("{}", v);
       },
       static_cast<const FactValue::variant&>(value));
+}
+
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+std::string format_limit(const std::string& limit, const std::string& written) {
+  return written.empty() ? limit : limit + " (" + written + ")";
 }
 
 }  // namespace hac::report

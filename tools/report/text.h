@@ -27,5 +27,8 @@ std::string format_count(double value);                   // 950, 12.3 k, 1.30 M
 std::string format_factor(double value);                  // 1.30x, 201x
 std::string format_percent(double fraction);              // 0.8812 -> 88.12 %
 std::string format_fact(const FactValue& value);          // a list with commas
+std::string or_dash(const std::string& text);             // of what is empty
+// A limit, and in parentheses how the user wrote it.
+std::string format_limit(const std::string& limit, const std::string& written);
 
 }  // namespace hac::report

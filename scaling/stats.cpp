@@ -36,12 +36,24 @@ double median(std::vector<double> values) {
   return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double r_squared(std::span<const double> measured, std::span<const double> residuals, double flat) {
+  const double middle = mean(measured);
+  double residual_squares = 0, total_squares = 0;
+  for (const double r : residuals) residual_squares += r * r;
+  for (const double m : measured) total_squares += (m - middle) * (m - middle);
+  return total_squares > 0 ? 1 - residual_squares / total_squares : flat;
+}
+
 LatencyStats summarize(std::span<const double> values) {
   if (values.empty()) throw ConfigError("latency: expected at least one run, got none");
   const std::vector<double> v(values.begin(), values.end());
   LatencyStats s;
   s.runs = static_cast<int>(v.size());
-  for (const double x : v) s.mean += x / static_cast<double>(v.size());
+  s.mean = mean(v);
   s.median = median(v);
   s.p95 = quantile(v, 0.95);
   s.min = *std::min_element(v.begin(), v.end());
@@ -54,15 +66,15 @@ LatencyStats summarize(std::span<const double> values) {
 Interval interval95(std::span<const double> values) {
   if (values.empty()) throw ConfigError("95 % interval: expected at least one value, got none");
   const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  const double middle = mean(values);
   constexpr double kUnbounded = std::numeric_limits<double>::infinity();
-  if (values.size() == 1) return {mean, -kUnbounded, kUnbounded};
+  if (values.size() == 1) return {middle, -kUnbounded, kUnbounded};
   double squares = 0;
-  for (const double v : values) squares += (v - mean) * (v - mean);
+  for (const double v : values) squares += (v - middle) * (v - middle);
   const std::size_t freedom = values.size() - 1;
   const double t = freedom <= kStudent.size() ? kStudent[freedom - 1] : kNormal;
   const double half = t * std::sqrt(squares / (n - 1) / n);
-  return {mean, mean - half, mean + half};
+  return {middle, middle - half, middle + half};
 }
 
 Interval interval95(double fraction, std::int64_t n) {

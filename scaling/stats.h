@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "engine/io/fields.h"
+
 namespace hac {
 
 // What was not measured.
@@ -16,6 +18,9 @@ inline bool known(double value) { return std::isfinite(value); }
 // Between the two nearest values, linearly; of the middle two, the mean. Values must not be empty.
 double quantile(std::vector<double> values, double q);
 double median(std::vector<double> values);
+double mean(std::span<const double> values);
+// 1 - SSres / SStot; `flat` where all measured values are equal.
+double r_squared(std::span<const double> measured, std::span<const double> residuals, double flat);
 
 struct LatencyStats {
   double mean = 0, median = 0, p95 = 0, min = 0;  // milliseconds
@@ -25,6 +30,18 @@ struct LatencyStats {
   int disturbed = 0;  // of the runs: those that had to wait for a core (steadiness.h)
   int repeated = 0;   // taken again for that reason
 
+  Fields fields() {
+    return Fields()
+        .add("mean", mean)
+        .add("median", median)
+        .add("p95", p95)
+        .add("min", min)
+        .add("spread", spread)
+        .add("drift", drift)
+        .add("runs", runs)
+        .add("disturbed", disturbed)
+        .add("repeated", repeated);
+  }
   // At most a tenth of the runs were disturbed, which a median does not feel.
   bool steady() const { return disturbed * 10 <= runs; }
 };

@@ -1,6 +1,8 @@
 #include "engine/io/text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -44,6 +46,21 @@ std::string one_line(std::string text) {
 std::string utf8(const std::string& bytes) {
   using nlohmann::json;
   return json::parse(json(bytes).dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+std::optional<std::pair<double, std::string_view>> parse_quantity(std::string_view text,
+                                                                  std::span<const Unit> units) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
+  for (const Unit& unit : units) {
+    const double value = number * unit.times;
+    if (error == std::errc{} && suffix == unit.suffix && std::isfinite(value) && value > 0) {
+      return std::pair(value, unit.suffix);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace hac

@@ -1,8 +1,11 @@
 #pragma once
 // Text for people: messages, and help where they mistype a name.
 
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hac {
@@ -16,5 +19,14 @@ std::string one_line(std::string text);
 
 // Bytes that are not UTF-8 become U+FFFD: names of files and folders may hold any.
 std::string utf8(const std::string& bytes);
+
+struct Unit {
+  std::string_view suffix;
+  double times = 1;
+};
+// "1.5MiB": the number, times its unit, and the suffix. Nothing for anything else, and for what is
+// not finite and positive.
+std::optional<std::pair<double, std::string_view>> parse_quantity(std::string_view text,
+                                                                  std::span<const Unit> units);
 
 }  // namespace hac

@@ -102,33 +102,29 @@ Points scaled(const LayerSamples& layer, bool relative) {
   return p;
 }
 
+std::vector<double> importances(const LayerSamples& layer) {
+  std::vector<double> values;
+  for (const ImportanceSample& s : layer.samples) values.push_back(s.importance);
+  return values;
+}
+
 // Fills in what follows from a and b.
 void judge(ImportanceLaw& law, const LayerSamples& layer) {
-  double mean = 0;
-  for (const ImportanceSample& s : layer.samples) mean += s.importance;
-  mean /= static_cast<double>(layer.samples.size());
-  double residual_squares = 0, total_squares = 0;
   law.residuals.clear();
   for (const ImportanceSample& s : layer.samples) {
-    const double residual = s.importance - law(s.width);
-    law.residuals.push_back(residual);
-    residual_squares += residual * residual;
-    total_squares += (s.importance - mean) * (s.importance - mean);
+    law.residuals.push_back(s.importance - law(s.width));
   }
   // Equal importances: any exact fit explains all there is to explain.
-  law.r2 = total_squares > 0 ? 1 - residual_squares / total_squares : 1;
+  law.r2 = r_squared(importances(layer), law.residuals, 1);
 }
 
 // The given exponent through the layer's mean point (geometric mean width, mean importance).
 void replace_exponent(ImportanceLaw& law, const LayerSamples& layer, double b) {
-  double logs = 0, mean = 0;
-  for (const ImportanceSample& s : layer.samples) {
-    logs += std::log(s.width);
-    mean += s.importance;
-  }
-  const auto n = static_cast<double>(layer.samples.size());
+  double logs = 0;
+  for (const ImportanceSample& s : layer.samples) logs += std::log(s.width);
   law.b = b;
-  law.a = mean / n * std::exp(-b * logs / n);
+  law.a =
+      mean(importances(layer)) * std::exp(-b * logs / static_cast<double>(layer.samples.size()));
   judge(law, layer);
 }
 
@@ -191,27 +187,23 @@ std::vector<ImportanceLaw> fit_laws(std::span<const LayerSamples> layers,
 }
 
 std::string collinearity_note(std::span<const LayerSamples> layers) {
-  std::vector<std::vector<double>> logs;  // centred log widths, one row a layer
+  std::vector<std::vector<double>> logs;  // of the widths, centred and of length 1, a row a layer
   for (const LayerSamples& layer : layers) {
     std::vector<double> row;
     for (const ImportanceSample& s : layer.samples) row.push_back(std::log(s.width));
     if (!logs.empty() && row.size() != logs[0].size()) return "";
-    const double mean = std::accumulate(row.begin(), row.end(), 0.0) /
-                        static_cast<double>(std::max<std::size_t>(row.size(), 1));
-    for (double& x : row) x -= mean;
-    logs.push_back(std::move(row));
+    const double middle = mean(row);
+    for (double& x : row) x -= middle;
+    const double length = std::sqrt(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
+    for (double& x : row) x /= length;
+    if (length > 0) logs.push_back(std::move(row));
   }
   if (logs.size() < 2) return "";
   double weakest = 1;
-  for (std::size_t i = 0; i < logs.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      double ij = 0, ii = 0, jj = 0;
-      for (std::size_t k = 0; k < logs[i].size(); ++k) {
-        ij += logs[i][k] * logs[j][k];
-        ii += logs[i][k] * logs[i][k];
-        jj += logs[j][k] * logs[j][k];
-      }
-      if (ii > 0 && jj > 0) weakest = std::min(weakest, std::abs(ij) / std::sqrt(ii * jj));
+  for (const auto& a : logs) {
+    for (const auto& b : logs) {
+      const double correlation = std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+      weakest = std::min(weakest, std::abs(correlation));
     }
   }
   if (weakest < 0.95) return "";

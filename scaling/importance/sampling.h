@@ -29,11 +29,11 @@ struct SamplingOptions {
   Fields fields() {
     return Fields()
         .add("sampling", kind)
-        .add("multipliers", multipliers)
-        .add("samples", samples)
-        .add("low", low)
-        .add("high", high)
-        .add("round_to", round_to)
+        .add("multipliers", multipliers, {.low = 0, .high = 64, .above = true})
+        .add("samples", samples, {5, 10000})
+        .add("low", low, {.low = 0, .high = 64, .above = true})
+        .add("high", high, {.low = 0, .high = 64, .above = true})
+        .add("round_to", round_to, {1})
         .add("sampling_seed", seed);
   }
 };

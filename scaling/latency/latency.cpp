@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "engine/io/fields_json.h"
 #include "engine/io/file.h"
@@ -21,19 +22,14 @@ LatencyError error_of(const std::vector<double>& predicted, const std::vector<do
   LatencyError error{.networks = static_cast<std::int64_t>(measured.size()),
                      .predicted = predicted};
   if (measured.empty()) return error;
-  double mean = 0;
-  for (const double ms : measured) mean += ms / static_cast<double>(measured.size());
-  std::vector<double> relative;
-  double residual_squares = 0, total_squares = 0;
+  std::vector<double> residuals, relative;
   for (std::size_t i = 0; i < measured.size(); ++i) {
-    const double residual = measured[i] - predicted[i];
-    relative.push_back(std::abs(residual) / measured[i]);
-    residual_squares += residual * residual;
-    total_squares += (measured[i] - mean) * (measured[i] - mean);
+    residuals.push_back(measured[i] - predicted[i]);
+    relative.push_back(std::abs(residuals[i]) / measured[i]);
   }
   error.worst = *std::max_element(relative.begin(), relative.end());
   error.median = median(relative);
-  error.r2 = total_squares > 0 ? 1 - residual_squares / total_squares : 0;
+  error.r2 = r_squared(measured, residuals, 0);
   return error;
 }
 
@@ -85,28 +81,24 @@ std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings) {
   return layers;
 }
 
-double scale_correction(const LatencyModel& model, std::span<const NetworkTiming> timings) {
+double dot(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
+void correct_scale(LatencyModel& model, std::span<const NetworkTiming> timings) {
   std::vector<double> ratios;
   for (const NetworkTiming& t : timings) {
     const double predicted = model.predict(t.graph);
     if (predicted > 0) ratios.push_back(t.total_ms / predicted);
   }
-  return ratios.empty() ? 1 : median(ratios);
+  if (!ratios.empty()) model.scale = median(ratios);
 }
 
-namespace {
-
-std::shared_ptr<LatencyModel> fit(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                                  std::int64_t block) {
+std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
+                                          std::span<const NetworkTiming> timings,
+                                          std::int64_t block) {
   return kind == LatencyModelKind::table ? fit_latency_table(timings, block)
                                          : fit_latency_regression(timings);
-}
-
-}  // namespace
-
-LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            std::int64_t block) {
-  return fit(kind, timings, block);
 }
 
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
@@ -118,7 +110,7 @@ LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming
                                     source.dtype, op.spec.str()));
     }
   }
-  const std::shared_ptr<LatencyModel> model = fit(kind, timings, source.block());
+  const std::shared_ptr<LatencyModel> model = fit_latency(kind, timings, source.block());
   model->source = source;
   model->error = cross_validate(kind, timings, 5, source.block());
   model->error->predicted.clear();
@@ -170,8 +162,8 @@ void require_source(const LatencyModel& model, const LatencySource& here, const 
                                      ? first_difference(here, *model.source)
                                      : "expected to read what it was measured on, got none";
   if (difference.empty()) return;
-  throw ConfigError(
-      fmt::format("latency model '{}': {} (hint: measure anew, or {})", file, difference, consent));
+  throw ConfigError(fmt::format("latency model '{}': {} (hint: measure again, or {})", file,
+                                difference, consent));
 }
 
 void require_steady(const LatencyModel& model, const std::string& file) {

@@ -53,6 +53,8 @@ class LatencyModel {
   // of the fit (cross_validate, without `predicted`). Both unknown of a model that was only fitted.
   std::optional<LatencySource> source;
   std::optional<LatencyError> error;
+  // The median of total / sum over the timed networks: what lies between operations.
+  double scale = 1;
 
   virtual ~LatencyModel() = default;
   // Milliseconds, >= 0. Throws ConfigError for a kind of operation that no timed network had.
@@ -94,8 +96,9 @@ std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTimi
 enum class LatencyModelKind : std::uint8_t { table, regression };
 template <>
 inline constexpr std::string_view enum_names<LatencyModelKind>[] = {"table", "regression"};
-LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            std::int64_t block = 16);
+std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
+                                          std::span<const NetworkTiming> timings,
+                                          std::int64_t block = 16);
 // The same by the block of its source, knowing that and its error; at least five timings, all of
 // them in the type of the source (ConfigError).
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,

@@ -17,8 +17,10 @@ struct TimedLayer {
 
 // Throws ConfigError as the fits promise.
 std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings);
-// Median over networks of measured total / predicted total; 1 if nothing is predicted to take time.
-double scale_correction(const LatencyModel& model, std::span<const NetworkTiming> timings);
+// Sets the scale of a model that was just fitted; leaves it where nothing is predicted to take
+// time.
+void correct_scale(LatencyModel& model, std::span<const NetworkTiming> timings);
+double dot(const std::vector<double>& a, const std::vector<double>& b);
 
 // "measured_on" and "error" of a saved model or plan, both optional.
 nlohmann::ordered_json origin_json(std::optional<LatencySource> source,

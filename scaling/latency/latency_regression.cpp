@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -15,9 +14,9 @@ namespace hac {
 namespace {
 
 // Milliseconds for an operation, a MAC, a weight byte and an activation byte; none is negative.
-using Coefficients = std::array<double, 4>;
+using Coefficients = std::vector<double>;
 
-std::array<double, 4> features(const OpSpec& op) {
+std::vector<double> features(const OpSpec& op) {
   const Cost cost = op.cost();
   return {1, static_cast<double>(cost.macs), static_cast<double>(cost.weight_bytes),
           static_cast<double>(cost.activation_bytes)};
@@ -32,8 +31,8 @@ std::string class_of(const OpSpec& op) {
 
 class LatencyRegression final : public LatencyModel {
  public:
-  LatencyRegression(std::map<std::string, Coefficients> coefficients, double scale)
-      : coefficients_(std::move(coefficients)), scale_(scale) {}
+  explicit LatencyRegression(std::map<std::string, Coefficients> coefficients)
+      : coefficients_(std::move(coefficients)) {}
 
   double predict(const OpSpec& op) const override {
     const auto it = coefficients_.find(class_of(op));
@@ -43,10 +42,7 @@ class LatencyRegression final : public LatencyModel {
           "has this operation)",
           class_of(op)));
     }
-    const std::array<double, 4> x = features(op);
-    double ms = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) ms += it->second[i] * x[i];
-    return scale_ * ms;
+    return scale * dot(it->second, features(op));
   }
 
   // A line has no edges: the kinds that were timed are covered.
@@ -59,17 +55,14 @@ class LatencyRegression final : public LatencyModel {
     Json kinds = Json::object();
     for (const auto& [kind, c] : coefficients_) kinds[kind] = c;
     return Json{{"model", "regression"},
-                {"scale", scale_},
+                {"scale", scale},
                 {"features", {"1", "macs", "weight_bytes", "activation_bytes"}},
                 {"kinds", kinds}}
         .dump(1);
   }
 
-  void set_scale(double scale) { scale_ = scale; }
-
  private:
   std::map<std::string, Coefficients> coefficients_;
-  double scale_;
 };
 
 }  // namespace
@@ -82,18 +75,14 @@ std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTimi
   std::map<std::string, System> systems;
   for (const TimedLayer& layer : timed_layers(timings)) {
     System& system = systems[class_of(layer.spec)];
-    std::vector<double> row;
-    for (const double x : features(layer.spec)) row.push_back(x / layer.network_ms);
-    system.rows.push_back(std::move(row));
+    system.rows.push_back(features(layer.spec));
+    for (double& x : system.rows.back()) x /= layer.network_ms;
     system.values.push_back(layer.ms / layer.network_ms);
   }
   std::map<std::string, Coefficients> coefficients;
-  for (const auto& [kind, system] : systems) {
-    const std::vector<double> x = nnls(system.rows, system.values);
-    coefficients[kind] = {x[0], x[1], x[2], x[3]};
-  }
-  const auto model = std::make_shared<LatencyRegression>(std::move(coefficients), 1);
-  model->set_scale(scale_correction(*model, timings));
+  for (const auto& [kind, system] : systems) coefficients[kind] = nnls(system.rows, system.values);
+  const auto model = std::make_shared<LatencyRegression>(std::move(coefficients));
+  correct_scale(*model, timings);
   return model;
 }
 
@@ -106,22 +95,21 @@ std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json&
   read_json(json, common, what, "", {.others = {"kinds"}});
 
   const nlohmann::json none, &kinds = json.contains("kinds") ? json["kinds"] : none;
-  std::map<std::string, std::vector<double>> lists;
+  std::map<std::string, Coefficients> coefficients;
   Fields fields;
   for (const auto& [kind, list] : kinds.items()) {
-    const auto it = lists.emplace(kind, 0).first;
+    const auto it = coefficients.emplace(kind, 0).first;
     fields.add(it->first, it->second, {0});
   }
   read_json(kinds, fields, what, "kinds");
-  std::map<std::string, Coefficients> coefficients;
-  for (const auto& [kind, x] : lists) {
-    if (x.size() != 4) {
-      throw ConfigError(fmt::format("{} 'kinds.{}': expected four coefficients, got {}", what,
-                                    kind.substr(0, 40), x.size()));
-    }
-    coefficients[kind] = {x[0], x[1], x[2], x[3]};
+  for (const auto& [kind, x] : coefficients) {
+    if (x.size() == 4) continue;
+    throw ConfigError(fmt::format("{} 'kinds.{}': expected four coefficients, got {}", what,
+                                  kind.substr(0, 40), x.size()));
   }
-  return std::make_shared<LatencyRegression>(std::move(coefficients), scale);
+  const auto model = std::make_shared<LatencyRegression>(std::move(coefficients));
+  model->scale = scale;
+  return model;
 }
 
 }  // namespace hac

@@ -11,6 +11,7 @@
 #include "scaling/latency/latency.h"
 #include "scaling/latency/latency_parts.h"
 #include "scaling/latency/nnls.h"
+#include "scaling/stats.h"
 
 namespace hac {
 
@@ -22,11 +23,17 @@ struct Node {
   double rho = 1;  // ms / surface
 };
 
+struct Range {
+  std::int64_t low = std::numeric_limits<std::int64_t>::max(), high = 0;
+  void include(std::int64_t x) { low = std::min(low, x), high = std::max(high, x); }
+  bool contains(std::int64_t x) const { return x >= low && x <= high; }
+};
+
 // All that was measured of one key.
 struct Entry {
   std::vector<Node> nodes;  // ordered by (c_in, c_out)
   std::vector<double> surface;
-  std::int64_t min_in = 1, max_in = 1, min_out = 0, max_out = 0;
+  Range in, out;  // of the channels of the nodes
 };
 
 std::vector<double> features(std::int64_t c_in, std::int64_t c_out) {
@@ -35,10 +42,7 @@ std::vector<double> features(std::int64_t c_in, std::int64_t c_out) {
 }
 
 double surface_at(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
-  const std::vector<double> x = features(c_in, c_out);
-  double ms = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) ms += entry.surface[i] * x[i];
-  return ms;
+  return dot(entry.surface, features(c_in, c_out));
 }
 
 // Fits the surface and the ratios to it. Rows are weighed by 1/ms: rho should be near 1 everywhere.
@@ -54,14 +58,9 @@ void prepare(Entry& entry) {
     values.push_back(node.ms * weight);
   }
   entry.surface = nnls(rows, values);
-  const auto [narrow, wide] =
-      std::minmax_element(entry.nodes.begin(), entry.nodes.end(),
-                          [](const Node& a, const Node& b) { return a.c_in < b.c_in; });
-  entry.min_in = narrow->c_in, entry.max_in = wide->c_in;
-  entry.min_out = entry.max_out = entry.nodes[0].c_out;
   for (Node& node : entry.nodes) {
-    entry.min_out = std::min(entry.min_out, node.c_out);
-    entry.max_out = std::max(entry.max_out, node.c_out);
+    entry.in.include(node.c_in);
+    entry.out.include(node.c_out);
     const double ms = surface_at(entry, node.c_in, node.c_out);
     node.rho = ms > 0 ? node.ms / ms : 1;
   }
@@ -106,15 +105,15 @@ Traits traits_of(const OpSpec& key) {
 
 class LatencyTable final : public LatencyModel {
  public:
-  LatencyTable(std::map<OpSpec, Entry> entries, std::int64_t block, double scale)
-      : entries_(std::move(entries)), block_(block), scale_(scale) {
+  LatencyTable(std::map<OpSpec, Entry> entries, std::int64_t block)
+      : entries_(std::move(entries)), block_(block) {
     for (auto& [key, entry] : entries_) prepare(entry);
   }
 
   double predict(const OpSpec& op) const override {
     const OpSpec key = op.with({});
     const auto it = entries_.find(key);
-    if (it != entries_.end()) return scale_ * at(it->second, op.widths());
+    if (it != entries_.end()) return scale * at(it->second, op.widths());
     const OpSpec* similar = most_similar(key);
     if (similar == nullptr) {
       throw ConfigError(fmt::format(
@@ -123,7 +122,7 @@ class LatencyTable final : public LatencyModel {
           op.str()));
     }
     const double ratio = traits_of(key).work / traits_of(*similar).work;
-    return scale_ * ratio * at(entries_.at(*similar), op.widths());
+    return scale * ratio * at(entries_.at(*similar), op.widths());
   }
 
   bool covers(const OpSpec& op) const override {
@@ -131,7 +130,7 @@ class LatencyTable final : public LatencyModel {
     if (it == entries_.end()) return false;
     const Entry& e = it->second;
     const auto [c_in, c_out] = rounded(op.widths());
-    return c_in >= e.min_in && c_in <= e.max_in && c_out >= e.min_out && c_out <= e.max_out;
+    return e.in.contains(c_in) && e.out.contains(c_out);
   }
 
   std::string name() const override { return "table"; }
@@ -144,11 +143,9 @@ class LatencyTable final : public LatencyModel {
       for (const Node& n : entry.nodes) nodes.push_back({n.c_in, n.c_out, n.ms});
       entries.push_back({{"spec", key.str()}, {"c_in_c_out_ms", nodes}});
     }
-    return Json{{"model", "table"}, {"block", block_}, {"scale", scale_}, {"layers", entries}}.dump(
+    return Json{{"model", "table"}, {"block", block_}, {"scale", scale}, {"layers", entries}}.dump(
         1);
   }
-
-  void set_scale(double scale) { scale_ = scale; }
 
  private:
   Widths rounded(const Widths& w) const {
@@ -158,8 +155,8 @@ class LatencyTable final : public LatencyModel {
   // In range by interpolation, out of range from the nearest edge by MACs.
   double at(const Entry& e, const Widths& widths) const {
     const auto [c_in, c_out] = rounded(widths);
-    const std::int64_t near_in = std::clamp(c_in, e.min_in, e.max_in);
-    const std::int64_t near_out = std::clamp(c_out, e.min_out, e.max_out);
+    const std::int64_t near_in = std::clamp(c_in, e.in.low, e.in.high);
+    const std::int64_t near_out = std::clamp(c_out, e.out.low, e.out.high);
     double macs = static_cast<double>(c_in) / static_cast<double>(near_in);
     if (near_out > 0) macs *= static_cast<double>(c_out) / static_cast<double>(near_out);
     return inside(e, near_in, near_out) * macs;
@@ -184,7 +181,6 @@ class LatencyTable final : public LatencyModel {
 
   std::map<OpSpec, Entry> entries_;
   std::int64_t block_;
-  double scale_;
 };
 
 }  // namespace
@@ -203,13 +199,11 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
   std::map<OpSpec, Entry> entries;
   for (const auto& [key, nodes] : times) {
     for (const auto& [widths, ms] : nodes) {
-      double mean = 0;
-      for (const double t : ms) mean += t / static_cast<double>(ms.size());
-      entries[key].nodes.push_back({widths.in, widths.out, mean});
+      entries[key].nodes.push_back({widths.in, widths.out, mean(ms)});
     }
   }
-  const auto table = std::make_shared<LatencyTable>(std::move(entries), block, 1);
-  table->set_scale(scale_correction(*table, timings));
+  const auto table = std::make_shared<LatencyTable>(std::move(entries), block);
+  correct_scale(*table, timings);
   return table;
 }
 
@@ -251,7 +245,9 @@ std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json
                                     entries.contains(key) ? "a second one" : "none"));
     }
   }
-  return std::make_shared<LatencyTable>(std::move(entries), block, scale);
+  const auto table = std::make_shared<LatencyTable>(std::move(entries), block);
+  table->scale = scale;
+  return table;
 }
 
 }  // namespace hac

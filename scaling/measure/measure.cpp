@@ -116,9 +116,12 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
                      .ms = ms[s],
                      .gmacs_per_s = static_cast<double>(op.spec.cost().macs) / ms[s] * 1e-6,
                      .multiplications = multiplications(net, net.steps()[s])});
+    OpTime& last = p.ops.back();
+    last.multiplied_gmacs_per_s = static_cast<double>(last.multiplications) / last.ms * 1e-6;
     p.macs += op.spec.cost().macs;
-    p.multiplications += p.ops.back().multiplications;
+    p.multiplications += last.multiplications;
   }
+  p.multiplied_gmacs_per_s = utilization_gmacs(p.multiplications, p.latency.median);
   p.gmacs_per_s = static_cast<double>(p.macs) / p.latency.median * 1e-6;
   p.weight_mib = static_cast<double>(net.weight_bytes()) / (1 << 20);
   p.activation_mib = static_cast<double>(net.activation_bytes()) / (1 << 20);
@@ -173,6 +176,13 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
   std::vector<LatencyStats> stats;
   for (std::size_t i = 0; i < nets.size(); ++i) stats.push_back(summarize(times[i], runs[i]));
   return stats;
+}
+
+EnergyResult measure_energy(const PowerMeter& meter, Deployment& net, EnergyOptions options) {
+  options.inferences_per_run = net.graph().input[0];
+  const Tensor images = random_images(net);
+  return measure_energy(
+      meter, [&] { time_once(net, images); }, options);
 }
 
 std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placement& where) {

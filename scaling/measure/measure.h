@@ -11,6 +11,7 @@
 
 #include "models/deploy/deploy.h"
 #include "scaling/latency/latency.h"
+#include "scaling/measure/power.h"
 #include "scaling/measure/steadiness.h"
 #include "scaling/stats.h"
 
@@ -26,6 +27,18 @@ struct OpTime {
   double ms = 0;           // median by the device's clock (Deployment::step_ms)
   double gmacs_per_s = 0;
   std::int64_t multiplications = 0;  // really done (utilization.h)
+  double multiplied_gmacs_per_s = 0;
+
+  Fields fields() {  // without `op`
+    return Fields()
+        .add("name", name)
+        .add("kind", kind)
+        .add("spec", spec)
+        .add("ms", ms)
+        .add("gmacs_per_s", gmacs_per_s)
+        .add("multiplications", multiplications)
+        .add("multiplied_gmacs_per_s", multiplied_gmacs_per_s);
+  }
 };
 
 // Batch latencies by two clocks. The wall clock runs from the call until the device is known to be
@@ -43,6 +56,7 @@ struct Profile {
   std::int64_t macs = 0;             // of one image, times the batch
   std::int64_t multiplications = 0;  // of these, as OpTime has them
   double gmacs_per_s = 0;            // macs / median latency: the paper's "GFLOPS"
+  double multiplied_gmacs_per_s = 0;
   double weight_mib = 0, activation_mib = 0;
 };
 
@@ -69,6 +83,9 @@ DeviceLatency measure_device(Deployment& net, const MeasureOptions& options = {}
 // all of them alike. Returns the whole-run statistics.
 std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
                                               const MeasureOptions& options = {});
+
+// The energy of its inferences, by the protocol of power.h, whose images a run are the network's.
+EnergyResult measure_energy(const PowerMeter& meter, Deployment& net, EnergyOptions options = {});
 
 // The architecture with random weights, for batch 1, ready to be timed (latency does not depend on
 // what was learned), launched as the device does by default.

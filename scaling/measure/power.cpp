@@ -12,20 +12,27 @@
 #include "kernels/core/random.h"
 #include "kernels/core/runtime.h"
 #include "scaling/measure/power_meters.h"
+#include "scaling/stats.h"
 
 namespace hac {
 namespace {
 
-using Open = MeterSearch (*)(const MeterOptions&);
+struct Kind {
+  const char* name;
+  PowerMeter (*open)(const MeterOptions&);
+};
+constexpr Kind nvml{"NVML", open_nvml}, ina3221{"INA3221", open_ina3221}, rapl{"RAPL", open_rapl};
 
-MeterSearch first_of(std::initializer_list<Open> meters, const MeterOptions& options) {
-  std::string reasons;
-  for (const Open open : meters) {
-    MeterSearch found = open(options);
-    if (found.meter) return found;
-    reasons += (reasons.empty() ? "" : "; ") + found.reason;
+PowerMeter first_of(std::initializer_list<Kind> kinds, const MeterOptions& options) {
+  std::vector<std::string> reasons;
+  for (const Kind& kind : kinds) {
+    try {
+      return kind.open(options);
+    } catch (const DeviceError& e) {
+      reasons.push_back(fmt::format("{}: {}", kind.name, e.what()));
+    }
   }
-  return {.meter = {}, .reason = "no meter: " + reasons};
+  throw DeviceError(fmt::format("no meter: {}", fmt::join(reasons, "; ")));
 }
 
 struct Span {
@@ -33,26 +40,6 @@ struct Span {
   std::int64_t runs = 0;
   double watts() const { return joules / seconds; }
 };
-
-void expect(bool good, const char* option, const char* wanted, double got) {
-  if (!good)
-    throw ConfigError(fmt::format("energy '{}': expected {}, got {}", option, wanted, got));
-}
-
-void validate(const EnergyOptions& o) {
-  const auto length = [](const char* option, double seconds, bool zero) {
-    expect(seconds <= 3600 && (zero ? seconds >= 0 : seconds > 0), option,
-           zero ? "0 to 3600 s" : "above 0 and up to 3600 s", seconds);
-  };
-  length("warmup_seconds", o.warmup_seconds, true);
-  length("seconds", o.seconds, false);
-  length("phase_seconds", o.phase_seconds, true);
-  length("idle_seconds", o.idle_seconds, false);
-  expect(o.min_runs >= 1, "min_runs", "at least 1", static_cast<double>(o.min_runs));
-  expect(o.repetitions >= 1, "repetitions", "at least 1", o.repetitions);
-  expect(o.inferences_per_run >= 1, "inferences_per_run", "at least 1",
-         static_cast<double>(o.inferences_per_run));
-}
 
 // The protocol's three kinds of time, each with the energy that went by.
 struct Protocol {
@@ -81,11 +68,8 @@ struct Protocol {
 };
 
 EnergyFigure figure(const std::vector<double>& values) {
-  EnergyFigure f{.mean = 0,
-                 .low = *std::min_element(values.begin(), values.end()),
-                 .high = *std::max_element(values.begin(), values.end())};
-  for (const double v : values) f.mean += v / static_cast<double>(values.size());
-  return f;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {.mean = mean(values), .low = *low, .high = *high};
 }
 
 // "" where it cannot be told: then a machine's only GPU is meant.
@@ -98,18 +82,18 @@ std::string bus_id_of(Device device, const MeterOptions& options) {
 
 }  // namespace
 
-MeterSearch open_meter(Device device, const MeterOptions& given) {
+PowerMeter open_meter(Device device, const MeterOptions& given) {
   MeterOptions options = given;
   switch (device.kind) {
     case DeviceKind::cuda:
       options.pci_bus_id = bus_id_of(device, given);
-      return first_of({open_nvml, open_ina3221}, options);
+      return first_of({nvml, ina3221}, options);
     case DeviceKind::cpu:
-      return first_of({open_ina3221, open_rapl}, options);
+      return first_of({ina3221, rapl}, options);
     case DeviceKind::simt:
       break;
   }
-  return {.meter = {}, .reason = "no meter: simt executes kernels on the host for checking only"};
+  throw DeviceError("no meter: simt executes kernels on the host for checking only");
 }
 
 double steady_seconds() {
@@ -122,7 +106,7 @@ double planned_seconds(const EnergyOptions& o) {
 
 EnergyResult measure_energy(const PowerMeter& meter, const std::function<void()>& run_once,
                             const EnergyOptions& o) {
-  validate(o);
+  check(fields_of(o), "energy");
   Protocol protocol{meter, run_once, o.now ? o.now : steady_seconds, o.sleep};
   if (!protocol.sleep) {
     protocol.sleep = [](double s) {
@@ -160,7 +144,7 @@ EnergyResult measure_energy(const PowerMeter& meter, const std::function<void()>
   result.idle_watts_before = before.watts();
   result.idle_watts_after = after.watts();
   result.inferences = all.runs * o.inferences_per_run;
-  result.seconds_per_inference = all.seconds / static_cast<double>(result.inferences);
+  result.ms_per_inference = all.seconds * 1e3 / static_cast<double>(result.inferences);
   result.repetitions = o.repetitions;
   return result;
 }

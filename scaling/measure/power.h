@@ -3,15 +3,14 @@
 //
 //   meter                              covers                                update
 //   NVML                               the GPU's board                       about 100 ms
-//   INA3221 (Jetson)                   the module, or the sum of its rails   power, sampled at 20
-//   Hz RAPL (Intel, AMD)                  the processor packages                about 1 ms
+//   INA3221 (Jetson)                   the module, or the sum of its rails   power, at 20 Hz
+//   RAPL (Intel, AMD)                  the processor packages                about 1 ms
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 
-#include "kernels/core/types.h"
+#include "engine/io/fields.h"
 
 namespace hac {
 
@@ -21,12 +20,6 @@ struct PowerMeter {
   std::string update;  // how fine it is: "counter in mJ, updated about every 100 ms"
   // Energy since the meter was opened, never falling. Throws DeviceError when the sensor fails.
   std::function<double()> joules;
-};
-
-// Either the meter, or why there is none: "no meter: ...".
-struct MeterSearch {
-  std::optional<PowerMeter> meter;
-  std::string reason;
 };
 
 struct MeterOptions {
@@ -41,8 +34,9 @@ struct MeterOptions {
   std::function<double()> now;  // seconds; empty = the steady clock
 };
 
-// cuda: NVML, else INA3221. cpu: INA3221, else RAPL. simt is no hardware and has none.
-MeterSearch open_meter(Device device, const MeterOptions& options = {});
+// cuda: NVML, else INA3221. cpu: INA3221, else RAPL. simt is no hardware and has none. Throws
+// DeviceError saying why there is none: "no meter: ...".
+PowerMeter open_meter(Device device, const MeterOptions& options = {});
 
 // The sensors of current GPUs look only a quarter of the time (arXiv 2312.02741), so a short run
 // can be badly off: runs of seconds, repeated, each starting at a random phase of the sensor.
@@ -57,11 +51,23 @@ struct EnergyOptions {
   std::uint64_t seed = 1;               // of the phases
   std::function<double()> now;          // seconds; empty = the steady clock
   std::function<void(double)> sleep;    // empty = this thread sleeps
+
+  Fields fields() {
+    return Fields()
+        .add("warmup_seconds", warmup_seconds, {0, 3600})
+        .add("seconds", seconds, {.low = 0, .high = 3600, .above = true})
+        .add("min_runs", min_runs, {1})
+        .add("repetitions", repetitions, {1})
+        .add("phase_seconds", phase_seconds, {0, 3600})
+        .add("idle_seconds", idle_seconds, {.low = 0, .high = 3600, .above = true})
+        .add("inferences_per_run", inferences_per_run, {1});
+  }
 };
 
 // Joules an inference over the repetitions.
 struct EnergyFigure {
   double mean = 0, low = 0, high = 0;
+  Fields fields() { return Fields().add("mean", mean).add("low", low).add("high", high); }
 };
 
 struct EnergyResult {
@@ -70,9 +76,24 @@ struct EnergyResult {
   EnergyFigure net;                   // without what it draws at rest
   double watts = 0;                   // under load
   double idle_watts_before = 0, idle_watts_after = 0;
-  double seconds_per_inference = 0;
+  double ms_per_inference = 0;
   std::int64_t inferences = 0;  // of all repetitions
   int repetitions = 0;
+
+  Fields fields() {
+    return Fields()
+        .add("meter", meter)
+        .add("covers", covers)
+        .add("update", update)
+        .add("joules_per_inference", raw)
+        .add("net_joules_per_inference", net)
+        .add("watts", watts)
+        .add("idle_watts_before", idle_watts_before)
+        .add("idle_watts_after", idle_watts_after)
+        .add("ms_per_inference", ms_per_inference)
+        .add("inferences", inferences)
+        .add("repetitions", repetitions);
+  }
 };
 
 // raw = E / n, net = (E - P_idle t) / n, with P_idle the mean of before and after. run_once returns

@@ -5,10 +5,10 @@
 
 namespace hac {
 
-// Each: the meter, or the reason without "no meter: ".
-MeterSearch open_nvml(const MeterOptions& options);
-MeterSearch open_ina3221(const MeterOptions& options);
-MeterSearch open_rapl(const MeterOptions& options);
+// Each throws DeviceError saying why it is not there.
+PowerMeter open_nvml(const MeterOptions& options);
+PowerMeter open_ina3221(const MeterOptions& options);
+PowerMeter open_rapl(const MeterOptions& options);
 
 double steady_seconds();
 // Joules of a power in watts, sampled as MeterOptions says. A sample that fails is left out; the

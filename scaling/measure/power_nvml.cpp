@@ -24,8 +24,8 @@ struct Library {
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
-  std::string error(const char* call, int code) const {
-    return fmt::format("{}: {}", call, error_string(code));
+  void check(const std::string& call, int code) const {
+    if (code != kSuccess) throw DeviceError(fmt::format("{}: {}", call, error_string(code)));
   }
 
   void* file = nullptr;
@@ -40,18 +40,16 @@ struct Library {
   int (*energy)(Handle, unsigned long long*) = nullptr;  // millijoules since the driver was loaded
 };
 
-// "" or what failed.
-std::string load(Library& library, const std::string& path) {
+void load(Library& library, const std::string& path) {
   library.file = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library.file == nullptr) {
     const char* why = ::dlerror();
-    return why != nullptr ? why : "cannot be opened";
+    throw DeviceError(why != nullptr ? why : "cannot be opened");
   }
-  const char* absent = nullptr;
   const auto bind = [&](const char* symbol, auto& function) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
         ::dlsym(library.file, symbol));
-    if (function == nullptr && absent == nullptr) absent = symbol;
+    if (function == nullptr) throw DeviceError(fmt::format("'{}' has no {}", path, symbol));
   };
   bind("nvmlInit_v2", library.init);
   bind("nvmlShutdown", library.shutdown);
@@ -61,61 +59,48 @@ std::string load(Library& library, const std::string& path) {
   bind("nvmlDeviceGetHandleByPciBusId_v2", library.by_pci_bus_id);
   bind("nvmlDeviceGetName", library.name);
   bind("nvmlDeviceGetTotalEnergyConsumption", library.energy);
-  if (absent != nullptr) return fmt::format("'{}' has no {}", path, absent);
-  if (const int code = library.init(); code != kSuccess) return library.error("nvmlInit", code);
+  library.check("nvmlInit", library.init());
   library.started = true;
-  return "";
 }
 
-// "" or what failed.
-std::string find_device(const Library& library, const std::string& pci_bus_id, Handle& device) {
+Handle find_device(const Library& library, const std::string& pci_bus_id) {
+  Handle device = nullptr;
   if (!pci_bus_id.empty()) {
-    const int code = library.by_pci_bus_id(pci_bus_id.c_str(), &device);
-    return code == kSuccess ? "" : library.error(("GPU " + pci_bus_id).c_str(), code);
+    library.check("GPU " + pci_bus_id, library.by_pci_bus_id(pci_bus_id.c_str(), &device));
+    return device;
   }
   unsigned devices = 0;
-  if (const int code = library.count(&devices); code != kSuccess) {
-    return library.error("nvmlDeviceGetCount", code);
-  }
+  library.check("nvmlDeviceGetCount", library.count(&devices));
   // Which of several is meant cannot be told: CUDA counts the fastest first.
-  if (devices != 1) return fmt::format("{} GPUs and no PCI bus id to choose one by", devices);
-  const int code = library.by_index(0, &device);
-  return code == kSuccess ? "" : library.error("nvmlDeviceGetHandleByIndex", code);
+  if (devices != 1) {
+    throw DeviceError(fmt::format("{} GPUs and no PCI bus id to choose one by", devices));
+  }
+  library.check("nvmlDeviceGetHandleByIndex", library.by_index(0, &device));
+  return device;
 }
 
 }  // namespace
 
-MeterSearch open_nvml(const MeterOptions& options) {
-  const auto failed = [](const std::string& why) {
-    return MeterSearch{.meter = {}, .reason = "NVML: " + why};
-  };
+PowerMeter open_nvml(const MeterOptions& options) {
   const auto library = std::make_shared<Library>();
-  if (const std::string why = load(*library, options.nvml); !why.empty()) return failed(why);
-  Handle device = nullptr;
-  if (const std::string why = find_device(*library, options.pci_bus_id, device); !why.empty()) {
-    return failed(why);
-  }
+  load(*library, options.nvml);
+  const Handle device = find_device(*library, options.pci_bus_id);
   char name[96] = {};
   if (library->name(device, name, sizeof name - 1) != kSuccess) name[0] = '\0';
   unsigned long long start = 0;
-  if (const int code = library->energy(device, &start); code != kSuccess) {
-    return failed(library->error("nvmlDeviceGetTotalEnergyConsumption", code));
-  }
+  library->check("nvmlDeviceGetTotalEnergyConsumption", library->energy(device, &start));
   const auto joules = [library, device, start] {
     unsigned long long now = 0;
-    const int code = library->energy(device, &now);
-    if (code != kSuccess || now < start) {
-      const std::string why = code != kSuccess ? library->error("energy counter", code)
-                                               : "energy counter: fell: the driver was reloaded";
-      throw DeviceError("meter 'NVML': " + why);
+    library->check("meter 'NVML': energy counter", library->energy(device, &now));
+    if (now < start) {
+      throw DeviceError("meter 'NVML': energy counter: fell: the driver was reloaded");
     }
     return static_cast<double>(now - start) * 1e-3;
   };
-  return {.meter = PowerMeter{.name = fmt::format("NVML: {}", name),
-                              .covers = "GPU",
-                              .update = "counter in mJ, updated about every 100 ms",
-                              .joules = joules},
-          .reason = ""};
+  return {.name = fmt::format("NVML: {}", name),
+          .covers = "GPU",
+          .update = "counter in mJ, updated about every 100 ms",
+          .joules = joules};
 }
 
 }  // namespace hac

@@ -124,7 +124,7 @@ std::int64_t advance(Package& p) {
 
 }  // namespace
 
-MeterSearch open_ina3221(const MeterOptions& options) try {
+PowerMeter open_ina3221(const MeterOptions& options) {
   const fs::path drivers = fs::path(options.sysfs_root) / "sys/bus/i2c/drivers";
   std::vector<Rail> rails;
   for (const std::string& chip : entries(drivers / "ina3221", "")) {
@@ -132,7 +132,7 @@ MeterSearch open_ina3221(const MeterOptions& options) try {
   }
   for (const std::string& chip : entries(drivers / "ina3221x", "")) add_iio_rails(chip, rails);
   if (rails.empty()) {
-    return {.meter = {}, .reason = fmt::format("INA3221: no rails under '{}'", drivers.string())};
+    throw DeviceError(fmt::format("no rails under '{}'", drivers.string()));
   }
   // Where one rail feeds the whole module the others are parts of it.
   const auto total = std::find_if(rails.begin(), rails.end(), [](const Rail& r) {
@@ -149,17 +149,13 @@ MeterSearch open_ina3221(const MeterOptions& options) try {
     return sum;
   };
   watts();  // unreadable or malformed: now, not in the measurement
-  return {.meter = PowerMeter{.name = "INA3221",
-                              .covers = covers,
-                              .update = fmt::format("power in mW, sampled every {:g} ms",
-                                                    options.sample_seconds * 1e3),
-                              .joules = integrate(watts, options)},
-          .reason = ""};
-} catch (const DeviceError& e) {
-  return {.meter = {}, .reason = std::string("INA3221: ") + e.what()};
+  return {.name = "INA3221",
+          .covers = covers,
+          .update = fmt::format("power in mW, sampled every {:g} ms", options.sample_seconds * 1e3),
+          .joules = integrate(watts, options)};
 }
 
-MeterSearch open_rapl(const MeterOptions& options) try {
+PowerMeter open_rapl(const MeterOptions& options) {
   const fs::path zones = fs::path(options.sysfs_root) / "sys/class/powercap";
   std::vector<Package> packages;
   for (const std::string& zone : entries(zones, "intel-rapl:")) {
@@ -170,7 +166,7 @@ MeterSearch open_rapl(const MeterOptions& options) try {
     advance(packages.back());
   }
   if (packages.empty()) {
-    return {.meter = {}, .reason = fmt::format("RAPL: no package under '{}'", zones.string())};
+    throw DeviceError(fmt::format("no package under '{}'", zones.string()));
   }
   const std::size_t count = packages.size();
   const auto state = std::make_shared<std::pair<std::vector<Package>, std::int64_t>>();
@@ -179,13 +175,10 @@ MeterSearch open_rapl(const MeterOptions& options) try {
     for (Package& p : state->first) state->second += advance(p);
     return static_cast<double>(state->second) * 1e-6;
   };
-  return {.meter = PowerMeter{.name = "RAPL",
-                              .covers = count == 1 ? "package" : fmt::format("{} packages", count),
-                              .update = "counter in uJ, updated about every ms",
-                              .joules = joules},
-          .reason = ""};
-} catch (const DeviceError& e) {
-  return {.meter = {}, .reason = std::string("RAPL: ") + e.what()};
+  return {.name = "RAPL",
+          .covers = count == 1 ? "package" : fmt::format("{} packages", count),
+          .update = "counter in uJ, updated about every ms",
+          .joules = joules};
 }
 
 }  // namespace hac

@@ -2,34 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
-#include <string_view>
 
+#include "engine/io/text.h"
 #include "kernels/core/error.h"
 
 namespace hac {
 
 namespace {
 
-struct Unit {
-  std::string_view suffix;
-  double times;
-  bool factor;
-};
-
 Limit parse(const std::string& text, const char* what, const char* forms,
             std::initializer_list<Unit> units) {
   if (text.empty()) return {};
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
-  for (const Unit& unit : units) {
-    if (error != std::errc{} || suffix != unit.suffix) continue;
-    const double value = number * unit.times;
-    if (std::isfinite(value) && value > 0) return {value, unit.factor};
-  }
+  const auto quantity = parse_quantity(text, units);
+  if (quantity) return {quantity->first, quantity->second == "x"};
   throw ConfigError(fmt::format("{}: expected {}, got '{}'", what, forms, text.substr(0, 40)));
 }
 
@@ -37,13 +23,12 @@ Limit parse(const std::string& text, const char* what, const char* forms,
 
 Limit parse_latency_limit(const std::string& text) {
   return parse(text, "latency budget", "a factor like 1.05x or milliseconds like 3.2ms",
-               {{"x", 1, true}, {"ms", 1, false}});
+               {{"x"}, {"ms"}});
 }
 
 Limit parse_params_limit(const std::string& text) {
-  return parse(
-      text, "parameter budget", "a factor like 1.3x or a count like 12.9M, 500k or 123456",
-      {{"x", 1, true}, {"", 1, false}, {"k", 1e3, false}, {"M", 1e6, false}, {"G", 1e9, false}});
+  return parse(text, "parameter budget", "a factor like 1.3x or a count like 12.9M, 500k or 123456",
+               {{"x"}, {""}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}});
 }
 
 Budget resolve(const Limit& latency, const Limit& params, double baseline_ms,

@@ -1,23 +1,50 @@
-// The uniform network of the paper's Eq. 3: r = sqrt(s)^alpha and w = sqrt(s)^(1 - alpha), both
-// rounded.
+// Compound scaling: depth, width and resolution together, by one growth s of the operations.
 
 #include "scaling/methods/compound_factors.h"
 
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "kernels/core/error.h"
 #include "scaling/methods/method.h"
 
 namespace hac {
 
 namespace {
 
-constexpr double kLargestGrowth = 64;
+void check(double s, double alpha) {
+  if (!(s >= 1 && s <= 1e6)) {
+    throw ConfigError(fmt::format("compound scaling 's': expected 1 to 1e6, got {}", s));
+  }
+  if (!(alpha >= 0 && alpha <= 1)) {
+    throw ConfigError(fmt::format("compound scaling 'alpha': expected 0 to 1, got {}", alpha));
+  }
+}
 
-Architecture scale(const Architecture& baseline, std::span<const double> c, const Rounding& q) {
-  const CompoundFactors f = hacscale_factors(c[1], c[0]);
-  return scale_width(scale_resolution(baseline, f.r, q.resolution_step(baseline)), f.w,
+Architecture scaled(const Architecture& baseline, const CompoundFactors& f, const Rounding& q) {
+  const Architecture deep = f.d == 1 ? baseline : scale_depth(baseline, f.d);
+  return scale_width(scale_resolution(deep, f.r, q.resolution_step(baseline)), f.w,
                      q.width_multiple, q.scale_stem);
 }
 
 }  // namespace
+
+CompoundFactors hacscale_factors(double s, double alpha) {
+  check(s, alpha);
+  return {.d = 1, .w = std::pow(s, (1 - alpha) / 2), .r = std::pow(s, alpha / 2)};
+}
+
+CompoundFactors tan_factors(double phi) {
+  return {.d = std::pow(1.2, phi), .w = std::pow(1.1, phi), .r = std::pow(1.15, phi)};
+}
+
+CompoundFactors dollar_factors(double s, double alpha) {
+  check(s, alpha);
+  return {.d = std::pow(s, (1 - alpha) / 2),
+          .w = std::pow(s, alpha / 2),
+          .r = std::pow(s, (1 - alpha) / 4)};
+}
 
 Method compound() {
   return {.key = "compound",
@@ -25,9 +52,30 @@ Method compound() {
           .help = "width and resolution together, alpha of the growth by resolution (Eq. 3)",
           .coefficients = {{"alpha", "0: all width, 1: all resolution", 0.5},
                            {"s", "growth of the operations"}},
-          .scale = scale,
-          .to_budget = [](const ScalingTask& task) {
-            return largest_factor(method_of("compound"), task, kLargestGrowth);
+          .scale = [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
+            return scaled(baseline, hacscale_factors(c[1], c[0]), q);
+          }};
+}
+
+Method efficientnet() {
+  return {.key = "efficientnet",
+          .name = "EfficientNet compound",
+          .help = "depth, width and resolution by fixed shares of the growth (Tan and Le 2019)",
+          .coefficients = {{"s", "growth of the operations"}},
+          .scale = [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
+            const double doubling = 1.2 * 1.1 * 1.1 * 1.15 * 1.15;  // of phi = 1
+            return scaled(baseline, tan_factors(std::log(c[0]) / std::log(doubling)), q);
+          }};
+}
+
+Method fast_compound() {
+  return {.key = "fast-compound",
+          .name = "fast compound",
+          .help = "mostly width, alpha of the growth (Dollar et al. 2021)",
+          .coefficients = {{"alpha", "1: all width, 1/3: equal shares", 0.8},
+                           {"s", "growth of the operations"}},
+          .scale = [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
+            return scaled(baseline, dollar_factors(c[1], c[0]), q);
           }};
 }
 

@@ -14,13 +14,11 @@ Method depth() {
           .coefficients = {{"d", "factor of their number"}},
           .scale = [](const Architecture& baseline, std::span<const double> c,
                       const Rounding&) { return scale_depth(baseline, c[0]); },
-          .to_budget =
-              [](const ScalingTask& task) {
+          .step =
+              [](const ScalingTask& task, std::int64_t i) {
                 const std::vector<std::int64_t> units = blocks(task.baseline);
                 const auto n = std::accumulate(units.begin(), units.end(), std::int64_t{0});
-                return largest_step(method_of("depth"), task, [&](std::int64_t i) {
-                  return static_cast<double>(n + i) / static_cast<double>(n);
-                });
+                return static_cast<double>(n + i) / static_cast<double>(n);
               }};
 }
 

@@ -100,7 +100,7 @@ Method hacscale(WideningCriterion criterion) {
           .name = name,
           .help = fmt::format("wider where a kernel is the most important{} (Algorithm 1)", worth),
           .needs_laws = true,
-          .to_budget = [=](const ScalingTask& task) -> ScaledNetwork {
+          .decide = [=](const ScalingTask& task) -> ScaledNetwork {
             const Architecture grown = task.resolution > 0
                                            ? with_resolution(task.baseline, task.resolution)
                                            : task.baseline;

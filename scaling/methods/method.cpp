@@ -15,6 +15,8 @@ Method uniform_width();
 Method resolution();
 Method depth();
 Method compound();
+Method efficientnet();
+Method fast_compound();
 Method hacscale(WideningCriterion criterion);
 
 std::span<const Method> methods() {
@@ -23,6 +25,8 @@ std::span<const Method> methods() {
       resolution(),
       depth(),
       compound(),
+      efficientnet(),
+      fast_compound(),
       hacscale(WideningCriterion::plain),
       hacscale(WideningCriterion::per_latency),
       hacscale(WideningCriterion::per_param),
@@ -78,19 +82,12 @@ std::string broken_limit(const ScaledNetwork& n, const Budget& budget) {
                                      : StopReason::params);
 }
 
-}  // namespace
-
-ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
-                           const std::function<double(std::int64_t)>& value) {
-  ScaledNetwork best = member(method, task, value(0), true);
-  if (!fits(best, task.budget)) {
-    best.limit = to_string(StopReason::infeasible);
-    return best;
-  }
+// From the baseline upwards in steps.
+ScaledNetwork largest_step(const Method& method, const ScalingTask& task, ScaledNetwork best) {
   const std::int64_t most = kMostGrowth * count(task.baseline).macs;
   int misses = 0;
   for (std::int64_t i = 1; i <= kLongestWalk; ++i) {
-    ScaledNetwork n = member(method, task, value(i), false);
+    ScaledNetwork n = member(method, task, method.step(task, i), false);
     if (std::isfinite(task.budget.latency_ms) && count(n.arch).macs > most) {
       if (misses == 0) best.limit = to_string(StopReason::growth_cap);
       return best;
@@ -109,18 +106,11 @@ ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
       method.key, kLongestWalk));
 }
 
-ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, double most) {
-  if (!std::isfinite(task.budget.latency_ms) && !std::isfinite(task.budget.params)) {
-    throw ConfigError(fmt::format("{}: expected a limit, got none", method.key));
-  }
-  ScaledNetwork best = member(method, task, 1, true);
-  if (!fits(best, task.budget)) {
-    best.limit = to_string(StopReason::infeasible);
-    return best;
-  }
-  ScaledNetwork above = member(method, task, most, false);
+// Between the baseline and the largest growth.
+ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, ScaledNetwork best) {
+  ScaledNetwork above = member(method, task, Method::largest_growth, false);
   if (fits(above, task.budget)) return above;
-  double low = 1, high = most;
+  double low = 1, high = Method::largest_growth;
   while (high - low > 1e-3 * low) {
     const double middle = std::sqrt(low * high);
     ScaledNetwork n = member(method, task, middle, false);
@@ -130,6 +120,22 @@ ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, doub
   }
   best.limit = broken_limit(above, task.budget);
   return best;
+}
+
+}  // namespace
+
+ScaledNetwork Method::to_budget(const ScalingTask& task) const {
+  if (decide) return decide(task);
+  if (!std::isfinite(task.budget.latency_ms) && !std::isfinite(task.budget.params)) {
+    throw ConfigError(fmt::format("{}: expected a limit, got none", key));
+  }
+  ScaledNetwork baseline = member(*this, task, 1, true);
+  if (!fits(baseline, task.budget)) {
+    baseline.limit = to_string(StopReason::infeasible);
+    return baseline;
+  }
+  return step ? largest_step(*this, task, std::move(baseline))
+              : largest_factor(*this, task, std::move(baseline));
 }
 
 std::vector<std::string> model_warnings(const LatencyModel& model, const Budget& budget,

@@ -70,8 +70,20 @@ struct Method {
   std::function<Architecture(const Architecture& baseline, std::span<const double> coefficients,
                              const Rounding& rounding)>
       scale = {};
-  // The largest network within the budget.
-  std::function<ScaledNetwork(const ScalingTask& task)> to_budget;
+  // The last coefficient of the i-th network of a family that grows in steps; the baseline has 1.
+  // Null: it may have any value from 1 to largest_growth.
+  std::function<double(const ScalingTask& task, std::int64_t i)> step = {};
+  // The network of a method that decides layer by layer.
+  std::function<ScaledNetwork(const ScalingTask& task)> decide = {};
+
+  static constexpr double largest_growth = 64;
+
+  // The largest network within the budget. Of steps: walks upwards and keeps the last network
+  // within it. Latency is a staircase that may dip, so the walk ends after eight misses in a row,
+  // or where it cannot grow any more; under a latency limit also at 256 times the baseline's
+  // operations, whatever the limit allows. Of any value: to 0.1 %, by bisection. Throws ConfigError
+  // when the budget has no finite limit that the family can reach.
+  ScaledNetwork to_budget(const ScalingTask& task) const;
 };
 
 std::span<const Method> methods();
@@ -81,15 +93,5 @@ const Method& method_of(const std::string& key);  // ConfigError naming the near
 // larger than the room that the budget leaves, times that a busy machine disturbed.
 std::vector<std::string> model_warnings(const LatencyModel& model, const Budget& budget,
                                         double baseline_ms);
-
-// Walks upwards through a family of networks, whose last coefficient is value(i) and whose first,
-// i = 0, is the baseline, and keeps the last member within the budget. Latency is a staircase that
-// may dip, so the walk ends after eight misses in a row, or where it cannot grow any more.
-// Under a latency limit it also ends at 256 times the baseline's operations, whatever the limit
-// allows. Throws ConfigError when the budget has no finite limit that the family can reach.
-ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
-                           const std::function<double(std::int64_t)>& value);
-// The same of a last coefficient between 1, the baseline, and `most`: to 0.1 %, by bisection.
-ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, double most);
 
 }  // namespace hac

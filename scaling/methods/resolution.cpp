@@ -15,14 +15,11 @@ Method resolution() {
               [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
                 return scale_resolution(baseline, c[0], q.resolution_step(baseline));
               },
-          .to_budget =
-              [](const ScalingTask& task) {
+          .step =
+              [](const ScalingTask& task, std::int64_t i) {
                 const std::int64_t r0 = task.baseline.resolution;
                 const std::int64_t q = task.rounding.resolution_step(task.baseline);
-                return largest_step(method_of("resolution"), task, [&](std::int64_t i) {
-                  return i == 0 ? 1
-                                : static_cast<double>((r0 / q + i) * q) / static_cast<double>(r0);
-                });
+                return static_cast<double>((r0 / q + i) * q) / static_cast<double>(r0);
               }};
 }
 

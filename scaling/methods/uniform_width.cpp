@@ -16,13 +16,11 @@ Method uniform_width() {
               [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
                 return scale_width(baseline, c[0], q.width_multiple, q.scale_stem);
               },
-          .to_budget =
-              [](const ScalingTask& task) {
+          .step =
+              [](const ScalingTask& task, std::int64_t i) {
                 const std::vector<std::int64_t> all = widths(task.baseline);
                 const auto widest = static_cast<double>(*std::max_element(all.begin(), all.end()));
-                return largest_step(method_of("uniform-width"), task, [&](std::int64_t i) {
-                  return 1 + static_cast<double>(i * task.rounding.width_multiple) / widest;
-                });
+                return 1 + static_cast<double>(i * task.rounding.width_multiple) / widest;
               }};
 }
 

@@ -12,9 +12,6 @@ namespace hac {
 
 namespace {
 
-constexpr std::int64_t kWidestCap = 1 << 20;
-constexpr std::int64_t kLongestRun = 1000000;
-
 void check(const WideningProblem& p, const Budget& budget, const WideningOptions& o) {
   const std::size_t n = p.widths.size();
   if (n == 0 || p.laws.size() != n || p.names.size() != n) {
@@ -36,20 +33,10 @@ void check(const WideningProblem& p, const Budget& budget, const WideningOptions
   std::vector<int> all(n);
   std::iota(all.begin(), all.end(), 0);
   if (seen != all) throw ConfigError("width scaling: expected groups that hold each layer once");
-  if (o.stride < 1 || o.stride > 65536 || o.width_cap < 1 || o.width_cap > kWidestCap ||
-      o.step_cap < 0 || o.step_cap > kLongestRun) {
-    throw ConfigError(
-        fmt::format("width scaling: expected stride 1 to 65536, width cap 1 to {} and step cap 0 "
-                    "to {}, got {}, "
-                    "{} and {}",
-                    kWidestCap, kLongestRun, o.stride, o.width_cap, o.step_cap));
-  }
+  check(fields_of(o), "width scaling");
+  check(fields_of(budget), "width scaling");
   if (!std::isfinite(budget.latency_ms) && !std::isfinite(budget.params)) {
     throw ConfigError("width scaling: expected a limit on latency or parameters, got neither");
-  }
-  if (!(budget.latency_slack >= 0 && budget.latency_slack <= 10)) {
-    throw ConfigError(fmt::format("width scaling 'latency slack': expected 0 to 10, got {}",
-                                  budget.latency_slack));
   }
 }
 

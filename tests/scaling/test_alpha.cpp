@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <set>
+#include <tuple>
 
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
@@ -168,6 +170,23 @@ TEST(Methods, CompoundGrowthMeetsTheLimit) {
   EXPECT_THROW(scaled("compound", vgg, {}), ConfigError);
   EXPECT_THROW(scaled("compound", vgg, {.latency_ms = limit}, {0.5, 1}), ConfigError);
   EXPECT_EQ(scaled("compound", vgg, {.latency_ms = 1e-3}).coefficients, (std::vector{0.5, 1.0}));
+}
+
+// Rows of Table I: depth in all, widths and resolution (their stages differ from the table's).
+TEST(Methods, OtherCompoundsAreThoseOfTheTable) {
+  const auto grown = [](const char* method, const std::vector<double>& coefficients,
+                        std::int64_t width_multiple) {
+    const Architecture arch = method_of(method).scale(
+        zoo("vgg11"), coefficients, {.width_multiple = width_multiple, .resolution_multiple = 8});
+    const std::vector<std::int64_t> units = blocks(arch), all = widths(arch);
+    EXPECT_EQ(std::accumulate(units.begin(), units.end(), std::int64_t{0}), std::ssize(all));
+    return std::tuple(std::ssize(all), std::set(all.begin(), all.end()), arch.resolution);
+  };
+  const double s = std::pow(1.2 * 1.1 * 1.1 * 1.15 * 1.15, 1.7);
+  EXPECT_EQ(grown("efficientnet", {s}, 2),
+            std::tuple(11, std::set<std::int64_t>{76, 150, 302, 602}, 40));
+  EXPECT_EQ(grown("fast-compound", {0.8, 2}, 4),
+            std::tuple(9, std::set<std::int64_t>{84, 168, 336, 676}, 32));
 }
 
 // The name of each is that of the files and reports of earlier versions; what has a formula starts

@@ -389,7 +389,7 @@ TEST(LatencyModels, AreOfOneSource) {
     return message_of<ConfigError>([&] { require_source(*model, here, "m.json", "--consent"); });
   };
   EXPECT_EQ(refusal([](LatencySource& s) { s.threads = 8; }),
-            "latency model 'm.json': threads: expected '2', got '8' (hint: measure anew, or "
+            "latency model 'm.json': threads: expected '2', got '8' (hint: measure again, or "
             "--consent)");
   for (const auto& [part, message] : std::map<std::string, std::string>{
            {"device: expected 'some cpu'", refusal([](LatencySource& s) { s.device = "gpu"; })},

@@ -8,7 +8,6 @@
 #include "tests/support/data_fixtures.h"
 #include "tests/support/run_program.h"
 #include "tools/cli/recipes.h"
-#include "tools/cli/recipes.h"
 
 namespace hac {
 namespace {

@@ -9,18 +9,15 @@ class App;
 
 namespace hac {
 
-// Each adds its verb to the program. `command` is what the user typed, for hints and reports; it
+// In the order of --help. Each is a file, VERB.cpp, which defines add_VERB().
+#define HAC_VERBS(verb)                                                                     \
+  verb(run) verb(train) verb(eval) verb(infer) verb(summary) verb(profile) verb(importance) \
+      verb(scale) verb(report) verb(data) verb(doctor)
+
+// Adds its verb to the program. `command` is what the user typed, for hints and reports; it
 // outlives the program's parse.
-void add_run(CLI::App& app, const std::string& command);
-void add_train(CLI::App& app, const std::string& command);
-void add_eval(CLI::App& app, const std::string& command);
-void add_infer(CLI::App& app, const std::string& command);
-void add_summary(CLI::App& app, const std::string& command);
-void add_profile(CLI::App& app, const std::string& command);
-void add_importance(CLI::App& app, const std::string& command);
-void add_scale(CLI::App& app, const std::string& command);
-void add_data(CLI::App& app, const std::string& command);
-void add_report(CLI::App& app, const std::string& command);
-void add_doctor(CLI::App& app, const std::string& command);
+#define HAC_DECLARE_VERB(name) void add_##name(CLI::App& app, const std::string& command);
+HAC_VERBS(HAC_DECLARE_VERB)
+#undef HAC_DECLARE_VERB
 
 }  // namespace hac

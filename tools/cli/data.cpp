@@ -122,8 +122,8 @@ void print_text(const std::vector<Part>& parts, const std::vector<std::string>& 
   print_rows(stdout, rows);
 }
 
-void print_json(const std::string& folder, const std::vector<Part>& parts,
-                const std::vector<std::string>& problems) {
+nlohmann::ordered_json json_of(const std::string& folder, const std::vector<Part>& parts,
+                               const std::vector<std::string>& problems) {
   using Json = nlohmann::ordered_json;
   Json j{{"folder", folder}, {"parts", Json::array()}, {"bad", Json::array()}};
   for (const Part& part : parts) {
@@ -139,7 +139,7 @@ void print_json(const std::string& folder, const std::vector<Part>& parts,
     for (const auto& [path, why] : part.bad) j["bad"].push_back({{"path", path}, {"why", why}});
   }
   j["problems"] = problems;
-  print(stdout, j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return j;
 }
 
 void check(const Options& o) {
@@ -151,7 +151,7 @@ void check(const Options& o) {
     images += part.images;
     bad += std::ssize(part.bad);
   }
-  o.json ? print_json(o.folder, parts, problems) : print_text(parts, problems);
+  o.json ? print_json(json_of(o.folder, parts, problems)) : print_text(parts, problems);
   if (bad > 0 || !problems.empty()) {
     throw IoError(fmt::format("data '{}': {} of {} images are bad, {} other problems", o.folder,
                               bad, images, problems.size()));
@@ -170,9 +170,7 @@ void add_data(CLI::App& app, const std::string&) {
   verb->add_option("folder", o->folder, "with train/CLASS and val/CLASS, or CLASS, or images in it")
       ->required()
       ->type_name("DIR");
-  verb->add_option("--threads", o->threads, "0 = all cores")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024));
+  add_options(*verb, Fields().add("threads", o->threads, {0, 1024}, "0 = all cores"));
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale data check photos\n"

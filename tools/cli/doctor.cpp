@@ -30,39 +30,62 @@ struct Options {
 
 using Json = nlohmann::ordered_json;
 
+// What is here, each both in JSON and as a line of the table.
+struct Findings {
+  Json json = Json::object();
+  Rows rows;
+};
+
 // Sets with a default place; the others need a folder or no file at all.
-Json find_data() {
-  Json found = Json::object();
+void find_data(Findings& f) {
   for (const DatasetInfo& set : datasets()) {
     const std::string name(set.name);
     if (!set.has_place) continue;
+    Json& found = f.json["data"][name];
     try {
       const DataSplit split = open_data({.name = name});
-      found[name] = {{"found", true}, {"train", split.train->size()}, {"test", split.test->size()}};
+      const std::int64_t train = split.train->size(), test = split.test->size();
+      found = {{"found", true}, {"train", train}, {"test", test}};
+      f.rows.push_back({name, fmt::format("{} training, {} test images", train, test)});
     } catch (const Error& e) {
-      found[name] = {{"found", false}, {"why", e.what()}};
+      found = {{"found", false}, {"why", e.what()}};
+      f.rows.push_back({name, fmt::format("not found: {}", e.what())});
     }
   }
-  return found;
 }
 
-Json writable_folders() {
-  Json folders = Json::object();
+void find_folders(Findings& f) {
   std::error_code ignored;
   for (const auto& path :
        {std::filesystem::current_path(ignored), std::filesystem::temp_directory_path(ignored)}) {
-    folders[path.string()] = ::access(path.c_str(), W_OK | X_OK) == 0;
+    const bool writable = ::access(path.c_str(), W_OK | X_OK) == 0;
+    f.json["writable"][path.string()] = writable;
+    f.rows.push_back({path.string(), writable ? "writable" : "not writable"});
   }
-  return folders;
 }
 
-// "" if nothing was ever autotuned.
-std::string find_plan_cache() {
+// Nothing if nothing was ever autotuned.
+void find_plan_cache(Findings& f) {
+  std::string cache;
   try {
-    return describe_plan_cache(plan_cache_path());
+    cache = describe_plan_cache(plan_cache_path());
   } catch (const ConfigError&) {
-    return "";
   }
+  if (cache.empty()) return;
+  f.json["plan_cache"] = cache;
+  f.rows.push_back({"plan cache", cache});
+}
+
+void find_libraries(Findings& f, const std::string& onednn) {
+  const Rows libraries{
+      {"oneDNN", onednn},
+      {"OpenMP", fmt::format("{}", _OPENMP)},
+      {"fmt", fmt::format("{}", FMT_VERSION)},
+      {"CLI11", CLI11_VERSION},
+      {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
+                                    NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)}};
+  for (const auto& [name, version] : libraries) f.json["libraries"][name] = version;
+  f.rows.insert(f.rows.end(), libraries.begin(), libraries.end());
 }
 
 // Who decided on the threads and on the limit of the host's memory.
@@ -79,101 +102,71 @@ std::string memory_limit_from() {
   return limit == limits().memory_bytes ? limits().memory_from : "--memory-limit";
 }
 
-Json examine(const Options& o) {
-  start(o.machine);
+std::string measured(const Ceiling& ceiling) {
+  return ceiling.steady ? "measured" : "unsteady: a busy machine disturbed the measurement";
+}
+
+void find_machine(Findings& f, const MachineOptions& o) {
   const Machine m = this_machine();
   std::vector<std::string> devices{"cpu", "simt"};
   std::string cuda = "not built";
   const int gpus = runtime_cuda.count ? runtime_cuda.count(&cuda) : 0;
   for (int i = 0; i < gpus; ++i) devices.push_back(to_string({DeviceKind::cuda, i}));
+  if (gpus > 0) cuda = "available";
   const Limits& l = limits();
+  const std::size_t memory = memory_stats().limit;
   const Ceiling peak = measure_peak_gmacs();
   const std::optional<Ceiling> bandwidth = bandwidth_if_free();
-  Json j{
-      {"version", HAC_VERSION},
-      {"devices", devices},
-      {"cuda", devices.size() > 2 ? "available" : cuda},
+  const std::string by_threads = fmt::format("{} threads", num_threads());
+  const auto gib = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
+  f.json = {{"version", HAC_VERSION},
+            {"devices", devices},
+            {"cuda", cuda},
+            {"cpu", m.cpu},
+            {"isa", m.isa},
+            {"cores", m.cores},
+            {"threads", num_threads()},
+            {"threads_from", threads_from(o)},
+            {"cpu_quota", l.cpu_quota ? Json(*l.cpu_quota) : Json()},
+            {"cpu_quota_from", l.cpu_quota_from},
+            {"memory_bytes", m.memory_bytes},
+            {"memory_limit_bytes", memory},
+            {"memory_limit_from", memory_limit_from()},
+            {"peak_gmacs_per_s", peak.rate},
+            {"peak_steady", peak.steady},
+            {"bandwidth_gb_per_s", bandwidth ? Json(bandwidth->rate) : Json()},
+            {"bandwidth_steady", bandwidth ? Json(bandwidth->steady) : Json()},
+            {"libraries", Json::object()},
+            {"compiler", m.compiler},
+            {"data", Json::object()}};
+  f.rows = {
+      {"hacscale", fmt::format("{}, {}", HAC_VERSION, m.compiler)},
+      {"devices", fmt::format("{}; CUDA {}", fmt::join(devices, " "), cuda)},
       {"cpu", m.cpu},
       {"isa", m.isa},
-      {"cores", m.cores},
-      {"threads", num_threads()},
-      {"threads_from", threads_from(o.machine)},
-      {"cpu_quota", l.cpu_quota ? Json(*l.cpu_quota) : Json()},
-      {"cpu_quota_from", l.cpu_quota_from},
-      {"memory_bytes", m.memory_bytes},
-      {"memory_limit_bytes", memory_stats().limit},
-      {"memory_limit_from", memory_limit_from()},
-      {"peak_gmacs_per_s", peak.rate},
-      {"peak_steady", peak.steady},
-      {"bandwidth_gb_per_s", bandwidth ? Json(bandwidth->rate) : Json()},
-      {"bandwidth_steady", bandwidth ? Json(bandwidth->steady) : Json()},
-      {"libraries",
-       {{"oneDNN", m.onednn},
-        {"OpenMP", fmt::format("{}", _OPENMP)},
-        {"fmt", fmt::format("{}", FMT_VERSION)},
-        {"CLI11", CLI11_VERSION},
-        {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
-                                      NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)}}},
-      {"compiler", m.compiler},
-      {"data", find_data()},
-      {"writable", writable_folders()}};
-  if (const std::string cache = find_plan_cache(); !cache.empty()) j["plan_cache"] = cache;
-  return j;
+      {"threads", fmt::format("{}, from {}", num_threads(), threads_from(o))},
+      {"affinity", fmt::format("{} cores", m.cores)},
+      {"CPU quota",
+       l.cpu_quota ? fmt::format("{:g} cores, from {}", *l.cpu_quota, l.cpu_quota_from) : "none"},
+      {"memory", fmt::format("{:.1f} GiB", gib(m.memory_bytes))},
+      {"memory limit",
+       memory == 0 ? "none" : fmt::format("{:.2f} GiB, from {}", gib(memory), memory_limit_from())},
+      {"peak",
+       fmt::format("{:.1f} GMAC/s, f32, {}, {}, {}", peak.rate, m.isa, by_threads, measured(peak))},
+      {"bandwidth", bandwidth ? fmt::format("{:.1f} GB/s read, {}, {}", bandwidth->rate, by_threads,
+                                            measured(*bandwidth))
+                              : "not measured: too little memory is free"}};
 }
 
-double gib(const Json& bytes) { return bytes.get<double>() / (1 << 30); }
-
-std::string measured(const Json& steady) {
-  return steady.get<bool>() ? "measured" : "unsteady: a busy machine disturbed the measurement";
-}
-
-std::string bandwidth_text(const Json& j) {
-  const Json& rate = j["bandwidth_gb_per_s"];
-  if (rate.is_null()) return "not measured: too little memory is free";
-  return fmt::format("{:.1f} GB/s read, {} threads, {}", rate.get<double>(),
-                     j["threads"].get<int>(), measured(j["bandwidth_steady"]));
-}
-
-void print_text(const Json& j) {
-  Rows rows{{"hacscale", fmt::format("{}, {}", j["version"].get<std::string>(),
-                                     j["compiler"].get<std::string>())},
-            {"devices", fmt::format("{}; CUDA {}",
-                                    fmt::join(j["devices"].get<std::vector<std::string>>(), " "),
-                                    j["cuda"].get<std::string>())},
-            {"cpu", j["cpu"].get<std::string>()},
-            {"isa", j["isa"].get<std::string>()},
-            {"threads", fmt::format("{}, from {}", j["threads"].get<int>(),
-                                    j["threads_from"].get<std::string>())},
-            {"affinity", fmt::format("{} cores", j["cores"].get<int>())},
-            {"CPU quota", j["cpu_quota"].is_null()
-                              ? "none"
-                              : fmt::format("{:g} cores, from {}", j["cpu_quota"].get<double>(),
-                                            j["cpu_quota_from"].get<std::string>())},
-            {"memory", fmt::format("{:.1f} GiB", gib(j["memory_bytes"]))},
-            {"memory limit", j["memory_limit_bytes"] == 0
-                                 ? "none"
-                                 : fmt::format("{:.2f} GiB, from {}", gib(j["memory_limit_bytes"]),
-                                               j["memory_limit_from"].get<std::string>())},
-            {"peak", fmt::format("{:.1f} GMAC/s, f32, {}, {} threads, {}",
-                                 j["peak_gmacs_per_s"].get<double>(), j["isa"].get<std::string>(),
-                                 j["threads"].get<int>(), measured(j["peak_steady"]))},
-            {"bandwidth", bandwidth_text(j)}};
-  for (const auto& [name, version] : j["libraries"].items()) {
-    rows.push_back({name, version.get<std::string>()});
-  }
-  for (const auto& [name, set] : j["data"].items()) {
-    rows.push_back({name, set["found"].get<bool>()
-                              ? fmt::format("{} training, {} test images", set["train"].get<int>(),
-                                            set["test"].get<int>())
-                              : "not found: " + set["why"].get<std::string>()});
-  }
-  for (const auto& [path, writable] : j["writable"].items()) {
-    rows.push_back({path, writable.get<bool>() ? "writable" : "not writable"});
-  }
-  if (j.contains("plan_cache")) {
-    rows.push_back({"plan cache", j["plan_cache"].get<std::string>()});
-  }
-  print_rows(stdout, rows);
+Findings examine(const Options& o) {
+  start(o.machine);
+  Findings f;
+  find_machine(f, o.machine);
+  find_libraries(f, this_machine().onednn);
+  find_data(f);
+  find_folders(f);
+  find_plan_cache(f);
+  return f;
 }
 
 }  // namespace
@@ -185,12 +178,8 @@ void add_doctor(CLI::App& app, const std::string&) {
   add_json_option(*verb, o->json);
   verb->footer("Example: hacscale doctor");
   verb->callback([o] {
-    const Json j = examine(*o);
-    if (o->json) {
-      fmt::print("{}\n", j.dump(2));
-    } else {
-      print_text(j);
-    }
+    const Findings found = examine(*o);
+    o->json ? print_json(found.json) : print_rows(stdout, found.rows);
   });
 }
 

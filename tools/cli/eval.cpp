@@ -8,7 +8,6 @@
 #include "kernels/core/error.h"
 #include "models/train/checkpoint.h"
 #include "models/train/train.h"
-#include "models/train/weights.h"
 #include "scaling/experiment/alpha.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
@@ -26,28 +25,26 @@ struct Options {
 };
 
 void eval(const Options& o) {
-  const Device device = start(o.machine).device;
+  const Placement where = start(o.machine);
   DataConfig config = o.data;
   const DataSplit data =
       open_data_for(checkpoint_data(o.checkpoint), o.checkpoint, config, Parts::test);
   print_notes(config.name, data.notes);
   const bool named = !o.model.model.empty();
-  Model model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint), 0,
-              device, parse_dtype(o.machine.dtype));
-  print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
+  Model model =
+      make_model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint),
+                 0, where, o.checkpoint);
   const EvalResult r = evaluate(model, data.test, o.batch);
   const Interval top1 = interval95(r.top1, r.images);
   if (o.json) {
-    const nlohmann::ordered_json j{{"checkpoint", o.checkpoint},
-                                   {"model", model.arch().name},
-                                   {"data", config.name},
-                                   {"images", r.images},
-                                   {"loss", r.loss},
-                                   {"top1", r.top1},
-                                   {"top1_interval95", {top1.low, top1.high}},
-                                   {"top5", r.top5}};
-    fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-    return;
+    return print_json({{"checkpoint", o.checkpoint},
+                       {"model", model.arch().name},
+                       {"data", config.name},
+                       {"images", r.images},
+                       {"loss", r.loss},
+                       {"top1", r.top1},
+                       {"top1_interval95", {top1.low, top1.high}},
+                       {"top5", r.top5}});
   }
   print_rows(stdout, {{"model", model.arch().name},
                       {"data", fmt::format("{}, {} test images", config.name, r.images)},
@@ -65,9 +62,7 @@ void add_eval(CLI::App& app, const std::string&) {
       ->required();
   add_model_flags(*verb, o->model);
   add_data_options(*verb, o->data);
-  verb->add_option("--batch", o->batch, "images a step")
-      ->type_name("N")
-      ->check(CLI::Range(1, 65536));
+  add_options(*verb, Fields().add("batch", o->batch, {1, 65536}, "images a step"));
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(

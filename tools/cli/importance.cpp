@@ -13,7 +13,6 @@
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/train/checkpoint.h"
-#include "models/train/weights.h"
 #include "scaling/importance/law.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
@@ -78,36 +77,26 @@ void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
   c.select = "last";  // whose weights the observed gradients belong to
   if (!o.checkpoint.empty()) hold_still(c);
-  const Device device = start(o.machine).device;
+  const Placement where = start(o.machine);
   const DataSplit whole = o.checkpoint.empty() ? open_data(c.data)
                                                : open_data_for(checkpoint_data(o.checkpoint),
                                                                o.checkpoint, c.data, Parts::both);
   const DataSplit data = hold_out(whole, c.validation, c.seed);
   if (!c.quiet) print_notes(c.data.name, data.notes);
-  Model model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
-                                   : checkpoint_architecture(o.checkpoint),
-              c.seed, device, parse_dtype(o.machine.dtype));
-  if (o.checkpoint.empty()) {
-    initialize(o.train, model);
-  } else {
-    print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
-  }
+  Model model = make_model(o.checkpoint.empty() ? resolve_for(o.model, *data.train)
+                                                : checkpoint_architecture(o.checkpoint),
+                           c.seed, where, o.checkpoint);
+  if (o.checkpoint.empty()) initialize(o.train, model);
   const std::int64_t epoch = steps_per_epoch(data.train->size(), c.batch);
   ImportanceObserver observer(o.minibatches > 0 ? o.minibatches : epoch);
   const TrainResult result = train(model, data, c, &observer);
   if (result.interrupted) {
-    throw Interrupted(fmt::format("interrupted after step {} ({})", result.steps,
-                                  c.out.empty()
-                                      ? "nothing was saved: there was no --out"
-                                      : "resume with: " + command + (c.resume ? "" : " --resume")));
+    throw Interrupted(
+        fmt::format("interrupted after step {} ({})", result.steps, resume_hint(c, command)));
   }
   const Json j =
       observation_json(model.arch(), c, o.reduction, observer.observed(), observer.result(model));
-  if (o.json) {
-    fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else {
-    print_observation(j);
-  }
+  o.json ? print_json(j) : print_observation(j);
 }
 
 // Adds one observation to every layer's samples.
@@ -162,18 +151,19 @@ void add_importance(CLI::App& app, const std::string& command) {
   CLI::App* verb = app.add_subcommand("importance", "Importance of every layer, and its law");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  verb->add_option("--checkpoint", o->checkpoint,
-                   "observe this network for an epoch, on its own data unless --data names others; "
-                   "do not train")
-      ->type_name("FILE");
-  verb->add_option("--minibatches", o->minibatches, "observe the last N; 0 = an epoch")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
-  add_options(*verb, Fields().add("reduction", o->reduction, "from kernels to a layer"));
+  add_options(
+      *verb,
+      Fields()
+          .add("checkpoint", o->checkpoint,
+               "observe this network for an epoch, on its own data unless --data names others; "
+               "do not train",
+               {.type = "FILE"})
+          .add("minibatches", o->minibatches, {0}, "observe the last N; 0 = an epoch")
+          .add("reduction", o->reduction, "from kernels to a layer")
+          .add("relative", o->law.relative, "weigh the fit by 1 / importance")
+          .add("strict", o->law.strict, "refuse a law that grows with the width"));
   verb->add_option("--fit", o->fit, "fit the laws to these outputs of --json, one a width")
       ->type_name("FILE");
-  verb->add_flag("--relative", o->law.relative, "weigh the fit by 1 / importance");
-  verb->add_flag("--strict", o->law.strict, "refuse a law that grows with the width");
   add_data_options(*verb, o->train.config.data);
   add_train_options(*verb, o->train);
   add_machine_options(*verb, o->machine);

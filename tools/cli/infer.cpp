@@ -11,7 +11,6 @@
 #include "kernels/core/error.h"
 #include "models/deploy/classify.h"
 #include "models/train/checkpoint.h"
-#include "models/train/weights.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
 
@@ -51,7 +50,7 @@ void infer(Options o) {
     throw ConfigError("arguments: expected CHECKPOINT IMAGE..., got " +
                       std::string(o.checkpoint.empty() ? "neither" : "no image"));
   }
-  const Device device = start(o.machine).device;
+  const Placement where = start(o.machine);
   const std::optional<TrainedOn> known = checkpoint_data(o.checkpoint);
   if (!known) {
     throw IoError(
@@ -60,8 +59,7 @@ void infer(Options o) {
                     o.checkpoint));
   }
   const TrainedOn& trained = *known;
-  Model model(checkpoint_architecture(o.checkpoint), 0, device, parse_dtype(o.machine.dtype));
-  const Architecture& arch = model.arch();
+  const Architecture arch = checkpoint_architecture(o.checkpoint);
   const std::int64_t channels = trained.preprocessing.channels;
   if (arch.channels != channels || arch.classes != std::ssize(trained.classes)) {
     throw IoError(
@@ -69,8 +67,7 @@ void infer(Options o) {
                     "preprocessing {} and {}",
                     o.checkpoint, arch.channels, arch.classes, channels, trained.classes.size()));
   }
-  print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
-  Deployment net(model);
+  Deployment net(make_model(arch, 0, where, o.checkpoint));
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   std::string bad;  // the last image that failed, for the end
   const auto failed = [&](const std::string& file, const std::string& why) {
@@ -91,9 +88,7 @@ void infer(Options o) {
       failed(file, fmt::format("image '{}': out of memory", file));
     }
   }
-  if (o.json) {
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-  }
+  if (o.json) print_json(json);
   if (!bad.empty()) throw Error(bad);
 }
 
@@ -104,9 +99,10 @@ void add_infer(CLI::App& app, const std::string&) {
   const auto o = std::make_shared<Options>();
   verb->add_option("files", o->files, "a checkpoint of hacscale train, then JPEG or PNG files")
       ->type_name("CHECKPOINT IMAGE");
-  verb->add_option("--checkpoint", o->checkpoint, "the checkpoint; then all arguments are images")
-      ->type_name("FILE");
-  verb->add_option("--top", o->top, "classes an image")->type_name("N")->check(CLI::Range(1, 1000));
+  add_options(*verb, Fields()
+                         .add("checkpoint", o->checkpoint,
+                              "the checkpoint; then all arguments are images", {.type = "FILE"})
+                         .add("top", o->top, {1, 1000}, "classes an image"));
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer("Example: hacscale infer runs/a/best.safetensors photo.jpg");

@@ -83,11 +83,9 @@ void add_verbs(CLI::App& app, const std::string& command) {
       "config, 3 device or memory, 130 interrupted. Ctrl-C, SIGTERM, SIGHUP (unless nohup ignores\n"
       "it), SIGUSR1, SIGUSR2 and SIGXCPU save what train and run have done, then end with 130.\n"
       "Start with: hacscale run quick --out quick");
-  for (auto* add : {hac::add_run, hac::add_train, hac::add_eval, hac::add_infer, hac::add_summary,
-                    hac::add_profile, hac::add_importance, hac::add_scale, hac::add_report,
-                    hac::add_data, hac::add_doctor}) {
-    add(app, command);
-  }
+#define HAC_ADD_VERB(name) hac::add_##name(app, command);
+  HAC_VERBS(HAC_ADD_VERB)
+#undef HAC_ADD_VERB
 }
 
 }  // namespace

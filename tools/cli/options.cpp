@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "engine/device/plan_options.h"
@@ -120,24 +120,26 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
   TrainConfig& c = o.config;
   c.schedule.kind = "cosine";
   add_options(app, c.fields().without("data"), "Training");
-  app.add_option("--init", o.init, "start from these weights (safetensors, PyTorch names)")
-      ->type_name("FILE")
-      ->group("Training");
+  add_options(app,
+              Fields().add("init", o.init, "start from these weights (safetensors, PyTorch names)",
+                           {.type = "FILE"}),
+              "Training");
   app.add_option("--init-except", o.init_except,
                  "not those that match: 'fc.*' for a head with other classes; can be repeated")
       ->type_name("PATTERN")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->group("Training");
-  app.add_option("--out", c.out, "run directory: checkpoints, log.jsonl; default: write nothing")
-      ->type_name("DIR")
-      ->group("Run");
-  app.add_flag("--resume", c.resume, "go on from OUT/last.safetensors, if it is there")
-      ->group("Run");
-  app.add_flag("--overwrite", c.overwrite, "start anew in a folder that holds a training")
-      ->group("Run");
+  add_options(
+      app,
+      Fields()
+          .add("out", c.out, "run directory: checkpoints, log.jsonl; default: write nothing",
+               {.type = "DIR"})
+          .add("resume", c.resume, "continue from OUT/last.safetensors, if it is there")
+          .add("overwrite", c.overwrite, "start again in a folder that holds a training")
+          .add("quiet", c.quiet, "print the result only"),
+      "Run");
   add_launch_option(app, c.launch);
-  app.add_flag("--quiet", c.quiet, "print the result only")->group("Run");
 }
 
 TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
@@ -157,6 +159,11 @@ TrainConfig finish(const TrainOptions& o, const ModelOptions& model) {
   return c;
 }
 
+std::string resume_hint(const TrainConfig& c, const std::string& command) {
+  if (c.out.empty()) return "nothing was saved: there was no --out";
+  return "resume with: " + command + (c.resume ? "" : " --resume");
+}
+
 void initialize(const TrainOptions& o, Model& model) {
   if (o.init.empty()) return;
   print_notes(o.init, init_weights(o.init, model, o.init_except).notes());
@@ -166,17 +173,11 @@ namespace {
 
 // 2GiB, 500MiB, 64KiB or a plain number of bytes.
 std::size_t parse_size(const std::string& text) {
-  constexpr std::pair<std::string_view, double> units[] = {
-      {"", 1}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
-  const char* end = text.data() + text.size();
-  double number = 0;
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
-  for (const auto& [unit, bytes] : units) {
-    const double size = number * bytes;
-    if (error == std::errc{} && suffix == unit && size >= 1 && size < 0x1p63) {
-      return static_cast<std::size_t>(size);
-    }
+  constexpr Unit units[] = {
+      {""}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  const auto size = parse_quantity(text, units);
+  if (size && size->first >= 1 && size->first < 0x1p63) {
+    return static_cast<std::size_t>(size->first);
   }
   throw ConfigError(
       fmt::format("option '--memory-limit': expected 2GiB, 500MiB or a number of bytes, got '{}'",
@@ -219,8 +220,19 @@ Placement start(const MachineOptions& o) {
   return {device, dtype};
 }
 
+Model make_model(const Architecture& arch, std::uint64_t seed, const Placement& where,
+                 const std::string& checkpoint) {
+  Model model(arch, seed, where.device, where.dtype);
+  if (!checkpoint.empty()) print_notes(checkpoint, load_weights(checkpoint, model).notes());
+  return model;
+}
+
 void add_json_option(CLI::App& app, bool& json) {
-  app.add_flag("--json", json, "print one JSON object");
+  add_options(app, Fields().add("json", json, "print one JSON object"));
+}
+
+void print_json(const nlohmann::ordered_json& json) {
+  print(stdout, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 void print_notes(const std::string& file, const std::vector<std::string>& notes) {

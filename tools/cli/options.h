@@ -2,6 +2,7 @@
 // Options that several verbs share, so that they have the same names everywhere.
 
 #include <cstdio>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -53,6 +54,8 @@ void initialize(const TrainOptions& options, Model& model);
 // Checks what belongs together. Throws ConfigError: --resume without --out, an --out that holds a
 // training which would be lost; IoError: an --out in which another process works.
 TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
+// What an interrupted training is resumed with; "nothing was saved ..." without --out.
+std::string resume_hint(const TrainConfig& config, const std::string& command);
 
 // --threads --device --dtype --memory-limit --tf32 --autotune.
 struct MachineOptions {
@@ -79,10 +82,17 @@ void add_machine_options(CLI::App& app, MachineOptions& options);
 // there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
 Placement start(const MachineOptions& options);
 
+// A network there, with random weights of this seed or those of a checkpoint, about which it says
+// on stderr what is not plain.
+Model make_model(const Architecture& arch, std::uint64_t seed, const Placement& where,
+                 const std::string& checkpoint = "");
+
 // --launch eager|graph; none = the device's default.
 void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch);
 
 void add_json_option(CLI::App& app, bool& json);
+// On stdout, what is no UTF-8 replaced.
+void print_json(const nlohmann::ordered_json& json);
 
 // "note: 'FILE': ..." on stderr, a line each.
 void print_notes(const std::string& file, const std::vector<std::string>& notes);

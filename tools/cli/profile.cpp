@@ -7,13 +7,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "engine/io/fields_json.h"
 #include "engine/io/print.h"
-#include "engine/tensor/random.h"
-#include "kernels/core/context.h"
+#include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/train/batch_estimate.h"
 #include "models/train/checkpoint.h"
-#include "models/train/weights.h"
 #include "scaling/measure/measure.h"
 #include "scaling/measure/peak.h"
 #include "scaling/measure/power.h"
@@ -36,6 +35,7 @@ struct Options {
   std::string trace;
   bool json = false;
 };
+constexpr std::string_view traces[] = {"inference", "step", ""};
 
 // The energy of an inference, or why it is not known.
 struct Energy {
@@ -43,40 +43,16 @@ struct Energy {
   std::string reason;
 };
 
-Energy energy_of(const Options& o, Device device, Deployment& net) {
-  const MeterSearch search = open_meter(device);
-  if (!search.meter) return {.result = {}, .reason = search.reason};
-  const EnergyOptions protocol{.inferences_per_run = o.batch};
-  if (!o.energy) {
-    return {.result = {},
-            .reason = fmt::format("not measured (hint: --energy reads {}, {:.0f} s)",
-                                  search.meter->name, planned_seconds(protocol))};
+Energy energy_of(Deployment& net, bool wanted) {
+  std::optional<PowerMeter> meter;
+  try {
+    meter = open_meter(net.device());
+  } catch (const DeviceError& e) {
+    return {.reason = e.what()};
   }
-  const Tensor images = Tensor::empty(net.graph().input, Dtype::f32, device);
-  fill_normal(images, 1, "images", 1);
-  Context& context = Context::current(device);
-  const auto run_once = [&] {
-    net.run(images);
-    context.runtime().synchronize(context);
-  };
-  return {.result = measure_energy(*search.meter, run_once, protocol), .reason = ""};
-}
-
-nlohmann::ordered_json json_of(const EnergyResult& e) {
-  const auto figure = [](const EnergyFigure& f) {
-    return nlohmann::ordered_json{{"mean", f.mean}, {"low", f.low}, {"high", f.high}};
-  };
-  return {{"meter", e.meter},
-          {"covers", e.covers},
-          {"update", e.update},
-          {"joules_per_inference", figure(e.raw)},
-          {"net_joules_per_inference", figure(e.net)},
-          {"watts", e.watts},
-          {"idle_watts_before", e.idle_watts_before},
-          {"idle_watts_after", e.idle_watts_after},
-          {"ms_per_inference", e.seconds_per_inference * 1e3},
-          {"inferences", e.inferences},
-          {"repetitions", e.repetitions}};
+  if (wanted) return {.result = measure_energy(*meter, net)};
+  return {.reason = fmt::format("not measured (hint: --energy reads {}, {:.0f} s)", meter->name,
+                                planned_seconds({}))};
 }
 
 std::string line_of(const Energy& energy) {
@@ -90,20 +66,10 @@ std::string line_of(const Energy& energy) {
                      e.idle_watts_after, e.meter, e.covers);
 }
 
-nlohmann::ordered_json json_of(const LatencyStats& l) {
-  return {{"mean", l.mean},      {"median", l.median},       {"p95", l.p95},
-          {"min", l.min},        {"spread", l.spread},       {"drift", l.drift},
-          {"runs", l.runs},      {"disturbed", l.disturbed}, {"repeated", l.repeated},
-          {"steady", l.steady()}};
-}
-
-// Multiply-accumulates that were really done a second.
-double multiplied_gmacs(const Profile& p) {
-  return utilization_gmacs(p.multiplications, p.latency.median);
-}
-
-double multiplied_gmacs(const OpTime& op) {
-  return static_cast<double>(op.multiplications) / op.ms * 1e-6;
+nlohmann::ordered_json json_of(const LatencyStats& latency) {
+  nlohmann::ordered_json j = to_json(fields_of(latency));
+  j["steady"] = latency.steady();
+  return j;
 }
 
 nlohmann::ordered_json json_of(const Options& o, const std::string& name, const Profile& p,
@@ -111,47 +77,41 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
   const Machine machine = this_machine();
   nlohmann::ordered_json latency = json_of(p.latency);
   latency["warmup"] = o.measure.warmup;
-  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
-  for (const OpTime& op : p.ops) {
-    layers.push_back({{"name", op.name},
-                      {"kind", op.kind},
-                      {"spec", op.spec},
-                      {"ms", op.ms},
-                      {"gmacs_per_s", op.gmacs_per_s},
-                      {"multiplications", op.multiplications},
-                      {"multiplied_gmacs_per_s", multiplied_gmacs(op)}});
-  }
-  nlohmann::ordered_json j{
-      {"model", name},
-      {"batch", o.batch},
-      {"threads", num_threads()},
-      {"cpu", machine.cpu},
-      {"isa", machine.isa},
-      {"device", o.machine.device},
-      {"launch", to_string(p.launch)},
-      {"latency_ms", latency},
-      {"macs", p.macs},
-      {"gmacs_per_s", p.gmacs_per_s},
-      {"multiplications", p.multiplications},
-      {"multiplied_gmacs_per_s", multiplied_gmacs(p)},
-      {"peak_gmacs_per_s", nullptr},
-      {"peak_fraction", nullptr},
-      {"peak_of", peak.of},
-      {"peak_steady", peak.steady},
-      {"weight_mib", p.weight_mib},
-      {"activation_mib", p.activation_mib},
-      {"energy", energy.result ? json_of(*energy.result) : nlohmann::ordered_json()}};
+  nlohmann::ordered_json j{{"model", name},
+                           {"batch", o.batch},
+                           {"threads", num_threads()},
+                           {"cpu", machine.cpu},
+                           {"isa", machine.isa},
+                           {"device", o.machine.device},
+                           {"launch", to_string(p.launch)},
+                           {"latency_ms", latency},
+                           {"macs", p.macs},
+                           {"gmacs_per_s", p.gmacs_per_s},
+                           {"multiplications", p.multiplications},
+                           {"multiplied_gmacs_per_s", p.multiplied_gmacs_per_s},
+                           {"peak_gmacs_per_s", nullptr},
+                           {"peak_fraction", nullptr},
+                           {"peak_of", peak.of},
+                           {"peak_steady", peak.steady},
+                           {"weight_mib", p.weight_mib},
+                           {"activation_mib", p.activation_mib},
+                           {"energy", nullptr}};
   if (peak.gmacs_per_s) {
     j["peak_gmacs_per_s"] = *peak.gmacs_per_s;
-    j["peak_fraction"] = peak_fraction(multiplied_gmacs(p), *peak.gmacs_per_s);
+    j["peak_fraction"] = peak_fraction(p.multiplied_gmacs_per_s, *peak.gmacs_per_s);
   }
-  if (!energy.result) j["energy_reason"] = energy.reason;
+  if (energy.result) {
+    j["energy"] = to_json(fields_of(*energy.result));
+  } else {
+    j["energy_reason"] = energy.reason;
+  }
   if (p.device) {
     j["event_latency_ms"] = json_of(p.device->event);
     j["cold_latency_ms"] = json_of(p.device->cold);
     j["cold_event_latency_ms"] = json_of(p.device->cold_event);
   }
-  j["layers"] = layers;
+  j["layers"] = nlohmann::ordered_json::array();
+  for (const OpTime& op : p.ops) j["layers"].push_back(to_json(fields_of(op)));
   return j;
 }
 
@@ -167,7 +127,7 @@ std::string device_line(const Profile& p) {
 // multiplied is bounded by the peak.
 std::string utilization_line(const Profile& p, const Peak& peak) {
   std::string text = fmt::format("{:.2f} GMAC/s", p.gmacs_per_s);
-  const double multiplied = multiplied_gmacs(p);
+  const double multiplied = p.multiplied_gmacs_per_s;
   if (p.multiplications < p.macs) {
     text += fmt::format(" of the network, {:.2f} really multiplied", multiplied);
   }
@@ -204,9 +164,9 @@ void warn(const Profile& p, const Peak& peak) {
                     what, multiplied, 100 * multiplied / *peak.gmacs_per_s));
     return true;
   };
-  if (check("the network", multiplied_gmacs(p))) return;
+  if (check("the network", p.multiplied_gmacs_per_s)) return;
   for (const OpTime& op : p.ops) {
-    if (op.kind == "conv2d" && check(op.name, multiplied_gmacs(op))) return;
+    if (op.kind == "conv2d" && check(op.name, op.multiplied_gmacs_per_s)) return;
   }
 }
 
@@ -224,7 +184,7 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
       return gmacs > 0 ? fmt::format("{:.2f}", gmacs) : std::string("--");
     };
     fmt::print("{:<{}}  {:>10.4f}  {:>5.1f} %  {:>9}  {:>10}\n", title, width, op.ms,
-               100 * op.ms / sum, rate(op.gmacs_per_s), rate(multiplied_gmacs(op)));
+               100 * op.ms / sum, rate(op.gmacs_per_s), rate(op.multiplied_gmacs_per_s));
   }
   const LatencyStats& l = p.latency;
   print_rows(
@@ -263,23 +223,20 @@ void profile_network(const Options& o, const Model& model, LaunchMode launch) {
   Deployment& net = *deployed;
   const Profile p = profile(net, o.measure);
   const Peak peak = measure_peak(device, model.dtype());
-  const Energy energy = energy_of(o, device, net);
+  const Energy energy = energy_of(net, o.energy);
   const std::string& name = model.arch().name;
-  if (o.json) {
-    fmt::print("{}\n", json_of(o, name, p, peak, energy).dump(2));
-  } else {
-    print_table(name, p, peak, o.batch, energy);
-  }
+  o.json ? print_json(json_of(o, name, p, peak, energy))
+         : print_table(name, p, peak, o.batch, energy);
   warn(p, peak);
 }
 
 void profile_command(const Options& o) {
-  const Device device = start(o.machine).device;
-  const LaunchMode launch = o.launch.value_or(default_launch_mode(device));
-  require_launch_mode(launch, device);
-  Model model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
-              device, parse_dtype(o.machine.dtype));
-  if (!o.checkpoint.empty()) print_notes(o.checkpoint, load_weights(o.checkpoint, model).notes());
+  const Placement where = start(o.machine);
+  const LaunchMode launch = o.launch.value_or(default_launch_mode(where.device));
+  require_launch_mode(launch, where.device);
+  Model model =
+      make_model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
+                 where, o.checkpoint);
   if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
   profile_network(o, model, launch);
 }
@@ -290,16 +247,18 @@ void add_profile(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("profile", "Latency and utilization on this machine");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  verb->add_option("--checkpoint", o->checkpoint, "its network instead (default: random weights)")
-      ->type_name("FILE");
-  add_options(*verb, Fields().add("batch", o->batch, {1, 1000000}, "images a run"));
-  add_options(*verb, o->measure.fields());
-  verb->add_flag("--energy", o->energy, "measure joules an inference too (takes most of a minute)");
-  verb->add_option("--trace", o->trace,
-                   "with --device simt: what each kernel of an inference or a training step asks "
-                   "of memory, instead of times")
-      ->type_name("WORK")
-      ->check(CLI::IsMember({"inference", "step"}));
+  add_options(
+      *verb,
+      Fields()
+          .add("checkpoint", o->checkpoint, "its network instead (default: random weights)",
+               {.type = "FILE"})
+          .add("batch", o->batch, {1, 1000000}, "images a run")
+          .add(o->measure.fields())
+          .add("energy", o->energy, "measure joules an inference too (takes most of a minute)")
+          .add("trace", o->trace,
+               "with --device simt: what each kernel of an inference or a training step asks of "
+               "memory, instead of times",
+               {.names = traces}));
   add_machine_options(*verb, o->machine);
   add_launch_option(*verb, o->launch);
   add_json_option(*verb, o->json);

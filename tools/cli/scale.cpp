@@ -26,7 +26,7 @@ struct Options {
   ModelOptions model;
   std::string laws, latency = "1.05x", params = "1.3x";
   double latency_slack = 0;
-  std::string method, preset;
+  std::string method;
   std::string latency_model = "table";
   SamplingOptions sampling{
       .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
@@ -117,8 +117,7 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
               {"widths", widths(grown.arch)},
               {"macs", count(grown.arch).macs},
               {"params", grown.params}});
-    fmt::print("{}\n", j.dump(2));
-    return;
+    return print_json(j);
   }
   std::string growth =
       fmt::format("{} = {:.3f}", method.coefficients[found].name, grown.coefficients[found]);
@@ -200,26 +199,22 @@ void scale(Options o) {
   }
 }
 
-// The preset, but for what the command line says itself.
-void apply_preset(const CLI::App& verb, Options& o) {
-  for (const WideningPreset& preset : widening_presets) {
-    if (o.preset != preset.name) continue;
-    if (verb.count("--policy") == 0) o.widening.policy = preset.options.policy;
-    if (verb.count("--stride") == 0) o.widening.stride = preset.options.stride;
-    if (verb.count("--tie") == 0) o.widening.tie_residual = preset.options.tie_residual;
+WideningOptions preset(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const WideningPreset& p : widening_presets) {
+    if (name == p.name) return p.options;
+    names.emplace_back(p.name);
   }
+  throw ConfigError(
+      fmt::format("option '--preset': expected {}, got '{}'", one_of(names), name.substr(0, 60)));
 }
 
-// "a (what a is), b (what b is)" and the names alone, of a table of choices.
+// "a (what a is), b (what b is)" of a table of choices.
 template <class Rows, class Name>
-std::pair<std::string, std::vector<std::string>> choices(const Rows& rows, Name name) {
-  std::string help;
-  std::vector<std::string> names;
-  for (const auto& row : rows) {
-    names.emplace_back(row.*name);
-    help += fmt::format("{}{} ({})", help.empty() ? "" : ", ", names.back(), row.help);
-  }
-  return {help, names};
+std::string choices(const Rows& rows, Name name) {
+  std::vector<std::string> help;
+  for (const auto& row : rows) help.push_back(fmt::format("{} ({})", row.*name, row.help));
+  return fmt::format("{}", fmt::join(help, ", "));
 }
 
 }  // namespace
@@ -228,47 +223,46 @@ void add_scale(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("scale", "Widen the layers that matter, within a budget");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  const auto add = [&](const char* name, auto& value, const std::string& help, const char* type) {
-    return verb->add_option(name, value, help)->type_name(type);
-  };
-  add("--laws", o->laws, "from hacscale importance --fit ... --json", "FILE");
-  add("--latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms", "LIMIT");
-  add("--params", o->params, "limit: 1.3x of the baseline's, or 12.9M", "LIMIT");
-  add("--latency-slack", o->latency_slack, "fraction by which the prediction may exceed --latency",
-      "X")
-      ->check(CLI::Range(0.0, 10.0));
-  const auto [methods_help, method_keys] = choices(methods(), &Method::key);
-  add("--method", o->method, methods_help + "; default hacscale by --gain", "NAME")
-      ->check(CLI::IsMember(method_keys));
-  add("--given", o->given, "coefficients that the method does not search: alpha of compound", "X")
-      ->delimiter(',');
-  const auto [presets_help, preset_names] = choices(widening_presets, &WideningPreset::name);
-  add("--preset", o->preset, presets_help + "; other options go before it", "NAME")
-      ->check(CLI::IsMember(preset_names));
-  add_options(*verb, o->widening.fields());
-  add("--largest-growth", o->largest_growth,
-      "no plan: the largest s whose uniform network meets --latency at this alpha", "ALPHA")
-      ->check(CLI::Range(0.0, 1.0));
-  add("--latency-model", o->latency_model,
-      "table or regression, measured now; or a saved latency_model.json of this device, --dtype, "
-      "threads, instruction set and library",
-      "KIND");
-  verb->add_flag("--foreign-latency", o->foreign_latency,
-                 "take a saved model of anything else too: the limit in ms and all predictions are "
-                 "then those of the device that it was measured on");
-  verb->add_flag("--allow-unsteady", o->allow_unsteady,
-                 "decide on times that a busy machine disturbed, instead of waiting for it "
-                 "(pauses of half a minute in all) and giving up");
-  add("--networks", o->sampling.samples, "networks to measure", "N")->check(CLI::Range(5, 1000));
-  add("--out", o->out, "write plan.json, architecture.json and latency_model.json", "DIR");
+  // Before those of the widening, which are read later and so win.
+  verb->add_option_function<std::string>(
+          "--preset", [o](const std::string& name) { o->widening = preset(name); },
+          choices(widening_presets, &WideningPreset::name) + "; other options go before it")
+      ->type_name("NAME");
+  add_options(
+      *verb,
+      Fields()
+          .add("laws", o->laws, "from hacscale importance --fit ... --json", {.type = "FILE"})
+          .add("latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms",
+               {.type = "LIMIT"})
+          .add("params", o->params, "limit: 1.3x of the baseline's, or 12.9M", {.type = "LIMIT"})
+          .add("latency_slack", o->latency_slack, {0, 10},
+               "fraction by which the prediction may exceed --latency")
+          .add("method", o->method,
+               choices(methods(), &Method::key) + "; default hacscale by --gain",
+               {.type = "NAME", .valid = [](const std::string& key) { method_of(key); }})
+          .add("given", o->given, "coefficients that the method does not search: alpha of compound")
+          .add(o->widening.fields())
+          .add("largest_growth", o->largest_growth, {0, 1},
+               "no plan: the largest s whose uniform network meets --latency at this alpha",
+               {.type = "ALPHA"})
+          .add("latency_model", o->latency_model,
+               "table or regression, measured now; or a saved latency_model.json of this device, "
+               "--dtype, threads, instruction set and library",
+               {.type = "KIND"})
+          .add("foreign_latency", o->foreign_latency,
+               "take a saved model of anything else too: the limit in ms and all predictions are "
+               "then those of the device that it was measured on")
+          .add("allow_unsteady", o->allow_unsteady,
+               "decide on times that a busy machine disturbed, instead of waiting for it "
+               "(pauses of half a minute in all) and giving up")
+          .add("networks", o->sampling.samples, {5, 1000}, "networks to measure")
+          .add("out", o->out, "write plan.json, architecture.json and latency_model.json",
+               {.type = "DIR"}));
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale scale vgg11 --width 0.25 --laws laws.json --latency 1.5x --out s");
-  verb->callback([o, verb] {
-    apply_preset(*verb, *o);
-    scale(*o);
-  });
+  verb->callback([o] { scale(*o); });
 }
 
 }  // namespace hac

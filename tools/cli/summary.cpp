@@ -33,10 +33,9 @@ void add_summary(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("summary", "Layers, parameters and operations of a network");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  verb->add_option("--batch", o->batch, "images in the shapes shown")
-      ->type_name("N")
-      ->check(CLI::Range(1, 65536));
-  verb->add_option("--save", o->save, "write the architecture as JSON")->type_name("FILE");
+  add_options(*verb, Fields()
+                         .add("batch", o->batch, {1, 65536}, "images in the shapes shown")
+                         .add("save", o->save, "write the architecture as JSON", {.type = "FILE"}));
   add_json_option(*verb, o->json);
   verb->footer("Example: hacscale summary vgg11 --width 0.25 --resolution 40");
   verb->callback([o] { summary(*o); });

@@ -96,7 +96,8 @@ std::string accuracy_text(const EvalResult& r) {
   return fmt::format("{} (95 %, {} images)", percent(interval95(r.top1, r.images)), r.images);
 }
 
-void print_json(const TrainConfig& c, const Architecture& arch, const TrainResult& r) {
+nlohmann::ordered_json json_of(const TrainConfig& c, const Architecture& arch,
+                               const TrainResult& r) {
   const Interval top1 = interval95(r.test.top1, std::max<std::int64_t>(1, r.test.images));
   nlohmann::ordered_json j{{"model", arch.name},
                            {"data", c.data.name},
@@ -119,7 +120,7 @@ void print_json(const TrainConfig& c, const Architecture& arch, const TrainResul
                        {"top5", r.validation.top5},
                        {"images", r.validation.images}};
   }
-  fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  return j;
 }
 
 void print_result(const TrainConfig& c, const TrainResult& r) {
@@ -139,12 +140,7 @@ void print_result(const TrainConfig& c, const TrainResult& r) {
   print_rows(stdout, rows);
 }
 
-std::string resume_hint(const TrainConfig& c, const std::string& command) {
-  if (c.out.empty()) return "nothing was saved: there was no --out";
-  return "resume with: " + command + (c.resume ? "" : " --resume");
-}
-
-// What the device did cannot be undone, but the run can go on.
+// What the device did cannot be undone, but the run can be resumed.
 TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConfig& c,
                             const std::string& command) {
   try {
@@ -161,20 +157,20 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
 
 void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
-  const Device device = start(o.machine).device;
-  require_launch_mode(c.launch.value_or(default_launch_mode(device)), device);
+  const Placement where = start(o.machine);
+  require_launch_mode(c.launch.value_or(default_launch_mode(where.device)), where.device);
   const DataSplit data = hold_out(open_data(c.data), c.validation, c.seed);
   if (!c.quiet) print_notes(c.data.name, data.notes);
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);
-  Model model(arch, c.seed, device, parse_dtype(o.machine.dtype));
+  Model model = make_model(arch, c.seed, where);
   initialize(o.train, model);
   const TrainResult result = train_resumable(model, data, c, command);
   if (result.interrupted) {
     throw Interrupted(
         fmt::format("interrupted after step {} ({})", result.steps, resume_hint(c, command)));
   }
-  o.json ? print_json(c, arch, result) : print_result(c, result);
+  o.json ? print_json(json_of(c, arch, result)) : print_result(c, result);
   if (!c.quiet && !c.out.empty()) {
     print(stderr, fmt::format("next: hacscale eval {}\n", selected_weights(c, result)));
   }

@@ -98,7 +98,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
     throw Interrupted(
-        "interrupted; everything is saved (hint: the same command goes on from here)");
+        "interrupted; everything is saved (hint: the same command resumes it)");
   }
   TrainedNetwork n{.test = run.test, .validation = run.validation};
   if (request.observe) n.importance = observer.result(model);

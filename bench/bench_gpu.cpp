@@ -3,8 +3,9 @@
 //                  [--tflops X] [--gbs X] [--autotune] [--seconds S]
 //   conv    every distinct convolution of the zoo: milliseconds by events around a recording of
 //           repetitions, plan, share of its floor
-//   train   VGG11's step in f32 and bf16, eager and as a graph
-//   infer   ResNet18 and VGG11 at batch 1: eager and graph, warm and cold, by events and the clock
+//   train   VGG11's step in f32, bf16, f16 and TF32, eager and as a graph
+//   infer   ResNet18 and VGG11 at batch 1 in the same: eager and graph, warm and cold, by events
+//           and the clock
 //   energy  joules an inference
 // floor = max(2 MACs / peak, bytes / bandwidth); the ceilings are those of an H100 unless
 // given (798 TFLOP/s in 16 bits, 60 in f32, 3000 GB/s). --tiny: small shapes, and simt to run the
@@ -131,7 +132,7 @@ ordered_json conv_part(const Options& o) {
   ordered_json rows = ordered_json::array();
   int left_out = 0;
   fmt::print("{:>9}  {:>5}  convolution, plan\n", "ms", "floor");
-  for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+  for (const Dtype dtype : {Dtype::bf16, Dtype::f32}) {
     for (Conv2dSpec s : convolutions(o)) {
       for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
         if (std::chrono::duration<double>(Clock::now() - begin).count() > o.seconds) {
@@ -164,10 +165,24 @@ ordered_json conv_part(const Options& o) {
 
 // ---- train ----
 
-ordered_json train_row(const Options& o, Dtype dtype, std::int64_t batch, LaunchMode mode) {
+struct Precision {
+  std::string name;
+  Dtype dtype;
+  bool tf32 = false;
+};
+
+// TF32 last: it cannot be taken back.
+std::vector<Precision> precisions(const Options& o) {
+  std::vector<Precision> all{{"f32", Dtype::f32}, {"bf16", Dtype::bf16}, {"f16", Dtype::f16}};
+  if (o.device.kind == DeviceKind::cuda) all.push_back({"tf32", Dtype::f32, true});
+  return all;
+}
+
+ordered_json train_row(const Options& o, const Precision& precision, std::int64_t batch,
+                       LaunchMode mode) {
   ArchOptions arch{.classes = 10};
   if (o.tiny) arch.width = 0.125;
-  Model model(resolve("vgg11", arch), 1, o.device, dtype);
+  Model model(resolve("vgg11", arch), 1, o.device, precision.dtype);
   Sgd sgd(model.parameters(), {});
   Shape shape = model.graph().input;
   shape = {batch, shape[1], shape[2], shape[3]};
@@ -192,8 +207,8 @@ ordered_json train_row(const Options& o, Dtype dtype, std::int64_t batch, Launch
   fmt::print(
       "vgg11 {:<4} batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} "
       "images/s\n",
-      name_of(dtype), batch, to_string(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
-  return {{"model", "vgg11"},          {"dtype", name_of(dtype)}, {"batch", batch},
+      precision.name, batch, to_string(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
+  return {{"model", "vgg11"},          {"dtype", precision.name}, {"batch", batch},
           {"launch", to_string(mode)}, {"event_ms", event},       {"ms", ms}};
 }
 
@@ -201,10 +216,11 @@ ordered_json train_part(const Options& o) {
   ordered_json rows = ordered_json::array();
   const std::vector<std::int64_t> batches =
       o.tiny ? std::vector<std::int64_t>{2} : std::vector<std::int64_t>{128, 512};
-  for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+  for (const Precision& precision : precisions(o)) {
+    if (precision.tf32) allow_tf32(o.device);
     for (const std::int64_t batch : batches) {
       for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
-        rows.push_back(train_row(o, dtype, batch, mode));
+        rows.push_back(train_row(o, precision, batch, mode));
       }
     }
   }
@@ -213,34 +229,44 @@ ordered_json train_part(const Options& o) {
 
 // ---- infer, energy ----
 
-Model inference_model(const Options& o, const std::string& name) {
+Model inference_model(const Options& o, const std::string& name, Dtype dtype = Dtype::f32) {
   ArchOptions arch;
   if (o.tiny) arch = {.width = 0.125, .resolution = 32};
-  return Model(resolve(name, arch), 1, o.device);
+  return Model(resolve(name, arch), 1, o.device, dtype);
+}
+
+ordered_json infer_row(const Options& o, const std::string& name, const Precision& precision,
+                       LaunchMode mode) {
+  const Model model = inference_model(o, name, precision.dtype);
+  Deployment net(model);
+  net.capture(mode == LaunchMode::graph);
+  const MeasureOptions how{.runs = o.tiny ? 2 : 200, .warmup = o.tiny ? 1 : 20};
+  Deployment* const nets[] = {&net};
+  const double warm = measure_interleaved(nets, how)[0].median;
+  const DeviceLatency d = measure_device(net, how);
+  fmt::print(
+      "{:<9} {:<4} batch 1 {:<6}  warm {:.4f} ms by events, {:.4f} by the clock; cold {:.4f}, "
+      "{:.4f}\n",
+      name, precision.name, to_string(mode), d.event.median, warm, d.cold_event.median,
+      d.cold.median);
+  return {{"model", name},
+          {"dtype", precision.name},
+          {"launch", to_string(mode)},
+          {"steps", net.steps().size()},
+          {"warm_ms", warm},
+          {"warm_event_ms", d.event.median},
+          {"cold_ms", d.cold.median},
+          {"cold_event_ms", d.cold_event.median}};
 }
 
 ordered_json infer_part(const Options& o) {
   ordered_json rows = ordered_json::array();
-  for (const char* name : {"resnet18", "vgg11"}) {
-    const Model model = inference_model(o, name);
-    Deployment net(model);
-    for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
-      net.capture(mode == LaunchMode::graph);
-      const MeasureOptions how{.runs = o.tiny ? 2 : 200, .warmup = o.tiny ? 1 : 20};
-      Deployment* const nets[] = {&net};
-      const double warm = measure_interleaved(nets, how)[0].median;
-      const DeviceLatency d = measure_device(net, how);
-      fmt::print(
-          "{:<9} batch 1 {:<6}  warm {:.4f} ms by events, {:.4f} by the clock; cold {:.4f}, "
-          "{:.4f}\n",
-          name, to_string(mode), d.event.median, warm, d.cold_event.median, d.cold.median);
-      rows.push_back({{"model", name},
-                      {"launch", to_string(mode)},
-                      {"steps", net.steps().size()},
-                      {"warm_ms", warm},
-                      {"warm_event_ms", d.event.median},
-                      {"cold_ms", d.cold.median},
-                      {"cold_event_ms", d.cold_event.median}});
+  for (const Precision& precision : precisions(o)) {
+    if (precision.tf32) allow_tf32(o.device);
+    for (const char* name : {"resnet18", "vgg11"}) {
+      for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
+        rows.push_back(infer_row(o, name, precision, mode));
+      }
     }
   }
   return {{"rows", rows}};

@@ -144,19 +144,31 @@ part_tests() {
   with_libraries ctest --test-dir "$build" -L gpu -j 4 --timeout 60 --output-on-failure
 }
 
+# sanitized TOOL FILE FILTER: the tests of a program on the GPU alone. Races and reads of memory that
+# nobody wrote are only ours to answer for in our own kernels: cuDNN's for Hopper write past both
+# checks (bulk copies), and are reported.
+sanitized() {
+  local name=${2##*/} rc=0 only=()
+  local report=$work/$1.$name
+  [[ $1 != racecheck ]] || only=(--kernel-name kns=N3hac4cuda)
+  HAC_PLACES=cuda OMP_NUM_THREADS=2 with_libraries compute-sanitizer --tool "$1" "${only[@]}" \
+    --print-limit 10000 --error-exitcode 9 "$2" "--gtest_filter=$3" </dev/null >"$report" 2>&1 || rc=$?
+  echo "$1: $name: exit code $rc"
+  grep -E '^=========|\[  (FAILED|PASSED)' "$report" | head -n 40 || true
+  case $rc in
+    0) ;;
+    9) [[ $1 != memcheck ]] && ! grep -q 'hac::cuda' "$report" ;;
+    *) grep -q 'before first instrumented API call' "$report" ;; # it has nothing for a GPU
+  esac
+}
+
 sanitize() {
   command -v compute-sanitizer >/dev/null || skip "no compute-sanitizer"
   local tests
   tests=$(gpu_tests)
   [[ -n $tests ]] || skip "no GPU-labelled tests were built"
-  local bad=0 file filter
-  while read -r file filter; do
-    echo "$1: $(basename "$file")"
-    HAC_PLACES=cuda with_libraries compute-sanitizer --tool "$1" --error-exitcode 9 "$file" \
-      "--gtest_filter=$filter" </dev/null >"$work/$1.part" 2>&1 || bad=1
-    grep -E '^=========|\[  (FAILED|PASSED)' "$work/$1.part" | tail -n 40 || true
-  done <<<"$tests"
-  return "$bad"
+  # shellcheck disable=SC2016  # for the inner shell
+  xargs -P 4 -L 1 bash -c "sanitized $1"' "$0" "$1"' <<<"$tests"
 }
 part_memcheck() { sanitize memcheck; }
 part_racecheck() { sanitize racecheck; }
@@ -281,7 +293,7 @@ if [[ -z $arch ]]; then
 fi
 export arch
 for name in "${parts[@]}"; do export -f "part_${name?}"; done
-export -f skip cudnn_root with_libraries program peaks bench gpu_tests sanitize
+export -f skip cudnn_root with_libraries program peaks bench gpu_tests sanitized sanitize
 
 trap 'finish "interrupted"; rm -rf "$work"; exit 130' INT TERM
 for name in "${parts[@]}"; do

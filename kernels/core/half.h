@@ -7,6 +7,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
+
+#include "kernels/core/error.h"
+#include "kernels/core/types.h"
 
 #ifdef __CUDACC__
 #define HAC_HOST_DEVICE __host__ __device__
@@ -106,6 +110,15 @@ HAC_HOST_DEVICE inline f16 from_float<f16>(float v) {
   }
   return {static_cast<std::uint16_t>(sign | half)};
 #endif
+}
+
+// run(T{}) with T the C++ type of one of the three float types; ConfigError for any other.
+template <class Run>
+void by_dtype(Dtype dtype, Run run) {
+  if (dtype == Dtype::f32) return run(float{});
+  if (dtype == Dtype::bf16) return run(bf16{});
+  if (dtype == Dtype::f16) return run(f16{});
+  throw ConfigError("kernels compute in f32, bf16 and f16, not " + std::string(name_of(dtype)));
 }
 
 }  // namespace hac

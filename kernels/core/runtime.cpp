@@ -49,6 +49,17 @@ const MemoryKeeper& memory_keeper() {
   return keeper ? *keeper : nobody;
 }
 
+std::shared_ptr<void> allocate_unkept(Device device, std::size_t bytes) {
+  const Runtime& runtime = runtime_of(device);
+  void* p = runtime.allocate(device, bytes);
+  if (!p) {
+    memory_keeper().release_unused(device);
+    p = runtime.allocate(device, bytes);
+  }
+  if (!p) return nullptr;
+  return {p, [device, release = runtime.release](void* q) { release(device, q); }};
+}
+
 void work_for(Context& ctx, double ms, const std::function<void()>& work) {
   const Clock::time_point begin = Clock::now();
   // Many before each wait, so that the device is not idle between them.

@@ -81,6 +81,9 @@ struct MemoryKeeper {
 };
 void set_memory_keeper(const MemoryKeeper* keeper);  // it must live on
 const MemoryKeeper& memory_keeper();
+// The device's memory, asked for once more when what is unused was given back; null when there is
+// still no more. It is released with its last owner.
+std::shared_ptr<void> allocate_unkept(Device device, std::size_t bytes);
 
 // ---- Timing ----
 

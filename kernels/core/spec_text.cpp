@@ -69,14 +69,18 @@ void SpecReader::dtype(Dtype& dtype) {
   ok_ = false;
 }
 
-std::uint64_t SpecReader::integer(std::string_view key, std::uint64_t least, std::uint64_t most) {
-  std::uint64_t value = 0;
-  ok_ = ok_ && take(key);
+template <class T>
+bool SpecReader::read(T& value) {
   const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-  ok_ = ok_ && error == std::errc() && value >= least && value <= most;
-  if (!ok_) return least;
+  if (error != std::errc()) return false;
   rest_.remove_prefix(end - rest_.data());
-  return value;
+  return true;
+}
+
+std::uint64_t SpecReader::integer(std::string_view key, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t value = least;
+  ok_ = ok_ && take(key) && read(value) && value >= least && value <= most;
+  return ok_ ? value : least;
 }
 
 void SpecReader::width(std::string_view key, std::int64_t& value) {
@@ -85,10 +89,7 @@ void SpecReader::width(std::string_view key, std::int64_t& value) {
 }
 
 void SpecReader::number(std::string_view key, float& value) {
-  ok_ = ok_ && take(key);
-  const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-  ok_ = ok_ && error == std::errc();
-  if (ok_) rest_.remove_prefix(end - rest_.data());
+  ok_ = ok_ && take(key) && read(value);
 }
 
 void SpecReader::flag(std::string_view word, bool& value) { value = take(word); }

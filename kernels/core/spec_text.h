@@ -69,6 +69,8 @@ class SpecReader {
  private:
   bool take(std::string_view word);
   std::size_t kind_of(std::span<const std::string_view> names);
+  template <class T>
+  bool read(T& value);
   std::uint64_t integer(std::string_view key, std::uint64_t least, std::uint64_t most = 1 << 20);
   std::size_t word(std::span<const std::string_view> names);
 

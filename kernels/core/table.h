@@ -53,3 +53,9 @@ struct Backends {
 };
 
 }  // namespace hac
+
+// HAC_BACKENDS(SgdKernels, sgd) in an operation's header: sgd_cpu, sgd_cuda and sgd_simt are
+// defined by the files of the backends, sgd_kernels chooses among them.
+#define HAC_BACKENDS(Table, name)                          \
+  extern const Table name##_cpu, name##_cuda, name##_simt; \
+  inline constexpr Backends<Table> name##_kernels{name##_cpu, name##_cuda, name##_simt};

@@ -11,17 +11,8 @@
 namespace hac {
 
 std::size_t size_of(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::f32:
-    case Dtype::i32:
-      return 4;
-    case Dtype::bf16:
-    case Dtype::f16:
-      return 2;
-    case Dtype::u8:
-      return 1;
-  }
-  return 0;
+  constexpr std::size_t bytes[] = {4, 2, 2, 1, 4};
+  return bytes[static_cast<int>(dtype)];
 }
 
 std::string_view name_of(Dtype dtype) {
@@ -42,15 +33,9 @@ std::string_view name_of(Layout layout) {
 }
 
 std::string to_string(Device device) {
-  switch (device.kind) {
-    case DeviceKind::cpu:
-      return "cpu";
-    case DeviceKind::simt:
-      return device.index == 0 ? "simt" : fmt::format("simt:{}", device.index);
-    case DeviceKind::cuda:
-      return fmt::format("cuda:{}", device.index);
-  }
-  return "?";
+  if (device.kind == DeviceKind::cpu) return "cpu";
+  if (device.kind == DeviceKind::cuda) return fmt::format("cuda:{}", device.index);
+  return device.index == 0 ? "simt" : fmt::format("simt:{}", device.index);
 }
 
 Device parse_device(std::string_view text) {
@@ -97,17 +82,8 @@ Layout weight_layout(Device device) {
 }
 
 std::int64_t block_of(Layout layout, std::int64_t channels) {
-  switch (layout) {
-    case Layout::plain:
-      return 1;
-    case Layout::blocked8:
-      return 8;
-    case Layout::blocked16:
-      return 16;
-    case Layout::nhwc:
-      return channels;
-  }
-  return 1;
+  constexpr std::int64_t blocks[] = {1, 8, 16};
+  return layout == Layout::nhwc ? channels : blocks[static_cast<int>(layout)];
 }
 
 std::int64_t padded_channels(Layout layout, std::int64_t channels) {

@@ -74,4 +74,14 @@ std::int64_t storage_elements(Layout layout, const Shape& shape);
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 inline std::int64_t round_up(std::int64_t a, std::int64_t b) { return ceil_div(a, b) * b; }
 
+// A kernel's untyped operand as what it holds; const stays const.
+template <class T>
+constexpr const T* as(const void* p) {
+  return static_cast<const T*>(p);
+}
+template <class T>
+constexpr T* as(void* p) {
+  return static_cast<T*>(p);
+}
+
 }  // namespace hac

@@ -60,10 +60,6 @@ std::size_t last_level_cache() {
 #endif
 }
 
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
 }  // namespace
 
 std::int64_t cpu::bandwidth_slices(std::size_t last_level_cache, std::size_t free) {
@@ -92,7 +88,8 @@ Ceiling measure_bandwidth_gbs() {
   const std::size_t cache = last_level_cache();
   const std::int64_t slices = cpu::bandwidth_slices(cache, free);
   const std::size_t bytes = slices * slice * sizeof(float);
-  const std::unique_ptr<void, Free> memory(slices ? std::aligned_alloc(huge_page, bytes) : nullptr);
+  const std::unique_ptr<void, decltype(&std::free)> memory(
+      slices ? std::aligned_alloc(huge_page, bytes) : nullptr, &std::free);
   if (!memory) {
     throw OutOfMemory(
         fmt::format("bandwidth: expected memory to read that no cache of {} MiB holds, got {} MiB "

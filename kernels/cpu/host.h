@@ -8,12 +8,10 @@
 
 namespace hac::host {
 
-int count(std::string* reason);  // one
 // MemAvailable, or what the limit of this process's control group, or of one above it, leaves.
 DeviceMemory memory(Device device);
 // The same with the files in other folders, for tests; "" for what a root has not.
 DeviceMemory memory_in(const std::string& root);
-std::string bus_id(Device device);  // none
 void copy(void* to, const void* from, std::size_t bytes);
 void zero(void* p, std::size_t bytes);
 // Events by the host's clock.

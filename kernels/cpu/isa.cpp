@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <dnnl_debug.h>
 #include <cstdlib>
 #include <dnnl.hpp>
-#include <iterator>
 
 #include "kernels/core/error.h"
 
@@ -38,39 +38,11 @@ __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_f
 
 }  // namespace
 
-int vector_lanes() {
-  switch (effective()) {
-    case Isa::avx512_core:
-    case Isa::avx512_core_vnni:
-    case Isa::avx512_core_bf16:
-    case Isa::avx512_core_amx:
-      return 16;
-    default:
-      return 8;
-  }
-}
+int vector_lanes() { return isa_name().starts_with("avx512_core") ? 16 : 8; }
 
 std::string isa_name() {
-  switch (effective()) {
-    case Isa::avx512_core_amx:
-      return "avx512_core_amx";
-    case Isa::avx512_core_bf16:
-      return "avx512_core_bf16";
-    case Isa::avx512_core_vnni:
-      return "avx512_core_vnni";
-    case Isa::avx512_core:
-      return "avx512_core";
-    case Isa::avx2_vnni:
-      return "avx2_vnni";
-    case Isa::avx2:
-      return "avx2";
-    case Isa::avx:
-      return "avx";
-    case Isa::sse41:
-      return "sse41";
-    default:
-      return "generic";
-  }
+  if (effective() == Isa::all) return "generic";  // no x86
+  return std::string(dnnl_cpu_isa2str(static_cast<dnnl_cpu_isa_t>(effective()))).substr(8);
 }
 
 void require_isa() {

@@ -10,6 +10,29 @@
 
 namespace hac::cpu {
 
+dnnl::memory::desc Primitive::desc(int arg) const {
+  const auto pd = primitive_.get_primitive_desc();
+  return *dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
+}
+
+std::string Primitive::implementation() const {
+  const char* name = "";
+  dnnl_primitive_desc_query(primitive_.get_primitive_desc(), dnnl_query_impl_info_str, 0, &name);
+  return name;
+}
+
+void Primitive::run(std::initializer_list<std::pair<int, const void*>> args) {
+  for (const auto& [arg, data] : args) {
+    if (!data) continue;
+    auto it = args_.find(arg);
+    if (it == args_.end()) {
+      it = args_.emplace(arg, dnnl::memory(desc(arg), library_->engine, nullptr)).first;
+    }
+    it->second.set_data_handle(const_cast<void*>(data), library_->stream);
+  }
+  primitive_.execute(library_->stream, args_);
+}
+
 dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype, Layout layout) {
   using tag = dnnl::memory::format_tag;
   const dnnl::memory::dims dims{shape[0], padded_channels(layout, shape[1]), shape[2], shape[3]};
@@ -48,7 +71,8 @@ bool is_blocked_code(const std::string& implementation) {
   return implementation.starts_with("jit") || implementation.starts_with("brg");
 }
 
-void warn_if_reference(const std::string& implementation, const std::string& spec) {
+void warn_if_reference(const Primitive& primitive, const std::string& spec) {
+  const std::string implementation = primitive.implementation();
   if (implementation.find("ref") == std::string::npos) return;
   static std::mutex mutex;
   static std::set<std::string> said;

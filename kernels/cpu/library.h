@@ -3,6 +3,8 @@
 // made once per (spec, threads) and kept; their memory objects are re-pointed at each call.
 
 #include <dnnl.hpp>
+#include <initializer_list>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -37,42 +39,31 @@ class Library {
   PlanCache plans_;
 };
 
-// A primitive with its memory objects, executed by pointing each argument at a buffer.
+// A primitive with its memory objects, executed by pointing each argument at a buffer. Its scratch
+// memory is the caller's (user_scratchpad).
 class Primitive {
  public:
   Primitive() = default;
-  Primitive(Library& library, const dnnl::primitive& primitive) : primitive_(primitive) {
-    stream_ = &library.stream;
-  }
-  void bind(int arg, const dnnl::memory::desc& desc, const dnnl::engine& engine) {
-    args_.emplace(arg, dnnl::memory(desc, engine, nullptr));
-  }
-  void set(int arg, const void* data) {
-    args_.at(arg).set_data_handle(const_cast<void*>(data), *stream_);
-  }
-  void run() { primitive_.execute(*stream_, args_); }
+  Primitive(Library& library, const dnnl::primitive& primitive)
+      : library_(&library), primitive_(primitive) {}
   explicit operator bool() const { return static_cast<bool>(primitive_); }
 
+  dnnl::memory::desc desc(int arg) const;  // empty where it has no such argument
+  std::size_t scratchpad_bytes() const { return desc(DNNL_ARG_SCRATCHPAD).get_size(); }
+  std::string implementation() const;  // as oneDNN calls it
+  // DNNL_ARG_SRC and so on with their buffers; null: none.
+  void run(std::initializer_list<std::pair<int, const void*>> args);
+
  private:
+  Library* library_ = nullptr;
   dnnl::primitive primitive_;
-  dnnl::stream* stream_ = nullptr;
   std::unordered_map<int, dnnl::memory> args_;
 };
 
 inline dnnl::memory::data_type data_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::bf16:
-      return dnnl::memory::data_type::bf16;
-    case Dtype::f16:
-      return dnnl::memory::data_type::f16;
-    case Dtype::u8:
-      return dnnl::memory::data_type::u8;
-    case Dtype::i32:
-      return dnnl::memory::data_type::s32;
-    case Dtype::f32:
-      break;
-  }
-  return dnnl::memory::data_type::f32;
+  using type = dnnl::memory::data_type;
+  constexpr type types[] = {type::f32, type::bf16, type::f16, type::u8, type::s32};
+  return types[static_cast<int>(dtype)];
 }
 
 // An activation of this shape in this layout. Channels that the block adds are passed as real ones:
@@ -86,7 +77,7 @@ inline dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype) {
 // jit or brgemm; else it is its product of plain ones, image by image, or its reference code.
 bool is_blocked_code(const std::string& implementation);
 // Says once for each spec, on stderr, that oneDNN computes it by reference code, if it does.
-void warn_if_reference(const std::string& implementation, const std::string& spec);
+void warn_if_reference(const Primitive& primitive, const std::string& spec);
 
 // Row-major c (m, n) = op(a) op(b) + beta c, each op 'N' or, for the transposed matrix, 'T'.
 void multiply(char op_a, char op_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,

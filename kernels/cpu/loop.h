@@ -2,6 +2,7 @@
 // What own CPU loops share: how they are chosen, when to go parallel, and one view of every layout.
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/core/context.h"
 #include "kernels/core/isa.h"
@@ -67,5 +68,13 @@ struct Planes {
 
   std::int64_t n = 1, c = 0, padded = 0, hw = 0, block = 1;
 };
+
+// run(the block as a constant).
+template <class Run>
+void by_block(const Planes& v, Run run) {
+  if (v.block == 16) return run(std::integral_constant<int, 16>());
+  if (v.block == 8) return run(std::integral_constant<int, 8>());
+  run(std::integral_constant<int, 1>());
+}
 
 }  // namespace hac::cpu

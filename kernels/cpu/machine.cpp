@@ -9,15 +9,16 @@
 
 #include "kernels/core/context.h"
 #include "kernels/core/isa.h"
+#include "kernels/cpu/control_group.h"
 
 namespace hac {
 namespace {
 
-// The value of "key : value" in a /proc file; "" if absent.
-std::string proc_field(const char* path, const std::string& key) {
-  std::ifstream in(path);
+// From "model name : AMD EPYC"; "" if absent.
+std::string model_name() {
+  std::ifstream in("/proc/cpuinfo");
   for (std::string line; std::getline(in, line);) {
-    if (!line.starts_with(key)) continue;
+    if (!line.starts_with("model name")) continue;
     const auto colon = line.find(':');
     const auto value = line.find_first_not_of(" \t", colon + 1);
     if (colon != std::string::npos && value != std::string::npos) return line.substr(value);
@@ -30,7 +31,7 @@ std::string proc_field(const char* path, const std::string& key) {
 Machine this_machine() {
   const dnnl_version_t* v = dnnl_version();
   Machine m;
-  m.cpu = proc_field("/proc/cpuinfo", "model name");
+  m.cpu = model_name();
   m.cores = limits().affinity;
   m.threads = num_threads();
   m.isa = cpu::isa_name();
@@ -46,8 +47,7 @@ Machine this_machine() {
 }
 
 std::size_t peak_resident_bytes() {
-  const std::string kib = proc_field("/proc/self/status", "VmHWM");
-  return kib.empty() ? 0 : std::stoull(kib) * 1024;
+  return 1024 * cpu::number_in("/proc/self/status", "VmHWM:").value_or(0);
 }
 
 void limit_openmp_spinning(char** argv) {

@@ -83,8 +83,6 @@ std::shared_ptr<void> open(Device) {
 
 namespace host {
 
-int count(std::string*) { return 1; }
-
 DeviceMemory memory_in(const std::string& root) {
   const std::string file = root + "/proc/meminfo";
   DeviceMemory m{.free = 1024 * number_in(file, "MemAvailable:").value_or(0),
@@ -107,8 +105,6 @@ DeviceMemory memory(Device) {
   }
 }
 
-std::string bus_id(Device) { return ""; }
-
 void copy(void* to, const void* from, std::size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
 }
@@ -129,23 +125,19 @@ double elapsed_ms(Context&, const Event& from, const Event& to) {
 
 }  // namespace host
 
-const Runtime runtime_cpu{.count = host::count,
+const Runtime runtime_cpu{.count = [](std::string*) { return 1; },
                           .open = open,
-                          .keep_plans = nullptr,
                           .make_current = [](Device) {},
                           .allocate = allocate,
                           .release = release,
                           .memory = host::memory,
-                          .bus_id = host::bus_id,
+                          .bus_id = [](Device) { return std::string(); },
                           .name = to_string,
                           .copy_in = copy,
                           .copy_out = copy,
                           .copy = copy,
                           .zero = zero,
                           .synchronize = synchronize,
-                          .begin_capture = nullptr,
-                          .end_capture = nullptr,
-                          .replay = nullptr,
                           .event_record = host::event_record,
                           .elapsed_ms = host::elapsed_ms};
 

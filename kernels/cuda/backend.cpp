@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/core/error.h"
 #include "kernels/cuda/check.h"
@@ -14,35 +15,25 @@ namespace hac::cuda {
 namespace {
 
 std::string name_of(cudnnBackendDescriptorType_t type) {
-  switch (type) {
-    case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
-      return "device properties";
-    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
-      return "tensor";
-    case CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR:
-      return "convolution";
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
-    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
-      return "operation convolution";
-    case CUDNN_BACKEND_POINTWISE_DESCRIPTOR:
-    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
-      return "operation pointwise";
-    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
-      return "operation graph";
-    case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
-      return "heuristics";
-    case CUDNN_BACKEND_ENGINE_DESCRIPTOR:
-      return "engine";
-    case CUDNN_BACKEND_ENGINECFG_DESCRIPTOR:
-      return "engine configuration";
-    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
-      return "execution plan";
-    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
-      return "variant pack";
-    default:
-      return "descriptor " + std::to_string(static_cast<int>(type));
+  static constexpr std::pair<cudnnBackendDescriptorType_t, const char*> names[] = {
+      {CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "device properties"},
+      {CUDNN_BACKEND_TENSOR_DESCRIPTOR, "tensor"},
+      {CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "convolution"},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, "operation convolution"},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, "operation convolution"},
+      {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, "operation convolution"},
+      {CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "pointwise"},
+      {CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "operation pointwise"},
+      {CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "operation graph"},
+      {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "heuristics"},
+      {CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine"},
+      {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration"},
+      {CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "execution plan"},
+      {CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "variant pack"}};
+  for (const auto& [known, name] : names) {
+    if (type == known) return name;
   }
+  return "descriptor " + std::to_string(static_cast<int>(type));
 }
 
 std::string last_words() {

@@ -2,43 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "kernels/core/error.h"
-
 namespace hac::cuda {
-namespace {
-
-bool means_no_gpu(cudaError_t error) {
-  return error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice;
-}
-
-std::int64_t aligned(std::int64_t bytes) { return round_up(bytes, 256); }
-
-// 0 where there is no GPU or no driver.
-int device_count() {
-  int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (means_no_gpu(error)) {
-    cudaGetLastError();
-    return 0;
-  }
-  check(error, "cudaGetDeviceCount", "looking for GPUs");
-  return count;
-}
-
-}  // namespace
 
 Library::Library(int ordinal) : ordinal_(ordinal) {
-  const int count = device_count();
-  if (count == 0) {
-    throw DeviceError(fmt::format(
-        "device 'cuda:{}': expected a GPU and its driver, got none (hint: --device cpu)", ordinal));
-  }
-  if (ordinal < 0 || ordinal >= count) {
-    throw DeviceError(fmt::format("device 'cuda:{}': expected cuda:0 to cuda:{}, got no such GPU",
-                                  ordinal, count - 1));
-  }
+  runtime_of({DeviceKind::cuda, ordinal});  // throws if it is not there
   check(cudaSetDevice(ordinal), "cudaSetDevice", "opening the GPU");
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate",
         "opening the GPU");

@@ -44,6 +44,13 @@ __device__ inline void store_floats(T* p, const Floats<N>& values) {
   store(reinterpret_cast<Packed<T, N>*>(p), packed);
 }
 
+// In an order that is always the same.
+template <class T>
+__device__ inline T warp_sum(T v) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) v += __shfl_xor_sync(0xFFFFFFFFu, v, lanes);
+  return v;
+}
+
 // Places within one tensor are counted in 32 bits: a GPU divides 64 in some hundred instructions.
 using Offset = std::int32_t;
 
@@ -67,15 +74,6 @@ inline void require_offsets(const char* name, std::int64_t elements) {
 inline Launch launch_over(const char* name, std::int64_t n, int each = 1) {
   require_offsets(name, n);
   return {.name = name, .grid = ceil_div(n, 256 * each), .block = 256, .barriers = false};
-}
-
-// run(T{}) with T the element type of a spec.
-template <class Run>
-void by_dtype(Dtype dtype, Run run) {
-  if (dtype == Dtype::f32) return run(float{});
-  if (dtype == Dtype::bf16) return run(bf16{});
-  if (dtype == Dtype::f16) return run(f16{});
-  throw ConfigError("GPU kernels compute in f32, bf16 and f16, not " + std::string(name_of(dtype)));
 }
 
 // A slice of a tensor may begin anywhere.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <span>
+#include <type_traits>
 
 #include "kernels/device/packed.cuh"
 
@@ -17,7 +18,11 @@ struct Segments {
   std::int32_t first[most + 1];
   int count;
 
-  __device__ int of_block(std::int64_t block) const {
+  struct Part {
+    const Segment& segment;
+    std::int64_t block;  // its number among those of the segment
+  };
+  __device__ Part part_of(std::int64_t block) const {
     int low = 0, high = count - 1;
     while (low < high) {
       const int middle = (low + high + 1) / 2;
@@ -27,7 +32,7 @@ struct Segments {
         high = middle - 1;
       }
     }
-    return low;
+    return {segment[low], block - first[low]};
   }
 };
 
@@ -48,6 +53,32 @@ void launch_segments(Context& ctx, Launch how, std::span<const Segment> all, Blo
     }
     how.grid = group.first[group.count];
     if (how.grid > 0) launch(ctx, how, kernel, group, args...);
+  }
+}
+
+// The same where a block takes so many elements of a segment.
+constexpr int element_threads = 256, elements_a_block = 4 * 4 * element_threads;
+
+template <class Segment, class Kernel, class... Args>
+void launch_elements(Context& ctx, const char* name, std::span<const Segment> all, Kernel kernel,
+                     Args... args) {
+  launch_segments(
+      ctx, {.name = name, .block = element_threads, .barriers = false}, all,
+      [](const Segment& s) { return ceil_div(s.elements, elements_a_block); }, kernel, args...);
+}
+
+// run(i, N as a constant) for this thread's elements of its part, N at a time from i on: 4 where
+// `vectors` says that its operands are aligned and there are as many, else 1.
+template <class Part, class Run>
+__device__ void for_own_elements(const Part& part, bool vectors, Run run) {
+  const std::int64_t begin = part.block * elements_a_block, whole = part.segment.elements;
+  const std::int64_t end = begin + elements_a_block < whole ? begin + elements_a_block : whole;
+  for (std::int64_t i = begin + threadIdx.x * 4; i < end; i += element_threads * 4) {
+    if (vectors && i + 4 <= end) {
+      run(i, std::integral_constant<int, 4>());
+    } else {
+      for (std::int64_t k = i; k < end && k < i + 4; ++k) run(k, std::integral_constant<int, 1>());
+    }
   }
 }
 

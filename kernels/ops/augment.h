@@ -22,7 +22,6 @@
 #include <string>
 
 #include "kernels/core/context.h"
-#include "kernels/core/spec.h"
 #include "kernels/core/table.h"
 #include "kernels/core/types.h"
 
@@ -38,7 +37,6 @@ struct AugmentSpec {
   std::int64_t n = 1, channels = 3, native = 32, resolution = 32;
   std::array<float, 3> scale{1, 1, 1}, shift{};  // channels is at most 3
   auto operator<=>(const AugmentSpec&) const = default;
-  Cost cost() const;
   std::string str() const;
 };
 
@@ -62,7 +60,6 @@ struct AugmentKernels {
                  const void* position, void* out);
 };
 
-extern const AugmentKernels augment_cpu, augment_cuda, augment_simt;
-inline constexpr Backends<AugmentKernels> augment_kernels{augment_cpu, augment_cuda, augment_simt};
+HAC_BACKENDS(AugmentKernels, augment)
 
 }  // namespace hac

@@ -8,8 +8,9 @@
 #include "kernels/device/packed.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 // One image of the set as the augmentation leaves it.
 struct Source {
@@ -96,11 +97,10 @@ void images_as(Context& ctx, const AugmentSpec& s, const void* set, const void* 
                const void* shifts, const void* position, const ResizeTable& table, void* out) {
   const std::int64_t elements = s.n * s.channels * s.resolution * s.resolution;
   launch(ctx, launch_over("augment", elements, N), augment_kernel<resize, N, T>, s,
-         static_cast<const std::uint8_t*>(set), static_cast<const std::int32_t*>(order),
-         static_cast<const Augmentation*>(shifts), static_cast<const BatchPosition*>(position),
-         Table{static_cast<const std::int32_t*>(table.start),
-               static_cast<const float*>(table.weight), table.taps, s.resolution},
-         static_cast<T*>(out));
+         as<std::uint8_t>(set), as<std::int32_t>(order), as<Augmentation>(shifts),
+         as<BatchPosition>(position),
+         Table{as<std::int32_t>(table.start), as<float>(table.weight), table.taps, s.resolution},
+         as<T>(out));
 }
 
 void images(Context& ctx, const AugmentSpec& s, const void* set, const void* order,
@@ -118,14 +118,12 @@ void images(Context& ctx, const AugmentSpec& s, const void* set, const void* ord
 
 void labels(Context& ctx, const AugmentSpec& s, const void* all, const void* order,
             const void* position, void* out) {
-  launch(ctx, launch_over("labels", s.n), labels_kernel, s.n, static_cast<const std::int32_t*>(all),
-         static_cast<const std::int32_t*>(order), static_cast<const BatchPosition*>(position),
-         static_cast<std::int32_t*>(out));
+  launch(ctx, launch_over("labels", s.n), labels_kernel, s.n, as<std::int32_t>(all),
+         as<std::int32_t>(order), as<BatchPosition>(position), as<std::int32_t>(out));
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const AugmentKernels HAC_GPU_TABLE(augment){.images = HAC_GPU::images, .labels = HAC_GPU::labels};
+const AugmentKernels HAC_GPU_TABLE(augment){.images = images, .labels = labels};
 
 }  // namespace hac

@@ -65,8 +65,6 @@ struct BatchNormKernels {
                    void* dgamma, void* dbeta, void* dresidual);
 };
 
-extern const BatchNormKernels batchnorm_cpu, batchnorm_cuda, batchnorm_simt;
-inline constexpr Backends<BatchNormKernels> batchnorm_kernels{batchnorm_cpu, batchnorm_cuda,
-                                                              batchnorm_simt};
+HAC_BACKENDS(BatchNormKernels, batchnorm)
 
 }  // namespace hac

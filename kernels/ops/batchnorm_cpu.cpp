@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 
 #include "kernels/cpu/loop.h"
 #include "kernels/ops/batchnorm.h"
@@ -14,17 +13,6 @@ namespace {
 using cpu::Planes;
 
 bool parallel(const Planes& v) { return v.n * v.padded * v.hw > cpu::serial_elements; }
-
-// Calls run(block as a constant).
-template <class Run>
-void by_block(const Planes& v, Run run) {
-  if (v.block == 16) return run(std::integral_constant<int, 16>());
-  if (v.block == 8) return run(std::integral_constant<int, 8>());
-  run(std::integral_constant<int, 1>());
-}
-
-const float* floats(const void* p) { return static_cast<const float*>(p); }
-float* floats(void* p) { return static_cast<float*>(p); }
 
 struct Terms {
   float first, second;
@@ -57,7 +45,7 @@ struct Work {
   Work(Context& ctx, const Planes& v)
       : threads(parallel(v) ? num_threads() : 1), width(2 * v.padded) {
     const std::int64_t sums = threads * width * sizeof(double);
-    partial = static_cast<double*>(ctx.scratch(sums + 3 * v.padded * sizeof(float)));
+    partial = as<double>(ctx.scratch(sums + 3 * v.padded * sizeof(float)));
     scale = reinterpret_cast<float*>(partial + threads * width);
     offset = scale + v.padded;
     slope = offset + v.padded;
@@ -109,8 +97,8 @@ void for_each(const Work& work, const Planes& v, float* y, F f) {
 // spread, so that one pass loses no more digits than two.
 template <int B>
 void statistics(const Work& work, const Planes& v, const float* x, const BatchNormStatistics& out) {
-  float *mean = floats(out.mean), *var = floats(out.var);
-  float *running_mean = floats(out.running_mean), *running_var = floats(out.running_var);
+  float *mean = as<float>(out.mean), *var = as<float>(out.var);
+  float *running_mean = as<float>(out.running_mean), *running_var = as<float>(out.running_var);
   const float momentum = out.momentum;
   const auto first = [=](std::int64_t c) { return x + c / B * v.hw * B + c % B; };
   sum_planes<B>(work, v, [&](std::int64_t at, std::int64_t channel) {
@@ -231,9 +219,9 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
   cpu::require_f32(ctx, s);
   const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
   const Work work(ctx, v);
-  const Operands in{floats(x),    floats(residual), floats(gamma),
-                    floats(beta), floats(mean),     floats(var)};
-  by_block(v, [&](auto block) { apply<block.value>(work, s, v, in, floats(y)); });
+  const Operands in{as<float>(x),    as<float>(residual), as<float>(gamma),
+                    as<float>(beta), as<float>(mean),     as<float>(var)};
+  cpu::by_block(v, [&](auto block) { apply<block.value>(work, s, v, in, as<float>(y)); });
 }
 
 void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
@@ -241,7 +229,7 @@ void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const vo
   cpu::require_f32(ctx, s);
   const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
   const Work work(ctx, v);
-  by_block(v, [&](auto block) { statistics<block.value>(work, v, floats(x), out); });
+  cpu::by_block(v, [&](auto block) { statistics<block.value>(work, v, as<float>(x), out); });
   forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
 }
 
@@ -251,10 +239,11 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
   cpu::require_f32(ctx, s);
   const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
   const Work work(ctx, v);
-  const Operands in{floats(x), nullptr, floats(gamma), floats(beta), floats(mean), floats(var)};
-  by_block(v, [&](auto block) {
-    backward<block.value>(work, s, v, in, floats(y), floats(dy), floats(dx), floats(dgamma),
-                          floats(dbeta), floats(dresidual));
+  const Operands in{as<float>(x),    nullptr,         as<float>(gamma),
+                    as<float>(beta), as<float>(mean), as<float>(var)};
+  cpu::by_block(v, [&](auto block) {
+    backward<block.value>(work, s, v, in, as<float>(y), as<float>(dy), as<float>(dx),
+                          as<float>(dgamma), as<float>(dbeta), as<float>(dresidual));
   });
 }
 

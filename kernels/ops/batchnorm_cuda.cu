@@ -9,8 +9,9 @@
 #include "kernels/device/columns.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 // What each channel is normalised with, f32.
 struct Channels {
@@ -92,7 +93,7 @@ __global__ void apply_kernel(Offset elements, Offset c, Channels channels, Activ
 struct Work {
   Work(Context& ctx, const BatchNormSpec& s, int vector)
       : rows(s.n * s.h * s.w), cut(rows, s.c, vector) {
-    partial = static_cast<float*>(ctx.scratch((cut.partial_floats(s.c) + 3 * s.c) * sizeof(float)));
+    partial = as<float>(ctx.scratch((cut.partial_floats(s.c) + 3 * s.c) * sizeof(float)));
     scale = partial + cut.partial_floats(s.c);
     offset = scale + s.c;
     slope = offset + s.c;
@@ -102,22 +103,12 @@ struct Work {
   float *partial, *scale, *offset, *slope;
 };
 
-template <class T>
-const T* typed(const void* p) {
-  return static_cast<const T*>(p);
-}
-
-template <class T>
-T* typed(void* p) {
-  return static_cast<T*>(p);
-}
-
 // Fills work.scale.
 Channels channels_of(Context& ctx, const BatchNormSpec& s, const Work& work, const void* gamma,
                      const void* beta, const void* mean, const void* var) {
-  launch(ctx, launch_over("batchnorm_scale", s.c), scale_kernel, s.c, s.eps, typed<float>(gamma),
-         typed<float>(var), work.scale);
-  return {typed<float>(mean), work.scale, typed<float>(beta)};
+  launch(ctx, launch_over("batchnorm_scale", s.c), scale_kernel, s.c, s.eps, as<float>(gamma),
+         as<float>(var), work.scale);
+  return {as<float>(mean), work.scale, as<float>(beta)};
 }
 
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
@@ -128,8 +119,8 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
     const Work work(ctx, s, N);
     const std::int64_t elements = work.rows * s.c;
     launch(ctx, launch_over("batchnorm_apply", elements, N), apply_kernel<T, N>, elements, s.c,
-           channels_of(ctx, s, work, gamma, beta, mean, var), s.activation, typed<T>(x),
-           typed<T>(residual), typed<T>(y));
+           channels_of(ctx, s, work, gamma, beta, mean, var), s.activation, as<T>(x),
+           as<T>(residual), as<T>(y));
   });
 }
 
@@ -141,10 +132,10 @@ void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const vo
     const Work work(ctx, s, N);
     column_sums<N>(
         ctx, "batchnorm_statistics", work.rows, s.c, work.cut, work.partial,
-        StatisticsTerms<T, N>{typed<T>(x)},
-        StatisticsFinish<T>{typed<T>(x), static_cast<double>(work.rows), typed<float>(out.mean),
-                            typed<float>(out.var), typed<float>(out.running_mean),
-                            typed<float>(out.running_var), out.momentum});
+        StatisticsTerms<T, N>{as<T>(x)},
+        StatisticsFinish<T>{as<T>(x), static_cast<double>(work.rows), as<float>(out.mean),
+                            as<float>(out.var), as<float>(out.running_mean),
+                            as<float>(out.running_var), out.momentum});
   });
   forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
 }
@@ -223,14 +214,14 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
     const Activated activated = s.activation == Activation::none ? Activated::nothing
                                 : s.add                          ? Activated::from_y
                                                                  : Activated::from_x;
-    const GradientTerms<T, N> terms{typed<T>(x), typed<T>(y),  typed<T>(dy),       channels,
-                                    activated,   s.activation, typed<T>(dresidual)};
+    const GradientTerms<T, N> terms{as<T>(x),  as<T>(y),     as<T>(dy),       channels,
+                                    activated, s.activation, as<T>(dresidual)};
     const GradientFinish finish{static_cast<double>(work.rows),
                                 s.eps,
-                                typed<float>(var),
+                                as<float>(var),
                                 work.scale,
-                                typed<float>(dgamma),
-                                typed<float>(dbeta),
+                                as<float>(dgamma),
+                                as<float>(dbeta),
                                 work.offset,
                                 work.slope};
     column_sums<N>(ctx, "batchnorm_gradients", work.rows, s.c, work.cut, work.partial, terms,
@@ -239,15 +230,13 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
     const void* dz = s.add ? dresidual : dy;
     launch(ctx, launch_over("batchnorm_backward", elements, N), backward_apply_kernel<T, N>,
            elements, s.c, channels, s.add ? Activation::none : s.activation, work.offset,
-           work.slope, typed<T>(x), typed<T>(dz), typed<T>(dx));
+           work.slope, as<T>(x), as<T>(dz), as<T>(dx));
   });
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const BatchNormKernels HAC_GPU_TABLE(batchnorm){.forward_train = HAC_GPU::forward_train,
-                                                .forward_eval = HAC_GPU::forward_eval,
-                                                .backward = HAC_GPU::backward};
+const BatchNormKernels HAC_GPU_TABLE(batchnorm){
+    .forward_train = forward_train, .forward_eval = forward_eval, .backward = backward};
 
 }  // namespace hac

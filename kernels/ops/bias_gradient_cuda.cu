@@ -2,8 +2,9 @@
 #include "kernels/ops/bias_gradient.h"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 template <class T, int N>
 struct ColumnTerms {
@@ -26,16 +27,14 @@ void gradient(Context& ctx, Dtype dtype, std::int64_t rows, std::int64_t c, cons
     using T = decltype(t);
     constexpr int N = n.value;
     const ColumnCut cut(rows, c, N);
-    float* partial = static_cast<float*>(ctx.scratch(cut.partial_floats(c) * sizeof(float)));
-    column_sums<N>(ctx, "bias_gradient", rows, c, cut, partial,
-                   ColumnTerms<T, N>{static_cast<const T*>(dy)},
-                   ColumnFinish{static_cast<float*>(db)});
+    float* partial = as<float>(ctx.scratch(cut.partial_floats(c) * sizeof(float)));
+    column_sums<N>(ctx, "bias_gradient", rows, c, cut, partial, ColumnTerms<T, N>{as<T>(dy)},
+                   ColumnFinish{as<float>(db)});
   });
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const BiasGradientKernel HAC_GPU_TABLE(bias_gradient){.apply = HAC_GPU::gradient};
+const BiasGradientKernel HAC_GPU_TABLE(bias_gradient){.apply = gradient};
 
 }  // namespace hac

@@ -4,6 +4,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/spec_text.h"
+#include "kernels/ops/elementwise.h"
 
 namespace hac {
 
@@ -71,6 +72,31 @@ void Conv2dSpec::validate() const {
     fail("a kernel no larger than the padded input",
          fmt::format("{}x{} on {}x{}", r, s, h + 2 * pad, w + 2 * pad));
   }
+}
+
+namespace {
+
+// n parameters in the activations' type.
+void copy_rounded(Context& ctx, Dtype to, std::int64_t n, const void* from, void* out) {
+  if (to == Dtype::f32) return ctx.runtime().copy(ctx, out, from, n * sizeof(float));
+  cast_kernels.of(ctx.device()).apply(ctx, {.to = to, .elements = n}, from, out);
+}
+
+}  // namespace
+
+std::size_t packed::bias_at(const Conv2dSpec& s) {
+  return round_up(s.weight_shape().numel() * static_cast<std::int64_t>(size_of(s.dtype)), 64);
+}
+
+std::size_t packed::bytes(Context&, const Conv2dSpec& s) {
+  return bias_at(s) + (s.fuses() ? s.k * size_of(s.dtype) : 0);
+}
+
+void packed::pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, void* out) {
+  void* behind = as<char>(out) + bias_at(s);
+  copy_rounded(ctx, s.dtype, s.weight_shape().numel(), w, out);
+  if (s.bias) return copy_rounded(ctx, s.dtype, s.k, bias, behind);
+  if (s.fuses()) ctx.runtime().zero(ctx, behind, s.k * size_of(s.dtype));
 }
 
 }  // namespace hac

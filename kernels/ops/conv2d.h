@@ -42,6 +42,7 @@ struct Conv2dSpec {
   Shape out_shape() const { return {n, k, oh(), ow()}; }
   bool available() const { return has_kernels(activation); }
   bool depthwise() const { return groups == c && c != 1; }
+  bool fuses() const { return bias || add || activation != Activation::none; }
   std::string_view kind() const { return "conv2d"; }
   Cost cost() const;
   std::string str() const;  // "conv2d:f32,n128c64h32w32,k128r3s3,st1p1g1,bias"
@@ -69,7 +70,14 @@ struct Conv2dKernels {
   std::string (*implementation)(Context&, const Conv2dSpec&);
 };
 
-extern const Conv2dKernels conv2d_cpu, conv2d_cuda, conv2d_simt;
-inline constexpr Backends<Conv2dKernels> conv2d_kernels{conv2d_cpu, conv2d_cuda, conv2d_simt};
+// What cuda and simt pack: the weights and behind them the bias, in the activations' type; where
+// there is none but something else is fused, zeros, which cuDNN adds.
+namespace packed {
+std::size_t bias_at(const Conv2dSpec&);
+std::size_t bytes(Context&, const Conv2dSpec&);
+void pack(Context&, const Conv2dSpec&, const void* w, const void* bias, void* packed);
+}  // namespace packed
+
+HAC_BACKENDS(Conv2dKernels, conv2d)
 
 }  // namespace hac

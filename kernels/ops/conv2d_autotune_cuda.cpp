@@ -43,33 +43,27 @@ std::optional<ConvPlan> rebuild(const Descriptor& properties, const Conv2dSpec& 
 }
 
 std::shared_ptr<void> allocate(Context& ctx, std::int64_t bytes) {
-  void* p = ctx.runtime().allocate(ctx.device(), static_cast<std::size_t>(bytes));
-  if (!p) {
-    memory_keeper().release_unused(ctx.device());
-    p = ctx.runtime().allocate(ctx.device(), static_cast<std::size_t>(bytes));
-  }
+  std::shared_ptr<void> p = allocate_unkept(ctx.device(), static_cast<std::size_t>(bytes));
   if (!p) {
     throw OutOfMemory(
         fmt::format("{} bytes requested on {} to measure plans (hint: a smaller batch, or without "
                     "autotuning)",
                     bytes, to_string(ctx.device())));
   }
-  return {
-      p, [device = ctx.device(), release = ctx.runtime().release](void* p) { release(device, p); }};
+  return p;
 }
 
 // Numbers of the type between -1 and 1: products of zeros run faster than real ones.
 std::vector<std::uint8_t> random_numbers(Dtype dtype, std::int64_t count) {
   const Philox random{.seed = 1};
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * size_of(dtype));
-  const auto fill = [&]<class T>(T* out) {
+  by_dtype(dtype, [&](auto t) {
+    using T = decltype(t);
     for (std::int64_t i = 0; i < count; ++i) {
-      out[i] = from_float<T>(2 * random.uniform(static_cast<std::uint64_t>(i)) - 1);
+      const float value = 2 * random.uniform(static_cast<std::uint64_t>(i)) - 1;
+      reinterpret_cast<T*>(bytes.data())[i] = from_float<T>(value);
     }
-  };
-  if (dtype == Dtype::f32) fill(reinterpret_cast<float*>(bytes.data()));
-  if (dtype == Dtype::bf16) fill(reinterpret_cast<bf16*>(bytes.data()));
-  if (dtype == Dtype::f16) fill(reinterpret_cast<f16*>(bytes.data()));
+  });
   return bytes;
 }
 
@@ -89,7 +83,7 @@ class Operands {
  private:
   const void* take(std::int64_t count) {
     const std::size_t bytes = static_cast<std::size_t>(count) * size_of(dtype_);
-    char* p = static_cast<char*>(memory_.emplace_back(allocate(ctx_, bytes)).get());
+    char* p = as<char>(memory_.emplace_back(allocate(ctx_, bytes)).get());
     for (std::size_t at = 0; at < bytes; at += block_.size()) {
       ctx_.runtime().copy_in(ctx_, p + at, block_.data(), std::min(block_.size(), bytes - at));
     }

@@ -18,16 +18,9 @@ std::span<const std::int64_t> span_of(const std::array<std::int64_t, N>& values)
 }
 
 cudnnDataType_t data_type(const Conv2dSpec& s) {
-  switch (s.dtype) {
-    case Dtype::f32:
-      return CUDNN_DATA_FLOAT;
-    case Dtype::bf16:
-      return CUDNN_DATA_BFLOAT16;
-    case Dtype::f16:
-      return CUDNN_DATA_HALF;
-    default:
-      throw ShapeError(fmt::format("{}: expected f32, bf16 or f16", s.str()));
-  }
+  constexpr cudnnDataType_t types[] = {CUDNN_DATA_FLOAT, CUDNN_DATA_BFLOAT16, CUDNN_DATA_HALF};
+  if (s.dtype <= Dtype::f16) return types[static_cast<int>(s.dtype)];
+  throw ShapeError(fmt::format("{}: expected f32, bf16 or f16", s.str()));
 }
 
 Dims dims_of(const Shape& s) { return {s[0], s[1], s[2], s[3]}; }
@@ -141,9 +134,7 @@ void check_sizes(const Conv2dSpec& s) {
 
 bool has_residual(const Conv2dSpec& s) { return s.pass == Pass::inference && s.add; }
 
-bool has_bias(const Conv2dSpec& s) {
-  return s.pass == Pass::inference && (s.bias || s.add || s.activation != Activation::none);
-}
+bool has_bias(const Conv2dSpec& s) { return s.pass == Pass::inference && s.fuses(); }
 
 Descriptor conv_graph(const Conv2dSpec& s) {
   check_sizes(s);

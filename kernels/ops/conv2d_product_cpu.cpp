@@ -167,6 +167,16 @@ void clear(const Shape& shape, float* data) {
   std::fill_n(data, storage_elements(layout_of({}, shape), shape), 0.f);
 }
 
+// `count` matrices (rows, columns), each to (columns, rows).
+void transpose_each(std::int64_t count, std::int64_t rows, std::int64_t columns, const float* from,
+                    float* to) {
+  for (; count > 0; --count, from += rows * columns) {
+    for (std::int64_t j = 0; j < columns; ++j) {
+      for (std::int64_t i = 0; i < rows; ++i) *to++ = from[i * columns + j];
+    }
+  }
+}
+
 // Where a group's weights, a part's cols and its rows lie.
 struct Work {
   Work(const Conv2dSpec& s, float* work) : cols(work), rows(cols + product_sizes(s).cols) {}
@@ -186,21 +196,11 @@ ProductSizes product_sizes(const Conv2dSpec& s) {
 }
 
 void product_pack(const Conv2dSpec& s, const float* w, float* packed) {
-  const std::int64_t c = s.c / s.groups, places = s.r * s.s;
-  for (std::int64_t k = 0; k < s.k; ++k, w += c * places) {
-    for (std::int64_t p = 0; p < places; ++p) {
-      for (std::int64_t i = 0; i < c; ++i) *packed++ = w[i * places + p];
-    }
-  }
+  transpose_each(s.k, s.c / s.groups, s.r * s.s, w, packed);
 }
 
 void product_unpack(const Conv2dSpec& s, const float* packed, float* w) {
-  const std::int64_t c = s.c / s.groups, places = s.r * s.s;
-  for (std::int64_t k = 0; k < s.k; ++k, w += c * places) {
-    for (std::int64_t p = 0; p < places; ++p) {
-      for (std::int64_t i = 0; i < c; ++i) w[i * places + p] = *packed++;
-    }
-  }
+  transpose_each(s.k, s.r * s.s, s.c / s.groups, packed, w);
 }
 
 void product_forward(const Conv2dSpec& s, const float* x, const float* packed, const float* bias,

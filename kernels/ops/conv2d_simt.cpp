@@ -4,8 +4,7 @@
 
 #include "kernels/ops/bias_gradient.h"
 #include "kernels/ops/conv2d.h"
-#include "kernels/ops/elementwise.h"
-#include "kernels/simt/reference.h"
+#include "kernels/simt/record.h"
 
 namespace hac {
 namespace {
@@ -41,24 +40,24 @@ void for_each_output(const Conv2dSpec& s, std::int64_t n, Visit visit) {
 template <class Run>
 void submit(const Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
             const void* residual, const void* y, Run run) {
-  const Shape in = s.in_shape(), out = s.out_shape(), weights = s.weight_shape();
-  simt::submit_reference(ctx, "convolution", s.dtype,
-                         {{x, in.numel(), s.dtype},
-                          {w, weights.numel(), s.dtype},
-                          {bias, s.k, s.dtype},
-                          {residual, out.numel(), s.dtype},
-                          {y, out.numel(), s.dtype}},
-                         run);
+  const auto operand = [&](const void* p, std::int64_t elements) {
+    return simt::Operand{p, p ? elements * size_of(s.dtype) : 0};
+  };
+  const std::int64_t in = s.in_shape().numel(), out = s.out_shape().numel();
+  simt::submit(ctx, "convolution",
+               {operand(x, in), operand(w, s.weight_shape().numel()), operand(bias, s.k),
+                operand(residual, out), operand(y, out)},
+               [=] { by_dtype(s.dtype, run); });
 }
 
 void convolve(const Context& ctx, const Conv2dSpec& s, const void* x, const void* weights,
               const void* bias, const void* residual, void* y) {
   submit(ctx, s, x, weights, bias, residual, y, [=](auto t) {
     using T = decltype(t);
-    const T *in = static_cast<const T*>(x), *w = static_cast<const T*>(weights);
-    const T* other = static_cast<const T*>(residual);
-    const T* b = static_cast<const T*>(bias);
-    T* out = static_cast<T*>(y);
+    const T *in = as<T>(x), *w = as<T>(weights);
+    const T* other = as<T>(residual);
+    const T* b = as<T>(bias);
+    T* out = as<T>(y);
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < s.n; ++n) {
       for_each_output(s, n, [&](auto at, auto i, auto j, auto k) {
@@ -81,8 +80,8 @@ void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, co
 void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
   submit(ctx, s, dx, w, nullptr, nullptr, dy, [=](auto t) {
     using T = decltype(t);
-    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(w);
-    T* out = static_cast<T*>(dx);
+    const T *grad = as<T>(dy), *weights = as<T>(w);
+    T* out = as<T>(dx);
     const std::int64_t image = s.h * s.w * s.c;
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < s.n; ++n) {
@@ -100,12 +99,13 @@ void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void
   });
 }
 
-void correlate(const Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw) {
+void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
+                      void* db) {
   const std::int64_t each = s.c / s.groups * s.r * s.s;
   submit(ctx, s, x, dw, nullptr, nullptr, dy, [=](auto t) {
     using T = decltype(t);
-    const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
-    T* out = static_cast<T*>(dw);
+    const T *in = as<T>(x), *grad = as<T>(dy);
+    T* out = as<T>(dw);
 #pragma omp parallel for schedule(static)
     for (std::int64_t k = 0; k < s.k; ++k) {
       std::vector<double> sums(each, 0.0);
@@ -122,36 +122,12 @@ void correlate(const Context& ctx, const Conv2dSpec& s, const void* x, const voi
       }
     }
   });
-}
-
-void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
-                      void* db) {
-  correlate(ctx, s, x, dy, dw);
   if (db) bias_gradient_simt.apply(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
-}
-
-// Packed for inference: weights and behind them the bias, in the activations' type.
-std::size_t bias_at(const Conv2dSpec& s) {
-  return round_up(s.weight_shape().numel() * static_cast<std::int64_t>(size_of(s.dtype)), 64);
-}
-
-std::size_t packed_bytes(Context&, const Conv2dSpec& s) {
-  return bias_at(s) + (s.bias ? s.k * size_of(s.dtype) : 0);
-}
-
-void copy_rounded(Context& ctx, Dtype to, std::int64_t n, const void* x, void* y) {
-  if (to == Dtype::f32) return ctx.runtime().copy(ctx, y, x, n * sizeof(float));
-  cast_simt.apply(ctx, {.to = to, .elements = n}, x, y);
-}
-
-void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, void* packed) {
-  copy_rounded(ctx, s.dtype, s.weight_shape().numel(), w, packed);
-  if (s.bias) copy_rounded(ctx, s.dtype, s.k, bias, static_cast<char*>(packed) + bias_at(s));
 }
 
 void inference(Context& ctx, const Conv2dSpec& s, const void* x, const void* packed,
                const void* residual, void* y) {
-  const void* bias = s.bias ? static_cast<const char*>(packed) + bias_at(s) : nullptr;
+  const void* bias = s.bias ? as<char>(packed) + packed::bias_at(s) : nullptr;
   convolve(ctx, s, x, packed, bias, s.add ? residual : nullptr, y);
 }
 
@@ -162,8 +138,8 @@ std::string implementation(Context&, const Conv2dSpec&) { return "reference loop
 const Conv2dKernels conv2d_simt{.forward = forward,
                                 .backward_data = backward_data,
                                 .backward_weights = backward_weights,
-                                .packed_bytes = packed_bytes,
-                                .pack = pack,
+                                .packed_bytes = packed::bytes,
+                                .pack = packed::pack,
                                 .inference = inference,
                                 .implementation = implementation};
 

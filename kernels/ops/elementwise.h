@@ -36,9 +36,7 @@ struct ActivationKernels {
   void (*backward)(Context&, const ActivationSpec&, const void* x, const void* dy, void* dx);
 };
 
-extern const ActivationKernels activation_cpu, activation_cuda, activation_simt;
-inline constexpr Backends<ActivationKernels> activation_kernels{activation_cpu, activation_cuda,
-                                                                activation_simt};
+HAC_BACKENDS(ActivationKernels, activation)
 
 // y = activation(a + b); y may alias a or b.
 struct AddSpec {
@@ -62,8 +60,7 @@ struct AddKernels {
   void (*forward)(Context&, const AddSpec&, const void* a, const void* b, void* y);
 };
 
-extern const AddKernels add_cpu, add_cuda, add_simt;
-inline constexpr Backends<AddKernels> add_kernels{add_cpu, add_cuda, add_simt};
+HAC_BACKENDS(AddKernels, add)
 
 // Inverted dropout: y = x * keep / (1 - p), keep ~ Bernoulli(1 - p) drawn by Philox at the
 // *logical* NCHW index, so the mask does not depend on the layout. Backward is the same call on dy.
@@ -91,8 +88,7 @@ struct DropoutKernels {
   void (*apply)(Context&, const DropoutSpec&, const void* step, const void* x, void* y);
 };
 
-extern const DropoutKernels dropout_cpu, dropout_cuda, dropout_simt;
-inline constexpr Backends<DropoutKernels> dropout_kernels{dropout_cpu, dropout_cuda, dropout_simt};
+HAC_BACKENDS(DropoutKernels, dropout)
 
 // The same numbers in another float type (f32, bf16, f16; one of the two is f32), rounded to
 // nearest even; layout does not matter.
@@ -107,8 +103,7 @@ struct CastKernels {
   void (*apply)(Context&, const CastSpec&, const void* x, void* y);
 };
 
-extern const CastKernels cast_cpu, cast_cuda, cast_simt;
-inline constexpr Backends<CastKernels> cast_kernels{cast_cpu, cast_cuda, cast_simt};
+HAC_BACKENDS(CastKernels, cast)
 
 // (N, C, H, W) -> (N, C H W) in logical order; the bytes move by a reorder, or not at all.
 struct FlattenSpec {
@@ -139,7 +134,6 @@ struct ReorderKernels {
   void (*apply)(Context&, const ReorderSpec&, const void* x, void* y);
 };
 
-extern const ReorderKernels reorder_cpu, reorder_cuda, reorder_simt;
-inline constexpr Backends<ReorderKernels> reorder_kernels{reorder_cpu, reorder_cuda, reorder_simt};
+HAC_BACKENDS(ReorderKernels, reorder)
 
 }  // namespace hac

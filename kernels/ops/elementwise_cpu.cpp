@@ -11,14 +11,14 @@ namespace {
 // y[i] = f(i) over the whole buffer; f reads at i only, so y may be one of the operands.
 template <class F>
 void for_each_element(std::int64_t elements, void* y, F f) {
-  float* out = static_cast<float*>(y);
+  float* out = as<float>(y);
 #pragma omp parallel for simd schedule(static) if (parallel : elements > cpu::serial_elements)
   for (std::int64_t i = 0; i < elements; ++i) out[i] = f(i);
 }
 
 void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, void* y) {
   cpu::require_f32(ctx, s);
-  const float* in = static_cast<const float*>(x);
+  const float* in = as<float>(x);
   by_activation(s.activation, [&](auto a) {
     for_each_element(s.shape.numel(), y, [=](std::int64_t i) { return activate<a.value>(in[i]); });
   });
@@ -26,7 +26,7 @@ void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, vo
 
 void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, const void* dy,
                          void* dx) {
-  const float *in = static_cast<const float*>(x), *grad = static_cast<const float*>(dy);
+  const float *in = as<float>(x), *grad = as<float>(dy);
   cpu::require_f32(ctx, s);
   by_activation(s.activation, [&](auto a) {
     for_each_element(s.shape.numel(), dx,
@@ -35,7 +35,7 @@ void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, c
 }
 
 void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) {
-  const float *left = static_cast<const float*>(a), *right = static_cast<const float*>(b);
+  const float *left = as<float>(a), *right = as<float>(b);
   cpu::require_f32(ctx, s);
   by_activation(s.activation, [&](auto act) {
     for_each_element(s.shape.numel(), y,
@@ -60,10 +60,10 @@ void dropout_plane(const Philox& random, float p, std::uint64_t first, std::int6
 void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
   cpu::require_f32(ctx, s);
   const cpu::Planes v(layout_of(ctx.device(), s.shape), s.shape);
-  const std::uint64_t counted = step ? *static_cast<const std::uint64_t*>(step) : 0;
+  const std::uint64_t counted = step ? *as<std::uint64_t>(step) : 0;
   const Philox random{s.seed, s.offset + counted};
-  const float* in = static_cast<const float*>(x);
-  float* out = static_cast<float*>(y);
+  const float* in = as<float>(x);
+  float* out = as<float>(y);
 #pragma omp parallel for collapse(2) schedule(static) if (v.n * v.c * v.hw > cpu::serial_elements)
   for (std::int64_t n = 0; n < v.n; ++n) {
     for (std::int64_t c = 0; c < v.padded; ++c) {
@@ -85,8 +85,8 @@ constexpr std::int64_t tile = 128;
 template <class T>
 void reorder_as(const ReorderSpec& s, const void* x, void* y) {
   const cpu::Planes from(s.from, s.shape), to(s.to, s.shape);
-  const T* in = static_cast<const T*>(x);
-  T* out = static_cast<T*>(y);
+  const T* in = as<T>(x);
+  T* out = as<T>(y);
   const std::int64_t blocks = to.padded / to.block, tiles = ceil_div(to.hw, tile);
 #pragma omp parallel for collapse(3) schedule(static) if (s.shape.numel() > cpu::serial_elements)
   for (std::int64_t n = 0; n < to.n; ++n) {
@@ -120,8 +120,8 @@ void reorder(Context&, const ReorderSpec& s, const void* x, void* y) {
 
 template <class From, class To>
 void cast_as(std::int64_t n, const void* x, void* y) {
-  const From* in = static_cast<const From*>(x);
-  To* out = static_cast<To*>(y);
+  const From* in = as<From>(x);
+  To* out = as<To>(y);
 #pragma omp parallel for schedule(static) if (n > cpu::serial_elements)
   for (std::int64_t i = 0; i < n; ++i) out[i] = from_float<To>(to_float(in[i]));
 }

@@ -6,8 +6,9 @@
 #include "kernels/device/packed.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 template <Activation A>
 struct Activate {
@@ -24,65 +25,47 @@ struct AddActivate {
   __device__ float operator()(float a, float b) const { return activate<A>(a + b); }
 };
 
-template <class F, int N, class T>
-__global__ void unary_kernel(Offset elements, const T* x, T* y) {
+// y = f(x...), N elements a thread.
+template <int N, class F, class Out, class... In>
+__global__ void map_kernel(Offset elements, F f, Out* y, const In*... x) {
   const Offset i = own_element<N>();
   if (i >= elements) return;
-  Floats<N> v = load_floats<N>(x + i);
-  for (int j = 0; j < N; ++j) v.v[j] = F()(v.v[j]);
-  store_floats<N>(y + i, v);
+  const auto map = [&](const auto&... v) {
+    Floats<N> mapped;
+    for (int j = 0; j < N; ++j) mapped.v[j] = f(v.v[j]...);
+    return mapped;
+  };
+  store_floats<N>(y + i, map(load_floats<N>(x + i)...));
 }
 
-template <class F, int N, class T>
-__global__ void binary_kernel(Offset elements, const T* a, const T* b, T* y) {
-  const Offset i = own_element<N>();
-  if (i >= elements) return;
-  Floats<N> v = load_floats<N>(a + i);
-  const Floats<N> w = load_floats<N>(b + i);
-  for (int j = 0; j < N; ++j) v.v[j] = F()(v.v[j], w.v[j]);
-  store_floats<N>(y + i, v);
-}
-
-// F<activation> of every element of a, or of a and b.
-template <template <Activation> class F, class Spec>
-void unary(Context& ctx, const char* name, const Spec& s, const void* x, void* y) {
+// y = F<activation>(x...), all of the spec's dtype.
+template <template <Activation> class F, class Spec, class... Operands>
+void map(Context& ctx, const char* name, const Spec& s, void* y, Operands... x) {
   const std::int64_t elements = s.shape.numel();
   if (elements == 0) return;
   by_activation(s.activation, [&](auto a) {
-    by_vector(s.dtype, elements, {x, y}, [&](auto t, auto n) {
+    by_vector(s.dtype, elements, {y, x...}, [&](auto t, auto n) {
       using T = decltype(t);
       constexpr int N = n.value;
-      launch(ctx, launch_over(name, elements, N), unary_kernel<F<a.value>, N, T>, elements,
-             static_cast<const T*>(x), static_cast<T*>(y));
-    });
-  });
-}
-
-template <template <Activation> class F, class Spec>
-void binary(Context& ctx, const char* name, const Spec& s, const void* a, const void* b, void* y) {
-  const std::int64_t elements = s.shape.numel();
-  if (elements == 0) return;
-  by_activation(s.activation, [&](auto act) {
-    by_vector(s.dtype, elements, {a, b, y}, [&](auto t, auto n) {
-      using T = decltype(t);
-      constexpr int N = n.value;
-      launch(ctx, launch_over(name, elements, N), binary_kernel<F<act.value>, N, T>, elements,
-             static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(y));
+      using Function = F<a.value>;
+      launch(ctx, launch_over(name, elements, N),
+             map_kernel<N, Function, T, std::conditional_t<true, T, Operands>...>, elements,
+             Function(), as<T>(y), as<T>(x)...);
     });
   });
 }
 
 void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, void* y) {
-  unary<Activate>(ctx, "activation", s, x, y);
+  map<Activate>(ctx, "activation", s, y, x);
 }
 
 void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, const void* dy,
                          void* dx) {
-  binary<ActivationGradient>(ctx, "activation_backward", s, x, dy, dx);
+  map<ActivationGradient>(ctx, "activation_backward", s, dx, x, dy);
 }
 
 void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) {
-  binary<AddActivate>(ctx, "add", s, a, b, y);
+  map<AddActivate>(ctx, "add", s, y, a, b);
 }
 
 // i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W).
@@ -107,8 +90,7 @@ void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
     launch(ctx, launch_over("dropout", n * c * hw), dropout_kernel<T>, n, c, hw,
-           Philox{s.seed, s.offset}, s.p, static_cast<const std::uint64_t*>(step),
-           static_cast<const T*>(x), static_cast<T*>(y));
+           Philox{s.seed, s.offset}, s.p, as<std::uint64_t>(step), as<T>(x), as<T>(y));
   });
 }
 
@@ -127,7 +109,7 @@ template <class T>
 void reorder_as(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
   const Shape& d = s.shape;
   launch(ctx, launch_over("reorder", d.numel()), reorder_kernel<T>, d[0], d[1], d[2] * d[3],
-         s.to == Layout::nhwc, static_cast<const T*>(x), static_cast<T*>(y));
+         s.to == Layout::nhwc, as<T>(x), as<T>(y));
 }
 
 void reorder(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
@@ -145,40 +127,33 @@ void reorder(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
 }
 
 template <int N, class From, class To>
-__global__ void cast_kernel(Offset elements, const From* x, To* y) {
-  const Offset i = own_element<N>();
-  if (i < elements) store_floats<N>(y + i, load_floats<N>(x + i));
-}
-
-// N elements a thread: 16 bytes on the side of the floats.
-template <int N, class From, class To>
 void cast_as(Context& ctx, std::int64_t n, const void* x, void* y) {
-  launch(ctx, launch_over("cast", n, N), cast_kernel<N, From, To>, n, static_cast<const From*>(x),
-         static_cast<To*>(y));
+  using Same = Activate<Activation::none>;
+  launch(ctx, launch_over("cast", n, N), map_kernel<N, Same, To, From>, n, Same(), as<To>(y),
+         as<From>(x));
 }
 
 void cast(Context& ctx, const CastSpec& s, const void* x, void* y) {
-  if (s.from != Dtype::f32 && s.to != Dtype::f32) throw_unavailable(s.str(), ctx.device());
+  const bool narrow = s.from == Dtype::f32;
+  if (!narrow && s.to != Dtype::f32) throw_unavailable(s.str(), ctx.device());
   if (s.elements == 0) return;
-  by_dtype(s.from == Dtype::f32 ? s.to : s.from, [&](auto t) {
+  by_dtype(narrow ? s.to : s.from, [&](auto t) {
     using T = decltype(t);
-    const bool narrow = s.from == Dtype::f32;
-    const bool whole = s.elements % full_vector<float> == 0 && aligned(x) && aligned(y);
-    if (narrow && whole) return cast_as<full_vector<float>, float, T>(ctx, s.elements, x, y);
-    if (narrow) return cast_as<1, float, T>(ctx, s.elements, x, y);
-    if (whole) return cast_as<full_vector<float>, T, float>(ctx, s.elements, x, y);
-    return cast_as<1, T, float>(ctx, s.elements, x, y);
+    // 16 bytes on the side of the floats.
+    by_vector(Dtype::f32, s.elements, {x, y}, [&](auto, auto n) {
+      if (narrow) return cast_as<n.value, float, T>(ctx, s.elements, x, y);
+      cast_as<n.value, T, float>(ctx, s.elements, x, y);
+    });
   });
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const ActivationKernels HAC_GPU_TABLE(activation){.forward = HAC_GPU::activation_forward,
-                                                  .backward = HAC_GPU::activation_backward};
-const AddKernels HAC_GPU_TABLE(add){.forward = HAC_GPU::add};
-const DropoutKernels HAC_GPU_TABLE(dropout){.apply = HAC_GPU::dropout};
-const ReorderKernels HAC_GPU_TABLE(reorder){.apply = HAC_GPU::reorder};
-const CastKernels HAC_GPU_TABLE(cast){.apply = HAC_GPU::cast};
+const ActivationKernels HAC_GPU_TABLE(activation){.forward = activation_forward,
+                                                  .backward = activation_backward};
+const AddKernels HAC_GPU_TABLE(add){.forward = add};
+const DropoutKernels HAC_GPU_TABLE(dropout){.apply = dropout};
+const ReorderKernels HAC_GPU_TABLE(reorder){.apply = reorder};
+const CastKernels HAC_GPU_TABLE(cast){.apply = cast};
 
 }  // namespace hac

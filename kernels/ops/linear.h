@@ -38,7 +38,6 @@ struct LinearKernels {
                            void* db);
 };
 
-extern const LinearKernels linear_cpu, linear_cuda, linear_simt;
-inline constexpr Backends<LinearKernels> linear_kernels{linear_cpu, linear_cuda, linear_simt};
+HAC_BACKENDS(LinearKernels, linear)
 
 }  // namespace hac

@@ -42,16 +42,9 @@ struct Plan {
 };
 
 cudaDataType_t data_type(const LinearSpec& s) {
-  switch (s.dtype) {
-    case Dtype::f32:
-      return CUDA_R_32F;
-    case Dtype::bf16:
-      return CUDA_R_16BF;
-    case Dtype::f16:
-      return CUDA_R_16F;
-    default:
-      throw ShapeError(fmt::format("{}: expected f32, bf16 or f16", s.str()));
-  }
+  constexpr cudaDataType_t types[] = {CUDA_R_32F, CUDA_R_16BF, CUDA_R_16F};
+  if (s.dtype <= Dtype::f16) return types[static_cast<int>(s.dtype)];
+  throw ShapeError(fmt::format("{}: expected f32, bf16 or f16", s.str()));
 }
 
 Matrix matrix(cudaDataType_t type, std::int64_t rows, std::int64_t columns, const char* what) {
@@ -141,8 +134,10 @@ Plan& plan_for(Context& ctx, const LinearSpec& spec, Product product) {
                              [&] { return make_plan(lib, s, product); });
 }
 
-void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, const void* b, void* d,
-         void* workspace) {
+void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, const void* b,
+         void* d) {
+  const auto workspace_bytes = static_cast<std::size_t>(plan.workspace_bytes);
+  Scratch scratch(ctx, {workspace_bytes});
   for (const void* p : {a, b, static_cast<const void*>(d)}) {
     if (p == nullptr || reinterpret_cast<std::uintptr_t>(p) % kAlignment != 0) {
       throw DeviceError(
@@ -150,38 +145,27 @@ void run(Context& ctx, const LinearSpec& s, const Plan& plan, const void* a, con
     }
   }
   const float one = 1.0f, zero = 0.0f;
-  cuda::check(
-      cublasLtMatmul(ctx.cuda().cublas(), plan.operation.get(), &one, a, plan.a.get(), b,
-                     plan.b.get(), &zero, d, plan.d.get(), d, plan.d.get(), &plan.algorithm,
-                     workspace, static_cast<std::size_t>(plan.workspace_bytes), ctx.cuda().stream),
-      "cublasLtMatmul", s.str());
+  cuda::check(cublasLtMatmul(ctx.cuda().cublas(), plan.operation.get(), &one, a, plan.a.get(), b,
+                             plan.b.get(), &zero, d, plan.d.get(), d, plan.d.get(), &plan.algorithm,
+                             scratch.take(workspace_bytes), workspace_bytes, ctx.cuda().stream),
+              "cublasLtMatmul", s.str());
 }
 
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
   Plan& plan = plan_for(ctx, s, Product::forward);
-  const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
-  Scratch scratch(ctx, {bytes});
   if (s.bias)
     set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias, "bias of a linear layer");
-  run(ctx, s, plan, w, x, y, scratch.take(bytes));
+  run(ctx, s, plan, w, x, y);
 }
 
 void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
-  const Plan& plan = plan_for(ctx, s, Product::backward_data);
-  const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
-  Scratch scratch(ctx, {bytes});
-  run(ctx, s, plan, w, dy, dx, scratch.take(bytes));
+  run(ctx, s, plan_for(ctx, s, Product::backward_data), w, dy, dx);
 }
 
 void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
-  const Plan& plan = plan_for(ctx, s, Product::backward_weights);
-  {
-    const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
-    Scratch scratch(ctx, {bytes});
-    run(ctx, s, plan, x, dy, dw, scratch.take(bytes));
-  }
+  run(ctx, s, plan_for(ctx, s, Product::backward_weights), x, dy, dw);
   // cuBLASLt has this sum as an epilogue too, but does not promise its order.
   if (db) bias_gradient_cuda.apply(ctx, s.dtype, s.n, s.out, dy, db);
 }

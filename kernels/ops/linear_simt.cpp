@@ -1,21 +1,34 @@
 // Plain loops where a GPU would call cuBLASLt, around the same own kernels. Sums in double.
 
+#include "kernels/core/half.h"
 #include "kernels/ops/bias_gradient.h"
 #include "kernels/ops/linear.h"
-#include "kernels/simt/reference.h"
+#include "kernels/simt/record.h"
 
 namespace hac {
 namespace {
 
-// c[i, j] = sum over k of a(i, k) b(k, j); a and b are given as functions.
-template <class A, class B, class Store>
-void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, B b, Store store) {
+// Element (i, j) is data[i * row + j * column].
+template <class T>
+struct Matrix {
+  const T* data;
+  std::int64_t row, column;
+  double operator()(std::int64_t i, std::int64_t j) const {
+    return to_float(data[i * row + j * column]);
+  }
+};
+
+// out (rows, columns) = a (rows, inner) b (inner, columns) + bias, if there is one.
+template <class T, class Out>
+void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, Matrix<T> a, Matrix<T> b,
+              const T* bias, Out* out) {
 #pragma omp parallel for collapse(2) schedule(static)
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) {
       double sum = 0;
-      for (std::int64_t k = 0; k < inner; ++k) sum += static_cast<double>(a(i, k)) * b(k, j);
-      store(i * columns + j, sum);
+      for (std::int64_t k = 0; k < inner; ++k) sum += a(i, k) * b(k, j);
+      if (bias) sum += to_float(bias[j]);
+      out[i * columns + j] = from_float<Out>(static_cast<float>(sum));
     }
   }
 }
@@ -24,12 +37,13 @@ void multiply(std::int64_t rows, std::int64_t columns, std::int64_t inner, A a, 
 template <class Run>
 void submit(const Context& ctx, const LinearSpec& s, const void* x, const void* w, Dtype weights,
             const void* bias, const void* y, Run run) {
-  simt::submit_reference(ctx, "linear", s.dtype,
-                         {{x, s.n * s.in, s.dtype},
-                          {w, s.out * s.in, weights},
-                          {bias, s.out, s.dtype},
-                          {y, s.n * s.out, s.dtype}},
-                         run);
+  const std::size_t each = size_of(s.dtype);
+  simt::submit(ctx, "linear",
+               {{x, each * s.n * s.in},
+                {w, size_of(weights) * s.out * s.in},
+                {bias, bias ? each * s.out : 0},
+                {y, each * s.n * s.out}},
+               [=] { by_dtype(s.dtype, run); });
 }
 
 void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, const void* bias,
@@ -37,26 +51,16 @@ void forward(Context& ctx, const LinearSpec& s, const void* x, const void* w, co
   const void* added = s.bias ? bias : nullptr;
   submit(ctx, s, x, w, s.dtype, added, y, [=](auto t) {
     using T = decltype(t);
-    const T *in = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
-    const T* b = static_cast<const T*>(added);
-    multiply(
-        s.n, s.out, s.in, [&](auto i, auto k) { return to_float(in[i * s.in + k]); },
-        [&](auto k, auto j) { return to_float(weights[j * s.in + k]); },
-        [&](auto at, double v) {
-          static_cast<T*>(y)[at] =
-              from_float<T>(static_cast<float>(b ? v + to_float(b[at % s.out]) : v));
-        });
+    multiply<T, T>(s.n, s.out, s.in, {as<T>(x), s.in, 1}, {as<T>(w), 1, s.in}, as<T>(added),
+                   as<T>(y));
   });
 }
 
 void backward_data(Context& ctx, const LinearSpec& s, const void* dy, const void* w, void* dx) {
   submit(ctx, s, dx, w, s.dtype, nullptr, dy, [=](auto t) {
     using T = decltype(t);
-    const T *grad = static_cast<const T*>(dy), *weights = static_cast<const T*>(w);
-    multiply(
-        s.n, s.in, s.out, [&](auto i, auto k) { return to_float(grad[i * s.out + k]); },
-        [&](auto k, auto j) { return to_float(weights[k * s.in + j]); },
-        [&](auto at, double v) { static_cast<T*>(dx)[at] = from_float<T>(static_cast<float>(v)); });
+    multiply<T, T>(s.n, s.in, s.out, {as<T>(dy), s.out, 1}, {as<T>(w), s.in, 1}, nullptr,
+                   as<T>(dx));
   });
 }
 
@@ -64,11 +68,8 @@ void backward_weights(Context& ctx, const LinearSpec& s, const void* x, const vo
                       void* db) {
   submit(ctx, s, x, dw, Dtype::f32, nullptr, dy, [=](auto t) {
     using T = decltype(t);
-    const T *in = static_cast<const T*>(x), *grad = static_cast<const T*>(dy);
-    multiply(
-        s.out, s.in, s.n, [&](auto i, auto k) { return to_float(grad[k * s.out + i]); },
-        [&](auto k, auto j) { return to_float(in[k * s.in + j]); },
-        [&](auto at, double v) { static_cast<float*>(dw)[at] = static_cast<float>(v); });
+    multiply<T, float>(s.out, s.in, s.n, {as<T>(dy), 1, s.out}, {as<T>(x), s.in, 1}, nullptr,
+                       as<float>(dw));
   });
   if (db) bias_gradient_simt.apply(ctx, s.dtype, s.n, s.out, dy, db);
 }

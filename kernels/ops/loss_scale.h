@@ -12,6 +12,7 @@
 #include <string>
 
 #include "kernels/core/context.h"
+#include "kernels/core/half.h"
 #include "kernels/core/table.h"
 #include "kernels/core/types.h"
 
@@ -38,20 +39,14 @@ struct LossScaleKernels {
   void (*update)(Context&, const LossScaleSpec&, void* scale, void* counts);
 };
 
-extern const LossScaleKernels loss_scale_cpu, loss_scale_cuda, loss_scale_simt;
-inline constexpr Backends<LossScaleKernels> loss_scale_kernels{loss_scale_cpu, loss_scale_cuda,
-                                                               loss_scale_simt};
+HAC_BACKENDS(LossScaleKernels, loss_scale)
 
 // The rule of `update`, the same on every device.
 struct LossScaleRule {
   float scale;
   std::int32_t bad, good, skipped;
 };
-#ifdef __CUDACC__
-__host__ __device__
-#endif
-    inline LossScaleRule
-    next_loss_scale(const LossScaleSpec& spec, LossScaleRule s) {
+HAC_HOST_DEVICE inline LossScaleRule next_loss_scale(const LossScaleSpec& spec, LossScaleRule s) {
   if (s.bad) return {s.scale * spec.backoff, 0, 0, s.skipped + 1};
   if (s.good + 1 < spec.interval) return {s.scale, 0, s.good + 1, s.skipped};
   const float grown = s.scale * spec.growth;

@@ -7,7 +7,7 @@ namespace hac {
 namespace {
 
 bool divide(const GradSegment& s, float factor) {
-  float* g = static_cast<float*>(s.grad);
+  float* g = as<float>(s.grad);
   const std::int64_t n = s.elements;
   int bad = 0;
 #pragma omp parallel for schedule(static) reduction(| : bad) if (n > cpu::serial_elements)
@@ -20,15 +20,15 @@ bool divide(const GradSegment& s, float factor) {
 
 void unscale(Context&, const LossScaleSpec&, const void* scale, void* counts,
              std::span<const GradSegment> segments) {
-  const float factor = 1 / *static_cast<const float*>(scale);
+  const float factor = 1 / *as<float>(scale);
   for (const GradSegment& s : segments) {
-    if (!divide(s, factor)) static_cast<std::int32_t*>(counts)[0] = 1;
+    if (!divide(s, factor)) as<std::int32_t>(counts)[0] = 1;
   }
 }
 
 void update(Context&, const LossScaleSpec& spec, void* scale, void* counts) {
-  float& s = *static_cast<float*>(scale);
-  std::int32_t* c = static_cast<std::int32_t*>(counts);
+  float& s = *as<float>(scale);
+  std::int32_t* c = as<std::int32_t>(counts);
   const LossScaleRule next = next_loss_scale(spec, {s, c[0], c[1], c[2]});
   s = next.scale;
   c[0] = next.bad;

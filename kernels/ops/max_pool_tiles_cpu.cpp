@@ -95,30 +95,16 @@ void backward_planes(const Pool2dSpec& s, std::int64_t planes, const float* dy,
   }
 }
 
-// Calls run(block as a constant, number of planes).
-template <class Run>
-void by_block(const Pool2dSpec& s, Run run) {
-  const Layout layout = layout_of({}, s.in_shape());
-  const std::int64_t block = block_of(layout, s.c);
-  const std::int64_t planes = s.n * padded_channels(layout, s.c) / block;
-  if (block == 16) {
-    run(std::integral_constant<int, 16>(), planes);
-  } else if (block == 8) {
-    run(std::integral_constant<int, 8>(), planes);
-  } else {
-    run(std::integral_constant<int, 1>(), planes);
-  }
-}
-
 void forward(const Pool2dSpec& s, const float* x, float* y, std::uint8_t* index) {
-  by_block(s, [&](auto block, std::int64_t planes) {
-    forward_planes<block.value>(s, planes, x, y, index);
-  });
+  const Planes v(layout_of({}, s.in_shape()), s.in_shape());
+  by_block(
+      v, [&](auto block) { forward_planes<block.value>(s, v.n * v.padded / block, x, y, index); });
 }
 
 void backward(const Pool2dSpec& s, const float* dy, const std::uint8_t* index, float* dx) {
-  by_block(s, [&](auto block, std::int64_t planes) {
-    backward_planes<block.value>(s, planes, dy, index, dx);
+  const Planes v(layout_of({}, s.in_shape()), s.in_shape());
+  by_block(v, [&](auto block) {
+    backward_planes<block.value>(s, v.n * v.padded / block, dy, index, dx);
   });
 }
 

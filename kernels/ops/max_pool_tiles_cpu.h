@@ -7,13 +7,9 @@
 
 namespace hac::cpu {
 
-bool is_tiled(const Pool2dSpec& spec);
-
-// One byte an output element: which place of its window, in row order, held the first maximum.
-std::size_t tiled_index_bytes(const Pool2dSpec& spec);
-
 struct MaxPoolTiles {
-  // index may be null.
+  // index: one byte an output element: which place of its window, in row order, held the first
+  // maximum; may be null.
   void (*forward)(const Pool2dSpec& spec, const float* x, float* y, std::uint8_t* index);
   void (*backward)(const Pool2dSpec& spec, const float* dy, const std::uint8_t* index, float* dx);
 };

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "kernels/core/context.h"
-#include "kernels/core/spec.h"
 #include "kernels/core/table.h"
 #include "kernels/core/types.h"
 
@@ -22,7 +21,6 @@ struct MixupSpec {
   std::int64_t elements = 0;  // storage elements of one image, padding included
   std::int64_t classes = 2;
   auto operator<=>(const MixupSpec&) const = default;
-  Cost cost() const;
   std::string str() const;
 };
 
@@ -32,7 +30,6 @@ struct MixupKernels {
   void (*targets)(Context&, const MixupSpec&, const void* lambda, const void* labels, void* soft);
 };
 
-extern const MixupKernels mixup_cpu, mixup_cuda, mixup_simt;
-inline constexpr Backends<MixupKernels> mixup_kernels{mixup_cpu, mixup_cuda, mixup_simt};
+HAC_BACKENDS(MixupKernels, mixup)
 
 }  // namespace hac

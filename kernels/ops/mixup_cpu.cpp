@@ -6,8 +6,8 @@ namespace {
 
 void images(Context& ctx, const MixupSpec& s, const void* share, void* x) {
   cpu::require_f32(ctx, s);
-  float* all = static_cast<float*>(x);
-  const float lambda = *static_cast<const float*>(share);
+  float* all = as<float>(x);
+  const float lambda = *as<float>(share);
 #pragma omp parallel for schedule(static) if (s.n * s.elements > cpu::serial_elements)
   for (std::int64_t i = 0; i < s.n / 2; ++i) {
     float *a = all + i * s.elements, *b = all + (s.n - 1 - i) * s.elements;
@@ -20,9 +20,9 @@ void images(Context& ctx, const MixupSpec& s, const void* share, void* x) {
 }
 
 void targets(Context&, const MixupSpec& s, const void* share, const void* labels, void* soft) {
-  const float lambda = *static_cast<const float*>(share);
-  const auto* label = static_cast<const std::int32_t*>(labels);
-  float* out = static_cast<float*>(soft);
+  const float lambda = *as<float>(share);
+  const auto* label = as<std::int32_t>(labels);
+  float* out = as<float>(soft);
   for (std::int64_t i = 0; i < s.n; ++i) {
     const std::int32_t own = label[i], other = label[s.n - 1 - i];
     for (std::int64_t j = 0; j < s.classes; ++j, ++out) {

@@ -5,8 +5,9 @@
 #include "kernels/device/packed.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 template <int N, class T>
 __global__ void mixup_kernel(Offset n, Offset elements, const float* share, T* x) {
@@ -43,19 +44,17 @@ void images(Context& ctx, const MixupSpec& s, const void* lambda, void* x) {
     using T = decltype(t);
     constexpr int N = n.value;
     launch(ctx, launch_over("mixup", mixed, N), mixup_kernel<N, T>, s.n, s.elements,
-           static_cast<const float*>(lambda), static_cast<T*>(x));
+           as<float>(lambda), as<T>(x));
   });
 }
 
 void targets(Context& ctx, const MixupSpec& s, const void* lambda, const void* labels, void* soft) {
   launch(ctx, launch_over("mixup_targets", s.n * s.classes), targets_kernel, s.n, s.classes,
-         static_cast<const float*>(lambda), static_cast<const std::int32_t*>(labels),
-         static_cast<float*>(soft));
+         as<float>(lambda), as<std::int32_t>(labels), as<float>(soft));
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const MixupKernels HAC_GPU_TABLE(mixup){.images = HAC_GPU::images, .targets = HAC_GPU::targets};
+const MixupKernels HAC_GPU_TABLE(mixup){.images = images, .targets = targets};
 
 }  // namespace hac

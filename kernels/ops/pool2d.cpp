@@ -7,14 +7,6 @@
 
 namespace hac {
 
-std::int64_t Pool2dSpec::oh() const {
-  return mode == PoolMode::global_avg ? 1 : (h + 2 * pad - kernel) / stride + 1;
-}
-
-std::int64_t Pool2dSpec::ow() const {
-  return mode == PoolMode::global_avg ? 1 : (w + 2 * pad - kernel) / stride + 1;
-}
-
 Cost Pool2dSpec::cost() const {
   Cost cost;
   if (mode == PoolMode::global_avg) cost.ops_thop = n * c * (h * w + 1);

@@ -27,8 +27,8 @@ struct Pool2dSpec {
   std::int64_t kernel = 2, stride = 2, pad = 0;  // ignored by global_avg
 
   auto operator<=>(const Pool2dSpec&) const = default;
-  std::int64_t oh() const;
-  std::int64_t ow() const;
+  std::int64_t oh() const { return windows(h); }
+  std::int64_t ow() const { return windows(w); }
   Shape in_shape() const { return {n, c, h, w}; }
   Shape out_shape() const { return {n, c, oh(), ow()}; }
   std::string_view kind() const;  // maxpool, avgpool, globalavgpool
@@ -38,6 +38,9 @@ struct Pool2dSpec {
   Widths widths() const { return {c, 0}; }
   Pool2dSpec with(Widths widths) const;
   void validate() const;  // throws ShapeError: window larger than the padded input, pad >= kernel
+  std::int64_t windows(std::int64_t size) const {  // along a side of the image
+    return mode == PoolMode::global_avg ? 1 : (size + 2 * pad - kernel) / stride + 1;
+  }
 };
 
 struct Pool2dKernels {
@@ -47,7 +50,6 @@ struct Pool2dKernels {
   void (*backward)(Context&, const Pool2dSpec&, const void* dy, const void* index, void* dx);
 };
 
-extern const Pool2dKernels pool2d_cpu, pool2d_cuda, pool2d_simt;
-inline constexpr Backends<Pool2dKernels> pool2d_kernels{pool2d_cpu, pool2d_cuda, pool2d_simt};
+HAC_BACKENDS(Pool2dKernels, pool2d)
 
 }  // namespace hac

@@ -6,8 +6,9 @@
 #include "kernels/device/packed.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 // What the kernels need of a spec; a global average is one window without padding.
 struct Windows {
@@ -29,16 +30,28 @@ struct Windows {
 // The place of an element in an (n, rows, columns, c) tensor.
 struct Pixel {
   __device__ Pixel(Offset at, Offset c, Offset rows, Offset columns)
-      : element(at),
-        channel(at % c),
+      : channel(at % c),
         column(at / c % columns),
         row(at / c / columns % rows),
         image(at / c / columns / rows) {}
-  Offset element, channel, column, row, image;
+  Offset channel, column, row, image;
 };
 
 __device__ inline Offset largest(Offset a, Offset b) { return a > b ? a : b; }
 __device__ inline Offset least(Offset a, Offset b) { return a < b ? a : b; }
+
+// visit(place in the window, element of x) for the pixels under an output pixel's window, in row
+// order, without the padding.
+template <class Visit>
+__device__ void for_each_pixel(const Windows& s, const Pixel& at, Visit visit) {
+  const Offset top = at.row * s.stride - s.pad, left = at.column * s.stride - s.pad;
+  for (Offset row = largest(top, 0); row < least(top + s.kh, s.h); ++row) {
+    for (Offset column = largest(left, 0); column < least(left + s.kw, s.w); ++column) {
+      visit((row - top) * s.kw + column - left,
+            ((at.image * s.h + row) * s.w + column) * s.c + at.channel);
+    }
+  }
+}
 
 // The windows [first, last] that cover a position.
 __device__ inline Offset first_window(Offset at, Offset kernel, const Windows& s) {
@@ -48,90 +61,72 @@ __device__ inline Offset last_window(Offset at, Offset count, const Windows& s) 
   return least((at + s.pad) / s.stride, count - 1);
 }
 
+// visit(place in the window, element of y) for the windows that cover an input pixel.
+template <class Visit>
+__device__ void for_each_window(const Windows& s, const Pixel& at, Visit visit) {
+  for (Offset i = first_window(at.row, s.kh, s); i <= last_window(at.row, s.oh, s); ++i) {
+    for (Offset j = first_window(at.column, s.kw, s); j <= last_window(at.column, s.ow, s); ++j) {
+      visit((at.row + s.pad - i * s.stride) * s.kw + at.column + s.pad - j * s.stride,
+            ((at.image * s.oh + i) * s.ow + j) * s.c + at.channel);
+    }
+  }
+}
+
 template <class T, int N>
 __global__ void max_forward_kernel(Offset elements, Windows s, const T* x, T* y,
                                    std::uint8_t* index) {
-  const Offset first_element = own_element<N>();
-  if (first_element >= elements) return;
-  const Pixel at(first_element, s.c, s.oh, s.ow);
+  const Offset own = own_element<N>();
+  if (own >= elements) return;
   Floats<N> best;
-  Packed<std::uint8_t, N> place = {};
+  Packed<std::uint8_t, N> best_place = {};
   for (int j = 0; j < N; ++j) best.v[j] = -INFINITY;
   bool first = true;
-  for (Offset u = 0; u < s.kh; ++u) {
-    const Offset row = at.row * s.stride - s.pad + u;
-    if (row < 0 || row >= s.h) continue;
-    for (Offset v = 0; v < s.kw; ++v) {
-      const Offset column = at.column * s.stride - s.pad + v;
-      if (column < 0 || column >= s.w) continue;
-      const Floats<N> here =
-          load_floats<N>(x + ((at.image * s.h + row) * s.w + column) * s.c + at.channel);
-      for (int j = 0; j < N; ++j) {
-        // A NaN wins, as in PyTorch.
-        if (first || here.v[j] > best.v[j] || here.v[j] != here.v[j]) {
-          best.v[j] = here.v[j];
-          place.v[j] = static_cast<std::uint8_t>(u * s.kw + v);
-        }
+  for_each_pixel(s, Pixel(own, s.c, s.oh, s.ow), [&](Offset place, Offset from) {
+    const Floats<N> here = load_floats<N>(x + from);
+    for (int j = 0; j < N; ++j) {
+      // A NaN wins, as in PyTorch.
+      if (first || here.v[j] > best.v[j] || here.v[j] != here.v[j]) {
+        best.v[j] = here.v[j];
+        best_place.v[j] = static_cast<std::uint8_t>(place);
       }
-      first = false;
     }
-  }
-  store_floats<N>(y + at.element, best);
-  if (index) store(reinterpret_cast<Packed<std::uint8_t, N>*>(index + at.element), place);
+    first = false;
+  });
+  store_floats<N>(y + own, best);
+  if (index) store(reinterpret_cast<Packed<std::uint8_t, N>*>(index + own), best_place);
 }
 
 template <class T, int N>
 __global__ void max_backward_kernel(Offset elements, Windows s, const T* dy,
                                     const std::uint8_t* index, T* dx) {
-  const Offset first_element = own_element<N>();
-  if (first_element >= elements) return;
-  const Pixel at(first_element, s.c, s.h, s.w);
+  const Offset own = own_element<N>();
+  if (own >= elements) return;
   Floats<N> sum = {};
-  for (Offset i = first_window(at.row, s.kh, s); i <= last_window(at.row, s.oh, s); ++i) {
-    for (Offset j = first_window(at.column, s.kw, s); j <= last_window(at.column, s.ow, s); ++j) {
-      const Offset from = ((at.image * s.oh + i) * s.ow + j) * s.c + at.channel;
-      const auto place = load(reinterpret_cast<const Packed<std::uint8_t, N>*>(index + from));
-      const Floats<N> grad = load_floats<N>(dy + from);
-      const Offset here = (at.row + s.pad - i * s.stride) * s.kw + at.column + s.pad - j * s.stride;
-      for (int k = 0; k < N; ++k) sum.v[k] += place.v[k] == here ? grad.v[k] : 0.f;
-    }
-  }
-  store_floats<N>(dx + at.element, sum);
+  for_each_window(s, Pixel(own, s.c, s.h, s.w), [&](Offset here, Offset from) {
+    const auto place = load(reinterpret_cast<const Packed<std::uint8_t, N>*>(index + from));
+    const Floats<N> grad = load_floats<N>(dy + from);
+    for (int k = 0; k < N; ++k) sum.v[k] += place.v[k] == here ? grad.v[k] : 0.f;
+  });
+  store_floats<N>(dx + own, sum);
 }
 
-template <class T, int N>
-__global__ void average_forward_kernel(Offset elements, Windows s, const T* x, T* y) {
-  const Offset first_element = own_element<N>();
-  if (first_element >= elements) return;
-  const Pixel at(first_element, s.c, s.oh, s.ow);
-  const Offset top = at.row * s.stride - s.pad, left = at.column * s.stride - s.pad;
+// The sum over a window, or over the windows that cover a pixel, by the size of a window.
+template <bool forward, class T, int N>
+__global__ void average_kernel(Offset elements, Windows s, const T* from, T* to) {
+  const Offset own = own_element<N>();
+  if (own >= elements) return;
   Floats<N> sum = {};
-  for (Offset row = largest(top, 0); row < least(top + s.kh, s.h); ++row) {
-    for (Offset column = largest(left, 0); column < least(left + s.kw, s.w); ++column) {
-      const Floats<N> here =
-          load_floats<N>(x + ((at.image * s.h + row) * s.w + column) * s.c + at.channel);
-      for (int j = 0; j < N; ++j) sum.v[j] += here.v[j];
-    }
+  const auto add = [&](Offset, Offset i) {
+    const Floats<N> here = load_floats<N>(from + i);
+    for (int j = 0; j < N; ++j) sum.v[j] += here.v[j];
+  };
+  if constexpr (forward) {
+    for_each_pixel(s, Pixel(own, s.c, s.oh, s.ow), add);
+  } else {
+    for_each_window(s, Pixel(own, s.c, s.h, s.w), add);
   }
   for (int j = 0; j < N; ++j) sum.v[j] /= static_cast<float>(s.kh * s.kw);
-  store_floats<N>(y + at.element, sum);
-}
-
-template <class T, int N>
-__global__ void average_backward_kernel(Offset elements, Windows s, const T* dy, T* dx) {
-  const Offset first_element = own_element<N>();
-  if (first_element >= elements) return;
-  const Pixel at(first_element, s.c, s.h, s.w);
-  Floats<N> sum = {};
-  for (Offset i = first_window(at.row, s.kh, s); i <= last_window(at.row, s.oh, s); ++i) {
-    for (Offset j = first_window(at.column, s.kw, s); j <= last_window(at.column, s.ow, s); ++j) {
-      const Floats<N> grad =
-          load_floats<N>(dy + ((at.image * s.oh + i) * s.ow + j) * s.c + at.channel);
-      for (int k = 0; k < N; ++k) sum.v[k] += grad.v[k];
-    }
-  }
-  for (int k = 0; k < N; ++k) sum.v[k] /= static_cast<float>(s.kh * s.kw);
-  store_floats<N>(dx + at.element, sum);
+  store_floats<N>(to + own, sum);
 }
 
 std::size_t index_bytes(Context&, const Pool2dSpec& s) {
@@ -152,10 +147,10 @@ void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* in
     const std::int64_t elements = s.out_shape().numel();
     if (s.mode == PoolMode::max) {
       launch(ctx, launch_over("max_pool", elements, N), max_forward_kernel<T, N>, elements, windows,
-             static_cast<const T*>(x), static_cast<T*>(y), static_cast<std::uint8_t*>(index));
+             as<T>(x), as<T>(y), as<std::uint8_t>(index));
     } else {
-      launch(ctx, launch_over("average_pool", elements, N), average_forward_kernel<T, N>, elements,
-             windows, static_cast<const T*>(x), static_cast<T*>(y));
+      launch(ctx, launch_over("average_pool", elements, N), average_kernel<true, T, N>, elements,
+             windows, as<T>(x), as<T>(y));
     }
   });
 }
@@ -169,20 +164,17 @@ void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* ind
     const std::int64_t elements = s.in_shape().numel();
     if (s.mode == PoolMode::max) {
       launch(ctx, launch_over("max_pool_backward", elements, N), max_backward_kernel<T, N>,
-             elements, windows, static_cast<const T*>(dy), static_cast<const std::uint8_t*>(index),
-             static_cast<T*>(dx));
+             elements, windows, as<T>(dy), as<std::uint8_t>(index), as<T>(dx));
     } else {
-      launch(ctx, launch_over("average_pool_backward", elements, N), average_backward_kernel<T, N>,
-             elements, windows, static_cast<const T*>(dy), static_cast<T*>(dx));
+      launch(ctx, launch_over("average_pool_backward", elements, N), average_kernel<false, T, N>,
+             elements, windows, as<T>(dy), as<T>(dx));
     }
   });
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const Pool2dKernels HAC_GPU_TABLE(pool2d){.forward = HAC_GPU::forward,
-                                          .index_bytes = HAC_GPU::index_bytes,
-                                          .backward = HAC_GPU::backward};
+const Pool2dKernels HAC_GPU_TABLE(pool2d){
+    .forward = forward, .index_bytes = index_bytes, .backward = backward};
 
 }  // namespace hac

@@ -38,7 +38,6 @@ struct SgdKernels {
                std::span<const SgdSegment>);
 };
 
-extern const SgdKernels sgd_cpu, sgd_cuda, sgd_simt;
-inline constexpr Backends<SgdKernels> sgd_kernels{sgd_cpu, sgd_cuda, sgd_simt};
+HAC_BACKENDS(SgdKernels, sgd)
 
 }  // namespace hac

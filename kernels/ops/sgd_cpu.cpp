@@ -6,9 +6,9 @@ namespace hac {
 namespace {
 
 void update(const SgdSpec& s, float lr, const SgdSegment& segment) {
-  const float* dw = static_cast<const float*>(segment.grad);
-  float* w = static_cast<float*>(segment.weight);
-  float* v = static_cast<float*>(segment.velocity);
+  const float* dw = as<float>(segment.grad);
+  float* w = as<float>(segment.weight);
+  float* v = as<float>(segment.velocity);
   const std::int64_t n = segment.elements;
   const float momentum = s.momentum, decay = s.weight_decay;
   const bool nesterov = s.nesterov;
@@ -22,9 +22,9 @@ void update(const SgdSpec& s, float lr, const SgdSegment& segment) {
 
 void step(Context& ctx, const SgdSpec& s, const void* lr, const void* skip,
           std::span<const SgdSegment> segments) {
-  if (skip && *static_cast<const std::int32_t*>(skip) != 0) return;
+  if (skip && *as<std::int32_t>(skip) != 0) return;
   for (const SgdSegment& segment : segments) {
-    update(s, *static_cast<const float*>(lr), segment);
+    update(s, *as<float>(lr), segment);
     if (!segment.copy) continue;
     cast_cpu.apply(ctx, {.to = s.copy, .elements = segment.elements}, segment.weight, segment.copy);
   }

@@ -6,14 +6,6 @@
 
 namespace hac {
 
-// Logits and targets are read, the softmax and the loss written.
-Cost SoftmaxXentSpec::cost() const {
-  const std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
-  const std::int64_t target =
-      soft ? n * classes * bytes : n * static_cast<std::int64_t>(size_of(Dtype::i32));
-  return {.activation_bytes = 2 * n * classes * bytes + target + bytes};
-}
-
 std::string SoftmaxXentSpec::str() const {
   return fmt::format("softmax_xent:{},n{}c{}{},smoothing{}", name_of(dtype), n, classes,
                      soft ? ",soft" : "", smoothing);

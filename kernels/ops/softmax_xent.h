@@ -10,7 +10,6 @@
 #include <string>
 
 #include "kernels/core/context.h"
-#include "kernels/core/spec.h"
 #include "kernels/core/table.h"
 #include "kernels/core/types.h"
 
@@ -22,7 +21,6 @@ struct SoftmaxXentSpec {
   bool soft = false;  // targets are f32 probabilities instead of i32 labels
   float smoothing = 0;
   auto operator<=>(const SoftmaxXentSpec&) const = default;
-  Cost cost() const;
   std::string str() const;
   // Throws ShapeError naming the image of n whose label is not in [0, classes).
   void check_labels(const std::int32_t* labels) const;
@@ -37,8 +35,6 @@ struct SoftmaxXentKernels {
                    const void* dloss, void* dlogits);
 };
 
-extern const SoftmaxXentKernels softmax_xent_cpu, softmax_xent_cuda, softmax_xent_simt;
-inline constexpr Backends<SoftmaxXentKernels> softmax_xent_kernels{
-    softmax_xent_cpu, softmax_xent_cuda, softmax_xent_simt};
+HAC_BACKENDS(SoftmaxXentKernels, softmax_xent)
 
 }  // namespace hac

@@ -12,9 +12,9 @@ struct Target {
   Target(const SoftmaxXentSpec& s, const void* target, std::int64_t row)
       : uniform(s.smoothing / static_cast<float>(s.classes)), kept(1.f - s.smoothing) {
     if (s.soft) {
-      soft = static_cast<const float*>(target) + row * s.classes;
+      soft = as<float>(target) + row * s.classes;
     } else {
-      label = static_cast<const std::int32_t*>(target)[row];
+      label = as<std::int32_t>(target)[row];
     }
   }
   float at(std::int64_t j) const {
@@ -48,25 +48,25 @@ double forward_row(std::int64_t classes, const Target& q, const float* x, float*
 void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const void* target,
              void* probs, void* loss) {
   cpu::require_f32(ctx, s);
-  if (!s.soft) s.check_labels(static_cast<const std::int32_t*>(target));
-  const float* x = static_cast<const float*>(logits);
-  float* p = static_cast<float*>(probs);
-  double* row_loss = static_cast<double*>(ctx.scratch(s.n * sizeof(double)));
+  if (!s.soft) s.check_labels(as<std::int32_t>(target));
+  const float* x = as<float>(logits);
+  float* p = as<float>(probs);
+  double* row_loss = as<double>(ctx.scratch(s.n * sizeof(double)));
 #pragma omp parallel for schedule(static) if (s.n * s.classes > cpu::serial_elements)
   for (std::int64_t i = 0; i < s.n; ++i)
     row_loss[i] =
         forward_row(s.classes, Target(s, target, i), x + i * s.classes, p + i * s.classes);
   double sum = 0;
   for (std::int64_t i = 0; i < s.n; ++i) sum += row_loss[i];
-  *static_cast<float*>(loss) = static_cast<float>(sum / static_cast<double>(s.n));
+  *as<float>(loss) = static_cast<float>(sum / static_cast<double>(s.n));
 }
 
 void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,
               const void* dloss, void* dlogits) {
   cpu::require_f32(ctx, s);
-  const float* p = static_cast<const float*>(probs);
-  float* dx = static_cast<float*>(dlogits);
-  const float factor = *static_cast<const float*>(dloss) / static_cast<float>(s.n);
+  const float* p = as<float>(probs);
+  float* dx = as<float>(dlogits);
+  const float factor = *as<float>(dloss) / static_cast<float>(s.n);
 #pragma omp parallel for schedule(static) if (s.n * s.classes > cpu::serial_elements)
   for (std::int64_t i = 0; i < s.n; ++i) {
     const Target q(s, target, i);

@@ -5,15 +5,11 @@
 #include "kernels/device/packed.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
 
-constexpr int rows_a_block = 8;  // warps
+using namespace HAC_GPU;
 
-__device__ inline float warp_sum(float v) {
-  for (int lanes = 16; lanes > 0; lanes /= 2) v += __shfl_xor_sync(0xFFFFFFFFu, v, lanes);
-  return v;
-}
+constexpr int rows_a_block = 8;  // warps
 
 __device__ inline float warp_max(float v) {
   for (int lanes = 16; lanes > 0; lanes /= 2) {
@@ -102,8 +98,8 @@ __global__ void backward_kernel(std::int64_t n, std::int64_t classes, Target tar
 }
 
 Target target_of(const SoftmaxXentSpec& s, const void* target) {
-  return {s.classes, s.smoothing, s.soft ? nullptr : static_cast<const std::int32_t*>(target),
-          s.soft ? static_cast<const float*>(target) : nullptr};
+  return {s.classes, s.smoothing, s.soft ? nullptr : as<std::int32_t>(target),
+          s.soft ? as<float>(target) : nullptr};
 }
 
 Launch over_rows(const char* name, const SoftmaxXentSpec& s) {
@@ -112,14 +108,13 @@ Launch over_rows(const char* name, const SoftmaxXentSpec& s) {
 
 void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const void* target,
              void* probs, void* loss) {
-  float* losses = static_cast<float*>(ctx.scratch(s.n * sizeof(float)));
+  float* losses = as<float>(ctx.scratch(s.n * sizeof(float)));
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
     launch(ctx, over_rows("softmax_xent", s), forward_kernel<T>, s.n, s.classes,
-           target_of(s, target), static_cast<const T*>(logits), static_cast<float*>(probs), losses);
+           target_of(s, target), as<T>(logits), as<float>(probs), losses);
   });
-  launch(ctx, {.name = "mean", .grid = 1, .block = 256}, mean_kernel, s.n, losses,
-         static_cast<float*>(loss));
+  launch(ctx, {.name = "mean", .grid = 1, .block = 256}, mean_kernel, s.n, losses, as<float>(loss));
 }
 
 void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,
@@ -127,15 +122,12 @@ void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const v
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
     launch(ctx, over_rows("softmax_xent_backward", s), backward_kernel<T>, s.n, s.classes,
-           target_of(s, target), static_cast<const float*>(probs), static_cast<const float*>(dloss),
-           static_cast<T*>(dlogits));
+           target_of(s, target), as<float>(probs), as<float>(dloss), as<T>(dlogits));
   });
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const SoftmaxXentKernels HAC_GPU_TABLE(softmax_xent){.forward = HAC_GPU::forward,
-                                                     .backward = HAC_GPU::backward};
+const SoftmaxXentKernels HAC_GPU_TABLE(softmax_xent){.forward = forward, .backward = backward};
 
 }  // namespace hac

@@ -25,7 +25,7 @@ struct TaylorSegment {
 struct TaylorSpec {
   std::int64_t layers = 1;
   auto operator<=>(const TaylorSpec&) const = default;
-  std::string str() const;
+  std::string str() const { return "taylor:layers" + std::to_string(layers); }
 };
 
 struct TaylorKernels {
@@ -34,7 +34,6 @@ struct TaylorKernels {
   void (*accumulate)(Context&, const TaylorSpec&, const void* skip, std::span<const TaylorSegment>);
 };
 
-extern const TaylorKernels taylor_cpu, taylor_cuda, taylor_simt;
-inline constexpr Backends<TaylorKernels> taylor_kernels{taylor_cpu, taylor_cuda, taylor_simt};
+HAC_BACKENDS(TaylorKernels, taylor)
 
 }  // namespace hac

@@ -24,11 +24,11 @@ double kernel_score(const float* w, const float* dw, std::int64_t count) {
 
 void accumulate(Context&, const TaylorSpec&, const void* skip,
                 std::span<const TaylorSegment> segments) {
-  if (skip && *static_cast<const std::int32_t*>(skip) != 0) return;
+  if (skip && *as<std::int32_t>(skip) != 0) return;
   for (const TaylorSegment& s : segments) {
-    const float* w = static_cast<const float*>(s.w);
-    const float* dw = static_cast<const float*>(s.dw);
-    double* score = static_cast<double*>(s.score);
+    const float* w = as<float>(s.w);
+    const float* dw = as<float>(s.dw);
+    double* score = as<double>(s.score);
 #pragma omp parallel for schedule(static) if (s.kernels * s.weights > cpu::serial_elements)
     for (std::int64_t k = 0; k < s.kernels; ++k)
       score[k] += kernel_score(w + k * s.weights, dw + k * s.weights, s.weights);

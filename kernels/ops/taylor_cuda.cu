@@ -6,32 +6,27 @@
 #include "kernels/device/segments.cuh"
 
 namespace hac {
-namespace HAC_GPU {
 namespace {
+
+using namespace HAC_GPU;
 
 constexpr int warps = 8;
 
-__device__ inline double warp_sum(double v) {
-  for (int lanes = 16; lanes > 0; lanes /= 2) v += __shfl_xor_sync(0xFFFFFFFFu, v, lanes);
-  return v;
-}
-
 __global__ void accumulate_kernel(Segments<TaylorSegment> segments, const std::int32_t* skip) {
   if (skip && load(skip) != 0) return;
-  const int which = segments.of_block(blockIdx.x), lane = threadIdx.x % 32;
-  const TaylorSegment& s = segments.segment[which];
-  const std::int64_t kernel =
-      (static_cast<std::int64_t>(blockIdx.x) - segments.first[which]) * warps + threadIdx.x / 32;
+  const auto [s, block] = segments.part_of(blockIdx.x);
+  const int lane = threadIdx.x % 32;
+  const std::int64_t kernel = block * warps + threadIdx.x / 32;
   if (kernel >= s.kernels) return;  // a whole warp
-  const float* w = static_cast<const float*>(s.w) + kernel * s.weights;
-  const float* dw = static_cast<const float*>(s.dw) + kernel * s.weights;
+  const float* w = as<float>(s.w) + kernel * s.weights;
+  const float* dw = as<float>(s.dw) + kernel * s.weights;
   double sum = 0;  // squares of small numbers would vanish in f32
   for (std::int64_t i = lane; i < s.weights; i += 32) {
     const double t = static_cast<double>(load(w + i)) * load(dw + i);
     sum += t * t;
   }
   const double total = warp_sum(sum);
-  double* score = static_cast<double*>(s.score) + kernel;
+  double* score = as<double>(s.score) + kernel;
   if (lane == 0) store(score, load(score) + total);
 }
 
@@ -40,12 +35,11 @@ void accumulate(Context& ctx, const TaylorSpec&, const void* skip,
   launch_segments(
       ctx, {.name = "taylor", .block = 32 * warps}, segments,
       [](const TaylorSegment& s) { return ceil_div(s.kernels, warps); }, accumulate_kernel,
-      static_cast<const std::int32_t*>(skip));
+      as<std::int32_t>(skip));
 }
 
 }  // namespace
-}  // namespace HAC_GPU
 
-const TaylorKernels HAC_GPU_TABLE(taylor){.accumulate = HAC_GPU::accumulate};
+const TaylorKernels HAC_GPU_TABLE(taylor){.accumulate = accumulate};
 
 }  // namespace hac

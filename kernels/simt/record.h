@@ -5,10 +5,12 @@
 // without a GPU.
 
 #include <functional>
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
 #include "kernels/core/context.h"
+#include "kernels/simt/executor.h"
 
 namespace hac::simt {
 
@@ -39,6 +41,23 @@ void submit(const Context& ctx, Call call) {
   } else {
     work();
   }
+}
+
+// Bytes that a call may touch.
+struct Operand {
+  const void* p;
+  std::size_t bytes;
+};
+
+// The same where `operands` must lie in the device's memory as a whole, else a DeviceError naming
+// `what`: copies, and loops that stand in for a vendor's kernel.
+template <class Call>
+void submit(const Context& ctx, const char* what, std::initializer_list<Operand> operands,
+            Call call) {
+  submit(ctx, [=, device = ctx.device(), all = std::vector<Operand>(operands)] {
+    for (const Operand& o : all) require_memory(device, o.p, o.bytes, what);
+    call();
+  });
 }
 
 }  // namespace hac::simt

@@ -11,8 +11,6 @@
 namespace hac {
 namespace {
 
-int count(std::string*) { return simt::device_count; }
-
 // What a recording cannot hold and a lost device cannot do.
 void require_now(Device device, const std::string& call) {
   refuse_in_capture(call);
@@ -31,35 +29,22 @@ void* allocate(Device device, std::size_t bytes) {
 }
 void release(Device, void* p) { simt::release(p); }
 
+void copy(Context& ctx, void* to, const void* from, std::size_t bytes) {
+  simt::submit(ctx, "copy", {{to, bytes}, {from, bytes}}, [=] { host::copy(to, from, bytes); });
+}
+
 void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
   refuse_in_capture("copy_in");
-  simt::submit(ctx, [=, device = ctx.device()] {
-    simt::require_memory(device, to, bytes, "copy_in");
-    host::copy(to, host, bytes);
-  });
+  simt::submit(ctx, "copy_in", {{to, bytes}}, [=] { host::copy(to, host, bytes); });
 }
 
 void copy_out(Context& ctx, void* host, const void* from, std::size_t bytes) {
   refuse_in_capture("copy_out");
-  simt::submit(ctx, [=, device = ctx.device()] {
-    simt::require_memory(device, from, bytes, "copy_out");
-    host::copy(host, from, bytes);
-  });
-}
-
-void copy(Context& ctx, void* to, const void* from, std::size_t bytes) {
-  simt::submit(ctx, [=, device = ctx.device()] {
-    simt::require_memory(device, to, bytes, "copy");
-    simt::require_memory(device, from, bytes, "copy");
-    host::copy(to, from, bytes);
-  });
+  simt::submit(ctx, "copy_out", {{from, bytes}}, [=] { host::copy(host, from, bytes); });
 }
 
 void zero(Context& ctx, void* p, std::size_t bytes) {
-  simt::submit(ctx, [=, device = ctx.device()] {
-    simt::require_memory(device, p, bytes, "zero");
-    host::zero(p, bytes);
-  });
+  simt::submit(ctx, "zero", {{p, bytes}}, [=] { host::zero(p, bytes); });
 }
 
 void synchronize(Context& ctx) { require_now(ctx.device(), "synchronize"); }
@@ -87,14 +72,12 @@ void replay(Context& ctx, const Recording& recording) {
 
 }  // namespace
 
-const Runtime runtime_simt{.count = count,
-                           .open = nullptr,
-                           .keep_plans = nullptr,
+const Runtime runtime_simt{.count = [](std::string*) { return simt::device_count; },
                            .make_current = simt::make_current,
                            .allocate = allocate,
                            .release = release,
                            .memory = host::memory,
-                           .bus_id = host::bus_id,
+                           .bus_id = [](Device) { return std::string(); },
                            .name = to_string,
                            .copy_in = copy_in,
                            .copy_out = copy_out,

@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "bench/bare.h"
 #include "bench/bench.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
-#include "kernels/ops/bare_cpu.h"
 #include "models/arch/counters.h"
 #include "models/deploy/deploy.h"
 #include "models/zoo/zoo.h"
@@ -19,7 +19,7 @@ namespace {
 void run(const std::string& name, int rounds) {
   const Architecture arch = zoo(name);
   Deployment net{Model(arch)};
-  cpu::BareChain chain;
+  bench::BareChain chain;
   for (const Op& op : net.graph().ops) {
     if (const auto* conv = std::get_if<Conv2dSpec>(&op.spec)) chain.add(*conv);
     if (const auto* pool = std::get_if<Pool2dSpec>(&op.spec)) chain.add(*pool);

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/bare.h"
 #include "bench/bench.h"
 #include "data/loader/loader.h"
 #include "data/sets/image_set.h"
@@ -15,7 +16,6 @@
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
 #include "kernels/core/random.h"
-#include "kernels/ops/bare_cpu.h"
 #include "models/arch/counters.h"
 #include "models/model.h"
 #include "models/zoo/arch_options.h"
@@ -53,7 +53,7 @@ DatasetPtr cifar_sized() {
 }
 
 // All three passes of every convolution; the first has no backward-data.
-void add_convolutions(cpu::BareChain& chain, const Graph& graph) {
+void add_convolutions(bench::BareChain& chain, const Graph& graph) {
   bool first = true;
   for (const Op& op : graph.ops) {
     const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
@@ -69,7 +69,7 @@ void add_convolutions(cpu::BareChain& chain, const Graph& graph) {
 }
 
 // Milliseconds of every convolution alone, its buffers warm from the run before.
-double bare_milliseconds(cpu::BareChain& chain) {
+double bare_milliseconds(bench::BareChain& chain) {
   double total = 0;
   for (std::size_t i = 0; i < chain.size(); ++i) {
     chain.run(i);
@@ -119,7 +119,7 @@ void run(double width, int rounds, bool with_memory) {
     while (!loader.next(batch) || batch.size() != kBatch) loader.start(++epoch);
     trainer.step(batch.images, batch.labels);
   };
-  cpu::BareChain chain;
+  bench::BareChain chain;
   add_convolutions(chain, graph);
   const auto [step, loaded, bare] = bench::least<3>(
       rounds,

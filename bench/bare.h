@@ -1,14 +1,15 @@
 #pragma once
-// Floors for the benchmarks: the vendor's primitives executed one after another with nothing around
+// The floor of a benchmark: the vendor's primitives executed one after another with nothing around
 // them: no packing, no tape, no planning, weights already in the format that the library wants.
-// Where the vendor has no fast convolution, the product that stands in for it (conv_product.h).
+// Where the vendor has no fast convolution, the product that stands in for it
+// (conv2d_product_cpu.h).
 
 #include <memory>
 
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/pool2d.h"
 
-namespace hac::cpu {
+namespace hac::bench {
 
 class BareChain {
  public:
@@ -29,4 +30,4 @@ class BareChain {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace hac::cpu
+}  // namespace hac::bench

@@ -1,4 +1,4 @@
-#include "kernels/ops/bare_cpu.h"
+#include "bench/bare.h"
 
 #include <cstdlib>
 #include <optional>
@@ -9,7 +9,7 @@
 #include "kernels/cpu/library.h"
 #include "kernels/ops/conv2d_product_cpu.h"
 
-namespace hac::cpu {
+namespace hac::bench {
 namespace {
 
 using dnnl::memory;
@@ -23,7 +23,7 @@ Buffer make_buffer(std::size_t bytes) {
   const std::size_t rounded = (bytes + 63) / 64 * 64;
   Buffer buffer(std::aligned_alloc(64, rounded));
   if (!buffer) throw OutOfMemory("benchmark buffer");
-  float* x = static_cast<float*>(buffer.get());
+  float* x = as<float>(buffer.get());
   for (std::size_t i = 0; i < rounded / 4; ++i) x[i] = 0.01f * static_cast<float>(i % 7);
   return buffer;
 }
@@ -84,26 +84,26 @@ struct BareChain::Impl {
     if (!call.product) return call.primitive.execute(stream, call.args);
     const auto at = [&](int arg) {
       const auto it = call.args.find(arg);
-      return it == call.args.end() ? nullptr : static_cast<float*>(it->second.get_data_handle());
+      return it == call.args.end() ? nullptr : as<float>(it->second.get_data_handle());
     };
     float* work = at(DNNL_ARG_SCRATCHPAD);
     if (call.product->pass == Pass::backward_data) {
-      product_backward_data(*call.product, at(DNNL_ARG_DIFF_DST), at(DNNL_ARG_WEIGHTS),
-                            at(DNNL_ARG_DIFF_SRC), work);
+      cpu::product_backward_data(*call.product, at(DNNL_ARG_DIFF_DST), at(DNNL_ARG_WEIGHTS),
+                                 at(DNNL_ARG_DIFF_SRC), work);
     } else if (call.product->pass == Pass::backward_weights) {
-      product_backward_weights(*call.product, at(DNNL_ARG_SRC), at(DNNL_ARG_DIFF_DST),
-                               at(DNNL_ARG_DIFF_WEIGHTS), at(DNNL_ARG_DIFF_BIAS), work);
+      cpu::product_backward_weights(*call.product, at(DNNL_ARG_SRC), at(DNNL_ARG_DIFF_DST),
+                                    at(DNNL_ARG_DIFF_WEIGHTS), at(DNNL_ARG_DIFF_BIAS), work);
     } else {
-      product_forward(*call.product, at(DNNL_ARG_SRC), at(DNNL_ARG_WEIGHTS), at(DNNL_ARG_BIAS),
-                      at(DNNL_ARG_DST), work);
+      cpu::product_forward(*call.product, at(DNNL_ARG_SRC), at(DNNL_ARG_WEIGHTS), at(DNNL_ARG_BIAS),
+                           at(DNNL_ARG_DST), work);
     }
   }
 
   // Buffers stay those of the primitive, which are no smaller.
   void take_product_unless_blocked(Call& call, const Conv2dSpec& s, const char* implementation) {
-    if (is_blocked_code(implementation)) return;
+    if (cpu::is_blocked_code(implementation)) return;
     call.product = s;
-    const auto bytes = static_cast<memory::dim>(product_sizes(s).bytes());
+    const auto bytes = static_cast<memory::dim>(cpu::product_sizes(s).bytes());
     scratch(call, memory::desc({bytes}, memory::data_type::u8, memory::format_tag::x));
   }
 };
@@ -122,9 +122,9 @@ void BareChain::run() {
 }
 
 void BareChain::add(const Conv2dSpec& s) {
-  const auto type = data_type(s.dtype);
-  const auto src = activation_desc(s.in_shape(), s.dtype);
-  const auto dst = activation_desc(s.out_shape(), s.dtype);
+  const auto type = cpu::data_type(s.dtype);
+  const auto src = cpu::activation_desc(s.in_shape(), s.dtype);
+  const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
   const auto any = memory::format_tag::any;
   const std::int64_t k = dst.dims()[1], c = src.dims()[1];
   const memory::desc weights =
@@ -139,11 +139,11 @@ void BareChain::add(const Conv2dSpec& s) {
   const F::primitive_desc forward(
       s.bias ? F::desc(kind, algorithm, src, weights, bias, dst, stride, pad, pad)
              : F::desc(kind, algorithm, src, weights, dst, stride, pad, pad),
-      fused_behind(s.add, s.activation), impl_->engine);
+      cpu::fused_behind(s.add, s.activation), impl_->engine);
   Impl::Call call;
   if (s.pass == Pass::backward_data) {
     const dnnl::convolution_backward_data::primitive_desc pd(
-        {algorithm, src, weights, dst, stride, pad, pad}, user_scratchpad(), impl_->engine,
+        {algorithm, src, weights, dst, stride, pad, pad}, cpu::user_scratchpad(), impl_->engine,
         forward);
     call.primitive = dnnl::convolution_backward_data(pd);
     impl_->share(call, DNNL_ARG_DIFF_SRC, src);
@@ -156,7 +156,7 @@ void BareChain::add(const Conv2dSpec& s) {
     const W::primitive_desc pd(s.bias
                                    ? W::desc(algorithm, src, weights, bias, dst, stride, pad, pad)
                                    : W::desc(algorithm, src, weights, dst, stride, pad, pad),
-                               user_scratchpad(), impl_->engine, forward);
+                               cpu::user_scratchpad(), impl_->engine, forward);
     call.primitive = W(pd);
     impl_->share(call, DNNL_ARG_SRC, src);
     impl_->share(call, DNNL_ARG_DIFF_DST, dst);
@@ -178,8 +178,8 @@ void BareChain::add(const Conv2dSpec& s) {
 
 void BareChain::add(const Pool2dSpec& s) {
   const bool global = s.mode == PoolMode::global_avg;
-  const auto src = activation_desc(s.in_shape(), s.dtype);
-  const auto dst = activation_desc(s.out_shape(), s.dtype);
+  const auto src = cpu::activation_desc(s.in_shape(), s.dtype);
+  const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
   const memory::dims kernel{global ? s.h : s.kernel, global ? s.w : s.kernel};
   const std::int64_t step = global ? 1 : s.stride, p = global ? 0 : s.pad;
   const auto algorithm = s.mode == PoolMode::max ? dnnl::algorithm::pooling_max
@@ -192,7 +192,7 @@ void BareChain::add(const Pool2dSpec& s) {
                                                   kernel,
                                                   {p, p},
                                                   {p, p}},
-                                                 user_scratchpad(), impl_->engine);
+                                                 cpu::user_scratchpad(), impl_->engine);
   Impl::Call call;
   call.primitive = dnnl::pooling_forward(pd);
   impl_->share(call, DNNL_ARG_SRC, src);
@@ -201,4 +201,4 @@ void BareChain::add(const Pool2dSpec& s) {
   impl_->push(std::move(call));
 }
 
-}  // namespace hac::cpu
+}  // namespace hac::bench

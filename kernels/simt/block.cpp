@@ -15,7 +15,7 @@ namespace {
 constexpr int warp_size = 32;
 
 std::string_view name_of(Block::Wait wait) {
-  constexpr std::string_view names[] = {"", "__syncthreads", "__syncwarp", "a shuffle", "a ballot"};
+  constexpr std::string_view names[] = {"", "__syncthreads", "__syncwarp", "a shuffle"};
   return names[static_cast<int>(wait)];
 }
 
@@ -102,7 +102,6 @@ void Block::run_warp(int first, int end) {
     const Lane* met = meet(first, end);
     if (!met || met->wait == Wait::barrier) return;
     if (met->wait == Wait::exchange) exchange(first, end);
-    if (met->wait == Wait::ballot) ballot(first, end);
     if (met->wait == Wait::warp_barrier) shared_.races().warp_barrier(first / warp_size);
     for (int i = first; i < end; ++i) lanes_[i]->wait = Wait::none;
   }
@@ -137,7 +136,7 @@ void Block::unwind() {
   unwinding_ = false;
 }
 
-void Block::wait(Wait kind, Place at, void* value, std::size_t bytes, int from, int width) {
+void Block::wait(Wait kind, Place at, void* value, std::size_t bytes, int from) {
   Lane& lane = *current_;
   if (!job_->how.barriers) {
     throw DeviceError(
@@ -151,7 +150,6 @@ void Block::wait(Wait kind, Place at, void* value, std::size_t bytes, int from, 
   lane.value = value;
   lane.bytes = bytes;
   lane.from = from;
-  lane.width = width;
   lane.fiber->suspend();
   if (unwinding_) throw Unwind{};
 }
@@ -188,25 +186,13 @@ void Block::exchange(int first, int end) {
   }
   for (int i = first; i < end; ++i) {
     const Lane& lane = *lanes_[i];
-    const int group = (i - first) / lane.width * lane.width;
-    if (!lane.live() || lane.from < group || lane.from >= group + lane.width) continue;
+    if (!lane.live()) continue;
     const int from = first + lane.from;
     if (from < end && lanes_[from]->live()) {
       std::memcpy(lane.value, given[lane.from], lane.bytes);
     } else {
       std::memset(lane.value, 0xFF, lane.bytes);
     }
-  }
-}
-
-void Block::ballot(int first, int end) {
-  unsigned votes = 0;
-  for (int i = first; i < end; ++i) {
-    const Lane& lane = *lanes_[i];
-    if (lane.live() && *static_cast<unsigned*>(lane.value) != 0) votes |= 1u << (i - first);
-  }
-  for (int i = first; i < end; ++i) {
-    if (lanes_[i]->live()) *static_cast<unsigned*>(lanes_[i]->value) = votes;
   }
 }
 

@@ -46,10 +46,9 @@ class Block {
   void access(const void* p, std::size_t bytes, Access kind, Place at);
   SharedSpan shared(const void* tag, std::size_t element_bytes, std::size_t elements);
   void access_shared(int array, std::size_t element, Access kind, Place at);
-  enum class Wait : std::uint8_t { none, barrier, warp_barrier, exchange, ballot };
-  // Until the others have come. value: what is given to an exchange or ballot, then what came back.
-  void wait(Wait kind, Place at, void* value = nullptr, std::size_t bytes = 0, int from = 0,
-            int width = 32);
+  enum class Wait : std::uint8_t { none, barrier, warp_barrier, exchange };
+  // Until the others have come. value: what is given to an exchange, then what came back.
+  void wait(Wait kind, Place at, void* value = nullptr, std::size_t bytes = 0, int from = 0);
 
  private:
   // A CUDA thread. In a launch without barriers one runs after the other in the same lane, without
@@ -63,7 +62,7 @@ class Block {
     Place at;  // where it waits, and with what
     void* value = nullptr;
     std::size_t bytes = 0;
-    int from = 0, width = 32;
+    int from = 0;
     std::unique_ptr<Fiber> fiber;
     bool live() const { return !returned; }
   };
@@ -79,7 +78,6 @@ class Block {
   void unwind();
   bool release_barrier();
   void exchange(int first, int end);
-  void ballot(int first, int end);
   // The first thread of [first, end) that has not returned, or null; all others wait at the same.
   const Lane* meet(int first, int end) const;
   void check(std::uintptr_t p, std::size_t bytes, Access kind, Place at);

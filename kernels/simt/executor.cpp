@@ -39,13 +39,9 @@ State& state() {
 
 thread_local Device current{DeviceKind::simt, 0};
 
-[[noreturn]] void throw_outside(const char* what) {
-  throw DeviceError(fmt::format("simt: expected {} inside a kernel, got it outside", what));
-}
-
 Block& block_here(const char* what) {
-  if (!Block::running()) throw_outside(what);
-  return *Block::running();
+  if (Block::running()) return *Block::running();
+  throw DeviceError(fmt::format("simt: expected {} inside a kernel, got it outside", what));
 }
 
 void check_launch(const Launch& how) {
@@ -99,14 +95,8 @@ void barrier(Place at) { block_here("a barrier").wait(Block::Wait::barrier, at);
 
 void warp_barrier(Place at) { block_here("a barrier").wait(Block::Wait::warp_barrier, at); }
 
-void exchange_bytes(void* value, std::size_t bytes, int from, int width, Place at) {
-  block_here("a shuffle").wait(Block::Wait::exchange, at, value, bytes, from, width);
-}
-
-unsigned ballot(bool predicate, Place at) {
-  unsigned votes = predicate ? 1 : 0;
-  block_here("a ballot").wait(Block::Wait::ballot, at, &votes, sizeof votes);
-  return votes;
+void exchange_bytes(void* value, std::size_t bytes, int from, Place at) {
+  block_here("a shuffle").wait(Block::Wait::exchange, at, value, bytes, from);
 }
 
 SharedSpan shared(const void* tag, std::size_t element_bytes, std::size_t elements) {

@@ -48,18 +48,16 @@ int lane();              // threadIdx.x % 32
 void barrier(Place at = Place::here());
 void warp_barrier(Place at = Place::here());
 
-// The value that lane `from` of this warp gave to the same call: its own if from is outside the
-// group of `width` lanes; a NaN pattern (on a GPU undefined) if that thread is not there or has
-// returned. Errors as for warp_barrier. T: at most 16 bytes, trivially copyable.
-void exchange_bytes(void* value, std::size_t bytes, int from, int width, Place at);
+// The value that lane `from` of this warp, 0 to 31, gave to the same call; a NaN pattern (on a GPU
+// undefined) if that thread is not there or has returned. Errors as for warp_barrier. T: at most 16
+// bytes, trivially copyable.
+void exchange_bytes(void* value, std::size_t bytes, int from, Place at);
 template <class T>
-T exchange(T value, int from, int width, Place at = Place::here()) {
+T exchange(T value, int from, Place at = Place::here()) {
   static_assert(sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
-  exchange_bytes(&value, sizeof(T), from, width, at);
+  exchange_bytes(&value, sizeof(T), from, at);
   return value;
 }
-// Bit i: lane i is there, has not returned and gave true. Errors as for warp_barrier.
-unsigned ballot(bool predicate, Place at = Place::here());
 
 // An array in the shared memory of this block (shared_array.h is how kernels see it).
 struct SharedSpan {

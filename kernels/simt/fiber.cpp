@@ -28,7 +28,6 @@ thread_local Fiber* current = nullptr;
 // stack `to` was left. Floating-point modes stay as they are: all fibers of a thread share them.
 extern "C" void hac_simt_switch(void** from, void* to);
 
-#if defined(__x86_64__)
 // A jump, because the processor would predict a return to where this stack called from.
 asm(R"(
   .pushsection .text
@@ -60,46 +59,6 @@ hac_simt_switch:
 // The return address is the last of seven words; above it a null one ends back traces, and puts the
 // stack where a call would have.
 constexpr int saved_words = 8, entry_word = 6;
-#else
-asm(R"(
-  .pushsection .text
-  .globl hac_simt_switch
-  .hidden hac_simt_switch
-  .type hac_simt_switch, %function
-  .p2align 4
-hac_simt_switch:
-  sub sp, sp, #160
-  stp x29, x30, [sp]
-  stp x19, x20, [sp, #16]
-  stp x21, x22, [sp, #32]
-  stp x23, x24, [sp, #48]
-  stp x25, x26, [sp, #64]
-  stp x27, x28, [sp, #80]
-  stp d8, d9, [sp, #96]
-  stp d10, d11, [sp, #112]
-  stp d12, d13, [sp, #128]
-  stp d14, d15, [sp, #144]
-  mov x9, sp
-  str x9, [x0]
-  mov sp, x1
-  ldp x29, x30, [sp]
-  ldp x19, x20, [sp, #16]
-  ldp x21, x22, [sp, #32]
-  ldp x23, x24, [sp, #48]
-  ldp x25, x26, [sp, #64]
-  ldp x27, x28, [sp, #80]
-  ldp d8, d9, [sp, #96]
-  ldp d10, d11, [sp, #112]
-  ldp d12, d13, [sp, #128]
-  ldp d14, d15, [sp, #144]
-  add sp, sp, #160
-  ret
-  .size hac_simt_switch, . - hac_simt_switch
-  .popsection
-)");
-
-constexpr int saved_words = 20, entry_word = 1;  // x30
-#endif
 #endif
 
 Fiber::Fiber(void (*function)(void*), void* argument) : function_(function), argument_(argument) {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#if (!defined(__x86_64__) && !defined(__aarch64__)) || defined(HAC_SIMT_UCONTEXT)
+#if !defined(__x86_64__) || defined(HAC_SIMT_UCONTEXT)
 #define HAC_SIMT_USES_UCONTEXT 1
 #include <ucontext.h>
 #endif

@@ -36,35 +36,9 @@ inline void __syncwarp(unsigned = 0xFFFFFFFFu, hac::simt::Place at = hac::simt::
 }
 
 template <class T>
-T __shfl_sync(unsigned, T value, int lane, int width = 32,
-              hac::simt::Place at = hac::simt::Place::here()) {
-  const int group = hac::simt::lane() & -width;
-  return hac::simt::exchange(value, group + (lane & (width - 1)), width, at);
-}
-
-template <class T>
-T __shfl_up_sync(unsigned, T value, unsigned delta, int width = 32,
-                 hac::simt::Place at = hac::simt::Place::here()) {
-  return hac::simt::exchange(value, hac::simt::lane() - static_cast<int>(delta), width, at);
-}
-
-template <class T>
-T __shfl_down_sync(unsigned, T value, unsigned delta, int width = 32,
-                   hac::simt::Place at = hac::simt::Place::here()) {
-  return hac::simt::exchange(value, hac::simt::lane() + static_cast<int>(delta), width, at);
-}
-
-// CUDA lets it read from an earlier group, not from a later one.
-template <class T>
-T __shfl_xor_sync(unsigned, T value, int lane_mask, int width = 32,
+T __shfl_xor_sync(unsigned, T value, int lane_mask,
                   hac::simt::Place at = hac::simt::Place::here()) {
-  const int from = hac::simt::lane() ^ lane_mask, group = hac::simt::lane() & -width;
-  return hac::simt::exchange(value, from, from < group ? 32 : width, at);
-}
-
-inline unsigned __ballot_sync(unsigned, bool predicate,
-                              hac::simt::Place at = hac::simt::Place::here()) {
-  return hac::simt::ballot(predicate, at);
+  return hac::simt::exchange(value, (hac::simt::lane() ^ lane_mask) % 32, at);
 }
 
 // NOLINTEND(bugprone-reserved-identifier,bugprone-macro-parentheses)

@@ -84,21 +84,15 @@ __global__ void shift(const float* x, float* y) {
 }
 
 template <class T>
-__global__ void shuffles(T* y, int by, int width) {
-  const T v = static_cast<T>(threadIdx.x + 1);
-  T* out = y + threadIdx.x * 4;
-  store(out, __shfl_sync(full, v, by, width));
-  store(out + 1, __shfl_up_sync(full, v, by, width));
-  store(out + 2, __shfl_down_sync(full, v, by, width));
-  store(out + 3, __shfl_xor_sync(full, v, by, width));
+__global__ void shuffle(T* y, int mask) {
+  store(y + threadIdx.x, __shfl_xor_sync(full, static_cast<T>(threadIdx.x + 1), mask));
 }
 
 // Threads from `stay` on return at once.
-__global__ void early_return(unsigned stay, unsigned* votes, float* right, int* after) {
+__global__ void early_return(unsigned stay, float* partner, int* after) {
   if (threadIdx.x >= stay) return;
-  store(votes + threadIdx.x, __ballot_sync(full, threadIdx.x % 3 == 0));
   __syncwarp();
-  store(right + threadIdx.x, __shfl_down_sync(full, 1.f * threadIdx.x, 1));
+  store(partner + threadIdx.x, __shfl_xor_sync(full, 1.f * threadIdx.x, 5));
   __syncthreads();
   store(after + threadIdx.x, 1);
 }
@@ -141,7 +135,7 @@ __global__ void barrier_and_shuffle() {
   if (threadIdx.x % 32 < 7) {
     __syncthreads();
   } else {
-    __shfl_sync(full, 1, 0);
+    __shfl_xor_sync(full, 1, 0);
   }
 }
 
@@ -239,27 +233,13 @@ TEST(Simt, AWarpThatOvertakesAnotherShows) {
   EXPECT_GT(std::abs(unwatched(Order::reversed) - expected), 1);
 }
 
-// As the PTX manual defines shfl: the source lane j, the thread's own value where j is no good.
-int source_of(int kind, int lane, int by, int width) {
-  const int group_mask = 32 - width, group = lane & group_mask;
-  const int last = group | (31 & ~group_mask);
-  if (kind == 0) return group | (by & ~group_mask);
-  const int j = kind == 1 ? lane - by : kind == 2 ? lane + by : lane ^ by;
-  const bool good = kind == 1 ? j >= group : j <= last;
-  return good ? j : lane;
-}
-
 template <class T>
 void check_shuffles() {
-  for (const int width : {1, 2, 8, 16, 32}) {
-    for (const int by : {0, 1, 3, 8, 17, 31}) {
-      Buffer<T> y(64 * 4);
-      launch(context(), {.name = "shuffles", .block = 64}, shuffles<T>, y.get(), by, width);
-      for (int i = 0; i < 64 * 4; ++i) {
-        const int lane = i / 4 % 32, source = source_of(i % 4, lane, by, width);
-        ASSERT_EQ(y[i], static_cast<T>(i / 128 * 32 + source + 1))
-            << "lane " << lane << ", kind " << i % 4 << ", by " << by << ", width " << width;
-      }
+  for (const int mask : {0, 1, 3, 8, 17, 31}) {
+    Buffer<T> y(64);
+    launch(context(), {.name = "shuffle", .block = 64}, shuffle<T>, y.get(), mask);
+    for (int i = 0; i < 64; ++i) {
+      ASSERT_EQ(y[i], static_cast<T>((i ^ mask) + 1)) << "thread " << i << ", mask " << mask;
     }
   }
 }
@@ -277,24 +257,16 @@ TEST(Simt, PartialWarpsAndThreadsThatHaveReturned) {
   for (const Options& how : all_orders) {
     const With with(how);
     for (const auto& [block, stay] : {std::pair{40, 40}, {40, 35}, {64, 20}, {96, 64}, {7, 1}}) {
-      Buffer<unsigned> votes(stay);
-      Buffer<float> right(stay);
+      Buffer<float> partner(stay);
       Buffer<int> after(stay);
-      launch(context(), {.name = "early_return", .block = block}, early_return, stay, votes.get(),
-             right.get(), after.get());
+      launch(context(), {.name = "early_return", .block = block}, early_return, stay, partner.get(),
+             after.get());
       for (int i = 0; i < stay; ++i) {
-        unsigned expected = 0;
-        for (int j = i / 32 * 32; j < std::min(stay, i / 32 * 32 + 32); ++j) {
-          expected |= (j % 3 == 0 ? 1u : 0u) << j % 32;
-        }
-        EXPECT_EQ(votes[i], expected) << block << " threads, " << stay << " stay, thread " << i;
         EXPECT_EQ(after[i], 1);
-        if (i % 32 == 31) {
-          EXPECT_EQ(right[i], i) << "its own";
-        } else if (i + 1 < stay) {
-          EXPECT_EQ(right[i], i + 1);
+        if ((i ^ 5) < stay) {
+          EXPECT_EQ(partner[i], i ^ 5);
         } else {
-          EXPECT_TRUE(std::isnan(right[i])) << "nobody is there";
+          EXPECT_TRUE(std::isnan(partner[i])) << "nobody is there";
         }
       }
     }
@@ -415,10 +387,10 @@ TEST(Simt, ABarrierInALaunchWithoutBarriersIsNamed) {
       {"kernel 'shift'", "block 0, thread 0", "barriers = false", "__syncthreads"});
   expect_error(
       [&] {
-        launch(context(), {.name = "shuffles", .block = 64, .barriers = false}, shuffles<float>,
-               y.get(), 1, 32);
+        launch(context(), {.name = "shuffle", .block = 64, .barriers = false}, shuffle<float>,
+               y.get(), 1);
       },
-      {"kernel 'shuffles'", "a shuffle"});
+      {"kernel 'shuffle'", "a shuffle"});
 }
 
 TEST(Simt, BadLaunchesAndWordsOutsideAKernelAreErrors) {

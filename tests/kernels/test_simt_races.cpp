@@ -16,7 +16,7 @@ enum class Ordering { nothing, warp_barrier, barrier, shuffle };
 __device__ inline void order_by(Ordering how) {
   if (how == Ordering::warp_barrier) __syncwarp();
   if (how == Ordering::barrier) __syncthreads();
-  if (how == Ordering::shuffle) __shfl_sync(0xFFFFFFFFu, 1, 0);
+  if (how == Ordering::shuffle) __shfl_xor_sync(0xFFFFFFFFu, 1, 0);
 }
 
 // Thread `first` stores or loads element 3, then, ordered by `how` or not, thread `second`.

@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+#include "scaling/stats.h"
+
 namespace hac::bench {
 
 inline double milliseconds(const std::function<void()>& f) {
@@ -16,11 +18,6 @@ inline double milliseconds(const std::function<void()>& f) {
   f();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
       .count();
-}
-
-inline double median(std::vector<double> v) {
-  std::nth_element(v.begin(), v.begin() + v.size() / 2, v.end());
-  return v[v.size() / 2];
 }
 
 // Median milliseconds of each function; they take turns, round after round, after three for warming

@@ -203,7 +203,7 @@ ordered_json train_row(const Options& o, const Precision& precision, std::int64_
   const double event = event_ms(o, step);
   std::vector<double> wall;
   for (int r = 0; r < o.rounds(); ++r) wall.push_back(bench::milliseconds(step));
-  const double ms = bench::median(wall);
+  const double ms = median(wall);
   fmt::print(
       "vgg11 {:<4} batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} "
       "images/s\n",

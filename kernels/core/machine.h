@@ -56,9 +56,10 @@ Ceiling measure_bandwidth_gbs();
 
 // To be called first in main(). GNU OpenMP waits at every barrier by spinning for milliseconds,
 // which makes a step tens of times slower as soon as another process wants one of the cores; a
-// short spin costs nothing on an idle machine (bench/README.md has the figures). It reads its
-// settings when it is loaded, so this sets GOMP_SPINCOUNT, unless the user chose a wait policy, and
-// executes the program anew.
+// short spin costs nothing on an idle machine (bench/README.md has the figures). Only the
+// environment sets it, GOMP_SPINCOUNT, which libgomp reads in its constructor: before any of the
+// program's, and in .preinit_array, before that, setenv() does not last yet. So this sets it,
+// unless the user chose a wait policy, and executes the program again.
 void limit_openmp_spinning(char** argv);
 
 }  // namespace hac

@@ -54,9 +54,9 @@ struct Protocol {
     const double seconds = now() - start;
     return {.joules = meter.joules() - joules, .seconds = seconds, .runs = runs};
   }
-  std::int64_t run_for(double seconds, std::int64_t min_runs) const {
+  std::int64_t run_for(double seconds) const {
     std::int64_t runs = 0;
-    for (const double start = now(); runs < min_runs || now() - start < seconds; ++runs) run_once();
+    for (const double start = now(); now() - start < seconds; ++runs) run_once();
     return runs;
   }
   Span idle(double seconds) const {
@@ -114,13 +114,13 @@ EnergyResult measure_energy(const PowerMeter& meter, const std::function<void()>
     };
   }
   const Span before = protocol.idle(o.idle_seconds);
-  protocol.run_for(o.warmup_seconds, 1);
+  protocol.run_for(o.warmup_seconds);
   const Philox phase{o.seed, streams::energy_phase};
   std::vector<Span> spans;
   for (int r = 0; r < o.repetitions; ++r) {
     // Inferences, not sleep: the device stays at its clocks and temperature.
-    protocol.run_for(o.phase_seconds * phase.uniform(static_cast<std::uint64_t>(r)), 0);
-    spans.push_back(protocol.between([&] { return protocol.run_for(o.seconds, o.min_runs); }));
+    protocol.run_for(o.phase_seconds * phase.uniform(static_cast<std::uint64_t>(r)));
+    spans.push_back(protocol.between([&] { return protocol.run_for(o.seconds); }));
     if (!(spans.back().joules > 0)) {
       throw DeviceError(fmt::format("meter '{}': expected energy in {:.1f} s under load, got none",
                                     meter.name, spans.back().seconds));

@@ -42,8 +42,7 @@ PowerMeter open_meter(Device device, const MeterOptions& options = {});
 // can be badly off: runs of seconds, repeated, each starting at a random phase of the sensor.
 struct EnergyOptions {
   double warmup_seconds = 2;
-  double seconds = 5;         // of inferences at least, each repetition
-  std::int64_t min_runs = 1;  // likewise
+  double seconds = 5;  // of inferences at least, each repetition
   int repetitions = 4;
   double phase_seconds = 1;  // before each repetition, up to this long unmetered inferences
   double idle_seconds = 10;  // at rest before and after
@@ -56,7 +55,6 @@ struct EnergyOptions {
     return Fields()
         .add("warmup_seconds", warmup_seconds, {0, 3600})
         .add("seconds", seconds, {.low = 0, .high = 3600, .above = true})
-        .add("min_runs", min_runs, {1})
         .add("repetitions", repetitions, {1})
         .add("phase_seconds", phase_seconds, {0, 3600})
         .add("idle_seconds", idle_seconds, {.low = 0, .high = 3600, .above = true})

@@ -10,12 +10,6 @@ namespace hac {
 
 namespace {
 
-std::vector<std::vector<int>> each_alone(std::size_t n) {
-  std::vector<std::vector<int>> groups;
-  for (std::size_t l = 0; l < n; ++l) groups.push_back({static_cast<int>(l)});
-  return groups;
-}
-
 std::vector<std::string> law_warnings(std::span<const ImportanceLaw> laws,
                                       std::int64_t resolution) {
   std::vector<std::string> warnings;
@@ -48,8 +42,10 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
                                     problem.names[l], laws[l].layer));
     }
   }
-  problem.groups =
-      options.tie_residual ? residual_groups(baseline) : each_alone(problem.widths.size());
+  if (options.tie_residual) problem.groups = residual_groups(baseline);
+  for (int l = 0; !options.tie_residual && l < std::ssize(problem.widths); ++l) {
+    problem.groups.push_back({l});
+  }
   problem.latency_ms = [&](const std::vector<std::int64_t>& widths) {
     return model.predict(with_widths(baseline, widths));
   };
@@ -74,23 +70,6 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
   return plan;
 }
 
-Architecture apply(const ScalingPlan& plan, const Architecture& arch) {
-  const std::vector<std::string> names = width_names(arch);
-  const std::vector<std::int64_t> before = widths(arch);
-  const std::vector<LayerPlan>& layers = plan.result.layers;
-  if (layers.size() != names.size()) {
-    throw ConfigError(fmt::format("plan for '{}': expected a network of {} widths, got {} of {}",
-                                  plan.architecture, layers.size(), arch.name, names.size()));
-  }
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    if (layers[l].layer == names[l] && layers[l].before == before[l]) continue;
-    throw ConfigError(fmt::format("plan for '{}': expected layer '{}' of width {}, got '{}' of {}",
-                                  plan.architecture, layers[l].layer, layers[l].before, names[l],
-                                  before[l]));
-  }
-  return with_widths(with_resolution(arch, plan.resolution), plan.result.widths());
-}
-
 Method hacscale(WideningCriterion criterion) {
   const char* const worth = criterion == WideningCriterion::plain         ? ""
                             : criterion == WideningCriterion::per_latency ? " for its latency"
@@ -108,7 +87,7 @@ Method hacscale(WideningCriterion criterion) {
             options.criterion = criterion;
             ScalingPlan plan = decide(grown, task.laws, task.model, task.budget, options);
             return {.method = name,
-                    .arch = apply(plan, grown),
+                    .arch = with_widths(grown, plan.result.widths()),
                     .latency_ms = plan.result.latency_ms,
                     .params = plan.result.params,
                     .limit = to_string(plan.result.stop),

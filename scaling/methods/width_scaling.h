@@ -145,9 +145,6 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
                    const LatencyModel& model, const Budget& budget,
                    const WideningOptions& options = {});
 
-// The widened network. Throws ConfigError when the plan was made for other layers or widths.
-Architecture apply(const ScalingPlan& plan, const Architecture& arch);
-
 std::string to_json(const ScalingPlan& plan);
 
 }  // namespace hac

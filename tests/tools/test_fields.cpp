@@ -17,6 +17,7 @@
 #include "scaling/experiment/recipe.h"
 #include "scaling/importance/law.h"
 #include "scaling/measure/measure.h"
+#include "scaling/methods/method.h"
 #include "tests/support/message_of.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temp_folder.h"
@@ -343,6 +344,36 @@ void expect_rows(const std::string& page, const Fields& fields, const std::strin
 
 TEST(Fields, TheReadmeListsEveryKeyOfARecipe) {
   expect_rows(read("tools/README.md"), Recipe{}.fields(), "");
+}
+
+// The words in backquotes between two others.
+std::set<std::string> quoted_between(const std::string& page, const std::string& from,
+                                     const std::string& to) {
+  const std::size_t start = page.find(from);
+  EXPECT_NE(start, std::string::npos) << from;
+  const std::string text = page.substr(start, page.find(to, start) - start);
+  const std::regex quoted("`([^`]+)`");
+  std::set<std::string> words;
+  for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) {
+    words.insert((*it)[1]);
+  }
+  return words;
+}
+
+TEST(Readme, ListsTheDataSets) {
+  std::set<std::string> sets;
+  for (const DatasetInfo& set : datasets()) {
+    sets.insert(std::string(set.name) + std::string(set.argument));
+  }
+  EXPECT_EQ(quoted_between(read("README.md"), "Data sets:", ".\n"), sets);
+}
+
+TEST(Readme, ListsTheMethodsToCompareWith) {
+  const std::string page = read("tools/README.md");
+  for (const Method& method : methods()) {
+    if (method.needs_laws) continue;
+    EXPECT_NE(page.find(method.key), std::string::npos) << method.key;
+  }
 }
 
 TEST(Fields, EveryOptionIsInHelpWithItsDefault) {

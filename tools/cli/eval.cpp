@@ -60,7 +60,7 @@ void add_eval(CLI::App& app, const std::string&) {
   const auto o = std::make_shared<Options>();
   verb->add_option("checkpoint,--checkpoint", o->checkpoint, "safetensors with PyTorch names")
       ->required();
-  add_model_flags(*verb, o->model);
+  add_model_options(*verb, o->model, "--model");
   add_data_options(*verb, o->data);
   add_options(*verb, Fields().add("batch", o->batch, {1, 65536}, "images a step"));
   add_machine_options(*verb, o->machine);

@@ -87,19 +87,12 @@ void add_options(CLI::App& app, const Fields& fields, const std::string& group) 
   }
 }
 
-namespace {
-
-void add_model(CLI::App& app, ModelOptions& o, const char* name) {
+void add_model_options(CLI::App& app, ModelOptions& o, const std::string& name) {
   const std::string names = fmt::format("{}", fmt::join(zoo_names(), ", "));
   const char* group = "Architecture";
   app.add_option(name, o.model, "a JSON file, or one of " + names)->group(group);
   add_options(app, o.arch.fields(), group);
 }
-
-}  // namespace
-
-void add_model_options(CLI::App& app, ModelOptions& o) { add_model(app, o, "model,--model"); }
-void add_model_flags(CLI::App& app, ModelOptions& o) { add_model(app, o, "--model"); }
 
 Architecture resolve(const ModelOptions& o) { return resolve(o.model, o.arch); }
 

@@ -31,9 +31,8 @@ struct ModelOptions {
   std::string model = "vgg11";  // zoo name or JSON file
   ArchOptions arch;
 };
-void add_model_options(CLI::App& app, ModelOptions& options);
-// The same where the model is no positional argument: --model and the rest.
-void add_model_flags(CLI::App& app, ModelOptions& options);
+void add_model_options(CLI::App& app, ModelOptions& options,
+                       const std::string& name = "model,--model");
 Architecture resolve(const ModelOptions& options);
 // A zoo network takes classes, channels and resolution from the data unless they are given; a JSON
 // file says itself what it is.

@@ -14,8 +14,6 @@
 #define __global__
 #define __device__
 #define __host__
-#define __forceinline__ inline
-#define __launch_bounds__(...)
 // The tag's address tells the arrays of a block apart, also those of a template's instances.
 #define HAC_SHARED(T, name, n) \
   static char name##_tag;      \

@@ -145,18 +145,9 @@ std::string describe_place(int device, std::uintptr_t p) {
 }
 
 void require_memory(Device device, const void* p, std::size_t bytes, const char* what) {
-  const auto at = reinterpret_cast<std::uintptr_t>(p);
   if (bytes == 0) return;
-  Registry& r = registry();
-  {
-    const std::lock_guard lock(r.mutex);
-    const auto after = r.at.upper_bound(at);
-    if (after != r.at.begin()) {
-      const auto& [begin, allocation] = *std::prev(after);
-      const Range range{begin, begin + allocation.bytes};
-      if (allocation.device == device.index && range.holds(at, bytes)) return;
-    }
-  }
+  const auto at = reinterpret_cast<std::uintptr_t>(p);
+  if (find_range(*live_ranges(device.index), at, bytes)) return;
   throw DeviceError(fmt::format("{}: expected {} bytes in an allocation of {}, got {:#x}, {}", what,
                                 bytes, to_string(device), at, describe_place(device.index, at)));
 }

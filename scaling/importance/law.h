@@ -71,7 +71,7 @@ struct FitOptions {
 // or not finite. Makes no judgement on the sign of b.
 ImportanceLaw fit_law(const LayerSamples& layer, const FitOptions& options = {});
 
-// Fits every layer. With b >= 0 one layer would be widened for ever, so such a law is replaced by
+// Fits every layer. With b >= 0 one layer would be widened forever, so such a law is replaced by
 // one with the median b of the other layers through this layer's mean point, with a warning; with
 // `strict` it is a ConfigError. Where no layer has b < 0, b = -1 (a layer's total importance I * C
 // does not depend on its width).

@@ -171,7 +171,7 @@ void require_steady(const LatencyModel& model, const std::string& file) {
   throw ConfigError(fmt::format(
       "latency model '{}': expected times of an idle machine, got {} of {} networks that a busy "
       "one "
-      "disturbed (hint: measure again; --allow-unsteady decides on such times all the same)",
+      "disturbed (hint: measure again; --allow-unsteady decides on such times anyway)",
       file, model.error->unsteady, model.error->networks));
 }
 

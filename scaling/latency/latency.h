@@ -109,7 +109,7 @@ std::string to_json(const LatencyModel& model);
 LatencyModelPtr latency_model_from_json(const std::string& text);
 LatencyModelPtr load_latency_model(const std::string& path);
 // Throws ConfigError naming the first difference unless the model was measured just so; `consent`
-// tells how to use it all the same.
+// tells how to use it anyway.
 void require_source(const LatencyModel& model, const LatencySource& here, const std::string& file,
                     const std::string& consent);
 // Throws ConfigError for a model whose times a busy machine disturbed: no budget is decided on them

@@ -219,7 +219,7 @@ void require_steady(const NetworkTiming& timing) {
   if (timing.unsteady.empty()) return;
   throw DeviceError(fmt::format(
       "latency: expected the machine for itself, got {} (hint: end what else runs here, or lower "
-      "--threads; --allow-unsteady decides on such figures all the same)",
+      "--threads; --allow-unsteady decides on such figures anyway)",
       timing.unsteady));
 }
 

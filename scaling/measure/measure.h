@@ -1,6 +1,6 @@
 #pragma once
 // Measuring inference latency as the paper does (mean of 50 batch-1 inferences) and better: after
-// warm-up, with median, percentiles, spread and a check that the machine did not drift meanwhile.
+// warm-up, with median, percentiles, spread and a check that the machine did not drift during it.
 
 #include <functional>
 #include <memory>

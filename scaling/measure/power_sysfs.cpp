@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <condition_variable>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "kernels/core/error.h"
@@ -106,6 +109,50 @@ void add_iio_rails(const std::string& chip, std::vector<Rail>& rails) {
   }
 }
 
+// Joules of a power in watts. A sample that fails is left out; the one that the caller asks for
+// throws.
+class Integral {
+ public:
+  Integral(std::function<double()> watts, const MeterOptions& options)
+      : watts_(std::move(watts)), now_(options.now ? options.now : steady_seconds) {
+    last_watts_ = watts_();
+    last_time_ = now_();
+    if (options.sample_seconds > 0) {
+      const std::chrono::duration<double> period(options.sample_seconds);
+      sampler_ = std::jthread([this, period](const std::stop_token& stop) {
+        std::unique_lock lock(mutex_);
+        while (!wake_.wait_for(lock, stop, period, [] { return false; }) &&
+               !stop.stop_requested()) {
+          try {
+            sample();
+          } catch (const DeviceError&) {  // the next trapezoid spans the gap
+          }
+        }
+      });
+    }
+  }
+
+  double joules() {
+    const std::lock_guard lock(mutex_);
+    sample();
+    return joules_;
+  }
+
+ private:
+  void sample() {
+    const double watts = watts_(), time = now_();
+    joules_ += (watts + last_watts_) / 2 * (time - last_time_);
+    last_watts_ = watts;
+    last_time_ = time;
+  }
+
+  std::function<double()> watts_, now_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  double joules_ = 0, last_watts_ = 0, last_time_ = 0;
+  std::jthread sampler_;  // last: stopped and joined before what it uses goes
+};
+
 struct Package {
   std::string file;
   std::int64_t range = 0, last = 0;  // microjoules
@@ -148,11 +195,12 @@ PowerMeter open_ina3221(const MeterOptions& options) {
     for (const Rail& r : rails) sum += r.watts();
     return sum;
   };
-  watts();  // unreadable or malformed: now, not in the measurement
+  // Unreadable or malformed: now, not in the measurement.
+  const auto integral = std::make_shared<Integral>(watts, options);
   return {.name = "INA3221",
           .covers = covers,
           .update = fmt::format("power in mW, sampled every {:g} ms", options.sample_seconds * 1e3),
-          .joules = integrate(watts, options)};
+          .joules = [integral] { return integral->joules(); }};
 }
 
 PowerMeter open_rapl(const MeterOptions& options) {

@@ -140,7 +140,7 @@ std::string utilization_line(const Profile& p, const Peak& peak) {
 void warn(const Profile& p, const Peak& peak) {
   if (std::abs(p.latency.drift) > 0.1) {
     print(stderr,
-          fmt::format("the machine drifted by {:+.0f} % meanwhile: measure again when it is idle\n",
+          fmt::format("the machine drifted by {:+.0f} % while it ran: measure again when it is idle\n",
                       100 * p.latency.drift));
   }
   if (!p.latency.steady()) {

@@ -133,9 +133,8 @@ std::string headline(const std::vector<Figure>& figures) {
   return html + "</ul>\n";
 }
 
-}  // namespace
-
-std::string render_html_table(const Results& results) {
+// On a narrow screen each row becomes a card.
+std::string result_table(const Results& results) {
   const TableRow* base = find_baseline(results);
   if (!base) return "<p>This run has no result table.</p>\n";
   std::string html =
@@ -161,6 +160,8 @@ std::string render_html_table(const Results& results) {
   return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";
 }
 
+}  // namespace
+
 std::string render_page(const Results& r, const std::vector<Figure>& figures,
                         const std::string& raw_json) {
   std::string html = fmt::format(
@@ -173,7 +174,7 @@ std::string render_page(const Results& r, const std::vector<Figure>& figures,
                       r.created.empty() ? "" : " · " + escape(r.created));
   const std::string unsteady = unsteady_text(r);
   if (!unsteady.empty()) html += fmt::format("<p><b>{}</b></p>\n", prose(unsteady));
-  html += headline(figures) + "<h2>Results</h2>\n" + render_html_table(r);
+  html += headline(figures) + "<h2>Results</h2>\n" + result_table(r);
   html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
   for (const Figure& figure : figures) html += figure_html(figure);
   html += "</div>\n";

@@ -9,9 +9,6 @@
 
 namespace hac::report {
 
-// The result table; on a narrow screen each row becomes a card.
-std::string render_html_table(const Results& results);
-
 std::string render_page(const Results& results, const std::vector<Figure>& figures,
                         const std::string& raw_json);
 

@@ -74,15 +74,15 @@ std::size_t text_columns(std::string_view utf8) {
   return columns;
 }
 
-std::string format_number(double value, int digits) {
+std::string format_number(double value) {
   if (!known(value)) return "-";
   if (value == 0) return "0";
   const double size = std::fabs(value);
-  if (size < 1e-3 || size >= 1e7) return fmt::format("{:.{}e}", value, digits - 1);
+  if (size < 1e-3 || size >= 1e7) return fmt::format("{:.2e}", value);
   // Round first, so that 9.996 counts as the four characters of 10.0 and not as 10.00.
-  const double rounded = std::stod(fmt::format("{:.{}e}", size, digits - 1));
+  const double rounded = std::stod(fmt::format("{:.2e}", size));
   const int whole = static_cast<int>(std::floor(std::log10(rounded))) + 1;
-  return fmt::format("{:.{}f}", value, std::max(0, digits - whole));
+  return fmt::format("{:.{}f}", value, std::max(0, 3 - whole));
 }
 
 std::string format_whole(double value) { return known(value) ? fmt::format("{:.6g}", value) : "-"; }

@@ -21,13 +21,13 @@ std::string shorten(std::string_view utf8, double max_width, double font_size);
 std::size_t text_columns(std::string_view utf8);
 
 // "-" for what is unknown, in all of these.
-std::string format_number(double value, int digits = 3);  // 3 significant: 0.0123, 1.23, 123
-std::string format_whole(double value);                   // 36, 12.5: no digits for show
-std::string format_count(double value);                   // 950, 12.3 k, 1.30 M, 4.81 G
-std::string format_factor(double value);                  // 1.30x, 201x
-std::string format_percent(double fraction);              // 0.8812 -> 88.12 %
-std::string format_fact(const FactValue& value);          // a list with commas
-std::string or_dash(const std::string& text);             // of what is empty
+std::string format_number(double value);          // 3 significant: 0.0123, 1.23, 123
+std::string format_whole(double value);           // 36, 12.5: no digits for show
+std::string format_count(double value);           // 950, 12.3 k, 1.30 M, 4.81 G
+std::string format_factor(double value);          // 1.30x, 201x
+std::string format_percent(double fraction);      // 0.8812 -> 88.12 %
+std::string format_fact(const FactValue& value);  // a list with commas
+std::string or_dash(const std::string& text);     // of what is empty
 // A limit, and in parentheses how the user wrote it.
 std::string format_limit(const std::string& limit, const std::string& written);
 

@@ -48,21 +48,19 @@ inline std::vector<Conv2dSpec> conv2d_odd() {
   };
 }
 
+// Square maps and kernels, padded to keep the size.
+inline Conv2dSpec square(std::int64_t n, std::int64_t c, std::int64_t k, std::int64_t size,
+                         std::int64_t kernel, std::int64_t stride) {
+  Conv2dSpec s{.n = n, .c = c, .h = size, .w = size, .k = k, .r = kernel, .s = kernel};
+  s.stride = stride;
+  s.pad = kernel / 2;
+  return s;
+}
+
 // What the networks of the zoo are made of, at widths that scaling visits.
 inline std::vector<Conv2dSpec> conv2d_zoo(std::int64_t batch) {
   std::vector<Conv2dSpec> specs;
-  const auto add = [&](std::int64_t c, std::int64_t k, std::int64_t size, std::int64_t kernel,
-                       std::int64_t stride) {
-    specs.push_back({.n = batch,
-                     .c = c,
-                     .h = size,
-                     .w = size,
-                     .k = k,
-                     .r = kernel,
-                     .s = kernel,
-                     .stride = stride,
-                     .pad = kernel / 2});
-  };
+  const auto add = [&](auto... sizes) { specs.push_back(square(batch, sizes...)); };
   add(3, 64, 32, 3, 1);  // VGG11 on CIFAR, first to last
   add(64, 128, 16, 3, 1);
   add(256, 256, 8, 3, 1);

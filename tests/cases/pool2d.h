@@ -12,14 +12,9 @@ inline std::vector<Pool2dSpec> pool2d_odd() {
   for (const PoolMode mode : {PoolMode::max, PoolMode::avg}) {
     const auto add = [&](std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w,
                          std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
-      specs.push_back({.mode = mode,
-                       .n = n,
-                       .c = c,
-                       .h = h,
-                       .w = w,
-                       .kernel = kernel,
-                       .stride = stride,
-                       .pad = pad});
+      specs.push_back({.mode = mode, .n = n, .c = c, .h = h, .w = w, .kernel = kernel});
+      specs.back().stride = stride;
+      specs.back().pad = pad;
     };
     add(2, 1, 8, 8, 2, 2, 0);
     add(1, 3, 31, 33, 3, 2, 1);

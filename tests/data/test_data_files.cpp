@@ -10,14 +10,12 @@
 #include "data/sets/derived_set.h"
 #include "data/sets/fashion_mnist.h"
 #include "data/sets/gzip.h"
-#include "data/sets/image_set.h"
 #include "tests/support/data_fixtures.h"
 
 namespace hac {
 namespace {
 
 using testing::big_endian;
-using testing::error_of;
 using testing::gzip;
 
 std::int64_t pixel_sum(const Sample& s) {
@@ -50,7 +48,11 @@ DataSplit open_fashion(const TempFolder& folder) {
 
 // --- Fashion-MNIST ---
 
-TEST(FashionMnist, RealFiguresAgreeWithAnIndependentRead) {
+using FashionMnist = InFolder;
+using Gzip = InFolder;
+using Cifar = InFolder;
+
+TEST_F(FashionMnist, RealFiguresAgreeWithAnIndependentRead) {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")) {
     GTEST_SKIP() << "no Fashion-MNIST here (apt-get install dataset-fashion-mnist)";
   }
@@ -58,14 +60,13 @@ TEST(FashionMnist, RealFiguresAgreeWithAnIndependentRead) {
   const DataSplit data = open_data({.name = "fashion-mnist"});
   ASSERT_EQ(data.train->size(), 60000);
   ASSERT_EQ(data.test->size(), 10000);
-  const std::array<int, 10> train_labels{9, 0, 0, 3, 0, 2, 7, 2, 5, 5};
-  const std::array<int, 10> test_labels{9, 2, 1, 1, 6, 1, 4, 6, 5, 7};
+  constexpr int train_labels[] = {9, 0, 0, 3, 0, 2, 7, 2, 5, 5};
+  constexpr int test_labels[] = {9, 2, 1, 1, 6, 1, 4, 6, 5, 7};
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(data.train->label(i), train_labels[i]);
     EXPECT_EQ(data.test->label(i), test_labels[i]);
   }
-  const std::array<std::int64_t, 3> train_sums{76247, 84598, 28662},
-      test_sums{33456, 100994, 51520};
+  constexpr int train_sums[] = {76247, 84598, 28662}, test_sums[] = {33456, 100994, 51520};
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(pixel_sum(data.train->get(i)), train_sums[i]);
     EXPECT_EQ(pixel_sum(data.test->get(i)), test_sums[i]);
@@ -88,15 +89,12 @@ TEST(FashionMnist, RealFiguresAgreeWithAnIndependentRead) {
               std::sqrt(squares / 255.0 / 255.0 / n - mean * mean), 1e-5);
 }
 
-TEST(FashionMnist, PadsBy2AndReadsPlainAndGzip) {
+TEST_F(FashionMnist, PadsBy2AndReadsPlainAndGzip) {
   for (const bool zipped : {false, true}) {
     const TempFolder folder;
     const std::string images = idx_images(3), labels = idx_labels({"\x00\x09\x04", 3});
-    if (zipped) {
-      write_fashion(folder, gzip(images), gzip(labels), ".gz");
-    } else {
-      write_fashion(folder, images, labels);
-    }
+    zipped ? write_fashion(folder, gzip(images), gzip(labels), ".gz")
+           : write_fashion(folder, images, labels);
     const DataSplit data = open_fashion(folder);
     ASSERT_EQ(data.test->size(), 3);
     EXPECT_EQ(data.test->channels(), 1);
@@ -116,15 +114,12 @@ TEST(FashionMnist, PadsBy2AndReadsPlainAndGzip) {
   }
 }
 
-TEST(FashionMnist, MissingFilesSayHowToGetThem) {
-  const TempFolder folder;
-  const std::string message = error_of<IoError>([&] { open_fashion(folder); });
-  EXPECT_CONTAINS(message, folder.path());
-  EXPECT_CONTAINS(message, "train-images-idx3-ubyte");
-  EXPECT_CONTAINS(message, "apt-get install dataset-fashion-mnist");
+TEST_F(FashionMnist, MissingFilesSayHowToGetThem) {
+  EXPECT_ERROR(open_fashion(folder), IoError, folder.path(), "train-images-idx3-ubyte",
+               "apt-get install dataset-fashion-mnist");
 }
 
-TEST(FashionMnist, RejectsBadFiles) {
+TEST_F(FashionMnist, RejectsBadFiles) {
   const std::string images = idx_images(2), labels = idx_labels({"\x01\x02", 2});
   std::string wrong_magic = images, huge = images;
   wrong_magic[2] = '\x0d';
@@ -132,10 +127,7 @@ TEST(FashionMnist, RejectsBadFiles) {
   std::string bad_zip = gzip(images), bad_crc = gzip(images);
   bad_zip[bad_zip.size() / 2] = static_cast<char>(bad_zip[bad_zip.size() / 2] ^ 0x55);
   bad_crc[bad_crc.size() - 6] = static_cast<char>(bad_crc[bad_crc.size() - 6] ^ 1);
-  struct Case {
-    std::string images, labels, expected;
-  };
-  const std::vector<Case> cases{
+  const std::array<std::string, 3> cases[] = {
       {"", labels, "expected a header of 16 bytes, got 0"},
       {images.substr(0, 15), labels, "expected a header of 16 bytes, got 15"},
       {images.substr(0, images.size() - 1), labels,
@@ -153,27 +145,23 @@ TEST(FashionMnist, RejectsBadFiles) {
       {bad_crc, labels, "incorrect data check"},
       {gzip(images) + gzip(labels).substr(0, 20), labels, "the file is cut"},
   };
-  for (const Case& c : cases) {
+  for (const auto& [bad_images, bad_labels, expected] : cases) {
     const TempFolder folder;
-    write_fashion(folder, c.images, c.labels);
-    const std::string message = error_of<IoError>([&] { open_fashion(folder); });
-    EXPECT_CONTAINS(message, c.expected);
-    EXPECT_CONTAINS(message, folder.path());
+    write_fashion(folder, bad_images, bad_labels);
+    EXPECT_ERROR(open_fashion(folder), IoError, expected, folder.path());
   }
 }
 
-TEST(Gzip, IsBoundedAndReadsSeveralMembers) {
-  const TempFolder folder;
+TEST_F(Gzip, IsBoundedAndReadsSeveralMembers) {
   const auto read = [&](const std::string& bytes, std::uint64_t most) {
     folder.write("x.gz", bytes);
     return read_gzip_file(folder.file("x.gz"), most);
   };
-  const std::string zeros(1 << 20, '\0');
-  const std::string packed = gzip(zeros);
+  const std::string zeros(1 << 20, '\0'), packed = gzip(zeros);
   EXPECT_EQ(read(packed, zeros.size()), zeros);
-  EXPECT_CONTAINS(error_of<IoError>([&] { read(packed, zeros.size() - 1); }), folder.file("x.gz"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { read(packed, 100); }), "at most 100 bytes");
-  EXPECT_CONTAINS(error_of<IoError>([&] { read("plain", 4); }), "at most 4 bytes");
+  EXPECT_ERROR(read(packed, zeros.size() - 1), IoError, folder.file("x.gz"));
+  EXPECT_ERROR(read(packed, 100), IoError, "at most 100 bytes");
+  EXPECT_ERROR(read("plain", 4), IoError, "at most 4 bytes");
   EXPECT_EQ(read("plain", 5), "plain");
   EXPECT_EQ(read(gzip("one ") + gzip("two"), 100), "one two");
   EXPECT_EQ(read(gzip("one ") + gzip("two") + "junk", 100), "one two");  // as gzip does
@@ -182,8 +170,7 @@ TEST(Gzip, IsBoundedAndReadsSeveralMembers) {
   for (std::size_t n = 2; n < packed.size(); ++n) {
     EXPECT_THROW(read(packed.substr(0, n), 1 << 21), IoError) << n;
   }
-  EXPECT_CONTAINS(error_of<IoError>([&] { read_gzip_file(folder.file("none"), 9); }),
-                  "none': No such file");
+  EXPECT_ERROR(read_gzip_file(folder.file("none"), 9), IoError, "none': No such file");
   EXPECT_THROW(read_gzip_file(folder.path(), 9), IoError);
 }
 
@@ -200,6 +187,10 @@ CifarLayout tiny(CifarLayout layout) {
   return layout;
 }
 
+DataSplit open_tiny(const CifarLayout& layout, const TempFolder& folder) {
+  return open_cifar(tiny(layout), {.dir = folder.path()});
+}
+
 void write_cifar10(const TempFolder& folder, const std::string& prefix = "") {
   for (int b = 1; b <= 5; ++b) {
     folder.write(
@@ -210,11 +201,11 @@ void write_cifar10(const TempFolder& folder, const std::string& prefix = "") {
                record(std::string(1, '\0'), 7) + record(std::string(1, '\x08'), 8));
 }
 
-TEST(Cifar, ReadsTheRecordsInFileOrder) {
+TEST_F(Cifar, ReadsTheRecordsInFileOrder) {
   for (const std::string prefix : {"", "cifar-10-batches-bin/"}) {
     const TempFolder folder;
     write_cifar10(folder, prefix);
-    const DataSplit data = open_cifar(tiny(cifar10_layout()), {.dir = folder.path()});
+    const DataSplit data = open_tiny(cifar10_layout(), folder);
     ASSERT_EQ(data.train->size(), 10);
     ASSERT_EQ(data.test->size(), 2);
     EXPECT_EQ(data.train->label(4), 3);
@@ -226,29 +217,27 @@ TEST(Cifar, ReadsTheRecordsInFileOrder) {
   }
 }
 
-TEST(Cifar, Reads100WithFineLabelsAndNames) {
-  const TempFolder folder;
+TEST_F(Cifar, Reads100WithFineLabelsAndNames) {
   folder.write("train.bin", record("\x13\x63", 1) + record({"\x00\x00", 2}, 2));
   folder.write("test.bin", record({"\x00\x05", 2}, 3) + record({"\x00\x06", 2}, 4));
   std::string names;
   for (int c = 0; c < 100; ++c) names += "thing " + std::to_string(c) + "\r\n";
   folder.write("fine_label_names.txt", names + "\n");
-  const DataSplit data = open_cifar(tiny(cifar100_layout()), {.dir = folder.path()});
+  const DataSplit data = open_tiny(cifar100_layout(), folder);
   EXPECT_EQ(data.train->label(0), 99);
   EXPECT_EQ(data.test->label(1), 6);
   EXPECT_EQ(data.test->get(1).pixels[1], 7);
   EXPECT_EQ(data.test->classes()[6], "thing 6");
   folder.write("fine_label_names.txt", "one\ntwo\n");
-  EXPECT_CONTAINS(
-      error_of<IoError>([&] { open_cifar(tiny(cifar100_layout()), {.dir = folder.path()}); }),
-      "expected 100 class names, one a line, got 2");
+  EXPECT_ERROR(open_tiny(cifar100_layout(), folder), IoError,
+               "expected 100 class names, one a line, got 2");
 }
 
-TEST(Cifar, RejectsBadFiles) {
+TEST_F(Cifar, RejectsBadFiles) {
   const std::string good = record(std::string(1, '\x01'), 0) + record(std::string(1, '\x02'), 1);
   std::string bad_label = good;
   bad_label[3073] = '\x0a';
-  const std::vector<std::pair<std::string, std::string>> cases{
+  const std::pair<std::string, std::string> cases[] = {
       {"", "got 0 (the file is cut)"},
       {good.substr(0, 3073),
        "expected 2 records of 3073 bytes = 6146 bytes, got 3073 (the file is cut)"},
@@ -260,21 +249,16 @@ TEST(Cifar, RejectsBadFiles) {
     const TempFolder folder;
     write_cifar10(folder);
     folder.write("data_batch_3.bin", bytes);
-    const std::string message =
-        error_of<IoError>([&] { open_cifar(tiny(cifar10_layout()), {.dir = folder.path()}); });
-    EXPECT_CONTAINS(message, expected);
-    EXPECT_CONTAINS(message, folder.file("data_batch_3.bin"));
+    EXPECT_ERROR(open_tiny(cifar10_layout(), folder), IoError, expected,
+                 folder.file("data_batch_3.bin"));
   }
-  const TempFolder folder;
   write_cifar10(folder);
   std::filesystem::remove(folder.file("data_batch_4.bin"));
-  const std::string message =
-      error_of<IoError>([&] { open_cifar(tiny(cifar10_layout()), {.dir = folder.path()}); });
-  EXPECT_CONTAINS(message, "data_batch_4.bin");
-  EXPECT_CONTAINS(message, "cifar-10-binary.tar.gz");
+  EXPECT_ERROR(open_tiny(cifar10_layout(), folder), IoError, "data_batch_4.bin",
+               "cifar-10-binary.tar.gz");
 }
 
-TEST(Cifar, RealSetHasTheKnownStatistics) {
+TEST_F(Cifar, RealSetHasTheKnownStatistics) {
   const char* dir = std::getenv("HAC_DATA_DIR");
   if (!dir || !std::filesystem::exists(std::filesystem::path(dir) / "cifar-10-batches-bin")) {
     GTEST_SKIP() << "no cifar-10-batches-bin in HAC_DATA_DIR";
@@ -314,10 +298,7 @@ TEST(Datasets, UnknownNameListsTheKnownOnes) {
 }
 
 DatasetPtr labelled(const std::vector<std::int32_t>& labels) {
-  ImageSet set{.channels = 1, .resolution = 1, .labels = labels, .classes = {"a", "b", "c"}};
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    set.pixels.push_back(static_cast<std::uint8_t>(i));
-  return in_memory(std::move(set));
+  return testing::numbered_images(labels, {"a", "b", "c"});
 }
 
 TEST(Limit, TakesTheFirstOfEachClassInFileOrder) {
@@ -336,10 +317,9 @@ TEST(Limit, TakesTheFirstOfEachClassInFileOrder) {
   EXPECT_EQ(picked(6), (std::vector<int>{0, 1, 2, 4, 5, 6}));
   EXPECT_EQ(picked(8), picked(6));  // two of each: equal numbers come first
   EXPECT_EQ(picked(0).size(), 9u);
-  EXPECT_CONTAINS(error_of<ConfigError>([&] { picked(9); }),
-                  "--limit-train 9: expected 3 images of each class, class 'b' has 2");
-  EXPECT_CONTAINS(error_of<ConfigError>([&] { picked(2); }),
-                  "at least one image for each of the 3");
+  EXPECT_ERROR(picked(9), ConfigError,
+               "--limit-train 9: expected 3 images of each class, class 'b' has 2");
+  EXPECT_ERROR(picked(2), ConfigError, "at least one image for each of the 3");
   EXPECT_THROW(picked(-1), ConfigError);
 }
 
@@ -352,13 +332,9 @@ TEST(Limit, ReachesBothPartsThroughTheConfig) {
 }
 
 TEST(ImageSet, RejectsWhatDoesNotFit) {
-  EXPECT_THROW(
-      in_memory(
-          {.channels = 1, .resolution = 2, .pixels = {1, 2, 3}, .labels = {0}, .classes = {"a"}}),
-      ShapeError);
-  EXPECT_THROW(
-      in_memory({.channels = 1, .resolution = 1, .pixels = {1}, .labels = {1}, .classes = {"a"}}),
-      ShapeError);
+  const auto refused = [](const ImageSet& set) { EXPECT_THROW(in_memory(set), ShapeError); };
+  refused({.channels = 1, .resolution = 2, .pixels = {1, 2, 3}, .labels = {0}, .classes = {"a"}});
+  refused({.channels = 1, .resolution = 1, .pixels = {1}, .labels = {1}, .classes = {"a"}});
   EXPECT_THROW(subset(labelled({0, 1}), {2}), ShapeError);
   EXPECT_THROW(labelled({0, 1})->get(2), std::out_of_range);
 }
@@ -416,9 +392,8 @@ TEST(Synthetic, RejectsWhatCannotBeShown) {
   EXPECT_THROW(open_data({.name = "synthetic", .classes = 1}), ConfigError);
   EXPECT_THROW(open_data({.name = "synthetic", .classes = -3}), ConfigError);
   EXPECT_THROW(open_data({.name = "synthetic", .resolution = -1}), ConfigError);
-  EXPECT_CONTAINS(error_of<ConfigError>(
-                      [] { open_data({.name = "synthetic", .resolution = 16, .classes = 100}); }),
-                  "expect a resolution of 20 to 4096, got 16");
+  EXPECT_ERROR(open_data({.name = "synthetic", .resolution = 16, .classes = 100}), ConfigError,
+               "expect a resolution of 20 to 4096, got 16");
 }
 
 }  // namespace

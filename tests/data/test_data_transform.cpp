@@ -1,79 +1,64 @@
 // Resize against PyTorch, fit, augmentation and normalisation against naive references.
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <map>
 #include <tuple>
 
 #include "data/image/resize.h"
-#include "data/image/transforms.h"
 #include "data/loader/input_transform.h"
-#include "kernels/core/error.h"
+#include "tests/support/image_fixtures.h"
 
 namespace hac {
 namespace {
 
+using testing::fit;
+using testing::noise_image;
+
 struct Golden {
-  int h, w, out_h, out_w;
+  std::array<int, 4> sizes;   // height and width in, and out
   double mix;                 // sum over outputs of y_k * ((29 k) mod 17 - 8)
   std::vector<float> values;  // all outputs, or nine spread evenly over more than 40
 };
 
 // Printed by tests/data/data_goldens.py with PyTorch 1.13.
 const std::vector<Golden> goldens{
-    {7, 5, 3, 2, -1.69228, {0.009610f, -0.143442f, 0.160642f, -0.017487f, -0.155519f, -0.052792f}},
-    {5, 7, 8, 3, 1.50673, {-0.145714f, 0.014118f,  0.284286f,  -0.215089f, -0.006985f, 0.214911f,
-                           -0.278125f, -0.022279f, 0.097768f,  -0.016518f, 0.096103f,  -0.181696f,
-                           0.064732f,  0.177353f,  -0.325893f, -0.034375f, 0.221471f,  -0.334821f,
-                           -0.052321f, 0.065074f,  -0.181429f, -0.058571f, -0.060000f, -0.061429f}},
-    {3,
-     4,
-     3,
-     4,
+    {{7, 5, 3, 2},
+     -1.69228,
+     {0.009610f, -0.143442f, 0.160642f, -0.017487f, -0.155519f, -0.052792f}},
+    {{5, 7, 8, 3}, 1.50673, {-0.145714f, 0.014118f,  0.284286f,  -0.215089f, -0.006985f,
+                             0.214911f,  -0.278125f, -0.022279f, 0.097768f,  -0.016518f,
+                             0.096103f,  -0.181696f, 0.064732f,  0.177353f,  -0.325893f,
+                             -0.034375f, 0.221471f,  -0.334821f, -0.052321f, 0.065074f,
+                             -0.181429f, -0.058571f, -0.060000f, -0.061429f}},
+    {{3, 4, 3, 4},
      5.20000,
      {-0.780000f, -0.040000f, 0.700000f, -0.580000f, 0.160000f, 0.900000f, -0.380000f, 0.360000f,
       -0.920000f, -0.180000f, 0.560000f, -0.720000f}},
-    {4, 3, 5, 7, 6.08857, {-0.780000f, -0.674286f, -0.357143f, -0.040000f, 0.277143f,  0.594286f,
-                           0.700000f,  -0.640000f, -0.534286f, -0.217143f, 0.100000f,  0.417143f,
-                           0.734286f,  0.840000f,  -0.480000f, -0.374286f, -0.057143f, 0.260000f,
-                           0.144286f,  0.028571f,  -0.010000f, -0.320000f, -0.214286f, 0.102857f,
-                           0.420000f,  -0.128571f, -0.677143f, -0.860000f, -0.180000f, -0.074286f,
-                           0.242857f,  0.560000f,  0.011428f,  -0.537143f, -0.720000f}},
-    {6, 1, 1, 2, -0.24000, {0.060000f, 0.060000f}},
-    {32,
-     32,
-     40,
-     40,
+    {{4, 3, 5, 7}, 6.08857, {-0.780000f, -0.674286f, -0.357143f, -0.040000f, 0.277143f,  0.594286f,
+                             0.700000f,  -0.640000f, -0.534286f, -0.217143f, 0.100000f,  0.417143f,
+                             0.734286f,  0.840000f,  -0.480000f, -0.374286f, -0.057143f, 0.260000f,
+                             0.144286f,  0.028571f,  -0.010000f, -0.320000f, -0.214286f, 0.102857f,
+                             0.420000f,  -0.128571f, -0.677143f, -0.860000f, -0.180000f, -0.074286f,
+                             0.242857f,  0.560000f,  0.011428f,  -0.537143f, -0.720000f}},
+    {{6, 1, 1, 2}, -0.24000, {0.060000f, 0.060000f}},
+    {{32, 32, 40, 40},
      563.50183,
      {-0.780000f, 0.224000f, 0.004000f, -0.216000f, -0.436000f, -0.453999f, -0.673999f, 0.924000f,
       0.760000f}},
-    {32,
-     32,
-     24,
-     24,
+    {{32, 32, 24, 24},
      1.36810,
      {-0.301800f, 0.214909f, -0.005091f, -0.225091f, -0.059455f, -0.150909f, -0.370909f, 0.474182f,
       0.281800f}},
-    {33,
-     31,
-     8,
-     61,
+    {{33, 31, 8, 61},
      9.34984,
      {-0.054706f, -0.074706f, 0.123382f, -0.031029f, -0.184615f, 0.048352f, 0.105074f, -0.227574f,
       -0.111176f}},
-    {224,
-     224,
-     37,
-     255,
+    {{224, 224, 37, 255},
      1.88948,
      {-0.406700f, 0.034972f, 0.175596f, -0.234244f, 0.111903f, -0.046810f, -0.235462f, 0.022536f,
       0.524526f}},
-    {31, 31, 1, 1, 0.00173, {-0.000217f}},
-    {2,
-     2,
-     64,
-     64,
+    {{31, 31, 1, 1}, 0.00173, {-0.000217f}},
+    {{2, 2, 64, 64},
      8.53836,
      {-0.780000f, -0.040000f, -0.040000f, -0.166563f, -0.301563f, -0.436563f, -0.571563f,
       -0.580000f, -0.580000f}},
@@ -87,10 +72,11 @@ std::vector<float> ramp(std::int64_t n) {
 
 TEST(Resize, GivesTheNumbersOfPyTorch) {
   for (const Golden& g : goldens) {
-    SCOPED_TRACE(::testing::Message() << g.h << "x" << g.w << " to " << g.out_h << "x" << g.out_w);
-    const std::vector<float> x = ramp(g.h * g.w);
-    std::vector<float> y(g.out_h * g.out_w), scratch;
-    resize_plane(x.data(), resize_axis(g.h, g.out_h), resize_axis(g.w, g.out_w), y.data(), scratch);
+    const auto [h, w, out_h, out_w] = g.sizes;
+    SCOPED_TRACE(::testing::Message() << h << "x" << w << " to " << out_h << "x" << out_w);
+    const std::vector<float> x = ramp(h * w);
+    std::vector<float> y(out_h * out_w), scratch;
+    resize_plane(x.data(), resize_axis(h, out_h), resize_axis(w, out_w), y.data(), scratch);
     const auto n = std::ssize(y);
     double mix = 0, weight = 0;
     for (std::int64_t k = 0; k < n; ++k) {
@@ -138,14 +124,6 @@ TEST(Resize, WindowIsAPartOfTheWhole) {
   }
 }
 
-Sample image(std::int64_t channels, std::int64_t height, std::int64_t width) {
-  Sample s{channels, height, width, std::vector<std::uint8_t>(channels * height * width)};
-  for (std::size_t i = 0; i < s.pixels.size(); ++i) {
-    s.pixels[i] = static_cast<std::uint8_t>((i * 73 + 5) % 251);
-  }
-  return s;
-}
-
 // Resize the whole image in double, then crop as Python's round(), which rounds halves to even.
 double fit_reference(const Sample& s, int c, int res, int y, int x) {
   const auto axis = [&](std::int64_t in, int at) {
@@ -171,15 +149,11 @@ double fit_reference(const Sample& s, int c, int res, int y, int x) {
   return sum;
 }
 
-Sample fit(const Sample& image, std::int64_t channels, std::int64_t size) {
-  return preprocess(image, {.channels = channels, .resolution = size});
-}
-
 TEST(Evaluation, ResizesTheShorterSideAndCropsTheCentre) {
   // Margins of 0, 1, 2, 3 and 5 pixels, shrinking and growing, both ways round.
   for (const auto& [h, w, res] : std::vector<std::tuple<int, int, int>>{
            {10, 10, 4}, {10, 13, 4}, {10, 15, 4}, {18, 10, 4}, {10, 23, 4}, {5, 4, 9}, {3, 7, 8}}) {
-    const Sample s = image(3, h, w), out = fit(s, 3, res);
+    const Sample s = noise_image(3, h, w), out = fit(s, 3, res);
     ASSERT_EQ(out.height, res);
     ASSERT_EQ(out.width, res);
     for (int c = 0; c < 3; ++c) {
@@ -194,16 +168,16 @@ TEST(Evaluation, ResizesTheShorterSideAndCropsTheCentre) {
 }
 
 TEST(Evaluation, ConvertsChannels) {
-  const Sample grey = image(1, 4, 4), rgb = fit(grey, 3, 4);
+  const Sample grey = noise_image(1, 4, 4), rgb = fit(grey, 3, 4);
   for (int i = 0; i < 48; ++i) EXPECT_EQ(rgb.pixels[i], grey.pixels[i % 16]);
-  const Sample colour = image(3, 5, 5), luma = fit(colour, 1, 5);
+  const Sample colour = noise_image(3, 5, 5), luma = fit(colour, 1, 5);
   for (int i = 0; i < 25; ++i) {
     const double expected =
         0.299 * colour.pixels[i] + 0.587 * colour.pixels[25 + i] + 0.114 * colour.pixels[50 + i];
     EXPECT_NEAR(luma.pixels[i], expected, 0.51);
   }
   EXPECT_EQ(fit(colour, 3, 5).pixels, colour.pixels);
-  EXPECT_THROW(fit(image(2, 4, 4), 3, 4), ShapeError);
+  EXPECT_THROW(fit(noise_image(2, 4, 4), 3, 4), ShapeError);
   EXPECT_THROW(fit(Sample{}, 3, 4), ShapeError);
   EXPECT_THROW(fit(grey, 1, 0), ConfigError);
 }
@@ -238,7 +212,7 @@ TEST(InputTransform, NormalisesWhatTheViewShows) {
       const InputTransform transform(native(channels, n), n);
       InputTransform::Scratch scratch;
       for (int k = 0; k < 9 * 9 * 2; ++k) {
-        const View view = moved(image(channels, n, n), k / 2 % 9 - 4, k / 18 - 4, k % 2 == 1);
+        const View view = moved(noise_image(channels, n, n), k / 2 % 9 - 4, k / 18 - 4, k % 2 == 1);
         std::vector<float> out(channels * n * n, NAN);
         transform(view, out.data(), scratch);
         const std::vector<float> expected = normalised(View(view).render(channels), statistics);
@@ -249,7 +223,7 @@ TEST(InputTransform, NormalisesWhatTheViewShows) {
 }
 
 TEST(InputTransform, ResizesAfterTheAugmentation) {
-  const Sample s = image(3, 32, 32);
+  const Sample s = noise_image(3, 32, 32);
   const std::vector<float> before = normalised(moved(s, -3, 2, true).render(3), statistics);
   for (const int out : {24, 40}) {
     const InputTransform transform(native(3, 32), out);
@@ -268,8 +242,8 @@ TEST(InputTransform, RejectsAnotherSize) {
   const InputTransform transform(native(3, 8), 8);
   InputTransform::Scratch scratch;
   std::vector<float> out(3 * 64);
-  EXPECT_THROW(transform(View(image(3, 8, 9)), out.data(), scratch), ShapeError);
-  EXPECT_THROW(transform(View(image(2, 8, 8)), out.data(), scratch), ShapeError);
+  EXPECT_THROW(transform(View(noise_image(3, 8, 9)), out.data(), scratch), ShapeError);
+  EXPECT_THROW(transform(View(noise_image(2, 8, 8)), out.data(), scratch), ShapeError);
   EXPECT_THROW(InputTransform(native(3, 8), 0), ConfigError);
   EXPECT_THROW(InputTransform(native(4, 8), 8), ConfigError);
 }

@@ -3,16 +3,13 @@
 #include <sstream>
 
 #include "data/image/decode.h"
-#include "data/image/transforms.h"
 #include "data/sets/datasets.h"
 #include "data/sets/derived_set.h"
-#include "data/sets/image_set.h"
 #include "tests/support/image_fixtures.h"
 
 namespace hac {
 namespace {
 
-using testing::error_of;
 using testing::expect_quadrants;
 using testing::jpeg;
 using testing::png;
@@ -42,8 +39,9 @@ void write_folder(const TempFolder& folder) {
   folder.write("val/zebra/a.jpg", picture);
 }
 
-TEST(ImageFolder, ListsSortedClassesAndImages) {
-  const TempFolder folder;
+using ImageFolder = InFolder;
+
+TEST_F(ImageFolder, ListsSortedClassesAndImages) {
   write_folder(folder);
   const DataSplit data = open_folder(folder);
   EXPECT_EQ(data.train->classes(), (std::vector<std::string>{"ant", "zebra"}));
@@ -83,8 +81,7 @@ std::vector<std::string> names(const Dataset& set) {
   return list;
 }
 
-TEST(ImageFolder, ListsAnyDepthInTorchvisionsOrder) {
-  const TempFolder folder;
+TEST_F(ImageFolder, ListsAnyDepthInTorchvisionsOrder) {
   write_two_classes(folder);
   for (const char* name : {"b.png", "sub/z.png", "sub/deep/y.PNG", "sub-a/x.png", "Z.png",
                            "sub.png", "images/0.png", "s\xff.png"}) {
@@ -97,8 +94,7 @@ TEST(ImageFolder, ListsAnyDepthInTorchvisionsOrder) {
                                       "a/sub/deep/y.PNG", "b/1.png"}));
 }
 
-TEST(ImageFolder, SaysWhatItLeavesOut) {
-  const TempFolder folder;
+TEST_F(ImageFolder, SaysWhatItLeavesOut) {
   write_two_classes(folder);
   EXPECT_TRUE(open_folder(folder).notes.empty());
   for (const char* name :
@@ -119,8 +115,8 @@ TEST(ImageFolder, SaysWhatItLeavesOut) {
   EXPECT_EQ(data.train->classes(), (std::vector<std::string>{"a", "b"}));
 }
 
-TEST(ImageFolder, FollowsLinksButNotInCircles) {
-  const TempFolder folder, elsewhere;
+TEST_F(ImageFolder, FollowsLinksButNotInCircles) {
+  const TempFolder elsewhere;
   write_two_classes(folder);
   elsewhere.write("pictures/2.png", dot(2));
   namespace fs = std::filesystem;
@@ -140,25 +136,22 @@ TEST(ImageFolder, FollowsLinksButNotInCircles) {
   EXPECT_EQ(names(*open_folder(folder).train).back(), "b/1.png");
   fs::remove(folder.file("train/b"));
   fs::create_symlink(folder.path(), folder.file("train/b"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
-                  "got none (left out: 1 link to a folder around it)");
+  EXPECT_ERROR(open_folder(folder), IoError, "got none (left out: 1 link to a folder around it)");
 }
 
-TEST(ImageFolder, AClassOfOtherTypesNamesThem) {
-  const TempFolder folder;
+TEST_F(ImageFolder, AClassOfOtherTypesNamesThem) {
   write_two_classes(folder);
   std::filesystem::remove(folder.file("train/b/1.png"));
   for (const char* name : {"1.webp", "2.webp", "3.bmp"}) {
     folder.write(std::string("train/b/") + name, "?");
   }
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
-                  folder.file("train/b") +
-                      "': expected *.jpg, *.jpeg, *.jfif or *.png, got none "
-                      "(left out: 2 *.webp, 1 *.bmp)");
+  EXPECT_ERROR(open_folder(folder), IoError,
+               folder.file("train/b") +
+                   "': expected *.jpg, *.jpeg, *.jfif or *.png, got none "
+                   "(left out: 2 *.webp, 1 *.bmp)");
 }
 
-TEST(ImageFolder, BadImagesAreFoundBeforeTheFirstStep) {
-  const TempFolder folder;
+TEST_F(ImageFolder, BadImagesAreFoundBeforeTheFirstStep) {
   write_two_classes(folder);
   const std::string photo = jpeg(quadrants(64, 64), 64, 64);
   folder.write("train/a/2.jpg", photo.substr(0, 500));
@@ -166,12 +159,10 @@ TEST(ImageFolder, BadImagesAreFoundBeforeTheFirstStep) {
   folder.write("train/a/4.jpg", with_hole(photo));
   folder.write("train/b/4.jpg", "<html>");
   const DataConfig config{.name = "imagefolder:" + folder.path(), .resolution = 16};
-  const std::string message = error_of<IoError>([&] { open_data(config); });
-  EXPECT_CONTAINS(message, folder.file("train") + "': 3 of 6 images are bad");
-  EXPECT_CONTAINS(message, folder.file("train/a/2.jpg") + "': corrupt JPEG");
-  EXPECT_CONTAINS(message, folder.file("train/a/4.jpg") + "': corrupt JPEG");
-  EXPECT_CONTAINS(message, folder.file("train/b/4.jpg") + "': expected a JPEG or PNG");
-  EXPECT_CONTAINS(message, "hacscale data check");
+  EXPECT_ERROR(open_data(config), IoError, folder.file("train") + "': 3 of 6 images are bad",
+               folder.file("train/a/2.jpg") + "': corrupt JPEG",
+               folder.file("train/a/4.jpg") + "': corrupt JPEG",
+               folder.file("train/b/4.jpg") + "': expected a JPEG or PNG", "hacscale data check");
   DataConfig skip = config;
   skip.bad_images = "skip";
   const DataSplit data = open_data(skip);
@@ -181,59 +172,52 @@ TEST(ImageFolder, BadImagesAreFoundBeforeTheFirstStep) {
   EXPECT_CONTAINS(data.notes[0], "train: left out 3 of 6 images that are bad");
   EXPECT_CONTAINS(data.notes[0], folder.file("train/b/4.jpg"));
   std::filesystem::remove(folder.file("train/b/1.png"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_data(skip); }), "got none (left out: 1 bad)");
+  EXPECT_ERROR(open_data(skip), IoError, "got none (left out: 1 bad)");
   skip.bad_images = "ignore";
-  EXPECT_CONTAINS(error_of<ConfigError>([&] { open_data(skip); }),
-                  "expected error or skip, got 'ignore'");
+  EXPECT_ERROR(open_data(skip), ConfigError, "expected error or skip, got 'ignore'");
 }
 
-TEST(ImageFolder, AFolderIsScannedOnceUntilItsNamesChange) {
-  const TempFolder folder;
+TEST_F(ImageFolder, AFolderIsScannedOnceUntilItsNamesChange) {
   write_two_classes(folder);
   const DataConfig config{.name = "imagefolder:" + folder.path(), .resolution = 16};
   const std::int64_t images = open_data(config).train->size();
   folder.write("train/a/1.png", "<html>");  // shows that nothing is read again
   const DataSplit again = open_data(config);
   EXPECT_EQ(again.train->size(), images);
-  EXPECT_CONTAINS(error_of<IoError>([&] { again.train->get(0); }), "expected a JPEG or PNG");
+  EXPECT_ERROR(again.train->get(0), IoError, "expected a JPEG or PNG");
   folder.write("train/a/2.jpg", jpeg(quadrants(64, 64), 64, 64));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_data(config); }), "1 of 3 images are bad");
+  EXPECT_ERROR(open_data(config), IoError, "1 of 3 images are bad");
 }
 
-TEST(ImageFolder, WhatIsDamagedLaterIsNamedWhenDecoded) {
-  const TempFolder folder;
+TEST_F(ImageFolder, WhatIsDamagedLaterIsNamedWhenDecoded) {
   write_two_classes(folder);
   const std::string photo = jpeg(quadrants(64, 64), 64, 64);
   folder.write("train/a/0.jpg", photo);
   const DataSplit data = open_folder(folder);
   EXPECT_NO_THROW(data.train->get(0));
   folder.write("train/a/0.jpg", with_hole(photo));
-  const std::string message = error_of<IoError>([&] { data.train->get(0); });
-  EXPECT_CONTAINS(message, folder.file("train/a/0.jpg"));
-  EXPECT_CONTAINS(message, "(hint: hacscale data check lists all bad files)");
+  EXPECT_ERROR(data.train->get(0), IoError, folder.file("train/a/0.jpg"),
+               "(hint: hacscale data check lists all bad files)");
 }
 
-TEST(ImageFolder, RejectsBadFolders) {
+TEST_F(ImageFolder, RejectsBadFolders) {
   EXPECT_THROW(open_data({.name = "imagefolder"}), ConfigError);
   EXPECT_THROW(open_data({.name = "imagefolder:"}), ConfigError);
-  const TempFolder folder;
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("train"));
+  EXPECT_ERROR(open_folder(folder), IoError, folder.file("train"));
   std::filesystem::create_directories(folder.file("train"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
-                  "a folder for each class, got none");
+  EXPECT_ERROR(open_folder(folder), IoError, "a folder for each class, got none");
   write_folder(folder);
   EXPECT_THROW(open_folder(folder, -1), ConfigError);
   folder.write("val/dog/a.jpg", "");
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }),
-                  "got 3 with 'dog' only in one of them");
+  EXPECT_ERROR(open_folder(folder), IoError, "got 3 with 'dog' only in one of them");
   std::filesystem::remove_all(folder.file("val/dog"));
   std::filesystem::remove(folder.file("val/ant/a.jpg"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("val/ant"));
+  EXPECT_ERROR(open_folder(folder), IoError, folder.file("val/ant"));
   std::filesystem::remove_all(folder.file("val"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { open_folder(folder); }), folder.file("val"));
+  EXPECT_ERROR(open_folder(folder), IoError, folder.file("val"));
 }
 
-TEST(ImageFolder, RealPhotographsDecode) {
+TEST_F(ImageFolder, RealPhotographsDecode) {
   const char* dir = std::getenv("HAC_DATA_DIR");
   const std::filesystem::path root = std::filesystem::path(dir ? dir : "") / "imagenet-sample-200";
   if (!dir || !std::filesystem::exists(root / "index.tsv")) {
@@ -284,8 +268,7 @@ TEST(Fingerprint, OfAFolderIsItsPathsAndSizesAndNotItsPlace) {
   EXPECT_NE(of(copy), whole);
   const DataSplit data = open_folder(copy);
   std::filesystem::remove(copy.file("train/ant/b.png"));
-  EXPECT_CONTAINS(error_of<IoError>([&] { fingerprint(*data.train); }),
-                  copy.file("train/ant/b.png"));
+  EXPECT_ERROR(fingerprint(*data.train), IoError, copy.file("train/ant/b.png"));
 }
 
 TEST(Fingerprint, OfImagesInMemoryIsTheirBytesLabelsAndOrder) {

@@ -1,10 +1,5 @@
 // Mixup: the kernels against double precision, and the draw of lambda against the distribution.
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cmath>
-
 #include "data/loader/mixup.h"
 #include "kernels/core/half.h"
 #include "kernels/ops/mixup.h"

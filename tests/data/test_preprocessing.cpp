@@ -1,36 +1,19 @@
 // One preprocessing for train, eval and infer, and classes by name.
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+#include <numeric>
 
 #include "data/image/decode.h"
-#include "data/image/transforms.h"
 #include "data/sets/datasets.h"
 #include "data/sets/derived_set.h"
-#include "data/sets/image_set.h"
-#include "tests/support/data_fixtures.h"
+#include "tests/support/image_fixtures.h"
 
 namespace hac {
 namespace {
 
-using testing::error_of;
+using testing::fit;
 using testing::jpeg;
-
-// Detail in every pixel, so that two ways to shrink it differ.
-std::vector<std::uint8_t> busy(int width, int height) {
-  std::vector<std::uint8_t> packed(3 * width * height);
-  for (std::size_t i = 0; i < packed.size(); ++i) {
-    packed[i] = static_cast<std::uint8_t>((i * i * 7 + i / 3 * 13) % 251);
-  }
-  return packed;
-}
-
-Sample planar(int width, int height, int channels = 3) {
-  Sample s{channels, height, width, busy(width, height)};
-  s.pixels.resize(channels * width * height);
-  return s;
-}
+using testing::noise_image;
 
 Sample centre(const Sample& s, std::int64_t size) {
   Sample out{s.channels, size, size, {}};
@@ -42,25 +25,21 @@ Sample centre(const Sample& s, std::int64_t size) {
   return out;
 }
 
-// Shorter side to `size`, centre crop.
-Sample fit(const Sample& image, std::int64_t channels, std::int64_t size) {
-  return preprocess(image, {.channels = channels, .resolution = size});
-}
-
 // torchvision's Resize(256) and CenterCrop(224), small: resize 16, crop 14.
 TEST(Preprocessing, CropPctResizesToMoreAndCropsTheCentre) {
   const Preprocessing p{.channels = 3, .resolution = 14, .crop_pct = 0.875};
-  const Sample image = planar(40, 40);
+  const Sample image = noise_image(3, 40, 40);
   EXPECT_EQ(preprocess(image, p).pixels, centre(fit(image, 3, 16), 14).pixels);
   EXPECT_NE(preprocess(image, p).pixels, fit(image, 3, 14).pixels);
   // An image of just the size is resized, too.
-  const Sample small = planar(14, 14);
+  const Sample small = noise_image(3, 14, 14);
   EXPECT_EQ(preprocess(small, p).pixels, centre(fit(small, 3, 16), 14).pixels);
 }
 
 TEST(Preprocessing, ABorderIsBlackAroundTheImage) {
   const Preprocessing p{.channels = 1, .resolution = 32, .border = 2};
-  const Sample image = planar(40, 35), out = preprocess(image, p), inner = fit(image, 1, 28);
+  const Sample image = noise_image(3, 35, 40), out = preprocess(image, p),
+               inner = fit(image, 1, 28);
   ASSERT_EQ(out.pixels.size(), 32u * 32);
   EXPECT_EQ(centre(out, 28).pixels, inner.pixels);
   std::int64_t sum = 0, sum_inner = 0;
@@ -78,7 +57,7 @@ std::vector<std::uint8_t> prepared(const DatasetPtr& set) {
 // down while it decodes is where they once differed.
 TEST(Preprocessing, AFileGivesTheSamePixelsInASetAndAlone) {
   const TempFolder folder;
-  const std::string photo = jpeg(busy(70, 60), 70, 60);
+  const std::string photo = jpeg(noise_image(3, 60, 70).pixels, 70, 60);
   for (const char* part : {"train", "val"}) {
     folder.write(part + std::string("/ant/0.jpg"), photo);
     folder.write(part + std::string("/bee/0.jpg"), photo);
@@ -92,7 +71,7 @@ TEST(Preprocessing, AFileGivesTheSamePixelsInASetAndAlone) {
 
 TEST(Preprocessing, OfATrainedNetworkReplacesThatOfTheSet) {
   ImageSet grey{.channels = 1, .resolution = 28, .border = 2, .labels = {1}, .classes = {"a", "b"}};
-  grey.pixels = planar(28, 28, 1).pixels;
+  grey.pixels = noise_image(1, 28, 28).pixels;
   const DatasetPtr set = in_memory(grey);
   Preprocessing p = set->preprocessing();
   EXPECT_EQ(p.border, 2);
@@ -105,18 +84,16 @@ TEST(Preprocessing, OfATrainedNetworkReplacesThatOfTheSet) {
   EXPECT_EQ(other->identity(0), set->identity(0));
   // Without the border, in colour and larger: as if the bare image had been a file.
   const Preprocessing colour{.channels = 3, .resolution = 40};
-  EXPECT_EQ(prepared(preprocessed(set, colour)), fit(planar(28, 28, 1), 3, 40).pixels);
+  EXPECT_EQ(prepared(preprocessed(set, colour)), fit(noise_image(1, 28, 28), 3, 40).pixels);
   EXPECT_EQ(preprocessed(set, colour)->channels(), 3);
   EXPECT_EQ(preprocessed(set, colour)->resolution(), 40);
 }
 
+// An image of each class.
 DatasetPtr set_of(const std::vector<std::string>& classes) {
-  ImageSet set{.channels = 1, .resolution = 1, .classes = classes};
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    set.pixels.push_back(static_cast<std::uint8_t>(c));
-    set.labels.push_back(static_cast<std::int32_t>(c));
-  }
-  return in_memory(set);
+  std::vector<std::int32_t> labels(classes.size());
+  std::iota(labels.begin(), labels.end(), 0);
+  return testing::numbered_images(labels, classes);
 }
 
 TEST(Relabelled, TakesClassesByName) {
@@ -137,10 +114,8 @@ TEST(Relabelled, RefusesOtherNamesAndNamesTheFirst) {
   const auto refusal = [&](const std::vector<std::string>& of_set) {
     return error_of<ConfigError>([&] { relabelled(set_of(of_set), classes, "the set"); });
   };
-  const std::string renamed = refusal({"bee", "cat", "zebra"});
-  EXPECT_CONTAINS(renamed, "'the set'");
-  EXPECT_CONTAINS(renamed, "'ant' is missing");
-  EXPECT_CONTAINS(renamed, "'zebra' is unknown");
+  EXPECT_CONTAINS(refusal({"bee", "cat", "zebra"}), "'the set'", "'ant' is missing",
+                  "'zebra' is unknown");
   EXPECT_CONTAINS(refusal({"ant", "bee"}), "its 2 classes are not the 3");
   EXPECT_CONTAINS(refusal({"ant", "bee", "cat", "dog"}), "'dog' is unknown");
   EXPECT_CONTAINS(refusal({"ant", "cat", "bee", "bee"}), "its 4 classes");

@@ -1,8 +1,6 @@
 // Pipelines of transforms: any order against pixels moved one step at a time, and the random ones
 // against their definition.
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -10,19 +8,13 @@
 #include <set>
 #include <tuple>
 
-#include "data/image/transforms.h"
-#include "kernels/core/error.h"
-#include "tests/support/data_fixtures.h"
+#include "tests/support/image_fixtures.h"
 
 namespace hac {
 namespace {
 
 Sample noise(std::int64_t height, std::int64_t width) {
-  Sample s{1, height, width, std::vector<std::uint8_t>(height * width)};
-  for (std::size_t i = 0; i < s.pixels.size(); ++i) {
-    s.pixels[i] = static_cast<std::uint8_t>(Philox{1, 7}.bits(i) >> 24);
-  }
-  return s;
+  return testing::noise_image(1, height, width);
 }
 
 Sample window(const Sample& s, std::int64_t top, std::int64_t left, std::int64_t h,
@@ -93,13 +85,10 @@ TEST(View, IsTheSameWhetherPixelsMoveAtOnceOrAtTheEnd) {
 }
 
 TEST(View, RefusesWhatIsNoImage) {
-  using testing::error_of;
-  EXPECT_CONTAINS(error_of<ShapeError>([] { View(Sample{}); }), "expected pixels, got (0, 0, 0)");
-  EXPECT_CONTAINS(error_of<ConfigError>([] { View(noise(3, 3)).resize(0, 3); }), "got (0, 3)");
-  EXPECT_CONTAINS(error_of<ShapeError>([] {
-                    View(Sample{1, 2, 2, {1, 2, 3}}).render(1);
-                  }),
-                  "expected 4 bytes for (1, 2, 2), got 3");
+  EXPECT_ERROR(View(Sample{}), ShapeError, "expected pixels, got (0, 0, 0)");
+  EXPECT_ERROR(View(noise(3, 3)).resize(0, 3), ConfigError, "got (0, 3)");
+  EXPECT_ERROR(View(Sample{1, 2, 2, {1, 2, 3}}).render(1), ShapeError,
+               "expected 4 bytes for (1, 2, 2), got 3");
 }
 
 // dy and dx by the columns of a ramp, the flip by their order.

@@ -1,33 +1,22 @@
 // Captured work on the device that records closures: nothing runs until it is replayed, its memory
 // stays its own, and a replayed step or inference leaves the bits of an eager one.
 
-#include <gtest/gtest.h>
-
-#include <chrono>
 #include <cmath>
-#include <cstring>
-#include <numeric>
 
 #include "data/loader/mixup.h"
 #include "data/loader/resident_loader.h"
-#include "data/sets/datasets.h"
 #include "engine/autograd/ops.h"
-#include "engine/device/capture.h"
-#include "engine/tensor/random.h"
 #include "kernels/ops/elementwise.h"
-#include "models/train/captured_step.h"
-#include "models/train/train.h"
 #include "scaling/importance/importance.h"
 #include "scaling/measure/measure.h"
-#include "scaling/measure/peak.h"
 #include "tests/support/observe.h"
 #include "tests/support/places.h"
 #include "tests/support/simt_fixtures.h"
+#include "tests/support/tiny_training.h"
 
 namespace hac {
 namespace {
 
-constexpr Device kSimt{DeviceKind::simt, 0};
 constexpr std::uint64_t kSeed = 5;
 
 Tensor on_device(std::vector<float> values) {
@@ -38,6 +27,14 @@ void add(const Tensor& a, const Tensor& b, const Tensor& y) {
   add_kernels.run(&AddKernels::forward, kSimt, AddSpec{.shape = {a.numel()}}, a.data(), b.data(),
                   y.data());
 }
+
+// Work rehearsed and recorded.
+struct Recorded : Capture {
+  explicit Recorded(const std::function<void()>& work) : Capture(kSimt) {
+    rehearse(work);
+    record(work);
+  }
+};
 
 TEST(Capture, RunsNothingUntilItIsReplayedAndThenReadsWhatIsThere) {
   const Tensor x = on_device({1, 2}), sum = on_device({0, 0});
@@ -76,7 +73,7 @@ TEST(Capture, RefusesWhatTheHostWouldHaveToDo) {
   Context& context = Context::current(kSimt);
   const auto expect_refused = [&](const std::string& call, const std::function<void()>& work) {
     Capture capture(kSimt);
-    simt::expect_error([&] { capture.record(work); }, {"capture", call});
+    EXPECT_ERROR(capture.record(work), DeviceError, "capture", call);
     EXPECT_FALSE(capture.recorded());
     EXPECT_FALSE(capturing()) << "still recording after " << call;
   };
@@ -110,9 +107,7 @@ TEST(Capture, KeepsItsMemoryWhileItLives) {
       add(twice, x, thrice);
       y.copy_from(thrice);
     };
-    Capture capture(kSimt);
-    capture.rehearse(work);
-    capture.record(work);
+    Recorded capture(work);
     EXPECT_GE(capture.bytes(), 800u);
     std::vector<Tensor> others;
     for (int i = 0; i < 8; ++i) others.push_back(on_device(std::vector<float>(100, 9.f)));
@@ -136,9 +131,7 @@ TEST(Capture, ScratchMemoryMayGrowAfterwards) {
       loss = Tensor();
       loss = ops::softmax_cross_entropy(Var(logits), labels).loss.value();
     };
-    Capture capture(kSimt);
-    capture.rehearse(work);
-    capture.record(work);
+    Recorded capture(work);
     context.scratch(context.scratch_bytes() + 4096);
     loss.zero();
     capture.replay();
@@ -156,9 +149,7 @@ TEST(Capture, DropoutCountsOnTheDevice) {
     y = Tensor();
     y = ops::dropout(Var(x), {.seed = 3, .counter = counter}).value();
   };
-  Capture capture(kSimt);
-  capture.rehearse(work);
-  capture.record(work);
+  Recorded capture(work);
   for (const std::uint64_t step : {0, 1, 7}) {
     const Tensor host = Tensor::empty({8}, Dtype::u8);
     std::memcpy(host.data(), &step, 8);
@@ -182,45 +173,26 @@ Architecture small_net() {
                      Flatten{}, Dropout{.p = 0.25f}, Linear{.name = "classifier"}}};
 }
 
-struct Batches {
-  Tensor images, labels;
-  Batches(int index, std::int64_t n) : images(Tensor::empty({n, 3, 8, 8})) {
-    fill_normal(images, kSeed, "images" + std::to_string(index), 1);
-    std::vector<std::int32_t> values(n);
-    std::iota(values.begin(), values.end(), index);
-    for (std::int32_t& v : values) v %= 4;
-    labels = Tensor::from(values, {n});
-  }
-};
+StepBatch batch_of(int index, std::int64_t n = 4) { return noise_batch(index, n, 8); }
 
 double rate(int step) { return 0.1 / (1 + step); }
 
-std::map<std::string, std::vector<float>> numbers_of(const Model& model) {
-  std::map<std::string, std::vector<float>> all;
-  for (const auto& [name, tensor] : model.state()) all[name] = tensor.to_vector();
+Numbers with_gradients(const Model& model) {
+  Numbers all = numbers_of(model);
   for (const Parameter& p : model.parameters()) {
     if (p.var.grad().defined()) all["gradient of " + p.name] = p.var.grad().to_vector();
   }
   return all;
 }
 
-void expect_same(const std::map<std::string, std::vector<float>>& a,
-                 const std::map<std::string, std::vector<float>>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, values] : a) {
-    const std::vector<float>& others = b.at(name);
-    ASSERT_EQ(values.size(), others.size()) << name;
-    EXPECT_EQ(std::memcmp(values.data(), others.data(), values.size() * sizeof(float)), 0) << name;
-  }
-}
-
 constexpr int kSteps = 7, kWatched = 3;  // the last three are observed
 
-double eager_step(Model& model, Sgd& sgd, const Batches& batch, int step, ImportanceObserver& o) {
+double eager_step(Model& model, Sgd& sgd, const StepBatch& batch, int step, ImportanceObserver& o,
+                  float smoothing = 0.1f) {
   model.set_step(step);
   model.zero_grad();
   const auto [loss, probs] =
-      ops::softmax_cross_entropy(model.forward(batch.images), batch.labels, 0.1f);
+      ops::softmax_cross_entropy(model.forward(batch.images), batch.target, smoothing);
   backward(loss);
   observe(o, model, step, kSteps);
   sgd.step(rate(step));
@@ -247,16 +219,15 @@ TEST_P(CapturedStepOn, LeavesTheBitsOfAnEagerStep) {
   ImportanceObserver eager_importance(kWatched), importance(kWatched);
   CapturedStep steps(captured, captured_sgd, 0.1);
   for (int step = 0; step < kSteps; ++step) {
-    const Batches batch(step, 4);
+    const StepBatch batch = batch_of(step);
     const double expected = eager_step(eager, eager_sgd, batch, step, eager_importance);
     ImportanceObserver* observer = importance.wants(step, kSteps) ? &importance : nullptr;
-    const StepResult result =
-        steps.run({batch.images, batch.labels, batch.labels}, rate(step), step, observer);
+    const StepResult result = steps.run(batch, rate(step), step, observer);
     if (observer) observer->count_step();
     EXPECT_EQ(result.loss, expected) << "step " << step;
     // A change of observer makes a new recording.
     EXPECT_EQ(steps.recorded(), step != 0 && step != kSteps - kWatched) << "step " << step;
-    expect_same(numbers_of(captured), numbers_of(eager));
+    expect_same_bits(with_gradients(captured), with_gradients(eager));
   }
   const auto a = eager_importance.result(eager), b = importance.result(captured);
   EXPECT_EQ(importance.observed(), kWatched);
@@ -270,15 +241,14 @@ TEST(CapturedStep, EagerStepsMayComeBetween) {
   ImportanceObserver nobody(0);
   CapturedStep steps(mixed, mixed_sgd, 0.1);
   for (int step = 0; step < 6; ++step) {
-    const Batches batch(step, step == 3 ? 2 : 4);
+    const StepBatch batch = batch_of(step, step == 3 ? 2 : 4);
     const double expected = eager_step(eager, eager_sgd, batch, step, nobody);
     if (step == 3) {
       EXPECT_EQ(eager_step(mixed, mixed_sgd, batch, step, nobody), expected);
     } else {
-      EXPECT_EQ(steps.run({batch.images, batch.labels, batch.labels}, rate(step), step).loss,
-                expected);
+      EXPECT_EQ(steps.run(batch, rate(step), step).loss, expected);
     }
-    expect_same(numbers_of(mixed), numbers_of(eager));
+    expect_same_bits(with_gradients(mixed), with_gradients(eager));
   }
 }
 
@@ -290,6 +260,7 @@ TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
   ResidentLoader loader(set, {.batch = 4, .seed = kSeed}, device);
   Model eager(small_net(), kSeed, device), captured(small_net(), kSeed, device);
   Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
+  ImportanceObserver nobody(0);
   CapturedStep steps(captured, captured_sgd, 0);
   const Tensor lambda = Tensor::zeros({}, Dtype::f32, device);
   int made = 0;
@@ -303,17 +274,12 @@ TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
     ASSERT_TRUE(loader.advance());
     fill(lambda, 0.5f + 0.08f * static_cast<float>(step));
     const StepBatch batch = make();
-    eager.set_step(step);
-    eager.zero_grad();
-    const auto [loss, probs] =
-        ops::softmax_cross_entropy(eager.forward(batch.images), batch.target, 0);
-    backward(loss);
-    eager_sgd.step(rate(step));
+    const double expected = eager_step(eager, eager_sgd, batch, step, nobody, 0);
     made = step == 0 ? 0 : made - 1;
     const StepResult result = steps.run(make, rate(step), step);
-    EXPECT_EQ(result.loss, loss.value().item()) << "step " << step;
+    EXPECT_EQ(result.loss, expected) << "step " << step;
     EXPECT_EQ(result.batch.images.to_vector(), batch.images.to_vector()) << "step " << step;
-    expect_same(numbers_of(captured), numbers_of(eager));
+    expect_same_bits(with_gradients(captured), with_gradients(eager));
   }
   EXPECT_EQ(made, 2) << "once in the rehearsal, once in the recording";
 }
@@ -324,10 +290,10 @@ TEST(CapturedStep, GivesItsMemoryBack) {
   const std::size_t before = memory_stats(kSimt).in_use;
   {
     CapturedStep steps(model, sgd, 0);
-    const Batches batch(0, 4);
+    const StepBatch batch = batch_of(0);
     std::size_t after_two = 0;
     for (int step = 0; step < 5; ++step) {
-      steps.run({batch.images, batch.labels, batch.labels}, 0.1, step);
+      steps.run(batch, 0.1, step);
       if (step == 1) after_two = memory_stats(kSimt).in_use;
     }
     EXPECT_EQ(memory_stats(kSimt).in_use, after_two) << "a replayed step allocated";
@@ -343,7 +309,7 @@ TEST_P(CapturedDeploymentOn, GivesTheBitsOfAnEagerRun) {
   Deployment eager(model), captured(model);
   captured.capture();
   for (int i = 0; i < 3; ++i) {
-    const Tensor images = Batches(i, 1).images;
+    const Tensor images = batch_of(i, 1).images;
     const std::vector<float> expected = eager.run(images).to_vector();
     EXPECT_EQ(captured.run(images).to_vector(), expected);
     captured.input().zero();
@@ -352,7 +318,7 @@ TEST_P(CapturedDeploymentOn, GivesTheBitsOfAnEagerRun) {
   }
   captured.capture(false);
   EXPECT_FALSE(captured.captured());
-  const Tensor images = Batches(9, 1).images;
+  const Tensor images = batch_of(9, 1).images;
   EXPECT_EQ(captured.run(images).to_vector(), eager.run(images).to_vector());
 }
 
@@ -419,47 +385,9 @@ TEST(RecordedMs, IsTakenOneByOneWhereNothingIsRecorded) {
 
 TEST(RecordedMs, SaysWhatCannotBeRecordedAndStopsRecording) {
   const Tensor x = on_device({1});
-  simt::expect_error([&] { recorded_ms(Context::current(kSimt), 1, 1, [&] { x.item(); }); },
-                     {"capture", "copy_out"});
+  EXPECT_ERROR(recorded_ms(Context::current(kSimt), 1, 1, [&] { x.item(); }), DeviceError,
+               "capture", "copy_out");
   EXPECT_FALSE(capturing());
-}
-
-// Each run takes 2 ms at least, so of 1, 2, 4, ... runs before each look at the clock at most
-// 1 + 2 + 4 + 8 begin within 20 ms.
-TEST(WarmUp, LastsForATimeAndNotForACount) {
-  int runs = 0;
-  const auto work = [&] {
-    ++runs;
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
-    while (std::chrono::steady_clock::now() < end) {
-    }
-  };
-  work_for(Context::current(kSimt), 20, work);
-  EXPECT_GE(runs, 1);
-  EXPECT_LE(runs, 15);
-  runs = 0;
-  work_for(Context::current(kSimt), 0, work);
-  warm_up(Context::current(kSimt), work);
-  EXPECT_EQ(runs, 0) << "simt and the CPU have no clock to raise";
-}
-
-TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
-  const Peak simt = measure_peak(kSimt, Dtype::bf16);
-  EXPECT_FALSE(simt.gmacs_per_s);
-  EXPECT_NE(simt.of.find("simt"), std::string::npos) << simt.of;
-  EXPECT_GT(measure_peak({}, Dtype::f32).gmacs_per_s.value_or(0), 0.1);
-}
-
-// The median of ten is at most twice their mean.
-TEST(Peak, OfAProductIsItsMacsOverItsMedianTime) {
-  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
-    const LinearSpec spec{.dtype = dtype, .n = 300, .in = 40, .out = 24, .bias = false};
-    const auto start = std::chrono::steady_clock::now();
-    const double gmacs = measure_linear_gmacs(kSimt, spec, 10);
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    EXPECT_GE(gmacs, 5 * static_cast<double>(spec.cost().macs) * 1e-9 / taken.count());
-    EXPECT_LT(gmacs, 50) << "no host multiplies that fast under simt";
-  }
 }
 
 }  // namespace

@@ -1,20 +1,16 @@
-#include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <fstream>
-
 #include "engine/io/file.h"
-#include "kernels/core/error.h"
+#include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
 
 namespace hac {
 namespace {
 
-TEST(File, WritesAndReadsWholeFiles) {
-  const TempFolder folder;
+using File = InFolder;
+
+TEST_F(File, WritesAndReadsWholeFiles) {
   const std::string path = folder.file("a.bin");
   const std::string bytes = std::string("\0\xff\n", 3) + std::string(3 << 20, 'x');
   write_file_atomically(path, bytes);
@@ -24,8 +20,7 @@ TEST(File, WritesAndReadsWholeFiles) {
   EXPECT_EQ(folder.files(), 1u) << "a temporary file is left";
 }
 
-TEST(File, ReadIsBounded) {
-  const TempFolder folder;
+TEST_F(File, ReadIsBounded) {
   const std::string path = folder.file("a");
   write_file_atomically(path, "12345");
   EXPECT_EQ(read_file(path, 5), "12345");
@@ -33,37 +28,23 @@ TEST(File, ReadIsBounded) {
   EXPECT_THROW(read_file("/dev/zero", 1000), IoError);
 }
 
-TEST(File, ReadSaysWhichFileIsMissing) {
-  const TempFolder folder;
-  try {
-    read_file(folder.file("missing.bin"));
-    FAIL() << "read a file that is not there";
-  } catch (const IoError& error) {
-    EXPECT_NE(std::string(error.what()).find("missing.bin"), std::string::npos);
-    EXPECT_NE(std::string(error.what()).find("No such file"), std::string::npos);
-  }
+TEST_F(File, ReadSaysWhichFileIsMissing) {
+  EXPECT_ERROR(read_file(folder.file("missing.bin")), IoError, "missing.bin", "No such file");
   EXPECT_THROW(read_file(folder.file("")), IoError) << "a folder is no file";
 }
 
-// A limit on the size of files stands in for the full disk.
-TEST(File, AFullDiskLeavesTheOldFile) {
-  const TempFolder folder;
+TEST_F(File, AFullDiskLeavesTheOldFile) {
   const std::string path = folder.file("a");
   write_file_atomically(path, "old");
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{1 << 16, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  EXPECT_THROW(write_file_atomically(path, std::string(1 << 17, 'n')), IoError);
-  setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
+  {
+    const FullDisk full(1 << 16);
+    EXPECT_THROW(write_file_atomically(path, std::string(1 << 17, 'n')), IoError);
+  }
   EXPECT_EQ(read_file(path), "old");
   EXPECT_EQ(folder.files(), 1u) << "a temporary file is left";
 }
 
-TEST(File, RefusesPlacesThatCannotHoldAFile) {
-  const TempFolder folder;
+TEST_F(File, RefusesPlacesThatCannotHoldAFile) {
   write_file_atomically(folder.file("a"), "x");
   EXPECT_THROW(write_file_atomically(folder.file("a/b"), "x"), IoError);
   EXPECT_THROW(write_file_atomically(folder.file("none/b"), "x"), IoError);
@@ -75,8 +56,7 @@ TEST(File, RefusesPlacesThatCannotHoldAFile) {
   EXPECT_TRUE(std::filesystem::is_directory(folder.file("c/d/e")));
 }
 
-TEST(File, LeftoversOfKilledWritersAreRemoved) {
-  const TempFolder folder;
+TEST_F(File, LeftoversOfKilledWritersAreRemoved) {
   const auto put = [&](const std::string& name) { std::ofstream(folder.file(name)) << "x"; };
   put("a.tmp-2000000000-3");  // no system counts its processes that far
   put("a.tmp-" + std::to_string(::getpid()) + "-0");
@@ -88,8 +68,7 @@ TEST(File, LeftoversOfKilledWritersAreRemoved) {
 }
 
 // A rename would put a plain file in the place of the device.
-TEST(File, DoesNotReplaceWhatIsNoRegularFile) {
-  const TempFolder folder;
+TEST_F(File, DoesNotReplaceWhatIsNoRegularFile) {
   const std::string path = folder.file("pipe");
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
   EXPECT_THROW(write_file_atomically(path, "x"), IoError);

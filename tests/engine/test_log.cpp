@@ -1,24 +1,22 @@
 // The JSON log and the progress line.
 
-#include <gtest/gtest.h>
 #include <pty.h>
-#include <sys/resource.h>
-
-#include <csignal>
-#include <fstream>
 
 #include "engine/io/file.h"
 #include "engine/io/log.h"
 #include "engine/io/progress.h"
-#include "kernels/core/error.h"
+#include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
 
 namespace hac {
 namespace {
 
-TEST(JsonLog, AppendsOneObjectALineAtOnce) {
-  const TempFolder folder;
+class LogFile : public InFolder {
+ protected:
   const std::string path = folder.file("log.jsonl");
+};
+
+TEST_F(LogFile, AppendsOneObjectALineAtOnce) {
   JsonLog log(path);
   EXPECT_EQ(read_file(path), "");
   log.append(R"({"step":1})");
@@ -27,17 +25,13 @@ TEST(JsonLog, AppendsOneObjectALineAtOnce) {
   EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n");
 }
 
-TEST(JsonLog, ANewLogReplacesTheOld) {
-  const TempFolder folder;
-  const std::string path = folder.file("log.jsonl");
+TEST_F(LogFile, ANewLogReplacesTheOld) {
   write_file_atomically(path, "{\"step\":1}\n");
   JsonLog log(path);
   EXPECT_EQ(read_file(path), "");
 }
 
-TEST(JsonLog, ResumeDropsTheCutLineAndTheStepsToBeRedone) {
-  const TempFolder folder;
-  const std::string path = folder.file("log.jsonl");
+TEST_F(LogFile, ResumeDropsTheCutLineAndTheStepsToBeRedone) {
   write_file_atomically(path,
                         "{\"note\":\"start\"}\n{\"type\":\"result\",\"step\":5}\n{\"step\":5}\n{"
                         "\"step\":10}\n{\"step\":15}\n"
@@ -49,31 +43,23 @@ TEST(JsonLog, ResumeDropsTheCutLineAndTheStepsToBeRedone) {
   EXPECT_EQ(read_file(path), "{\"note\":\"start\"}\n{\"step\":5}\n{\"step\":10}\n{\"step\":11}\n");
 }
 
-// A limit on the size of files stands in for the full disk.
-TEST(JsonLog, WhatAFullDiskDoesNotTakeIsWrittenLater) {
-  const TempFolder folder;
-  const std::string path = folder.file("log.jsonl");
+TEST_F(LogFile, WhatAFullDiskDoesNotTakeIsWrittenLater) {
   JsonLog log(path);
   log.append(R"({"step":1})");
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{15, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  log.append(R"({"step":2})");
-  log.append(R"({"step":3})");
-  EXPECT_THROW(log.flush(), IoError);
-  setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
+  {
+    const FullDisk full(15);
+    log.append(R"({"step":2})");
+    log.append(R"({"step":3})");
+    EXPECT_THROW(log.flush(), IoError);
+  }
   EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"st");
   log.flush();
   EXPECT_EQ(read_file(path), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
 }
 
-TEST(JsonLog, ResumeWithoutALogStartsOne) {
-  const TempFolder folder;
-  JsonLog log(folder.file("log.jsonl"), 3);
-  EXPECT_EQ(read_file(folder.file("log.jsonl")), "");
+TEST_F(LogFile, ResumeWithoutALogStartsOne) {
+  JsonLog log(path, 3);
+  EXPECT_EQ(read_file(path), "");
   EXPECT_THROW(JsonLog(folder.file("none/log.jsonl")), IoError);
 }
 
@@ -147,7 +133,7 @@ TEST(Progress, OnATerminalTheLineIsOverwritten) {
   const std::size_t overwritten = text.find('\r');
   ASSERT_NE(overwritten, std::string::npos);
   EXPECT_LT(overwritten, 40u) << "the line wraps";
-  EXPECT_NE(text.find("loss 2.0000"), std::string::npos);
+  EXPECT_CONTAINS(text, "loss 2.0000");
   EXPECT_EQ(text.back(), '\n');
   std::fclose(out);
   ::close(ours);

@@ -1,7 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <vector>
-
 #include "engine/optim/sgd.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"

@@ -1,11 +1,8 @@
-#include <gtest/gtest.h>
-
 #include <limits>
 #include <numeric>
 
 #include "engine/tensor/tensor.h"
-#include "kernels/core/error.h"
-#include "tests/support/gpu.h"
+#include "tests/support/messages.h"
 
 namespace hac {
 namespace {
@@ -24,13 +21,6 @@ TEST(Shape, KnowsItsElementsAndText) {
   EXPECT_NE((Shape{2, 1}), (Shape{2}));
   EXPECT_THROW((Shape{1, 2, 3, 4, 5}), ShapeError);
   EXPECT_THROW((Shape{2, -1}), ShapeError);
-}
-
-TEST(Device, ReadsWhatItPrints) {
-  for (const char* text : {"cpu", "cuda:0", "cuda:3", "simt"})
-    EXPECT_EQ(to_string(parse_device(text)), text);
-  for (const char* text : {"", "gpu", "cuda:", "cuda:-1", "cuda:1x", "CPU"})
-    EXPECT_THROW(parse_device(text), ConfigError) << text;
 }
 
 TEST(Layout, StorageIsPaddedToTheBlock) {
@@ -206,7 +196,7 @@ TEST(Memory, ALimitIsAnOutOfMemoryThatSaysWhy) {
     Tensor::zeros({1 << 20});
     ADD_FAILURE() << "went over the limit";
   } catch (const OutOfMemory& error) {
-    EXPECT_NE(std::string(error.what()).find("limit"), std::string::npos) << error.what();
+    EXPECT_CONTAINS(error.what(), "limit");
     EXPECT_EQ(error.exit_code(), 3);
   }
   set_memory_limit(0);
@@ -226,11 +216,6 @@ TEST(Memory, FailsOnRequestOnce) {
 TEST(Memory, StoragesAreAligned) {
   for (const std::int64_t n : {1, 3, 100, 1 << 20, (1 << 20) + 1})
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(Tensor::empty({n}).data()) % 64, 0u);
-}
-
-TEST(Memory, OtherDevicesAreNotThere) {
-  if (gpu_present()) GTEST_SKIP() << "there is a GPU";
-  EXPECT_THROW(Tensor::zeros({2}, Dtype::f32, {DeviceKind::cuda, 0}), DeviceError);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // be written so that it is read as the same.
 
 #include <cstdint>
-#include <string_view>
 
 #include "kernels/core/error.h"
 #include "kernels/cuda/tuned_plans.h"

@@ -3,8 +3,6 @@
 
 #include "kernels/ops/conv2d_product_cpu.h"
 
-#include <gtest/gtest.h>
-
 #include "tests/cases/conv2d.h"
 #include "tests/support/op_test.h"
 

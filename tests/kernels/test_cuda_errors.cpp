@@ -1,33 +1,13 @@
 // What an error of CUDA, cuBLAS or cuDNN says, and that it is cleared where it can be. Needs the
 // libraries, and no GPU: errors are handed to the checks.
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
-#include <string>
 
-#include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
+#include "tests/support/messages.h"
 
 namespace hac::cuda {
 namespace {
-
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
-
-void expect_parts(const std::string& message, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) {
-    EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is not in: " << message;
-  }
-}
 
 // Where there is no driver, every call reports that anew.
 void expect_cleared() {
@@ -44,10 +24,21 @@ void leave_an_error() {
 
 TEST(CudaErrors, NameCallPurposeAndCudasWords) {
   check(cudaSuccess, "cudaMalloc", "nothing");
-  const std::string message = message_of<DeviceError>(
-      [] { check(cudaErrorInvalidValue, "cudaMemcpyAsync", "to the host"); });
-  expect_parts(message, {"cudaMemcpyAsync (to the host)", "cudaErrorInvalidValue", "argument"});
-  EXPECT_EQ(message.find("any more"), std::string::npos) << message;
+  const std::string message =
+      error_of<DeviceError>([] { check(cudaErrorInvalidValue, "cudaMemcpyAsync", "to the host"); });
+  EXPECT_CONTAINS(message, "cudaMemcpyAsync (to the host)", "cudaErrorInvalidValue", "argument");
+  EXPECT_LACKS(message, "any more");
+}
+
+TEST(CudaErrors, AMissingGpuIsOneClearLine) {
+  for (const cudaError_t none : {cudaErrorInsufficientDriver, cudaErrorNoDevice}) {
+    EXPECT_ERROR(check(none, "cudaMalloc", "batch"), DeviceError,
+                 "cudaMalloc (batch): expected a GPU");
+  }
+  const std::string message = error_of<DeviceError>([] { Library library(4096); });
+  EXPECT_CONTAINS(message, "device 'cuda:4096'");
+  EXPECT_LACKS(message, "\n");
+  EXPECT_THROW(check(CUBLAS_STATUS_NOT_SUPPORTED, "cublasLtMatmul", "fc"), DeviceError);
 }
 
 TEST(CudaErrors, WantOfMemoryIsOutOfMemory) {
@@ -55,6 +46,7 @@ TEST(CudaErrors, WantOfMemoryIsOutOfMemory) {
   EXPECT_THROW(check(CUBLAS_STATUS_ALLOC_FAILED, "cublasLtMatmul", "x"), OutOfMemory);
   EXPECT_THROW(check(CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, "cudnn", "x"),
                OutOfMemory);
+  EXPECT_THROW(check(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, "f", "x"), OutOfMemory);
 }
 
 // It shows at the next call that waits, whoever made that.
@@ -64,14 +56,14 @@ TEST(CudaErrors, AKernelsFaultPointsAtEarlierWorkAndEndsTheDevice) {
        {cudaErrorIllegalAddress, cudaErrorMisalignedAddress, cudaErrorLaunchFailure}) {
     EXPECT_TRUE(is_sticky(error));
     const auto fail = [&] { check(error, "cudaStreamSynchronize", "waiting for cuda:0"); };
-    const std::string message = message_of<DeviceError>(fail);
-    expect_parts(message, {"cudaStreamSynchronize (waiting for cuda:0)", cudaGetErrorName(error),
-                           "cannot use the device any more", "earlier work",
-                           "(hint: CUDA_LAUNCH_BLOCKING=1"});
+    const std::string message = error_of<DeviceError>(fail);
+    EXPECT_CONTAINS(message, "cudaStreamSynchronize (waiting for cuda:0)", cudaGetErrorName(error),
+                    "cannot use the device any more", "earlier work",
+                    "(hint: CUDA_LAUNCH_BLOCKING=1");
     ::setenv("CUDA_LAUNCH_BLOCKING", "1", 1);
-    const std::string exact = message_of<DeviceError>(fail);
-    EXPECT_EQ(exact.find("earlier"), std::string::npos) << exact;
-    expect_parts(exact, {"cannot use the device any more"});
+    const std::string exact = error_of<DeviceError>(fail);
+    EXPECT_LACKS(exact, "earlier");
+    EXPECT_CONTAINS(exact, "cannot use the device any more");
     ::unsetenv("CUDA_LAUNCH_BLOCKING");
   }
   for (const cudaError_t error : {cudaErrorMemoryAllocation, cudaErrorInvalidValue,
@@ -82,9 +74,8 @@ TEST(CudaErrors, AKernelsFaultPointsAtEarlierWorkAndEndsTheDevice) {
 
 TEST(CudaErrors, ALaunchNamesKernelAndGridAndClearsTheError) {
   leave_an_error();
-  const std::string message = message_of<DeviceError>(
-      [] { check_launch(cudaErrorInvalidConfiguration, "batchnorm_apply", 12345, 256); });
-  expect_parts(message, {"launch", "batchnorm_apply", "12345 blocks of 256", "configuration"});
+  EXPECT_ERROR(check_launch(cudaErrorInvalidConfiguration, "batchnorm_apply", 12345, 256),
+               DeviceError, "launch", "batchnorm_apply", "12345 blocks of 256", "configuration");
   expect_cleared();
 }
 
@@ -104,16 +95,14 @@ TEST(CudaErrors, ARefusedPlanLeavesNoneBehind) {
 TEST(CudaErrors, OfALibraryTakeCudasOwnAlong) {
   leave_an_error();
   const std::string left = cudaGetErrorName(cudaPeekAtLastError());
-  expect_parts(
-      message_of<DeviceError>(
-          [] { check(CUBLAS_STATUS_EXECUTION_FAILED, "cublasLtMatmul", "linear:f32,n1i2o3"); }),
-      {"cublasLtMatmul (linear:f32,n1i2o3)", "CUBLAS_STATUS_EXECUTION_FAILED", left.c_str()});
+  EXPECT_ERROR(check(CUBLAS_STATUS_EXECUTION_FAILED, "cublasLtMatmul", "linear:f32,n1i2o3"),
+               DeviceError, "cublasLtMatmul (linear:f32,n1i2o3)", "CUBLAS_STATUS_EXECUTION_FAILED",
+               left);
   expect_cleared();
   leave_an_error();
-  expect_parts(message_of<DeviceError>([] {
-                 check(CUDNN_STATUS_EXECUTION_FAILED, "cudnnBackendExecute", "conv2d:f32");
-               }),
-               {"cudnnBackendExecute (conv2d:f32)", "CUDNN_STATUS_EXECUTION_FAILED", left.c_str()});
+  EXPECT_ERROR(check(CUDNN_STATUS_EXECUTION_FAILED, "cudnnBackendExecute", "conv2d:f32"),
+               DeviceError, "cudnnBackendExecute (conv2d:f32)", "CUDNN_STATUS_EXECUTION_FAILED",
+               left);
   expect_cleared();
 }
 

@@ -2,20 +2,17 @@
 // convolution of the zoo on an H100, an A100 and an Orin is known here, without a GPU. Registered
 // in builds with CUDA only (tests/CMakeLists.txt).
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <set>
 
 #include "engine/io/file.h"
-#include "kernels/core/error.h"
 #include "kernels/cuda/library.h"
 #include "kernels/ops/conv2d_plan_cuda.h"
 #include "models/arch/graph.h"
 #include "models/zoo/zoo.h"
-#include "tests/support/message_of.h"
+#include "tests/support/messages.h"
 
 namespace hac {
 namespace {
@@ -213,26 +210,21 @@ TEST_F(Plans, AreRebuiltFromEngineAndKnobs) {
       EXPECT_EQ(again.workspace_bytes, plan.workspace_bytes) << plan.config.name();
     }
   }
-  const std::string error =
-      message_of<DeviceError>([&] { cuda::rebuild_plan(properties, example(), 9999, {}); });
-  EXPECT_NE(error.find(example().str()), std::string::npos) << error;
+  EXPECT_CONTAINS(
+      message_of<DeviceError>([&] { cuda::rebuild_plan(properties, example(), 9999, {}); }),
+      example().str());
 }
 
 TEST_F(Plans, SayWhyThereIsNone) {
-  const std::string error = message_of<DeviceError>(
-      [&] { cuda::make_plan(device("h100"), example(), {.workspace_limit = -1}); });
-  for (const std::string& part : {example().str(), std::string("over the workspace limit"),
-                                  std::string("TF32"), std::string("deterministic")}) {
-    EXPECT_NE(error.find(part), std::string::npos) << error;
-  }
+  EXPECT_ERROR(cuda::make_plan(device("h100"), example(), {.workspace_limit = -1}), DeviceError,
+               example().str(), std::string("over the workspace limit"), std::string("TF32"),
+               std::string("deterministic"));
 }
 
 TEST_F(Plans, RefuseWhatCudnnWouldOverrun) {
   Conv2dSpec spec = example();
   spec.n = 1 << 15;
-  const std::string error =
-      message_of<ShapeError>([&] { cuda::make_plan(device("h100"), spec, {}); });
-  EXPECT_NE(error.find("2^31"), std::string::npos) << error;
+  EXPECT_ERROR(cuda::make_plan(device("h100"), spec, {}), ShapeError, "2^31");
 }
 
 TEST_F(Plans, ExecutionChecksItsOperands) {
@@ -244,42 +236,21 @@ TEST_F(Plans, ExecutionChecksItsOperands) {
       cuda::execute(nullptr, plan, spec, {.x = x, .w = memory, .y = memory, .bias = bias}, memory);
     });
   };
-  EXPECT_NE(run(memory + 1, memory).find("aligned to 16"), std::string::npos);
-  EXPECT_NE(run(memory, nullptr).find("aligned to 16"), std::string::npos) << "no bias";
+  EXPECT_CONTAINS(run(memory + 1, memory), "aligned to 16");
+  EXPECT_CONTAINS(run(memory, nullptr), "aligned to 16") << "no bias";
   // All is well but the handle: the variant pack was accepted.
   const std::string error = run(memory, memory);
-  EXPECT_NE(error.find("cudnnBackendExecute"), std::string::npos) << error;
-  EXPECT_NE(error.find(spec.str()), std::string::npos) << error;
+  EXPECT_CONTAINS(error, "cudnnBackendExecute", spec.str());
 }
 
 TEST_F(Plans, ABadDescriptionIsAnError) {
   for (const char* text : {"", "{}", "{\"deviceVer\": 900}", "not json"}) {
     const std::string error =
         message_of<DeviceError>([&] { cuda::device_properties(std::string_view(text)); });
-    EXPECT_NE(error.find("device properties"), std::string::npos) << text;
+    EXPECT_CONTAINS(error, "device properties") << text;
   }
   const std::string json = cuda::device_json(device("orin"));
-  EXPECT_NE(json.find("\"deviceName\": \"Orin\""), std::string::npos) << json;
-}
-
-TEST(CudaLibrary, ErrorsNameTheCallAndWhatItWasFor) {
-  EXPECT_NO_THROW(cuda::check(cudaSuccess, "call", "what"));
-  EXPECT_THROW(cuda::check(cudaErrorMemoryAllocation, "cudaMalloc", "batch"), OutOfMemory);
-  for (const cudaError_t none : {cudaErrorInsufficientDriver, cudaErrorNoDevice}) {
-    const std::string error =
-        message_of<DeviceError>([&] { cuda::check(none, "cudaMalloc", "batch"); });
-    EXPECT_NE(error.find("cudaMalloc (batch): expected a GPU"), std::string::npos) << error;
-  }
-  EXPECT_THROW(cuda::check(CUBLAS_STATUS_ALLOC_FAILED, "cublasLtMatmul", "fc"), OutOfMemory);
-  EXPECT_THROW(cuda::check(CUBLAS_STATUS_NOT_SUPPORTED, "cublasLtMatmul", "fc"), DeviceError);
-  EXPECT_THROW(cuda::check(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, "f", "conv"),
-               OutOfMemory);
-}
-
-TEST(CudaLibrary, AMissingGpuIsOneClearLine) {
-  const std::string error = message_of<DeviceError>([&] { cuda::Library library(4096); });
-  EXPECT_NE(error.find("device 'cuda:4096'"), std::string::npos) << error;
-  EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+  EXPECT_CONTAINS(json, "\"deviceName\": \"Orin\"");
 }
 
 }  // namespace

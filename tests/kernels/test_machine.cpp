@@ -1,19 +1,13 @@
 // What the program believes of the machine: its ceilings, what this process may have of it, and how
 // threads that compute treat denormals.
 
-#include <gtest/gtest.h>
-#include <omp.h>
-
 #include <cstdlib>
 #include <thread>
-#include <vector>
 
 #include "data/loader/loader.h"
 #include "kernels/core/context.h"
 #include "kernels/core/denormals.h"
-#include "kernels/core/isa.h"
 #include "kernels/core/machine.h"
-#include "kernels/cpu/ceiling_loops.h"
 #include "tests/support/temp_folder.h"
 #if defined(__x86_64__)
 #include "tests/support/handwritten_loops.h"
@@ -72,10 +66,13 @@ TEST(Machine, BandwidthIsReadFromMoreThanTheCachesHold) {
   EXPECT_EQ(cpu::bandwidth_slices(0, 0), 0);
 }
 
-TEST(Limits, AreWhatTheControlGroupsOfEachLevelLeave) {
-  const TempFolder folder;
+class LimitsIn : public InFolder {
+ protected:
+  LimitsIn() { folder.write("proc/meminfo", "MemTotal:       1000 kB\n"); }
   const std::string root = folder.path();
-  folder.write("proc/meminfo", "MemTotal:       1000 kB\n");
+};
+
+TEST_F(LimitsIn, AreWhatTheControlGroupsOfEachLevelLeave) {
   EXPECT_FALSE(limits_in(root).cpu_quota);
   EXPECT_FALSE(limits_in(root).memory_bytes);
 
@@ -98,10 +95,7 @@ TEST(Limits, AreWhatTheControlGroupsOfEachLevelLeave) {
   EXPECT_EQ(v2.memory_from, root + "/sys/fs/cgroup/user/memory.max");
 }
 
-TEST(Limits, OfVersionOneAreFoundByControllerAndAtTheTopOfAContainer) {
-  const TempFolder folder;
-  const std::string root = folder.path();
-  folder.write("proc/meminfo", "MemTotal:       1000 kB\n");
+TEST_F(LimitsIn, OfVersionOneAreFoundByControllerAndAtTheTopOfAContainer) {
   folder.write("proc/self/cgroup", "5:cpu,cpuacct:/a/b\n4:memory:/docker/0123\n0::/\n");
   folder.write("sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us", "-1\n");
   folder.write("sys/fs/cgroup/cpu/a/b/cpu.cfs_period_us", "100000\n");
@@ -118,7 +112,7 @@ TEST(Limits, OfVersionOneAreFoundByControllerAndAtTheTopOfAContainer) {
   EXPECT_EQ(v1.memory_from, root + "/sys/fs/cgroup/memory/memory.limit_in_bytes");
 }
 
-TEST(Limits, BoundTheThreads) {
+TEST(Threads, AreBoundByTheLimits) {
   EXPECT_EQ(threads_within({.affinity = 64}), 64);
   EXPECT_EQ(threads_within({.affinity = 64, .cpu_quota = 1}), 1);
   EXPECT_EQ(threads_within({.affinity = 64, .cpu_quota = 1.01}), 2);
@@ -145,12 +139,17 @@ bool flushes() {
   return read == 0 && written == 0;
 }
 
+// As in a thread that nobody told to flush them.
+void keep_denormals() {
+#if defined(__x86_64__)
+  _mm_setcsr(_mm_getcsr() & ~0x8040u);
+#endif
+}
+
 TEST(Denormals, AreZeroInAThreadThatComputes) {
   bool before = true, after = false;
   std::thread([&] {
-#if defined(__x86_64__)
-    _mm_setcsr(_mm_getcsr() & ~0x8040u);
-#endif
+    keep_denormals();
     before = flushes();
     Context::current();
     after = flushes();
@@ -164,11 +163,7 @@ TEST(Denormals, AreZeroInAThreadThatComputes) {
 // Also those that OpenMP had before the program came to set anything.
 TEST(Denormals, AreZeroInOpenMpsThreads) {
 #pragma omp parallel
-  {
-#if defined(__x86_64__)
-    _mm_setcsr(_mm_getcsr() & ~0x8040u);
-#endif
-  }
+  keep_denormals();
   const int threads = num_threads();
   set_num_threads(4);
   std::vector<char> flushed(4);
@@ -197,9 +192,7 @@ class FlushingSet final : public Dataset {
 TEST(Denormals, AreZeroInALoadersThreads) {
   std::vector<std::int32_t> flushed;
   std::thread([&] {
-#if defined(__x86_64__)
-    _mm_setcsr(_mm_getcsr() & ~0x8040u);
-#endif
+    keep_denormals();
     Loader loader(std::make_shared<FlushingSet>(),
                   {.batch = 2, .pipeline = evaluation, .threads = 2});
     loader.start(0);

@@ -1,7 +1,5 @@
-#include <gtest/gtest.h>
-
 #include "tests/cases/batchnorm.h"
-#include "tests/support/op_test.h"
+#include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
@@ -23,11 +21,10 @@ Running running(std::int64_t c, Device device = {}) {
 OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2) {
   OpCase c{.spec = s.str(), .seed = 31, .floor = 4e-6};
   const double m = static_cast<double>(s.n * s.h * s.w);
-  c.inputs = {
-      {.name = "x", .value = shifted(random_tensor(s.shape(), c.seed, 0), mean, deviation)},
-      {.name = "gamma", .value = random_tensor({s.c}, c.seed, 1), .terms = m, .activation = false},
-      {.name = "beta", .value = random_tensor({s.c}, c.seed, 2), .terms = m, .activation = false}};
-  if (s.add) c.inputs.push_back({.name = "residual", .value = random_tensor(s.shape(), c.seed, 3)});
+  shifted(c.input("x", s.shape()).value, mean, deviation);
+  c.input("gamma", {s.c}, m, false);
+  c.input("beta", {s.c}, m, false);
+  if (s.add) c.input("residual", s.shape());
   c.op = [s](const std::vector<Var>& in) {
     const Running r = running(s.c, in[0].device());
     return ops::batch_norm(in[0], in[1], in[2], r.mean, r.var, s.add ? in[3] : Var(),
@@ -40,26 +37,7 @@ OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2)
   return c;
 }
 
-TEST(BatchNorm, MatchesTheReference) {
-  for (const BatchNormSpec& s : cases::batchnorm_odd()) check_against_reference(make_case(s));
-}
-
-TEST(BatchNorm, ReferenceMatchesDifferences) {
-  for (const BatchNormSpec& s : cases::batchnorm_odd())
-    check_reference_by_differences(make_case(s));
-}
-
-TEST(BatchNorm, IsRepeatable) {
-  for (const BatchNormSpec& s : cases::batchnorm_odd()) check_repeatable(make_case(s));
-}
-
-TEST(BatchNorm, PaddingStaysZero) {
-  for (const BatchNormSpec& s : cases::batchnorm_odd()) check_padding(make_case(s));
-}
-
-TEST(BatchNorm, SurvivesFailingAllocations) {
-  for (const BatchNormSpec& s : cases::batchnorm_odd()) check_failing_allocations(make_case(s));
-}
+HAC_PROVE_OP(BatchNorm, cases::batchnorm_odd());
 
 // E[x^2] - E[x]^2 would lose 100^2 eps and more of the variance. What remains is the rounding of
 // the mean, a sum of 324 floats: some sqrt(324) eps of 100 deviations.

@@ -1,8 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "kernels/core/isa.h"
 #include "tests/cases/conv2d.h"
-#include "tests/support/op_test.h"
+#include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
@@ -15,19 +13,11 @@ OpCase make_case(const Conv2dSpec& s, bool stem = false) {
   const double taps = static_cast<double>(s.r * s.s);
   const double pixels = static_cast<double>(s.n * s.oh() * s.ow());
   c.terms = taps * static_cast<double>(s.c / s.groups);
-  c.inputs = {{.name = "x",
-               .value = random_tensor(s.in_shape(), c.seed, 0),
-               .terms = taps * static_cast<double>(s.k / s.groups),
-               .wants_grad = !stem},
-              {.name = "weight",
-               .value = random_tensor(s.weight_shape(), c.seed, 1),
-               .terms = pixels,
-               .activation = false}};
-  if (s.bias)
-    c.inputs.push_back({.name = "bias",
-                        .value = random_tensor({s.k}, c.seed, 2),
-                        .terms = pixels,
-                        .activation = false});
+  c.differences = s.in_shape().numel() < 4000;
+  c.allocations = s.in_shape().numel() < 1000;
+  c.input("x", s.in_shape(), taps * static_cast<double>(s.k / s.groups)).wants_grad = !stem;
+  c.input("weight", s.weight_shape(), pixels, false);
+  if (s.bias) c.input("bias", {s.k}, pixels, false);
   c.op = [s](const std::vector<Var>& in) {
     return ops::conv2d(in[0], in[1], s.bias ? in[2] : Var(),
                        {.stride = s.stride, .pad = s.pad, .groups = s.groups});
@@ -39,31 +29,11 @@ OpCase make_case(const Conv2dSpec& s, bool stem = false) {
   return c;
 }
 
-TEST(Conv2d, MatchesTheReference) {
-  for (const Conv2dSpec& s : cases::conv2d_odd()) check_against_reference(make_case(s));
-}
+HAC_PROVE_OP(Conv2d, cases::conv2d_odd());
 
 TEST(Conv2d, AStemHasNoGradientOfItsInput) {
   const Conv2dSpec s{.n = 2, .c = 3, .h = 9, .w = 9, .k = 16, .bias = true};
   check_against_reference(make_case(s, true));
-}
-
-TEST(Conv2d, ReferenceMatchesDifferences) {
-  for (const Conv2dSpec& s : cases::conv2d_odd())
-    if (s.in_shape().numel() < 4000) check_reference_by_differences(make_case(s));
-}
-
-TEST(Conv2d, IsRepeatable) {
-  for (const Conv2dSpec& s : cases::conv2d_odd()) check_repeatable(make_case(s));
-}
-
-TEST(Conv2d, PaddingStaysZero) {
-  for (const Conv2dSpec& s : cases::conv2d_odd()) check_padding(make_case(s));
-}
-
-TEST(Conv2d, SurvivesFailingAllocations) {
-  for (const Conv2dSpec& s : cases::conv2d_odd())
-    if (s.in_shape().numel() < 1000) check_failing_allocations(make_case(s));
 }
 
 // Weights packed once, then bias, residual and activation fused: against the reference, and in
@@ -118,15 +88,7 @@ std::vector<Conv2dSpec> conv2d_grid() {
         for (const std::int64_t size : {1, 2, 3, 4, 7, 32}) {
           for (const std::int64_t kernel : {1, 3, 5, 7}) {
             for (const std::int64_t stride : {1, 2}) {
-              specs.push_back({.n = n,
-                               .c = c,
-                               .h = size,
-                               .w = size,
-                               .k = k,
-                               .r = kernel,
-                               .s = kernel,
-                               .stride = stride,
-                               .pad = kernel / 2});
+              specs.push_back(cases::square(n, c, k, size, kernel, stride));
             }
           }
         }
@@ -170,7 +132,7 @@ TEST(Conv2d, LayersOfTheZooUseTheLibrarysCode) {
         if (pass == Pass::backward_weights && cpu::vector_lanes() == 8) continue;
         s.pass = pass;
         const std::string name = conv2d_cpu.implementation(context, s);
-        EXPECT_EQ(name.find("product"), std::string::npos) << s.str() << ": " << name;
+        EXPECT_LACKS(name, "product") << s.str();
       }
     }
   }
@@ -181,12 +143,8 @@ TEST(Conv2d, RefusesShapesThatDoNotFit) {
     return Var(Tensor::zeros(shape), true, name);
   };
   const Var x = var({1, 8, 5, 5});
-  try {
-    ops::conv2d(x, var({4, 7, 3, 3}, "layer2.0.conv1.weight"), Var(), {});
-    ADD_FAILURE() << "took 8 channels for 7";
-  } catch (const ShapeError& error) {
-    EXPECT_NE(std::string(error.what()).find("layer2.0.conv1"), std::string::npos) << error.what();
-  }
+  EXPECT_ERROR(ops::conv2d(x, var({4, 7, 3, 3}, "layer2.0.conv1.weight"), Var(), {}), ShapeError,
+               "layer2.0.conv1");
   EXPECT_THROW(ops::conv2d(x, var({4, 8, 7, 7}), Var(), {}), ShapeError);  // larger than the input
   EXPECT_THROW(ops::conv2d(x, var({4, 8, 3, 3}), var({5}), {}), ShapeError);
   EXPECT_THROW(ops::conv2d(x, var({4, 8, 3, 3}), Var(), {.stride = 0}), ShapeError);

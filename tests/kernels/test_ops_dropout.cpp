@@ -1,7 +1,5 @@
-#include <gtest/gtest.h>
-
 #include "kernels/ops/elementwise.h"
-#include "tests/support/op_test.h"
+#include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
@@ -29,8 +27,10 @@ Doubles mask_of(const Case& s) {
 }
 
 OpCase make_case(const Case& s) {
-  OpCase c{.spec = DropoutSpec{.shape = s.shape, .p = s.options.p}.str(), .seed = 71};
-  c.inputs = {{.name = "x", .value = random_tensor(s.shape, c.seed, 0)}};
+  OpCase c{.spec = DropoutSpec{.shape = s.shape, .p = s.options.p}.str(),
+           .seed = 71,
+           .any_threads = true};
+  c.input("x", s.shape);
   c.op = [s](const std::vector<Var>& in) { return ops::dropout(in[0], s.options); };
   const auto masked = [mask = mask_of(s)](const Doubles& v) {
     Doubles result = v;
@@ -45,28 +45,7 @@ OpCase make_case(const Case& s) {
 }
 
 // Own layout and plain give the same mask: the reference knows only the logical index.
-TEST(Dropout, MatchesTheReferenceInEveryLayout) {
-  for (const Case& s : dropout_odd()) check_against_reference(make_case(s));
-}
-
-TEST(Dropout, PaddingStaysZero) {
-  for (const Case& s : dropout_odd()) check_padding(make_case(s));
-}
-
-TEST(Dropout, IsRepeatableAtAnyThreadCount) {
-  for (const Case& s : dropout_odd()) {
-    const OpCase c = make_case(s);
-    check_repeatable(c);
-    const OpRun first = run(c, true);
-    set_num_threads(1);
-    expect_same_bits(run(c, true).y, first.y, c.spec);
-    set_num_threads(0);
-  }
-}
-
-TEST(Dropout, SurvivesFailingAllocations) {
-  for (const Case& s : dropout_odd()) check_failing_allocations(make_case(s));
-}
+HAC_PROVE_OP(Dropout, dropout_odd());
 
 TEST(Dropout, DropsTheShareItWasAskedFor) {
   constexpr std::int64_t n = 100000;

@@ -1,11 +1,9 @@
 // Activations, add, flatten, and the kernels that only other code calls: add with an activation,
 // Taylor.
 
-#include <gtest/gtest.h>
-
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/taylor.h"
-#include "tests/support/op_test.h"
+#include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
@@ -18,7 +16,7 @@ const std::vector<Shape>& shapes() {
 
 OpCase activation_case(const Shape& shape, Activation a) {
   OpCase c{.spec = ActivationSpec{.activation = a, .shape = shape}.str(), .seed = 81};
-  c.inputs = {{.name = "x", .value = random_tensor(shape, c.seed, 0)}};
+  c.input("x", shape);
   c.op = [a](const std::vector<Var>& in) { return ops::activate(in[0], a); };
   c.forward = [a](const std::vector<Doubles>& in) {
     Doubles y = in[0];
@@ -35,8 +33,8 @@ OpCase activation_case(const Shape& shape, Activation a) {
 
 OpCase add_case(const Shape& shape) {
   OpCase c{.spec = "add " + shape.str(), .seed = 82};
-  c.inputs = {{.name = "a", .value = random_tensor(shape, c.seed, 0)},
-              {.name = "b", .value = random_tensor(shape, c.seed, 1)}};
+  c.input("a", shape);
+  c.input("b", shape);
   c.op = [](const std::vector<Var>& in) { return ops::add(in[0], in[1]); };
   c.forward = [](const std::vector<Doubles>& in) {
     Doubles y = in[0];
@@ -51,7 +49,7 @@ OpCase add_case(const Shape& shape) {
 
 OpCase flatten_case(const Shape& shape) {
   OpCase c{.spec = "flatten " + shape.str(), .seed = 83};
-  c.inputs = {{.name = "x", .value = random_tensor(shape, c.seed, 0)}};
+  c.input("x", shape);
   c.op = [](const std::vector<Var>& in) { return ops::flatten(in[0]); };
   c.forward = [](const std::vector<Doubles>& in) { return in[0]; };
   c.backward = [](const std::vector<Doubles>&, const Doubles& dy) {
@@ -71,25 +69,7 @@ std::vector<OpCase> all_cases() {
   return all;
 }
 
-TEST(Elementwise, MatchesTheReference) {
-  for (const OpCase& c : all_cases()) check_against_reference(c);
-}
-
-TEST(Elementwise, ReferenceMatchesDifferences) {
-  for (const OpCase& c : all_cases()) check_reference_by_differences(c);
-}
-
-TEST(Elementwise, IsRepeatable) {
-  for (const OpCase& c : all_cases()) check_repeatable(c);
-}
-
-TEST(Elementwise, PaddingStaysZero) {
-  for (const OpCase& c : all_cases()) check_padding(c);
-}
-
-TEST(Elementwise, SurvivesFailingAllocations) {
-  for (const OpCase& c : all_cases()) check_failing_allocations(c);
-}
+HAC_PROVE_OP(Elementwise, all_cases());
 
 TEST(Elementwise, AddTakesOperandsInDifferentLayouts) {
   const Shape shape{2, 17, 3, 3};
@@ -100,8 +80,7 @@ TEST(Elementwise, AddTakesOperandsInDifferentLayouts) {
   const Var y = ops::add(left, right);
   expect_close(y.value(), expected, 1e-7, "own + plain");
   const Tensor dy = random_tensor(shape, 1, 2);
-  backward(make_var("probe", Tensor::zeros({}), {y},
-                    [&](const Tensor&) { return std::vector<Tensor>{in_own_layout(dy)}; }));
+  backward_from(y, in_own_layout(dy));
   EXPECT_EQ(left.grad().to_vector(), dy.to_vector());
   EXPECT_EQ(right.grad().to_vector(), dy.to_vector());
   EXPECT_EQ(right.grad().layout(), Layout::plain);
@@ -124,9 +103,7 @@ TEST(Elementwise, SiluIsExactOverItsRange) {
   const auto n = static_cast<std::int64_t>(values.size());
   const Var x(Tensor::from(values, {n}), true);
   const Var y = ops::activate(x, Activation::silu);
-  const Tensor ones = Tensor::from(std::vector<float>(n, 1.f), {n});
-  backward(make_var("probe", Tensor::zeros({}), {y},
-                    [&](const Tensor&) { return std::vector<Tensor>{ones}; }));
+  backward_from(y, Tensor::from(std::vector<float>(n, 1.f), {n}));
   for (std::int64_t i = 0; i < n; ++i) {
     const double expected = reference::activate(Activation::silu, values[i]);
     const double slope = reference::activation_slope(Activation::silu, values[i]);

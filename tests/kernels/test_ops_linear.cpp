@@ -1,7 +1,5 @@
-#include <gtest/gtest.h>
-
 #include "tests/cases/linear.h"
-#include "tests/support/op_test.h"
+#include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
@@ -9,19 +7,9 @@ namespace {
 OpCase make_case(const LinearSpec& s) {
   OpCase c{.spec = s.str(), .seed = 51};
   c.terms = static_cast<double>(s.in);
-  c.inputs = {{.name = "x",
-               .value = random_tensor(s.in_shape(), c.seed, 0),
-               .terms = static_cast<double>(s.out)},
-              {.name = "weight",
-               .value = random_tensor(s.weight_shape(), c.seed, 1),
-               .terms = static_cast<double>(s.n),
-               .activation = false}};
-  if (s.bias) {
-    c.inputs.push_back({.name = "bias",
-                        .value = random_tensor({s.out}, c.seed, 2),
-                        .terms = static_cast<double>(s.n),
-                        .activation = false});
-  }
+  c.input("x", s.in_shape(), static_cast<double>(s.out));
+  c.input("weight", s.weight_shape(), static_cast<double>(s.n), false);
+  if (s.bias) c.input("bias", {s.out}, static_cast<double>(s.n), false);
   c.op = [s](const std::vector<Var>& in) {
     return ops::linear(in[0], in[1], s.bias ? in[2] : Var());
   };
@@ -32,25 +20,7 @@ OpCase make_case(const LinearSpec& s) {
   return c;
 }
 
-TEST(Linear, MatchesTheReference) {
-  for (const LinearSpec& s : cases::linear_odd()) check_against_reference(make_case(s));
-}
-
-TEST(Linear, ReferenceMatchesDifferences) {
-  for (const LinearSpec& s : cases::linear_odd()) check_reference_by_differences(make_case(s));
-}
-
-TEST(Linear, IsRepeatable) {
-  for (const LinearSpec& s : cases::linear_odd()) check_repeatable(make_case(s));
-}
-
-TEST(Linear, TailsStayZero) {
-  for (const LinearSpec& s : cases::linear_odd()) check_padding(make_case(s));
-}
-
-TEST(Linear, SurvivesFailingAllocations) {
-  for (const LinearSpec& s : cases::linear_odd()) check_failing_allocations(make_case(s));
-}
+HAC_PROVE_OP(Linear, cases::linear_odd());
 
 TEST(Linear, RefusesWhatDoesNotFit) {
   const auto var = [](const Shape& shape) { return Var(Tensor::zeros(shape), true, "classifier"); };

@@ -1,7 +1,5 @@
-#include <gtest/gtest.h>
-
 #include "tests/cases/pool2d.h"
-#include "tests/support/op_test.h"
+#include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
@@ -10,7 +8,7 @@ OpCase make_case(const Pool2dSpec& s) {
   OpCase c{.spec = s.str(), .seed = 41};
   const bool global = s.mode == PoolMode::global_avg;
   c.terms = static_cast<double>(global ? s.h * s.w : s.kernel * s.kernel);
-  c.inputs = {{.name = "x", .value = random_tensor(s.in_shape(), c.seed, 0), .terms = c.terms}};
+  c.input("x", s.in_shape(), c.terms);
   c.op = [s](const std::vector<Var>& in) {
     const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
     switch (s.mode) {
@@ -29,25 +27,7 @@ OpCase make_case(const Pool2dSpec& s) {
   return c;
 }
 
-TEST(Pool2d, MatchesTheReference) {
-  for (const Pool2dSpec& s : cases::pool2d_odd()) check_against_reference(make_case(s));
-}
-
-TEST(Pool2d, ReferenceMatchesDifferences) {
-  for (const Pool2dSpec& s : cases::pool2d_odd()) check_reference_by_differences(make_case(s));
-}
-
-TEST(Pool2d, IsRepeatable) {
-  for (const Pool2dSpec& s : cases::pool2d_odd()) check_repeatable(make_case(s));
-}
-
-TEST(Pool2d, PaddingStaysZero) {
-  for (const Pool2dSpec& s : cases::pool2d_odd()) check_padding(make_case(s));
-}
-
-TEST(Pool2d, SurvivesFailingAllocations) {
-  for (const Pool2dSpec& s : cases::pool2d_odd()) check_failing_allocations(make_case(s));
-}
+HAC_PROVE_OP(Pool2d, cases::pool2d_odd());
 
 // Behind a ReLU most windows hold several equal maxima: the first in row order takes the gradient.
 TEST(Pool2d, TheFirstOfEqualMaximaTakesTheGradient) {

@@ -7,13 +7,11 @@
 #include <cstring>
 #include <new>
 #include <numeric>
-#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "kernels/core/random.h"
-#include "kernels/device/device.cuh"
-#include "tests/support/simt_fixtures.h"
+#include "tests/support/simt_launch.h"
 
 std::atomic<std::size_t> heap_allocations = 0;
 
@@ -28,8 +26,6 @@ std::atomic<std::size_t> heap_allocations = 0;
 
 namespace hac::HAC_GPU {
 namespace {
-
-constexpr unsigned full = 0xFFFFFFFFu;
 
 void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
@@ -131,24 +127,6 @@ __global__ void third_fails(int* blocks) {
   if (++*blocks == 3) throw std::runtime_error("third");
 }
 
-__global__ void barrier_and_shuffle() {
-  if (threadIdx.x % 32 < 7) {
-    __syncthreads();
-  } else {
-    __shfl_xor_sync(full, 1, 0);
-  }
-}
-
-__global__ void two_barriers() {
-  if (threadIdx.x < 64) {
-    __syncthreads();
-  } else {
-    __syncthreads();
-  }
-}
-
-__global__ void launches() { launch(context(), {.name = "inner"}, two_barriers); }
-
 // ---- Tests ----
 
 Buffer<float> normals(std::size_t n) {
@@ -163,8 +141,7 @@ TEST(Simt, BlockReductionIsRightInEveryOrderAndBitForBitTheSame) {
     for (const Options& how : all_orders) {
       const With with(how);
       Buffer<float> y(rows);
-      launch(context(), {.name = "sum_rows", .grid = rows, .block = block}, sum_rows, x.get(),
-             y.get(), n);
+      run("sum_rows", rows, block, sum_rows, x.get(), y.get(), n);
       for (int r = 0; r < rows; ++r) {
         const double sum = std::accumulate(&x[r * n], &x[r * n] + n, 0.0);
         EXPECT_NEAR(y[r], sum, 1e-4) << "row " << r << ", block " << block;
@@ -196,14 +173,14 @@ TEST(Simt, AMissingBarrierShowsInOtherOrdersThanForward) {
   const auto wrong = [&](auto kernel, const Options& how) {
     const With with(how);
     Buffer<float> y(n);
-    launch(context(), {.name = "shift", .block = n}, kernel, x.get(), y.get());
+    run("shift", 1, n, kernel, x.get(), y.get());
     int count = 0;
     for (int i = 0; i < n; ++i) count += y[i] != (i == 0 ? 0 : x[i - 1]);
     return count;
   };
   for (const Options& how : all_orders) {
     EXPECT_EQ(wrong(shift<true>, how), 0);
-    expect_error([&] { wrong(shift<false>, how); }, {"kernel 'shift'", "barrier between"});
+    EXPECT_ERROR(wrong(shift<false>, how), DeviceError, "kernel 'shift'", "barrier between");
   }
   EXPECT_EQ(wrong(shift<false>, {.order = Order::forward, .races = false}), 0);
   EXPECT_EQ(wrong(shift<false>, {.order = Order::reversed, .races = false}), n - 1);
@@ -219,12 +196,12 @@ TEST(Simt, AWarpThatOvertakesAnotherShows) {
   const auto result = [&](auto kernel, const Options& how) {
     const With with(how);
     Buffer<float> y(1);
-    launch(context(), {.name = "two_sums", .block = n}, kernel, x.get(), y.get());
+    run("two_sums", 1, n, kernel, x.get(), y.get());
     return y[0];
   };
   for (const Options& how : all_orders) {
     EXPECT_NEAR(result(two_sums<true>, how), expected, 1e-3);
-    expect_error([&] { result(two_sums<false>, how); }, {"kernel 'two_sums'", "barrier between"});
+    EXPECT_ERROR(result(two_sums<false>, how), DeviceError, "kernel 'two_sums'", "barrier between");
   }
   const auto unwatched = [&](Order order) {
     return result(two_sums<false>, {.order = order, .races = false});
@@ -237,7 +214,7 @@ template <class T>
 void check_shuffles() {
   for (const int mask : {0, 1, 3, 8, 17, 31}) {
     Buffer<T> y(64);
-    launch(context(), {.name = "shuffle", .block = 64}, shuffle<T>, y.get(), mask);
+    run("shuffle", 1, 64, shuffle<T>, y.get(), mask);
     for (int i = 0; i < 64; ++i) {
       ASSERT_EQ(y[i], static_cast<T>((i ^ mask) + 1)) << "thread " << i << ", mask " << mask;
     }
@@ -259,8 +236,7 @@ TEST(Simt, PartialWarpsAndThreadsThatHaveReturned) {
     for (const auto& [block, stay] : {std::pair{40, 40}, {40, 35}, {64, 20}, {96, 64}, {7, 1}}) {
       Buffer<float> partner(stay);
       Buffer<int> after(stay);
-      launch(context(), {.name = "early_return", .block = block}, early_return, stay, partner.get(),
-             after.get());
+      run("early_return", 1, block, early_return, stay, partner.get(), after.get());
       for (int i = 0; i < stay; ++i) {
         EXPECT_EQ(after[i], 1);
         if ((i ^ 5) < stay) {
@@ -278,8 +254,7 @@ TEST(Simt, OneAndTwoHostThreadsGiveTheSame) {
   Buffer<float> x = normals(rows * n), one(rows), two(rows);
   for (Buffer<float>* y : {&one, &two}) {
     set_num_threads(y == &one ? 1 : 2);
-    launch(context(), {.name = "sum_rows", .grid = rows, .block = 128}, sum_rows, x.get(), y->get(),
-           n);
+    run("sum_rows", rows, 128, sum_rows, x.get(), y->get(), n);
   }
   set_num_threads(0);
   EXPECT_EQ(std::memcmp(one.get(), two.get(), rows * sizeof(float)), 0);
@@ -289,7 +264,7 @@ std::vector<int> order_of(const Options& how) {
   const With with(how);
   std::vector<int> order;
   set_num_threads(1);
-  launch(context(), {.name = "write_down", .grid = 3, .block = 70}, write_down, &order);
+  run("write_down", 3, 70, write_down, &order);
   set_num_threads(0);
   return order;
 }
@@ -324,8 +299,7 @@ TEST(Simt, AnExceptionEndsTheLaunchUnwindsAllThreadsAndIsThrownOn) {
       for (const unsigned thread : {0u, 37u, 99u}) {
         const int grid = how.order == Order::forward ? 40 : 1, block = grid == 1 ? 0 : 3;
         try {
-          launch(context(), {.name = "fails", .grid = grid, .block = 100}, fails, block, thread,
-                 &alive);
+          run("fails", grid, 100, fails, block, thread, &alive);
           ADD_FAILURE() << "nothing was thrown";
         } catch (const std::runtime_error& e) {
           EXPECT_EQ(e.what(), "block " + std::to_string(block)) << "the first that fails, always";
@@ -333,7 +307,7 @@ TEST(Simt, AnExceptionEndsTheLaunchUnwindsAllThreadsAndIsThrownOn) {
         EXPECT_EQ(alive, 0);
       }
     }
-    launch(context(), {.name = "fails", .grid = 4, .block = 100}, fails, 9, 0u, &alive);
+    run("fails", 4, 100, fails, 9, 0u, &alive);
     EXPECT_EQ(alive, 0);
   }
   set_num_threads(0);
@@ -342,9 +316,7 @@ TEST(Simt, AnExceptionEndsTheLaunchUnwindsAllThreadsAndIsThrownOn) {
 TEST(Simt, NoBlockBeginsAfterOneHasFailed) {
   set_num_threads(1);
   int blocks = 0;
-  EXPECT_THROW(
-      launch(context(), {.name = "third_fails", .grid = 100, .block = 1}, third_fails, &blocks),
-      std::runtime_error);
+  EXPECT_THROW(run("third_fails", 100, 1, third_fails, &blocks), std::runtime_error);
   EXPECT_EQ(blocks, 3);
   set_num_threads(0);
 }
@@ -365,47 +337,15 @@ TEST(Simt, OfSeveralExceptionsThatOfTheFirstBlockIsThrownOn) {
   set_num_threads(0);
 }
 
-TEST(Simt, ThreadsThatWaitAtDifferentPlacesAreNamed) {
-  for (const Options& how : all_orders) {
-    const With with(how);
-    expect_error(
-        [] { launch(context(), {.name = "mixed", .grid = 1, .block = 64}, barrier_and_shuffle); },
-        {"kernel 'mixed'", "block 0", "thread ", "__syncthreads", "a shuffle", "test_simt.cpp:"});
-    expect_error([] { launch(context(), {.name = "two", .block = 96}, two_barriers); },
-                 {"kernel 'two'", "block 0", "thread 0 at __syncthreads", "thread 64 at"});
-    launch(context(), {.name = "two", .block = 64}, two_barriers);
-  }
-}
-
 TEST(Simt, ABarrierInALaunchWithoutBarriersIsNamed) {
   Buffer<float> x(64), y(64);
-  expect_error(
-      [&] {
-        launch(context(), {.name = "shift", .block = 64, .barriers = false}, shift<true>, x.get(),
-               y.get());
-      },
-      {"kernel 'shift'", "block 0, thread 0", "barriers = false", "__syncthreads"});
-  expect_error(
-      [&] {
-        launch(context(), {.name = "shuffle", .block = 64, .barriers = false}, shuffle<float>,
-               y.get(), 1);
-      },
-      {"kernel 'shuffle'", "a shuffle"});
-}
-
-TEST(Simt, BadLaunchesAndWordsOutsideAKernelAreErrors) {
-  for (const Launch& bad : {Launch{.name = "k", .grid = 0, .block = 32},
-                            {.name = "k", .grid = 1, .block = 0},
-                            {.name = "k", .grid = 1, .block = 1025},
-                            {.name = "k", .grid = std::int64_t{1} << 31, .block = 32}}) {
-    expect_error([&] { launch(context(), bad, two_barriers); },
-                 {"kernel 'k'", "1 to 1024 threads", std::to_string(bad.grid)});
-  }
-  expect_error([] { launch(context(), {.name = "outer", .block = 1}, launches); }, {"'inner'"});
-  const float x = 0;
-  expect_error([&] { load(&x); }, {"inside a kernel"});
-  expect_error([] { (void)threadIdx.x; }, {"threadIdx"});
-  expect_error([] { __syncthreads(); }, {"barrier"});
+  EXPECT_ERROR(launch(context(), {.name = "shift", .block = 64, .barriers = false}, shift<true>,
+                      x.get(), y.get()),
+               DeviceError, "kernel 'shift'", "block 0, thread 0", "barriers = false",
+               "__syncthreads");
+  EXPECT_ERROR(launch(context(), {.name = "shuffle", .block = 64, .barriers = false},
+                      shuffle<float>, y.get(), 1),
+               DeviceError, "kernel 'shuffle'", "a shuffle");
 }
 
 TEST(Simt, NothingIsAllocatedForAThread) {
@@ -413,8 +353,7 @@ TEST(Simt, NothingIsAllocatedForAThread) {
   set_num_threads(1);
   const auto allocations = [&](int grid, int block) {
     const std::size_t before = heap_allocations;
-    launch(context(), {.name = "sum_rows", .grid = grid, .block = block}, sum_rows, x.get(),
-           y.get(), 256);
+    run("sum_rows", grid, block, sum_rows, x.get(), y.get(), 256);
     return heap_allocations - before;
   };
   allocations(64, 256);

@@ -4,9 +4,8 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/device/device.cuh"
 #include "kernels/simt/asan.h"
-#include "tests/support/simt_fixtures.h"
+#include "tests/support/simt_launch.h"
 
 namespace hac::HAC_GPU {
 namespace {
@@ -76,6 +75,24 @@ __global__ void look_behind_shared(bool* poisoned) {
   *poisoned = asan::poisoned(&s[4] + 1);
 }
 
+__global__ void barrier_and_shuffle() {
+  if (threadIdx.x % 32 < 7) {
+    __syncthreads();
+  } else {
+    __shfl_xor_sync(full, 1, 0);
+  }
+}
+
+__global__ void two_barriers() {
+  if (threadIdx.x < 64) {
+    __syncthreads();
+  } else {
+    __syncthreads();
+  }
+}
+
+__global__ void launches() { launch(context(), {.name = "inner"}, two_barriers); }
+
 // ---- Tests ----
 
 TEST(SimtChecks, AccessesOutsideOfAllocationsAreNamed) {
@@ -83,12 +100,11 @@ TEST(SimtChecks, AccessesOutsideOfAllocationsAreNamed) {
     Buffer<char> buffer(1004), other(16);
     char* p = buffer.get();
     const auto expect = [&](auto kernel, char* at, std::initializer_list<std::string> parts) {
-      expect_error(
-          [&] {
-            launch(context(), {.name = "k", .grid = 2, .block = 40, .barriers = barriers}, kernel,
-                   at, 37);
-          },
-          parts);
+      const auto launched = [&] {
+        launch(context(), {.name = "k", .grid = 2, .block = 40, .barriers = barriers}, kernel, at,
+               37);
+      };
+      EXPECT_TRUE(holds_parts(error_of<DeviceError>(launched), true, parts));
     };
     const auto good = [&](auto kernel, char* at) {
       launch(context(), {.name = "k", .block = 40, .barriers = barriers}, kernel, at, 37);
@@ -118,18 +134,18 @@ TEST(SimtChecks, AccessesOutsideOfAllocationsAreNamed) {
 
 TEST(SimtChecks, ReleasedMemoryIsNoLongerThere) {
   char* p = static_cast<char*>(allocate(64));
-  const auto touch = [&] { launch(context(), {.name = "k", .block = 1}, load_at<float>, p, 0); };
+  const auto touch = [&] { run("k", 1, 1, load_at<float>, p, 0); };
   touch();
   release(p);
-  expect_error(touch, {"kernel 'k'", "expected an address in an allocation"});
-  expect_error([&] { release(p); }, {"live allocation to release"});
+  EXPECT_ERROR(touch(), DeviceError, "kernel 'k'", "expected an address in an allocation");
+  EXPECT_ERROR(release(p), DeviceError, "live allocation to release");
   release(nullptr);
 }
 
 TEST(SimtChecks, ChecksCanBeTurnedOff) {
   const With with({.check = false});
   float here = 1, there = 0;
-  launch(context(), {.name = "copy", .block = 1}, copy<float>, &here, &there);
+  run("copy", 1, 1, copy<float>, &here, &there);
   EXPECT_EQ(there, 1);
 }
 
@@ -138,9 +154,9 @@ TEST(SimtChecks, ManyAllocationsAreTakenApart) {
   for (int i = 0; i < 100; ++i) all.push_back(allocate(4));
   for (int i = 0; i < 100; i += 7) {
     char* p = static_cast<char*>(all[i]);
-    launch(context(), {.name = "k", .block = 1}, store_at<float>, p, 0);
-    expect_error([&] { launch(context(), {.name = "k", .block = 1}, store_at<float>, p + 4, 0); },
-                 {"0 bytes behind the end of the allocation of 4 bytes"});
+    run("k", 1, 1, store_at<float>, p, 0);
+    EXPECT_ERROR(run("k", 1, 1, store_at<float>, p + 4, 0), DeviceError,
+                 "0 bytes behind the end of the allocation of 4 bytes");
   }
   for (void* p : all) release(p);
 }
@@ -154,7 +170,7 @@ TEST(SimtChecks, AWriteIntoARedZoneIsFoundOnRelease) {
       write_unseen(p + at);
       const std::string where = at < 0 ? std::to_string(-at) + " bytes before it"
                                        : std::to_string(at - size) + " bytes behind its end";
-      expect_error([&] { release(p); }, {"red zones", std::to_string(bytes) + " bytes", where});
+      EXPECT_ERROR(release(p), DeviceError, "red zones", std::to_string(bytes) + " bytes", where);
     }
     char* p = static_cast<char*>(allocate(bytes));
     std::memset(p, 0, bytes);
@@ -168,7 +184,7 @@ TEST(SimtChecks, RedZonesArePoisonedUnderAddressSanitizer) {
   EXPECT_EQ(asan::poisoned(buffer.get() + 13), asan::enabled);
   EXPECT_FALSE(asan::poisoned(buffer.get()) || asan::poisoned(buffer.get() + 12));
   bool behind_shared = false;
-  launch(context(), {.name = "k", .block = 1}, look_behind_shared, &behind_shared);
+  run("k", 1, 1, look_behind_shared, &behind_shared);
   EXPECT_EQ(behind_shared, asan::enabled);
 }
 
@@ -186,25 +202,47 @@ TEST(SimtChecks, NewMemoryIsNotANumber) {
 
 TEST(SimtChecks, SharedMemoryIsFreshInEveryBlockAndWatched) {
   Buffer<int> y(10);
-  launch(context(), {.name = "shared_sum", .grid = 5, .block = 4}, shared_sum, y.get(), 0);
+  run("shared_sum", 5, 4, shared_sum, y.get(), 0);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(y[i], -1) << "the NaN pattern";
-  expect_error(
-      [&] {
-        launch(context(), {.name = "shared_sum", .grid = 5, .block = 4}, shared_sum, y.get(), 1);
-      },
-      {"kernel 'shared_sum', block 0", "shared arrays"});
+  EXPECT_ERROR(run("shared_sum", 5, 4, shared_sum, y.get(), 1), DeviceError,
+               "kernel 'shared_sum', block 0", "shared arrays");
 }
 
 TEST(SimtChecks, SharedArraysOfATemplatesInstancesDifferAndHaveALimit) {
   std::ptrdiff_t apart = 0;
-  launch(context(), {.name = "k", .block = 32}, shared_twice<100>, &apart);
+  run("k", 1, 32, shared_twice<100>, &apart);
   EXPECT_EQ(apart, 0);
-  launch(context(), {.name = "k", .block = 32}, shared_twice<200>, &apart);
+  run("k", 1, 32, shared_twice<200>, &apart);
   EXPECT_GE(std::abs(apart), 100);
-  launch(context(), {.name = "k", .block = 32}, shared_twice<48 * 1024 - 100>, &apart);
-  expect_error(
-      [&] { launch(context(), {.name = "k", .block = 32}, shared_twice<48 * 1024 - 99>, &apart); },
-      {"kernel 'k', block 0, thread 0", "49152 bytes of shared memory", "100 more"});
+  run("k", 1, 32, shared_twice<48 * 1024 - 100>, &apart);
+  EXPECT_ERROR(run("k", 1, 32, shared_twice<48 * 1024 - 99>, &apart), DeviceError,
+               "kernel 'k', block 0, thread 0", "49152 bytes of shared memory", "100 more");
+}
+
+TEST(SimtChecks, ThreadsThatWaitAtDifferentPlacesAreNamed) {
+  for (const Options& how : all_orders) {
+    const With with(how);
+    EXPECT_ERROR(run("mixed", 1, 64, barrier_and_shuffle), DeviceError, "kernel 'mixed'", "block 0",
+                 "thread ", "__syncthreads", "a shuffle", "test_simt_checks.cpp:");
+    EXPECT_ERROR(run("two", 1, 96, two_barriers), DeviceError, "kernel 'two'", "block 0",
+                 "thread 0 at __syncthreads", "thread 64 at");
+    run("two", 1, 64, two_barriers);
+  }
+}
+
+TEST(SimtChecks, BadLaunchesAndWordsOutsideAKernelAreErrors) {
+  for (const Launch& bad : {Launch{.name = "k", .grid = 0, .block = 32},
+                            {.name = "k", .grid = 1, .block = 0},
+                            {.name = "k", .grid = 1, .block = 1025},
+                            {.name = "k", .grid = std::int64_t{1} << 31, .block = 32}}) {
+    EXPECT_ERROR(launch(context(), bad, two_barriers), DeviceError, "kernel 'k'",
+                 "1 to 1024 threads", std::to_string(bad.grid));
+  }
+  EXPECT_ERROR(run("outer", 1, 1, launches), DeviceError, "'inner'");
+  const float x = 0;
+  EXPECT_ERROR(load(&x), DeviceError, "inside a kernel");
+  EXPECT_ERROR((void)threadIdx.x, DeviceError, "threadIdx");
+  EXPECT_ERROR(__syncthreads(), DeviceError, "barrier");
 }
 
 // ---- Traces: every figure is exact ----
@@ -248,32 +286,27 @@ TEST(SimtTrace, ACoalescedCopyTouchesNoSectorInVain) {
 TEST(SimtTrace, AStrideOf32TouchesASectorALane) {
   constexpr int n = 256;
   Buffer<float> x(n * 32), y(n);
-  const auto run = [&](int stride) {
-    return trace_of([&] {
-      launch(context(), {.name = "strided", .block = n}, strided, x.get(), y.get(), stride);
-    });
+  const auto traced = [&](int stride) {
+    return trace_of([&] { run("strided", 1, n, strided, x.get(), y.get(), stride); });
   };
-  const Trace wide = run(32);
+  const Trace wide = traced(32);
   EXPECT_EQ(wide.load_bytes, 4 * n);
   EXPECT_EQ(wide.load_sectors, n);
   EXPECT_EQ(wide.warp_loads, n / 32);
   EXPECT_EQ(wide.store_sectors, 4 * n / 32);
-  EXPECT_EQ(run(1).load_sectors, 4 * n / 32);
-  EXPECT_EQ(run(2).load_sectors, 8 * n / 32);
-  EXPECT_EQ(run(0).load_sectors, n / 32) << "all lanes at one address: one sector a warp";
+  EXPECT_EQ(traced(1).load_sectors, 4 * n / 32);
+  EXPECT_EQ(traced(2).load_sectors, 8 * n / 32);
+  EXPECT_EQ(traced(0).load_sectors, n / 32) << "all lanes at one address: one sector a warp";
   EXPECT_EQ(wide.distinct_load_sectors, n);
-  EXPECT_EQ(run(2).distinct_load_sectors, 8 * n / 32);
-  EXPECT_EQ(run(0).distinct_load_sectors, 1) << "all warps at one address";
+  EXPECT_EQ(traced(2).distinct_load_sectors, 8 * n / 32);
+  EXPECT_EQ(traced(0).distinct_load_sectors, 1) << "all warps at one address";
   EXPECT_EQ(wide.distinct_store_sectors, 4 * n / 32);
 }
 
 TEST(SimtTrace, LoopsPartialWarpsAndIdleLanes) {
   // 40 threads: a warp of 32 and one of 8. 100 elements: rounds of 40, 40 and 20; odd lanes only.
   Buffer<float> x(100, [](std::size_t) { return 1.f; }), y(2);
-  const Trace t = trace_of([&] {
-    launch(context(), {.name = "odd", .grid = 2, .block = 40}, odd_lanes_in_a_loop, x.get(),
-           y.get(), 100);
-  });
+  const Trace t = trace_of([&] { run("odd", 2, 40, odd_lanes_in_a_loop, x.get(), y.get(), 100); });
   EXPECT_EQ(t.threads, 80);
   EXPECT_EQ(t.warps, 4);
   EXPECT_EQ(t.barriers, 4) << "two in each of two blocks";
@@ -289,18 +322,16 @@ TEST(SimtTrace, LoopsPartialWarpsAndIdleLanes) {
 
 TEST(SimtTrace, LaunchesComeInOrderAndOnlyThoseTraced) {
   Buffer<float> x(32, [](std::size_t i) { return 1.f * i; }), y(32);
-  const auto run = [&](const char* name) {
+  const auto copies = [&](const char* name) {
     launch(context(), {.name = name, .block = 32}, copy<float>, x.get(), y.get());
   };
   take_traces();
-  run("untraced");
+  copies("untraced");
   {
     const With with({.trace = true});
-    run("first");
-    expect_error(
-        [&] { launch(context(), {.name = "bad", .block = 64}, copy<float>, x.get(), y.get()); },
-        {"'bad'"});
-    run("second");
+    copies("first");
+    EXPECT_ERROR(run("bad", 1, 64, copy<float>, x.get(), y.get()), DeviceError, "'bad'");
+    copies("second");
   }
   const std::vector<Trace> traces = take_traces();
   ASSERT_EQ(traces.size(), 2u);

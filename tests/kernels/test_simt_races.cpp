@@ -1,10 +1,7 @@
 // Races for shared memory that the host executor must find, in whatever order its threads run, and
 // what it must not take for one.
 
-#include <vector>
-
-#include "kernels/device/device.cuh"
-#include "tests/support/simt_fixtures.h"
+#include "tests/support/simt_launch.h"
 
 namespace hac::HAC_GPU {
 namespace {
@@ -16,7 +13,7 @@ enum class Ordering { nothing, warp_barrier, barrier, shuffle };
 __device__ inline void order_by(Ordering how) {
   if (how == Ordering::warp_barrier) __syncwarp();
   if (how == Ordering::barrier) __syncthreads();
-  if (how == Ordering::shuffle) __shfl_xor_sync(0xFFFFFFFFu, 1, 0);
+  if (how == Ordering::shuffle) __shfl_xor_sync(full, 1, 0);
 }
 
 // Thread `first` stores or loads element 3, then, ordered by `how` or not, thread `second`.
@@ -73,11 +70,6 @@ __global__ void index_at(int i) {
 
 // ---- Tests ----
 
-template <class... Args>
-void run_block(const char* name, void (*kernel)(Args...), std::type_identity_t<Args>... args) {
-  launch(context(), {.name = name, .grid = 2, .block = 96}, kernel, args...);
-}
-
 TEST(SimtRaces, AreFoundWhicheverThreadComesFirst) {
   struct Stores {
     bool first, second;
@@ -87,12 +79,12 @@ TEST(SimtRaces, AreFoundWhicheverThreadComesFirst) {
     for (const Options& how : all_orders) {
       const With with(how);
       const auto access = [&](Stores stores, Ordering order) {
-        run_block("k", two_accesses, t.first, stores.first, t.second, stores.second, order);
+        run("k", 2, 96, two_accesses, t.first, stores.first, t.second, stores.second, order);
       };
       for (const Stores stores : {Stores{true, true}, Stores{true, false}, Stores{false, true}}) {
-        expect_error([&] { access(stores, Ordering::nothing); },
-                     {"kernel 'k', block ", "expected a barrier", "element 3", "by thread ",
-                      "test_simt_races.cpp:", "(line "});
+        EXPECT_ERROR(access(stores, Ordering::nothing), DeviceError, "kernel 'k', block ",
+                     "expected a barrier", "element 3", "by thread ",
+                     "test_simt_races.cpp:", "(line ");
       }
       EXPECT_NO_THROW(access({false, false}, Ordering::nothing));
       EXPECT_NO_THROW(access({true, true}, Ordering::barrier));
@@ -101,25 +93,24 @@ TEST(SimtRaces, AreFoundWhicheverThreadComesFirst) {
 }
 
 TEST(SimtRaces, TheMessageTellsBothThreadsAndWhatTheyDid) {
-  expect_error([] { run_block("k", two_accesses, 7, true, 50, false, Ordering::nothing); },
-               {"block 0, thread 50", "a load of element 3", "a store by thread 7"});
-  expect_error([] { run_block("k", two_accesses, 7, false, 50, true, Ordering::nothing); },
-               {"block 0, thread 50", "a store of element 3", "a load by thread 7"});
+  EXPECT_ERROR(run("k", 2, 96, two_accesses, 7, true, 50, false, Ordering::nothing), DeviceError,
+               "block 0, thread 50", "a load of element 3", "a store by thread 7");
+  EXPECT_ERROR(run("k", 2, 96, two_accesses, 7, false, 50, true, Ordering::nothing), DeviceError,
+               "block 0, thread 50", "a store of element 3", "a load by thread 7");
 }
 
 TEST(SimtRaces, AWarpBarrierOrdersItsOwnWarpAndAShuffleNone) {
   for (const bool b_stores : {false, true}) {
-    EXPECT_NO_THROW(run_block("k", two_accesses, 3, true, 4, b_stores, Ordering::warp_barrier));
-    EXPECT_NO_THROW(run_block("k", two_accesses, 3, true, 3, b_stores, Ordering::nothing));
-    expect_error(
-        [&] { run_block("k", two_accesses, 3, true, 40, b_stores, Ordering::warp_barrier); },
-        {"expected a barrier"});
-    expect_error([&] { run_block("k", two_accesses, 3, true, 4, b_stores, Ordering::shuffle); },
-                 {"expected a barrier"});
+    EXPECT_NO_THROW(run("k", 2, 96, two_accesses, 3, true, 4, b_stores, Ordering::warp_barrier));
+    EXPECT_NO_THROW(run("k", 2, 96, two_accesses, 3, true, 3, b_stores, Ordering::nothing));
+    EXPECT_ERROR(run("k", 2, 96, two_accesses, 3, true, 40, b_stores, Ordering::warp_barrier),
+                 DeviceError, "expected a barrier");
+    EXPECT_ERROR(run("k", 2, 96, two_accesses, 3, true, 4, b_stores, Ordering::shuffle),
+                 DeviceError, "expected a barrier");
   }
-  EXPECT_NO_THROW(run_block("k", two_accesses, 3, false, 4, true, Ordering::warp_barrier));
-  expect_error([&] { run_block("k", two_accesses, 40, false, 4, true, Ordering::warp_barrier); },
-               {"expected a barrier"});
+  EXPECT_NO_THROW(run("k", 2, 96, two_accesses, 3, false, 4, true, Ordering::warp_barrier));
+  EXPECT_ERROR(run("k", 2, 96, two_accesses, 40, false, 4, true, Ordering::warp_barrier),
+               DeviceError, "expected a barrier");
 }
 
 // One reader of another thread is enough, wherever it is among the others.
@@ -129,10 +120,10 @@ TEST(SimtRaces, OneOfManyReadersIsEnough) {
     for (const int writer : {0, 33, 95}) {
       for (const std::pair<int, int>& readers :
            {std::pair(0, 96), std::pair(1, 2), std::pair(31, 34), std::pair(64, 95)}) {
-        expect_error([&] { run_block("k", many_readers, readers.first, readers.second, writer); },
-                     {"expected a barrier", "element 0"});
+        EXPECT_ERROR(run("k", 2, 96, many_readers, readers.first, readers.second, writer),
+                     DeviceError, "expected a barrier", "element 0");
       }
-      EXPECT_NO_THROW(run_block("k", many_readers, writer, writer + 1, writer));
+      EXPECT_NO_THROW(run("k", 2, 96, many_readers, writer, writer + 1, writer));
     }
   }
 }
@@ -147,24 +138,24 @@ TEST(SimtRaces, ABlockHasNoneWithTheNextAndAThreadNoneWithItself) {
 TEST(SimtRaces, ATreeThatForgetsABarrierIsFoundInEveryOrder) {
   Buffer<float> x(256, [](std::size_t i) { return 1.f * i; }), y(1);
   const auto sum = [&](bool barriers) {
-    launch(context(), {.name = "tree", .block = 256}, tree_sum, x.get(), y.get(), barriers);
+    run("tree", 1, 256, tree_sum, x.get(), y.get(), barriers);
   };
   for (const Options& how : all_orders) {
     const With with(how);
     sum(true);
     EXPECT_EQ(y[0], 255 * 128);
-    expect_error([&] { sum(false); }, {"kernel 'tree'", "expected a barrier"});
+    EXPECT_ERROR(sum(false), DeviceError, "kernel 'tree'", "expected a barrier");
   }
   const With with({.races = false});
   EXPECT_NO_THROW(sum(false));
 }
 
 TEST(SimtRaces, AnIndexOutsideOfItsArrayIsFoundWhereItIsUsed) {
-  const auto at = [](int i) { launch(context(), {.name = "k", .block = 1}, index_at, i); };
+  const auto at = [](int i) { run("k", 1, 1, index_at, i); };
   EXPECT_NO_THROW(at(4));
   for (const int i : {5, 1 << 20, -1}) {
-    expect_error([&] { at(i); }, {"kernel 'k', block 0, thread 0", "an index below 5",
-                                  "got " + std::to_string(i), "test_simt_races.cpp:"});
+    EXPECT_ERROR(at(i), DeviceError, "kernel 'k', block 0, thread 0", "an index below 5",
+                 "got " + std::to_string(i), "test_simt_races.cpp:");
   }
 }
 

@@ -3,14 +3,12 @@
 
 #include "kernels/cuda/tuned_plans.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <optional>
 
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
-#include "kernels/core/error.h"
+#include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
 
 namespace hac {
@@ -27,13 +25,8 @@ const TunedPlans kPlans{
     {{"Orin", "cudnn 91900", "any order,tf32,0", "conv2d:f16,n1c3h32w32,k64r3s3,st1p1g1"},
      {0, {}, 0.5}}};
 
-std::string error_of(const std::string& text) {
-  try {
-    parse_tuned_plans(text, "plans.txt");
-  } catch (const IoError& e) {
-    return e.what();
-  }
-  return "";
+std::string refusal(const std::string& text) {
+  return message_of<IoError>([&] { parse_tuned_plans(text, "plans.txt"); });
 }
 
 // An environment variable for as long as it lives; null unsets it.
@@ -59,22 +52,19 @@ TEST(TunedPlans, TextAndBack) {
   EXPECT_EQ(parse_tuned_plans(to_text({}), "plans.txt"), TunedPlans{});
   EXPECT_EQ(parse_tuned_plans("", "plans.txt"), TunedPlans{});
   // What a person reads: a line a plan, the fields in the order that the first line names.
-  EXPECT_NE(text.find("\nOrin\tcudnn 91900\tany order,tf32,0\t"
-                      "conv2d:f16,n1c3h32w32,k64r3s3,st1p1g1\t0\t-\t0.500\n"),
-            std::string::npos)
-      << text;
-  EXPECT_NE(text.find("\t12\t2=3,17=-1\t12.345\n"), std::string::npos) << text;
+  EXPECT_CONTAINS(text,
+                  "\nOrin\tcudnn 91900\tany order,tf32,0\t"
+                  "conv2d:f16,n1c3h32w32,k64r3s3,st1p1g1\t0\t-\t0.500\n",
+                  "\t12\t2=3,17=-1\t12.345\n");
 }
 
 TEST(TunedPlans, DamagedTextIsRefusedWithItsLine) {
   const std::string good = to_text(kPlans);
-  EXPECT_NE(error_of("something else\n").find("'plans.txt', line 1"), std::string::npos);
-  std::string later = good;
-  later.replace(later.find("plans 1"), 7, "plans 2");
-  EXPECT_NE(error_of(later).find("line 1"), std::string::npos);
+  EXPECT_CONTAINS(refusal("something else\n"), "'plans.txt', line 1");
+  EXPECT_CONTAINS(refusal(replaced(good, "plans 1", "plans 2")), "line 1");
   for (std::size_t n = 1; n < good.size(); ++n) {
     const bool at_line_end = good[n - 1] == '\n';
-    EXPECT_EQ(error_of(good.substr(0, n)).empty(), at_line_end) << "cut at " << n;
+    EXPECT_EQ(refusal(good.substr(0, n)).empty(), at_line_end) << "cut at " << n;
   }
   const std::string head = to_text({});
   for (const char* line :
@@ -82,10 +72,10 @@ TEST(TunedPlans, DamagedTextIsRefusedWithItsLine) {
         "a\tb\tc\td\t1\t2=\t1", "a\tb\tc\td\t1\t2=3,\t1", "a\tb\tc\td\t1\t\t1",
         "a\tb\tc\td\t1\t-\tnan", "a\tb\tc\td\t1\t-\t-1", "a\tb\tc\td\t1\t-\t1\t2",
         "a\tb\tc\td\t99999999999999999999\t-\t1", "a\tb\tc\td\t1\t-\t1\r", ""}) {
-    const std::string error = error_of(head + "x\tb\tc\td\t1\t-\t1\n" + line + "\n");
-    EXPECT_NE(error.find("'plans.txt', line 3"), std::string::npos) << line << ": " << error;
+    EXPECT_CONTAINS(refusal(head + "x\tb\tc\td\t1\t-\t1\n" + line + "\n"), "'plans.txt', line 3")
+        << line;
   }
-  EXPECT_NE(error_of(good + good.substr(good.find('\n') + 1)).find("once"), std::string::npos);
+  EXPECT_CONTAINS(refusal(good + good.substr(good.find('\n') + 1)), "once");
 }
 
 TEST(TunedPlans, OnlyAGpuHasThem) {
@@ -117,7 +107,7 @@ TEST(TunedPlans, AreDescribed) {
   write_file_atomically(file, to_text(kPlans));
   EXPECT_EQ(describe_plan_cache(file), file + ", 2 plans");
   write_file_atomically(file, "damaged");
-  EXPECT_NE(describe_plan_cache(file).find("line 1"), std::string::npos);
+  EXPECT_CONTAINS(describe_plan_cache(file), "line 1");
 }
 
 }  // namespace

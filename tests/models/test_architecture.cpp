@@ -14,7 +14,16 @@
 namespace hac {
 namespace {
 
-constexpr std::uint64_t random_cases = 300;
+// What holds for every architecture; f may draw more from the same numbers.
+template <class F>
+void for_random_architectures(F f) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomArchitecture random(seed);
+    const Architecture arch = random();
+    f(arch, random);
+  }
+}
 
 std::int64_t ops_of_kind(const Architecture& arch, const std::string& kind) {
   std::int64_t n = 0;
@@ -23,11 +32,9 @@ std::int64_t ops_of_kind(const Architecture& arch, const std::string& kind) {
 }
 
 TEST(Architecture, JsonRoundTripOnRandomArchitectures) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    const Architecture arch = RandomArchitecture(seed)();
-    const std::string text = to_json(arch);
-    ASSERT_EQ(architecture_from_json(text), arch) << "seed " << seed << "\n" << text;
-  }
+  for_random_architectures([](const Architecture& arch, auto&) {
+    ASSERT_EQ(architecture_from_json(to_json(arch)), arch) << to_json(arch);
+  });
 }
 
 // Files of before there were other activations.
@@ -42,9 +49,7 @@ TEST(Architecture, ReluOfOlderFilesIsRead) {
 }
 
 TEST(Architecture, LoweredOpsAreInOrderAndCarryTheWidths) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    SCOPED_TRACE(seed);
-    const Architecture arch = RandomArchitecture(seed)();
+  for_random_architectures([](const Architecture& arch, auto&) {
     const Graph graph = lower(arch, 2);
     const auto names = width_names(arch);
     const auto expected = widths(arch);
@@ -65,25 +70,21 @@ TEST(Architecture, LoweredOpsAreInOrderAndCarryTheWidths) {
     }
     ASSERT_EQ(next, expected.size());
     ASSERT_EQ(graph.ops.back().out(), Shape({2, arch.classes}));
-  }
+  });
 }
 
 TEST(Architecture, SettingWhatIsThereChangesNothing) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    const Architecture arch = RandomArchitecture(seed)();
-    ASSERT_EQ(with_widths(arch, widths(arch)), arch) << "seed " << seed;
-    ASSERT_EQ(with_blocks(arch, blocks(arch)), arch) << "seed " << seed;
-    ASSERT_EQ(with_resolution(arch, arch.resolution), arch) << "seed " << seed;
-    ASSERT_EQ(with_classes(arch, arch.classes), arch) << "seed " << seed;
-    ASSERT_EQ(with_channels(arch, arch.channels), arch) << "seed " << seed;
-  }
+  for_random_architectures([](const Architecture& arch, auto&) {
+    ASSERT_EQ(with_widths(arch, widths(arch)), arch);
+    ASSERT_EQ(with_blocks(arch, blocks(arch)), arch);
+    ASSERT_EQ(with_resolution(arch, arch.resolution), arch);
+    ASSERT_EQ(with_classes(arch, arch.classes), arch);
+    ASSERT_EQ(with_channels(arch, arch.channels), arch);
+  });
 }
 
 TEST(Architecture, WideningGrowsParametersAndMacs) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    SCOPED_TRACE(seed);
-    RandomArchitecture random(seed);
-    const Architecture arch = random();
+  for_random_architectures([](const Architecture& arch, RandomArchitecture& random) {
     const Counters before = count(arch);
     auto wide = widths(arch);
     const auto i = static_cast<std::size_t>(random.pick(0, wide.size() - 1));
@@ -98,13 +99,11 @@ TEST(Architecture, WideningGrowsParametersAndMacs) {
     for (std::int64_t& w : wide) w *= 2;
     ASSERT_GT(count(with_widths(arch, wide)).params, before.params);
     ASSERT_GT(count(with_widths(arch, wide)).macs, before.macs);
-  }
+  });
 }
 
 TEST(Architecture, AGroupOfAResidualStreamWidensWithoutProjections) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    SCOPED_TRACE(seed);
-    const Architecture arch = RandomArchitecture(seed)();
+  for_random_architectures([](const Architecture& arch, auto&) {
     const auto base = widths(arch);
     const auto groups = residual_groups(arch);
     std::vector<int> seen(base.size());
@@ -127,7 +126,7 @@ TEST(Architecture, AGroupOfAResidualStreamWidensWithoutProjections) {
                   ops_of_kind(with_widths(arch, together), "conv2d"));
       }
     }
-  }
+  });
 }
 
 TEST(Architecture, ResidualGroupsOfTheZoo) {
@@ -177,10 +176,7 @@ TEST(Architecture, DepthwiseConvolutionsFollowTheirInput) {
 }
 
 TEST(Architecture, DepthGoesAndComesBack) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    SCOPED_TRACE(seed);
-    RandomArchitecture random(seed);
-    const Architecture arch = random();
+  for_random_architectures([](const Architecture& arch, RandomArchitecture& random) {
     const auto base = blocks(arch);
     auto deep = base;
     for (std::int64_t& n : deep) n += random.pick(0, 3);
@@ -197,7 +193,7 @@ TEST(Architecture, DepthGoesAndComesBack) {
     for (std::int64_t& n : shallow) n = random.pick(1, n);
     ASSERT_EQ(blocks(with_blocks(arch, shallow)), shallow);
     ASSERT_NO_THROW(validate(with_blocks(arch, shallow)));
-  }
+  });
 }
 
 TEST(Architecture, NewUnitsAreNumberedAsPyTorchDoes) {
@@ -231,20 +227,18 @@ TEST(Architecture, DepthTotalsOfTable1) {
 }
 
 TEST(Architecture, DepthKeepsItsTotalOnRandomArchitectures) {
-  for (std::uint64_t seed = 0; seed < random_cases; ++seed) {
-    RandomArchitecture random(seed);
-    const Architecture arch = random();
+  for_random_architectures([](const Architecture& arch, RandomArchitecture& random) {
     const double d = 0.05 * static_cast<double>(random.pick(1, 80));
     const auto before = blocks(arch), after = blocks(scale_depth(arch, d));
     const auto n = std::accumulate(before.begin(), before.end(), std::int64_t{0});
     const auto got = std::accumulate(after.begin(), after.end(), std::int64_t{0});
     const auto wanted = static_cast<std::int64_t>(std::floor(d * static_cast<double>(n) + 0.5));
-    ASSERT_EQ(got, std::max<std::int64_t>(wanted, before.size())) << "seed " << seed << " d " << d;
+    ASSERT_EQ(got, std::max<std::int64_t>(wanted, before.size())) << d;
     for (std::size_t s = 0; s < before.size() && d >= 1; ++s) {
       ASSERT_LT(std::abs(static_cast<double>(after[s]) - d * static_cast<double>(before[s])), 1.0)
-          << "seed " << seed << " d " << d;
+          << d;
     }
-  }
+  });
 }
 
 TEST(Architecture, RoundToIsTheNearestMultipleHalvesUp) {

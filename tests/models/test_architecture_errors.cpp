@@ -1,35 +1,17 @@
 // What is refused, with which words: fields, requests, and files as hostile input.
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <limits>
 
-#include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "models/arch/fields.h"
 #include "models/zoo/zoo.h"
+#include "tests/support/messages.h"
 #include "tests/support/random_architecture.h"
 #include "tests/support/temp_folder.h"
 
 namespace hac {
 namespace {
-
-// The message of the ConfigError that f throws; "" if it throws none.
-std::string config_error(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
 
 // One line a kind of mistake: what is done to a VGG11, and what the message must say.
 TEST(ArchitectureErrors, EveryMistakeIsNamed) {
@@ -37,7 +19,7 @@ TEST(ArchitectureErrors, EveryMistakeIsNamed) {
   const auto broken = [&](const std::function<void(Architecture&)>& f) {
     Architecture arch = vgg;
     f(arch);
-    return config_error([&] { validate(arch); });
+    return message_of<ConfigError>([&] { validate(arch); });
   };
   const auto conv = [](Architecture& a, int i) -> Conv& { return std::get<Conv>(a.layers[i]); };
   const struct {
@@ -106,17 +88,14 @@ TEST(ArchitectureErrors, EveryMistakeIsNamed) {
        "expected at most 1e+18 multiply-accumulates"},
   };
   for (const auto& c : cases) {
-    const std::string message = broken(c.mistake);
-    EXPECT_NE(message.find(c.message), std::string::npos)
-        << "got '" << message << "', wanted '" << c.message << "'";
+    EXPECT_CONTAINS(broken(c.mistake), c.message);
   }
 }
 
 TEST(ArchitectureErrors, RequestsThatDoNotFitAreRefused) {
   const Architecture vgg = zoo("vgg11");
   const auto expect = [](const std::string& part, const std::function<void()>& f) {
-    const std::string message = config_error(f);
-    EXPECT_NE(message.find(part), std::string::npos) << message;
+    EXPECT_CONTAINS(message_of<ConfigError>(f), part);
   };
   expect("widths of 'vgg11': expected 8 values, got 2", [&] { with_widths(vgg, {8, 8}); });
   expect("expected 8 values, got 9", [&] { with_widths(vgg, std::vector<std::int64_t>(9, 8)); });
@@ -141,6 +120,7 @@ TEST(ArchitectureErrors, RequestsThatDoNotFitAreRefused) {
   });
 }
 
+// Values of another type, of any field: tests/tools/test_fields.cpp.
 TEST(ArchitectureErrors, JsonMistakesAreNamed) {
   const std::string good = to_json(zoo("vgg11"));
   const std::string first = R"({"type":"conv","name":"features.0","out":64,)";
@@ -156,12 +136,6 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
       {"{\"name\": \"\xff\"}", "'JSON': expected valid JSON"},
       {replaced(good, "\"classes\"", "\"klasses\""), "'classes': expected a value, got none"},
       {replaced(good, "{\n", "{\n \"extra\": 1,"), "'extra': unknown key"},
-      {replaced(good, "\"resolution\": 32", "\"resolution\": 1e99"),
-       "'resolution': expected an integer"},
-      {replaced(good, "\"resolution\": 32", "\"resolution\": 32.5"),
-       "'resolution': expected an integer"},
-      {replaced(good, "\"resolution\": 32", "\"resolution\": 18446744073709551615"),
-       "'resolution': expected an integer"},
       {replaced(good, "\"resolution\": 32", "\"resolution\": 9223372036854775807"),
        "expected resolution from 1 to 8192"},
       {replaced(good, "[2, ", "[-2, "), "expected stage_ends[0] from 1 to 23, got -2"},
@@ -174,24 +148,13 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
        "'layers[0].type': expected conv, depthwise_conv, batchnorm"},
       {replaced(good, first, R"({"type":"conv","name":"features.0","out":"64",)"),
        "'layers[0].out': expected an integer, got \"64\""},
-      {replaced(good, first, R"({"type":"conv","name":7,"out":64,)"),
-       "'layers[0].name': expected a string, got 7"},
       {replaced(good, first, R"({"type":"conv","name":"features.0","out":64,"dilation":2,)"),
        "'layers[0].dilation': unknown key (hint: did you mean '"},
-      {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"gelu\""),
-       "'layers[1].activation': expected none, relu, relu6, silu, hardswish or sigmoid, got "
-       "\"gelu\""},
       {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"relu6\""),
        "expected activation none, relu or silu, which have kernels, got relu6"},
-      {replaced(good, "\"bias\":true", "\"bias\":1"),
-       "'layers[0].bias': expected true or false, got 1"},
-      {replaced(good, R"({"type":"flatten"})", R"({"type":"dropout","p":1e300})"),
-       ".p': expected a number, got 1e+300"},
   };
   for (const auto& c : cases) {
-    const std::string message = config_error([&] { architecture_from_json(c.text); });
-    EXPECT_NE(message.find(c.message), std::string::npos)
-        << "got '" << message << "', wanted '" << c.message << "'";
+    EXPECT_ERROR(architecture_from_json(c.text), ConfigError, c.message);
   }
 }
 
@@ -230,16 +193,9 @@ TEST(ArchitectureErrors, DamagedJsonNeverDoesMoreThanThrow) {
 }
 
 TEST(ArchitectureErrors, WildFieldsNeverDoMoreThanThrow) {
-  constexpr std::int64_t wild[] = {-1,
-                                   0,
-                                   1,
-                                   2,
-                                   255,
-                                   65536,
-                                   65537,
-                                   std::int64_t{1} << 40,
-                                   std::numeric_limits<std::int64_t>::max(),
-                                   std::numeric_limits<std::int64_t>::min()};
+  using Limits = std::numeric_limits<std::int64_t>;
+  constexpr std::int64_t wild[] = {
+      -1, 0, 1, 2, 255, 65536, 65537, 1ll << 40, Limits::max(), Limits::min()};
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     RandomArchitecture random(seed);
     Architecture arch = random();
@@ -275,8 +231,7 @@ TEST(ArchitectureErrors, FilesRoundTripAndNameThemselvesInErrors) {
   Architecture bad = arch;
   bad.resolution = 16;
   save_architecture(bad, path);
-  EXPECT_NE(config_error([&] { load_architecture(path); }).find(path + ": maxpool"),
-            std::string::npos);
+  EXPECT_ERROR(load_architecture(path), ConfigError, path + ": maxpool");
 }
 
 }  // namespace

@@ -2,18 +2,7 @@
 // rehearsal and the recording: a smaller batch, an evaluation that needs more scratch memory, a
 // resume, importance that begins to be observed, memory that somebody holds.
 
-#include <gtest/gtest.h>
-
-#include <cstring>
-#include <map>
-#include <string>
-#include <vector>
-
-#include "engine/autograd/ops.h"
-#include "engine/tensor/random.h"
 #include "kernels/core/context.h"
-#include "models/train/captured_step.h"
-#include "models/train/train.h"
 #include "models/zoo/arch_options.h"
 #include "scaling/importance/importance.h"
 #include "tests/support/temp_folder.h"
@@ -22,25 +11,7 @@
 namespace hac {
 namespace {
 
-constexpr Device kSimt{DeviceKind::simt, 0};
 constexpr std::uint64_t kSeed = 5;
-
-using Numbers = std::map<std::string, std::vector<float>>;
-
-Numbers numbers_of(const Model& model) {
-  Numbers all;
-  for (const auto& [name, tensor] : model.state()) all[name] = tensor.to_vector();
-  return all;
-}
-
-void expect_same(const Numbers& a, const Numbers& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, values] : a) {
-    const std::vector<float>& others = b.at(name);
-    ASSERT_EQ(values.size(), others.size()) << name;
-    EXPECT_EQ(std::memcmp(values.data(), others.data(), values.size() * sizeof(float)), 0) << name;
-  }
-}
 
 struct Case {
   const char* name;
@@ -89,7 +60,7 @@ class CapturedTraining : public testing::TestWithParam<Case> {
 };
 
 TEST_P(CapturedTraining, EndsInTheBitsOfAnEagerOne) {
-  expect_same(end_of(GetParam(), LaunchMode::graph), end_of(GetParam(), LaunchMode::eager));
+  expect_same_bits(end_of(GetParam(), LaunchMode::graph), end_of(GetParam(), LaunchMode::eager));
 }
 
 // Steps an epoch: one; 8 and 6 images; 8, 8 and 4, of which the second is the last whole batch.
@@ -111,20 +82,13 @@ TEST(CapturedTraining, IsAConfigErrorOnTheCpu) {
 
 // ---- What cannot be recorded at first, and at all ----
 
-StepBatch batch_of(int index) {
-  const Tensor images = Tensor::empty({4, 3, 16, 16});
-  fill_normal(images, kSeed, "images" + std::to_string(index), 1);
-  const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 3}, {4});
-  return {images, labels, labels};
-}
-
 TEST(CapturedStep, IsRecordedAfterOneRehearsalAlthoughScratchMemoryWasGivenBack) {
   Model model(tiny_net(), kSeed, kSimt);
   Sgd sgd(model.parameters(), {});
   CapturedStep steps(model, sgd, 0);
-  steps.run(batch_of(0), 0.1, 0);
+  steps.run(noise_batch(0), 0.1, 0);
   Context::current(kSimt).release_scratch();
-  steps.run(batch_of(1), 0.1, 1);
+  steps.run(noise_batch(1), 0.1, 1);
   EXPECT_TRUE(steps.recorded());
 }
 
@@ -134,12 +98,12 @@ TEST(CapturedStep, RehearsesAgainWhereMemoryOfTheRehearsalIsHeld) {
   CapturedStep held_steps(held, held_sgd, 0), free_steps(free, free_sgd, 0);
   StepResult first;  // with its probabilities
   for (int step = 0; step < 4; ++step) {
-    const StepResult result = held_steps.run(batch_of(step), 0.1, step);
+    const StepResult result = held_steps.run(noise_batch(step), 0.1, step);
     if (step == 0) first = result;
-    EXPECT_EQ(result.loss, free_steps.run(batch_of(step), 0.1, step).loss) << step;
+    EXPECT_EQ(result.loss, free_steps.run(noise_batch(step), 0.1, step).loss) << step;
     EXPECT_EQ(held_steps.recorded(), step > 1) << step;
     EXPECT_EQ(free_steps.recorded(), step > 0) << step;
-    expect_same(numbers_of(held), numbers_of(free));
+    expect_same_bits(held, free);
   }
 }
 
@@ -159,14 +123,9 @@ TEST(CapturedStep, SaysWhatCanNeverBeRecorded) {
   Sgd sgd(model.parameters(), {});
   CapturedStep steps(model, sgd, 0);
   Reader reader;
-  steps.run(batch_of(0), 0.1, 0, &reader);
-  steps.run(batch_of(1), 0.1, 1, &reader);
-  try {
-    steps.run(batch_of(2), 0.1, 2, &reader);
-    ADD_FAILURE() << "recorded a read of the host";
-  } catch (const DeviceError& error) {
-    EXPECT_NE(std::string(error.what()).find("copy_out"), std::string::npos) << error.what();
-  }
+  steps.run(noise_batch(0), 0.1, 0, &reader);
+  steps.run(noise_batch(1), 0.1, 1, &reader);
+  EXPECT_ERROR(steps.run(noise_batch(2), 0.1, 2, &reader), DeviceError, "copy_out");
 }
 
 }  // namespace

@@ -1,13 +1,12 @@
 #include "models/arch/counters.h"
 
-#include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/io/file.h"
-#include "kernels/core/error.h"
 #include "models/arch/summary.h"
 #include "models/zoo/zoo.h"
+#include "tests/support/messages.h"
 #include "tests/support/random_architecture.h"
 
 namespace hac {
@@ -74,32 +73,15 @@ TEST(Counters, SpatialRules) {
     EXPECT_NEAR(static_cast<double>(counters.ops_thop2021) * 1e-6, millions, 0.01)
         << name << " at " << resolution;
   };
-  for (const auto& [resolution, millions] :
-       std::initializer_list<std::pair<int, double>>{{224, 1735.22},
-                                                     {225, 1969.54},
-                                                     {232, 1988.30},
-                                                     {256, 2266.26},
-                                                     {288, 2868.09},
-                                                     {289, 3166.17},
-                                                     {299, 3253.32},
-                                                     {300, 3253.32},
-                                                     {304, 3277.40},
-                                                     {305, 3423.55},
-                                                     {320, 3540.74}}) {
-    expect("preact_resnet18", resolution, millions);
-  }
-  for (const auto& [resolution, millions] :
-       std::initializer_list<std::pair<int, double>>{{32, 153.22},
-                                                     {33, 153.35},
-                                                     {40, 228.79},
-                                                     {44, 254.27},
-                                                     {48, 344.75},
-                                                     {56, 453.89},
-                                                     {63, 494.31},
-                                                     {64, 612.90},
-                                                     {80, 957.64}}) {
-    expect("vgg11", resolution, millions);
-  }
+  constexpr std::pair<int, double> preact[] = {{224, 1735.22}, {225, 1969.54}, {232, 1988.30},
+                                               {256, 2266.26}, {288, 2868.09}, {289, 3166.17},
+                                               {299, 3253.32}, {300, 3253.32}, {304, 3277.40},
+                                               {305, 3423.55}, {320, 3540.74}};
+  constexpr std::pair<int, double> vgg[] = {{32, 153.22}, {33, 153.35}, {40, 228.79},
+                                            {44, 254.27}, {48, 344.75}, {56, 453.89},
+                                            {63, 494.31}, {64, 612.90}, {80, 957.64}};
+  for (const auto& [resolution, millions] : preact) expect("preact_resnet18", resolution, millions);
+  for (const auto& [resolution, millions] : vgg) expect("vgg11", resolution, millions);
 }
 
 // A second way to count, straight from the layers: sizes are walked by hand, nothing is shared with
@@ -109,6 +91,12 @@ struct Recount {
   std::int64_t classes;
   Counters sum;
 
+  void add(const Counters& c, std::int64_t times = 1) {
+    sum.params += times * c.params;
+    sum.macs += times * c.macs;
+    sum.ops_thop2021 += times * c.ops_thop2021;
+    sum.activations += times * c.activations;
+  }
   void conv(std::int64_t out, std::int64_t k, std::int64_t stride, bool bias) {
     std::int64_t size = 0;  // positions where the window, padded by k / 2, starts
     for (std::int64_t at = -(k / 2); at + k <= h + k / 2; at += stride) ++size;
@@ -129,10 +117,7 @@ struct Recount {
     Recount one{*this};
     one.sum = {};
     one.conv(1, l.kernel, l.stride, l.bias);
-    sum.params += channels * one.sum.params;
-    sum.macs += channels * one.sum.macs;
-    sum.ops_thop2021 += channels * one.sum.ops_thop2021;
-    sum.activations += channels * one.sum.activations;
+    add(one.sum, channels);
     c = channels, h = one.h;
   }
   void operator()(const BatchNorm&) { norm(); }
@@ -169,10 +154,7 @@ struct Recount {
     Recount side{c, h, classes, {}};
     side.conv(out, 1, stride, false);
     if (with_norm) side.norm();
-    sum.params += side.sum.params;
-    sum.macs += side.sum.macs;
-    sum.ops_thop2021 += side.sum.ops_thop2021;
-    sum.activations += side.sum.activations;
+    add(side.sum);
   }
 };
 
@@ -270,35 +252,104 @@ TEST(Specs, TextTellsEveryFieldApart) {
   EXPECT_EQ(pool.cost().ops_thop, 2 * (5 * 7 + 1));
 }
 
-TEST(Specs, AreCheckedBeforeUse) {
-  const Conv2dSpec conv{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4};
-  EXPECT_NO_THROW(conv.validate());
-  for (auto [field, value] :
-       std::initializer_list<std::pair<std::int64_t Conv2dSpec::*, int>>{{&Conv2dSpec::n, 0},
-                                                                         {&Conv2dSpec::k, 0},
-                                                                         {&Conv2dSpec::stride, 0},
-                                                                         {&Conv2dSpec::pad, -1},
-                                                                         {&Conv2dSpec::groups, 3},
-                                                                         {&Conv2dSpec::groups, 0},
-                                                                         {&Conv2dSpec::r, 8},
-                                                                         {&Conv2dSpec::s, 8}}) {
-    Conv2dSpec bad = conv;
+template <class Spec>
+void expect_checked(const Spec& good,
+                    const std::vector<std::pair<std::int64_t Spec::*, std::int64_t>>& mistakes) {
+  EXPECT_NO_THROW(good.validate());
+  for (const auto& [field, value] : mistakes) {
+    Spec bad = good;
     bad.*field = value;
     EXPECT_THROW(bad.validate(), ShapeError) << bad.str();
   }
-  const Pool2dSpec pool{.n = 1, .c = 4, .h = 5, .w = 5};
-  EXPECT_NO_THROW(pool.validate());
-  for (auto [field, value] :
-       std::initializer_list<std::pair<std::int64_t Pool2dSpec::*, int>>{{&Pool2dSpec::h, 0},
-                                                                         {&Pool2dSpec::kernel, 0},
-                                                                         {&Pool2dSpec::kernel, 6},
-                                                                         {&Pool2dSpec::stride, 0},
-                                                                         {&Pool2dSpec::pad, 2},
-                                                                         {&Pool2dSpec::pad, -1}}) {
-    Pool2dSpec bad = pool;
-    bad.*field = value;
-    EXPECT_THROW(bad.validate(), ShapeError) << bad.kernel << " " << bad.pad;
+}
+
+TEST(Specs, AreCheckedBeforeUse) {
+  using C = Conv2dSpec;
+  using P = Pool2dSpec;
+  expect_checked(C{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4}, {{&C::n, 0},
+                                                             {&C::k, 0},
+                                                             {&C::stride, 0},
+                                                             {&C::pad, -1},
+                                                             {&C::groups, 3},
+                                                             {&C::groups, 0},
+                                                             {&C::r, 8},
+                                                             {&C::s, 8}});
+  expect_checked(
+      P{.n = 1, .c = 4, .h = 5, .w = 5},
+      {{&P::h, 0}, {&P::kernel, 0}, {&P::kernel, 6}, {&P::stride, 0}, {&P::pad, 2}, {&P::pad, -1}});
+}
+
+TEST(Specs, WithoutWidthsIsTheKeyOfATable) {
+  const Graph slim = fuse(lower(scale_width(zoo("vgg11"), 0.25, 8))),
+              wide = fuse(lower(zoo("vgg11")));
+  ASSERT_EQ(slim.ops.size(), wide.ops.size());
+  for (std::size_t i = 0; i < slim.ops.size(); ++i) {
+    EXPECT_EQ(slim.ops[i].spec.with({}), wide.ops[i].spec.with({})) << i;
   }
+  const OpSpec stem = wide.ops[0].spec;
+  EXPECT_EQ(stem.widths(), (Widths{3, 64}));
+  EXPECT_EQ(stem.with({}).str(), "conv2d:f32,n1c*h32w32,k*r3s3,st1p1g1,bias,relu,inference");
+  const OpSpec depthwise = Conv2dSpec{.c = 8, .h = 5, .w = 5, .k = 8, .groups = 8};
+  EXPECT_EQ(depthwise.with({}).str(), "conv2d:f32,n1c*h5w5,k*r3s3,st1p1g*");
+  EXPECT_EQ(depthwise.with({}).with({24, 24}).str(), "conv2d:f32,n1c24h5w5,k24r3s3,st1p1g24");
+}
+
+// Every operation of the zoo, in training and in inference, with its widths and without.
+TEST(Specs, IsReadFromItsText) {
+  std::set<std::string> kinds;
+  for (const std::string& name : zoo_names()) {
+    Architecture arch = zoo(name);
+    arch.layers.insert(arch.layers.end() - 1, {Dropout{.p = 0.25f}, Activate{}});
+    for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+      const Graph training = lower(arch, 3, dtype);
+      for (const Graph& graph : {training, fuse(training)}) {
+        for (const Op& op : graph.ops) {
+          kinds.insert(op.spec.kind());
+          for (const OpSpec& spec : {op.spec, op.spec.with({})}) {
+            EXPECT_EQ(parse_spec(spec.str()), spec) << spec.str();
+          }
+          EXPECT_EQ(op.spec.with({}).with(op.spec.widths()), op.spec) << op.spec.str();
+        }
+      }
+    }
+  }
+  for (const char* kind : {"conv2d", "batchnorm", "relu", "add", "maxpool", "globalavgpool",
+                           "flatten", "dropout", "linear"}) {
+    EXPECT_TRUE(kinds.contains(kind)) << kind;
+  }
+}
+
+TEST(Specs, SeedsAreReadWhole) {
+  const OpSpec dropout = DropoutSpec{.shape = {2, 8}, .seed = ~std::uint64_t{0}, .offset = 1 << 30};
+  EXPECT_EQ(parse_spec(dropout.str()), dropout);
+}
+
+TEST(Specs, OtherTextsAreRefused) {
+  const std::string good = "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1";
+  ASSERT_NO_THROW(parse_spec(good));
+  for (const std::string more : {",", ",gelu", "\n", "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1"}) {
+    EXPECT_THROW(parse_spec(good + more), ConfigError) << more;
+  }
+  for (const char* bad :
+       {"", "conv2d", "conv2d:f32,n0c3h32w32,k64r3s3,st1p1g1",
+        "conv2d:f32,n1c0h32w32,k64r3s3,st1p1g1", "conv2d:f32,n1c3h32w32,k64r3s3,st0p1g1",
+        "conv2d:u8,n1c3h32w32,k64r3s3,st1p1g1", "conv2d:f32,n1c3h32w-2,k64r3s3,st1p1g1",
+        "conv2d:f32,n1c3h99999999999999999999w32,k64r3s3,st1p1g1", "relu7:f32,n1c3h2w2",
+        "linear:f32,n1i3"}) {
+    EXPECT_THROW(parse_spec(bad), ConfigError) << bad;
+  }
+}
+
+// The batch norm at the input of a pre-activation block follows a sum and stays; the inner one
+// folds.
+TEST(Fuse, PreactivationNormsDoNotFold) {
+  std::size_t folded = 0, standing = 0;
+  for (const Op& op : fuse(lower(zoo("preact_resnet18"))).ops) {
+    folded += op.folded.size();
+    standing += op.spec.kind() == "batchnorm";
+  }
+  EXPECT_EQ(folded, 9u);  // eight bn2, and the first block's bn1 right behind the stem
+  EXPECT_EQ(standing, 8u);
 }
 
 TEST(Summary, LayersAddUpToTheTotals) {
@@ -336,10 +387,8 @@ TEST(Summary, JsonHoldsTheKeysThatProgramsRead) {
 }
 
 TEST(Summary, TextIsATable) {
-  const std::string text = to_text(summarize(zoo("vgg11")));
-  EXPECT_NE(text.find("features.0 (conv2d)"), std::string::npos) << text;
-  EXPECT_NE(text.find("9,231,114"), std::string::npos) << text;
-  EXPECT_NE(text.find("152,769,536"), std::string::npos) << text;
+  EXPECT_CONTAINS(to_text(summarize(zoo("vgg11"))), "features.0 (conv2d)", "9,231,114",
+                  "152,769,536");
 }
 
 }  // namespace

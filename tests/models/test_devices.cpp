@@ -2,9 +2,6 @@
 // evaluation and deployment, under simt in three orders of its threads (and on a GPU where there is
 // one).
 
-#include <gtest/gtest.h>
-
-#include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "models/deploy/deploy.h"
@@ -185,7 +182,7 @@ TEST(DevicesAbsent, AGpuThatIsNotThereIsAClearError) {
     Model(small("vgg11"), 1, {DeviceKind::cuda, 0});
     FAIL();
   } catch (const DeviceError& e) {
-    EXPECT_NE(std::string(e.what()).find("cuda:0"), std::string::npos) << e.what();
+    EXPECT_CONTAINS(e.what(), "cuda:0");
     EXPECT_EQ(e.exit_code(), 3);
   }
 }

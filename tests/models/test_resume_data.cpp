@@ -1,17 +1,10 @@
 // A resumed training meets the images that it knows, wherever they lie, or refuses.
 
-#include <gtest/gtest.h>
-
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-
 #include "data/sets/holdout.h"
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
 #include "models/train/checkpoint.h"
 #include "tests/support/data_fixtures.h"
-#include "tests/support/message_of.h"
 #include "tests/support/tiny_training.h"
 
 namespace hac {
@@ -66,7 +59,7 @@ class ResumeData : public ::testing::Test {
     const std::string before = read_file(at("run/last.safetensors"));
     const std::string message = message_of<ConfigError>([&] { resume(set, "run"); });
     EXPECT_EQ(before, read_file(at("run/last.safetensors")));
-    EXPECT_NE(message.find("resume '" + at("run/last.safetensors")), std::string::npos) << message;
+    EXPECT_CONTAINS(message, "resume '" + at("run/last.safetensors"));
     return message;
   }
   // As they were before checkpoints kept which images they saw.
@@ -87,10 +80,7 @@ TEST_F(ResumeData, AMovedFolderGoesOnInTheSameBits) {
   fs::create_directories(at("elsewhere"));
   fs::rename(at("set"), at("elsewhere/set"));
   const Model moved = resume("elsewhere/../elsewhere//set/", "run");
-  const auto expected = whole.state(), got = moved.state();
-  for (const auto& [name, tensor] : expected) {
-    EXPECT_EQ(std::memcmp(tensor.data(), got.at(name).data(), tensor.bytes()), 0) << name;
-  }
+  expect_same_bits(whole, moved);
   const std::optional<TrainedOn> says = checkpoint_data(at("run/last.safetensors"));
   ASSERT_TRUE(says);
   EXPECT_EQ(says->classes, names);
@@ -102,9 +92,8 @@ TEST_F(ResumeData, FewerImagesAreRefusedWithTheirCounts) {
   for (const char* file : {"set/train/bee/1.png", "set/train/bee/2.png", "set/train/dog/0.png"}) {
     fs::remove(at(file));
   }
-  const std::string message = refusal();
-  EXPECT_CONTAINS(message, "training images are not those that it was trained with: 9, 12 then");
-  EXPECT_CONTAINS(message, "class 'bee' has 1, had 3");
+  EXPECT_CONTAINS(refusal(), "training images are not those that it was trained with: 9, 12 then",
+                  "class 'bee' has 1, had 3");
 }
 
 TEST_F(ResumeData, MoreImagesOtherNamesAndOtherSizesAreRefused) {
@@ -136,8 +125,7 @@ TEST_F(ResumeData, OldCheckpointsGoOnInTheirPlaceOnly) {
   fs::rename(at("set"), at("moved"));
   EXPECT_CONTAINS(refusal("moved"), "it was trained with data");
   fs::rename(at("moved"), at("set"));
-  const auto expected = whole.state(), got = resume("set", "run").state();
-  EXPECT_EQ(got.at("fc.weight").to_vector(), expected.at("fc.weight").to_vector());
+  expect_same_bits(whole, resume("set", "run"));
 }
 
 TEST_F(ResumeData, OtherHeldOutImagesAreRefused) {
@@ -150,9 +138,8 @@ TEST_F(ResumeData, OtherHeldOutImagesAreRefused) {
   train(model, split, c);
   std::ofstream(at("set/train/" + held.substr(0, held.find(' '))), std::ios::app) << "more";
   c.resume = true;
-  EXPECT_CONTAINS(message_of<ConfigError>(
-                      [&] { train(model, hold_out(open_data(c.data), c.validation, c.seed), c); }),
-                  "validation images are not those that it was trained with");
+  EXPECT_ERROR(train(model, hold_out(open_data(c.data), c.validation, c.seed), c), ConfigError,
+               "validation images are not those that it was trained with");
 }
 
 // As they were before there were styles of the warm-up, of which multiply was the only one.
@@ -168,9 +155,8 @@ TEST_F(ResumeData, OldCheckpointsMultiplyTheWarmUp) {
   c.max_steps = 2;
   run(c);
   const TensorFile file = load_safetensors(at("run/last.safetensors"));
-  EXPECT_EQ(file.metadata.at("training").find("warmup_style"), std::string::npos);
-  EXPECT_CONTAINS(message_of<ConfigError>([&] { go_on("prefix"); }),
-                  "(hint: --warmup-style multiply, or another --out)");
+  EXPECT_LACKS(file.metadata.at("training"), "warmup_style");
+  EXPECT_ERROR(go_on("prefix"), ConfigError, "(hint: --warmup-style multiply, or another --out)");
   EXPECT_NO_THROW(go_on("multiply"));
   // Without a warm-up its style is nothing; nor had old ones an epoch to select.
   c = config("set", "plain");

@@ -1,18 +1,13 @@
 // The training loop: it learns, resumes bit for bit from any step, and refuses to go on without
 // finite numbers.
 
-#include <gtest/gtest.h>
-
 #include <array>
 #include <cmath>
-#include <cstring>
-#include <fstream>
+#include <regex>
 
-#include "data/sets/datasets.h"
-#include "kernels/core/error.h"
-#include "models/train/train.h"
 #include "models/zoo/arch_options.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/tiny_training.h"
 
 namespace hac {
 namespace {
@@ -34,23 +29,12 @@ TrainConfig quiet_config(const std::string& out) {
   return c;
 }
 
-void expect_same_bits(const Model& a, const Model& b) {
-  const auto x = a.state(), y = b.state();
-  ASSERT_EQ(x.size(), y.size());
-  for (const auto& [name, tensor] : x) {
-    EXPECT_EQ(std::memcmp(tensor.data(), y.at(name).data(), tensor.bytes()), 0) << name;
-  }
-}
-
-std::vector<std::string> lines_of(const std::string& path) {
-  std::ifstream in(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
-TEST(Train, EqualSeedsGiveEqualBitsAndOtherSeedsDoNot) {
+class Train : public InFolder {
+ protected:
   const DataSplit data = open_data(small_data());
+};
+
+TEST_F(Train, EqualSeedsGiveEqualBitsAndOtherSeedsDoNot) {
   Model a(small_net(), kSeed), b(small_net(), kSeed), c(small_net(), kSeed + 1);
   train(a, data, quiet_config(""));
   train(b, data, quiet_config(""));
@@ -61,8 +45,7 @@ TEST(Train, EqualSeedsGiveEqualBitsAndOtherSeedsDoNot) {
 }
 
 // 4 steps an epoch: stops inside the first epoch, at its end and inside the second.
-TEST(Train, ResumesFromAnyStepBitForBit) {
-  const DataSplit data = open_data(small_data());
+TEST_F(Train, ResumesFromAnyStepBitForBit) {
   const TempFolder whole_folder;
   Model whole(small_net(), kSeed);
   const TrainResult expected = train(whole, data, quiet_config(whole_folder.file("run")));
@@ -84,8 +67,7 @@ TEST(Train, ResumesFromAnyStepBitForBit) {
   }
 }
 
-TEST(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
-  const DataSplit data = open_data(small_data());
+TEST_F(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
   TrainConfig config = quiet_config("");
   config.epochs = 2;
   Model plain(small_net(), kSeed), whole(small_net(), kSeed);
@@ -95,7 +77,6 @@ TEST(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
   EXPECT_NE(std::memcmp(plain.state().at("features.0.weight").data(),
                         whole.state().at("features.0.weight").data(), 64),
             0);
-  const TempFolder folder;
   config.out = folder.file("run");
   config.max_steps = 3;
   Model first(small_net(), kSeed), second(small_net(), kSeed + 7);
@@ -111,14 +92,13 @@ TEST(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
 }
 
 // The batches are made there, by ResidentLoader.
-TEST(Train, OnSimtIsTheTrainingOfTheCpu) {
-  const DataSplit data = open_data(small_data());
+TEST_F(Train, OnSimtIsTheTrainingOfTheCpu) {
   TrainConfig config = quiet_config("");
   config.batch = 4;
   config.max_steps = 3;
   config.mixup = 1;
   config.schedule = {.kind = "constant", .lr = 1e-2};
-  Model cpu(small_net(), kSeed), simt(small_net(), kSeed, {DeviceKind::simt, 0});
+  Model cpu(small_net(), kSeed), simt(small_net(), kSeed, kSimt);
   train(cpu, data, config);
   train(simt, data, config);
   const auto expected = cpu.state(), got = simt.state();
@@ -133,15 +113,14 @@ TEST(Train, OnSimtIsTheTrainingOfTheCpu) {
 }
 
 // On simt the test set lies on the device and its batches are made there.
-TEST(Evaluate, OnSimtIsTheEvaluationOfTheCpu) {
-  const DataSplit data = open_data(small_data());
+TEST_F(Train, EvaluatesOnSimtAsOnTheCpu) {
   Architecture larger = small_net();
   larger.resolution = 40;  // images are resized
   for (const Architecture& arch : {small_net(), larger}) {
-    Model cpu(arch, kSeed), simt(arch, kSeed, {DeviceKind::simt, 0});
+    Model cpu(arch, kSeed), simt(arch, kSeed, kSimt);
     const EvalResult expected = evaluate(cpu, data.test, 16);
     Evaluation evaluation(simt, data.test, 16);
-    const std::size_t before = memory_stats({DeviceKind::simt, 0}).in_use;
+    const std::size_t before = memory_stats(kSimt).in_use;
     for (int epoch = 0; epoch < 2; ++epoch) {
       const EvalResult got = evaluation.run();
       EXPECT_EQ(got.images, expected.images);
@@ -150,45 +129,38 @@ TEST(Evaluate, OnSimtIsTheEvaluationOfTheCpu) {
       EXPECT_NEAR(got.loss, expected.loss, 1e-5 * expected.loss);
     }
     const auto resident = static_cast<std::size_t>(50 * 3 * 32 * 32);
-    EXPECT_GE(memory_stats({DeviceKind::simt, 0}).in_use, before + resident);
+    EXPECT_GE(memory_stats(kSimt).in_use, before + resident);
   }
 }
 
-TEST(Train, RefusesToResumeAnotherRun) {
-  const DataSplit data = open_data(small_data());
-  const TempFolder folder;
+TEST_F(Train, RefusesToResumeAnotherRun) {
   TrainConfig config = quiet_config(folder.file("run"));
   config.epochs = 1;
   Model model(small_net(), kSeed);
   train(model, data, config);
   config.resume = true;
   config.batch = 16;
-  try {
-    train(model, data, config);
-    FAIL() << "resumed with another batch size";
-  } catch (const ConfigError& e) {
-    EXPECT_NE(std::string(e.what()).find("batch"), std::string::npos) << e.what();
-  }
+  EXPECT_ERROR(train(model, data, config), ConfigError, "batch");
   config.batch = quiet_config("").batch;
-  Model half(small_net(), kSeed, {DeviceKind::simt, 0}, Dtype::bf16);
+  Model half(small_net(), kSeed, kSimt, Dtype::bf16);
   EXPECT_THROW(train(half, data, config), ConfigError) << "resumed with another element type";
 }
 
-TEST(Train, OverfitsOneBatch) {
+TEST_F(Train, OverfitsOneBatch) {
   DataConfig data_config = small_data();
   data_config.limit_train = 20;
-  const DataSplit data = open_data(data_config);
+  const DataSplit few = open_data(data_config);
   TrainConfig config = quiet_config("");
   config.data = data_config;
   config.epochs = 40;
   config.augment = false;
   config.evaluate_every = 40;
   Model model(small_net(), kSeed);
-  train(model, data, config);
-  EXPECT_GE(evaluate(model, data.train).top1, 0.95) << "seed " << kSeed;
+  train(model, few, config);
+  EXPECT_GE(evaluate(model, few.train).top1, 0.95) << "seed " << kSeed;
 }
 
-TEST(Train, StepsOfAnEpochAreThoseOfTheLoop) {
+TEST_F(Train, StepsOfAnEpochAreThoseOfTheLoop) {
   const std::array<std::int64_t, 3> cases[] = {{20, 10, 2}, {20, 15, 2}, {20, 32, 1},
                                                {30, 29, 1}, {20, 19, 1}, {10, 3, 3}};
   for (const auto& [images, batch, steps] : cases) {
@@ -203,38 +175,27 @@ TEST(Train, StepsOfAnEpochAreThoseOfTheLoop) {
   }
 }
 
-TEST(Train, EvaluatesWhenAskedAndAlwaysAtTheEnd) {
-  const DataSplit data = open_data(small_data());
-  const TempFolder folder;
+TEST_F(Train, EvaluatesWhenAskedAndAlwaysAtTheEnd) {
   TrainConfig config = quiet_config(folder.file("run"));
   config.evaluate_every = 2;
   Model model(small_net(), kSeed);
   train(model, data, config);
   const auto lines = lines_of(folder.file("run/log.jsonl"));
   ASSERT_EQ(lines.size(), 3u);
-  EXPECT_EQ(lines[0].find("test_top1"), std::string::npos);
-  EXPECT_NE(lines[1].find("test_top1"), std::string::npos);
-  EXPECT_NE(lines[2].find("test_top1"), std::string::npos);
+  EXPECT_LACKS(lines[0], "test_top1");
+  EXPECT_CONTAINS(lines[1], "test_top1");
+  EXPECT_CONTAINS(lines[2], "test_top1");
 }
 
-TEST(Train, DivergenceStopsTheRunAndNamesALayer) {
-  const DataSplit data = open_data(small_data());
-  const TempFolder folder;
+TEST_F(Train, DivergenceStopsTheRunAndNamesALayer) {
   TrainConfig config = quiet_config(folder.file("run"));
   config.schedule = {.kind = "constant", .lr = 1e12};
   Model model(small_net(), kSeed);
-  try {
-    train(model, data, config);
-    FAIL() << "trained on at a learning rate of 1e12";
-  } catch (const ConfigError&) {
-    throw;
-  } catch (const Error& e) {
-    const std::string what = e.what();
-    EXPECT_NE(what.find("not finite"), std::string::npos) << what;
-    EXPECT_TRUE(what.find("features.") != std::string::npos ||
-                what.find("classifier") != std::string::npos)
-        << what;
-  }
+  const std::string what = error_of<Error>([&] {
+    EXPECT_EQ(message_of<ConfigError>([&] { train(model, data, config); }), "") << "its class";
+  });
+  EXPECT_CONTAINS(what, "not finite");
+  EXPECT_TRUE(std::regex_search(what, std::regex("features\\.|classifier"))) << what;
 }
 
 }  // namespace

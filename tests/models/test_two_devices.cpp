@@ -1,19 +1,10 @@
 // Two devices in one thread, and memory to the byte: simt knows which device an allocation is of
 // and where it ends, for kernels, copies and what stands in for a vendor's library.
 
-#include <gtest/gtest.h>
-
-#include <cstring>
-#include <map>
-#include <string>
-#include <vector>
-
 #include "engine/autograd/ops.h"
 #include "engine/device/capture.h"
-#include "engine/tensor/random.h"
 #include "kernels/ops/elementwise.h"
 #include "models/deploy/deploy.h"
-#include "models/train/captured_step.h"
 #include "tests/support/simt_fixtures.h"
 #include "tests/support/tiny_training.h"
 
@@ -30,7 +21,11 @@ TEST(TwoDevices, HaveNames) {
   EXPECT_EQ(parse_device("simt:1"), kSecond);
   EXPECT_EQ(parse_device("cuda"), (Device{DeviceKind::cuda, 0}));
   EXPECT_EQ(parse_device("cuda:3"), (Device{DeviceKind::cuda, 3}));
-  for (const char* bad : {"simt:", "simt:x", "simt:-1", "simt1", "simt:1 ", "cpu:0", "cuda:"}) {
+  for (const char* text : {"cpu", "cuda:0", "cuda:3"}) {
+    EXPECT_EQ(to_string(parse_device(text)), text);
+  }
+  for (const char* bad : {"", "gpu", "cuda:-1", "cuda:1x", "CPU", "simt:", "simt:x", "simt:-1",
+                          "simt1", "simt:1 ", "cpu:0", "cuda:"}) {
     EXPECT_THROW(parse_device(bad), ConfigError) << bad;
   }
   EXPECT_EQ(runtime_simt.count(nullptr), 2);
@@ -38,8 +33,6 @@ TEST(TwoDevices, HaveNames) {
 }
 
 // ---- Training ----
-
-using Numbers = std::map<std::string, std::vector<float>>;
 
 // A training of a few steps on batches of its own.
 class Learner {
@@ -50,15 +43,13 @@ class Learner {
   }
 
   void step() {
-    const Tensor images = Tensor::empty({4, 3, 16, 16});
-    fill_normal(images, seed_, "images" + std::to_string(steps_), 1);
-    const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 3}, {4});
+    const StepBatch batch = noise_batch(static_cast<int>(100 * seed_ + steps_));
     if (captured_) {
-      losses_.push_back(
-          static_cast<float>(captured_->run({images, labels, labels}, 0.1, steps_).loss));
+      losses_.push_back(static_cast<float>(captured_->run(batch, 0.1, steps_).loss));
     } else {
       model_.zero_grad();
-      const auto [loss, probs] = ops::softmax_cross_entropy(model_.forward(images), labels);
+      const auto [loss, probs] =
+          ops::softmax_cross_entropy(model_.forward(batch.images), batch.labels);
       backward(loss);
       sgd_.step(0.1);
       losses_.push_back(loss.value().item());
@@ -67,14 +58,12 @@ class Learner {
   }
 
   Numbers result() {
-    Numbers all{{"losses", losses_}};
-    for (const auto& [name, tensor] : model_.state()) all[name] = tensor.to_vector();
+    Numbers all = numbers_of(model_);
+    all["losses"] = losses_;
     model_.eval();
     Deployment net(model_);
-    const Tensor image = Tensor::empty({1, 3, 16, 16});
-    fill_normal(image, seed_, "test", 1);
     if (captured_) net.capture();
-    all["logits"] = net.run(image).to_vector();
+    all["logits"] = net.run(noise_batch(static_cast<int>(seed_), 1).images).to_vector();
     return all;
   }
 
@@ -147,26 +136,26 @@ TEST(TwoDevices, AKernelWithMemoryOfTheOtherIsCaught) {
   const Tensor x = Tensor::zeros({64}, Dtype::f32, kFirst), y = x.to(kSecond).clone();
   EXPECT_NO_THROW(add_on(kFirst, x, x, x));
   EXPECT_NO_THROW(add_on(kSecond, y, y, y));
-  simt::expect_error([&] { add_on(kFirst, x, y, x); },
-                     {"on simt:", "kernel 'add'", "a load", "memory of simt:1"});
-  simt::expect_error([&] { add_on(kSecond, y, y, x); },
-                     {"on simt:1", "kernel 'add'", "a store", "memory of simt,"});
+  EXPECT_ERROR(add_on(kFirst, x, y, x), DeviceError, "on simt:", "kernel 'add'", "a load",
+               "memory of simt:1");
+  EXPECT_ERROR(add_on(kSecond, y, y, x), DeviceError, "on simt:1", "kernel 'add'", "a store",
+               "memory of simt,");
 }
 
 TEST(TwoDevices, ACopyOrAProductWithMemoryOfTheOtherIsCaught) {
   const Tensor x = Tensor::zeros({64}, Dtype::f32, kFirst), y = x.to(kSecond).clone();
   Context& context = Context::current(kFirst);
-  simt::expect_error([&] { context.runtime().copy(context, x.data(), y.data(), 4); },
-                     {"copy", "4 bytes in an allocation of simt,", "memory of simt:1"});
-  simt::expect_error([&] { context.runtime().zero(context, y.data(), 4); },
-                     {"zero", "memory of simt:1"});
+  EXPECT_ERROR(context.runtime().copy(context, x.data(), y.data(), 4), DeviceError, "copy",
+               "4 bytes in an allocation of simt,", "memory of simt:1");
+  EXPECT_ERROR(context.runtime().zero(context, y.data(), 4), DeviceError, "zero",
+               "memory of simt:1");
   const LinearSpec spec{.n = 2, .in = 8, .out = 4, .bias = false};
   const auto product = [&](const Tensor& w) {
     linear_kernels.run(&LinearKernels::forward, kFirst, spec, x.data(), w.data(), nullptr,
                        x.data());
   };
   EXPECT_NO_THROW(product(x));
-  simt::expect_error([&] { product(y); }, {"linear", "memory of simt:1"});
+  EXPECT_ERROR(product(y), DeviceError, "linear", "memory of simt:1");
 }
 
 // As on a GPU, where the other device's stream refuses the launch.
@@ -175,9 +164,9 @@ TEST(TwoDevices, WorkForADeviceThatIsNotCurrentIsCaught) {
   const Tensor x = Tensor::zeros({4}, Dtype::f32, kFirst);
   Context::current(kSecond);
   const ActivationSpec spec{.shape = {4}};
-  simt::expect_error([&] { activation_simt.forward(first, spec, x.data(), x.data()); },
-                     {"expected simt:1, on which this thread launches", "got one for simt"});
-  simt::expect_error([&] { first.runtime().event_record(first); }, {"event_record", "simt:1"});
+  EXPECT_ERROR(activation_simt.forward(first, spec, x.data(), x.data()), DeviceError,
+               "expected simt:1, on which this thread launches", "got one for simt");
+  EXPECT_ERROR(first.runtime().event_record(first), DeviceError, "event_record", "simt:1");
   Context::current(kFirst);
   EXPECT_NO_THROW(activation_simt.forward(first, spec, x.data(), x.data()));
 }
@@ -190,7 +179,7 @@ TEST(TwoDevices, ARecordingIsOfOneDevice) {
     y.zero();
   };
   capture.rehearse(work);
-  simt::expect_error([&] { capture.record(work); }, {"capture", "only work of simt", "simt:1"});
+  EXPECT_ERROR(capture.record(work), DeviceError, "capture", "only work of simt", "simt:1");
   EXPECT_FALSE(capturing());
 }
 
@@ -199,15 +188,15 @@ TEST(TwoDevices, ARecordingIsOfOneDevice) {
 TEST(ExactMemory, ATensorEndsWhereItsLastElementDoes) {
   const Tensor x = Tensor::zeros({3}, Dtype::f32, kFirst),
                y = Tensor::zeros({4}, Dtype::f32, kFirst);
-  simt::expect_error([&] { add_on(kFirst, y, x, y); },
-                     {"kernel 'add'", "end of the allocation of 12 bytes"});
+  EXPECT_ERROR(add_on(kFirst, y, x, y), DeviceError, "kernel 'add'",
+               "end of the allocation of 12 bytes");
   Context& context = Context::current(kFirst);
   const Runtime& runtime = context.runtime();
   std::vector<float> host(4);
-  simt::expect_error([&] { runtime.copy_out(context, host.data(), x.data(), 13); },
-                     {"copy_out: expected 13 bytes", "allocation of 12 bytes"});
-  simt::expect_error([&] { runtime.copy_in(context, x.data(), host.data(), 13); }, {"copy_in"});
-  simt::expect_error([&] { runtime.zero(context, x.data(), 13); }, {"zero"});
+  EXPECT_ERROR(runtime.copy_out(context, host.data(), x.data(), 13), DeviceError,
+               "copy_out: expected 13 bytes", "allocation of 12 bytes");
+  EXPECT_ERROR(runtime.copy_in(context, x.data(), host.data(), 13), DeviceError, "copy_in");
+  EXPECT_ERROR(runtime.zero(context, x.data(), 13), DeviceError, "zero");
   EXPECT_NO_THROW(runtime.copy_in(context, x.data(), host.data(), 12));
 }
 
@@ -222,8 +211,8 @@ TEST(ExactMemory, AReferenceLoopStaysInItsOperands) {
                        y.data());
   };
   EXPECT_NO_THROW(convolve(0));
-  simt::expect_error([&] { convolve(1); },
-                     {"convolution: expected 72 bytes", "the allocation of 68 bytes"});
+  EXPECT_ERROR(convolve(1), DeviceError, "convolution: expected 72 bytes",
+               "the allocation of 68 bytes");
 }
 
 // However large it was asked for before.
@@ -236,7 +225,7 @@ TEST(ExactMemory, ScratchMemoryEndsWhereItsRequestDoes) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(p) % 16, 0u);
     EXPECT_NO_THROW(zero(floats));
     // The end lies at a multiple of 16 bytes from the beginning.
-    simt::expect_error([&] { zero((floats + 3) / 4 * 4 + 1); }, {"zero", "4000 bytes"});
+    EXPECT_ERROR(zero((floats + 3) / 4 * 4 + 1), DeviceError, "zero", "4000 bytes");
   }
   context.release_scratch();
 }

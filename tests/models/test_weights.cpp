@@ -3,20 +3,14 @@
 
 #include "models/train/weights.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
 
 #include "engine/io/safetensors.h"
-#include "kernels/core/error.h"
-#include "tests/support/message_of.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_training.h"
 
 namespace hac {
 namespace {
-
-using State = std::map<std::string, Tensor>;
 
 constexpr std::uint64_t kSeed = 5;
 
@@ -50,34 +44,25 @@ class Weights : public ::testing::Test {
   }
   std::string refusal(const std::string& path) const {
     Model model(tiny_net(), kSeed);
-    const State before = copy_of(model);
+    const Numbers before = numbers_of(model);
     const std::string message = message_of<IoError>([&] { load_weights(path, model); });
-    EXPECT_NE(message.find("'" + path + "'"), std::string::npos) << message;
-    for (const auto& [name, tensor] : model.state()) {
-      EXPECT_EQ(tensor.to_vector(), before.at(name).to_vector()) << name << " was changed";
-    }
+    EXPECT_CONTAINS(message, "'" + path + "'");
+    EXPECT_EQ(numbers_of(model), before) << "something was changed";
     return message;
-  }
-  static State copy_of(const Model& model) {
-    State copy;
-    for (const auto& [name, t] : model.state()) copy[name] = Tensor::from(t.to_vector(), t.shape());
-    return copy;
   }
 
   TempFolder folder_;
 };
 
 TEST_F(Weights, KnownPrefixesAreStrippedAndSaid) {
-  const State expected = Model(tiny_net(), kSeed + 1).state();
+  const Numbers expected = numbers_of(Model(tiny_net(), kSeed + 1));
   for (const std::string prefix :
        {"", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."}) {
     Model model(tiny_net(), kSeed);
     const LoadedWeights loaded =
         load_weights(file_of([&](const std::string& name) { return prefix + name; }), model);
     EXPECT_EQ(loaded.loaded, std::ssize(expected));
-    for (const auto& [name, tensor] : model.state()) {
-      EXPECT_EQ(tensor.to_vector(), expected.at(name).to_vector()) << prefix << name;
-    }
+    EXPECT_EQ(numbers_of(model), expected) << prefix;
     EXPECT_EQ(loaded.notes().size(), prefix.empty() ? 0u : 1u);
     if (prefix == "module.") {
       EXPECT_EQ(loaded.notes()[0], "'module.' stripped from 12 names");
@@ -98,25 +83,21 @@ TEST_F(Weights, ALayerMayBeCalledAsAPrefixIs) {
 TEST_F(Weights, MissingAndUnexpectedAreBothListedAndBounded) {
   const std::string message =
       refusal(file_of([](const std::string& name) { return "net." + name; }));
-  EXPECT_NE(message.find("missing bn1.bias (8)"), std::string::npos) << message;
-  EXPECT_NE(message.find("unexpected net.bn1.bias F32 (8)"), std::string::npos) << message;
-  EXPECT_NE(message.find("and 8 more"), std::string::npos) << message;
+  EXPECT_CONTAINS(message, "missing bn1.bias (8)", "unexpected net.bn1.bias F32 (8)", "and 8 more");
   EXPECT_LT(message.size(), 600u);
   const std::string more = refusal(with("extra.weight", Tensor::zeros({2, 2})));
-  EXPECT_NE(more.find("unexpected extra.weight F32 (2, 2)"), std::string::npos) << more;
-  EXPECT_EQ(more.find("missing"), std::string::npos) << more;
+  EXPECT_CONTAINS(more, "unexpected extra.weight F32 (2, 2)");
+  EXPECT_LACKS(more, "missing");
   const std::string twice = refusal(with("module.fc.bias", Tensor::zeros({4})));
-  EXPECT_NE(twice.find("both 'fc.bias' and 'module.fc.bias'"), std::string::npos) << twice;
+  EXPECT_CONTAINS(twice, "both 'fc.bias' and 'module.fc.bias'");
 }
 
 TEST_F(Weights, ShapesAreNamedWithBoth) {
   const std::string message = refusal(plain_file(1000));
-  EXPECT_NE(message.find("fc.weight is F32 (1000, 8), expected (4, 8)"), std::string::npos)
-      << message;
-  EXPECT_EQ(message.find("--init-except"), std::string::npos) << "no option of eval: " << message;
+  EXPECT_CONTAINS(message, "fc.weight is F32 (1000, 8), expected (4, 8)");
+  EXPECT_LACKS(message, "--init-except") << "no option of eval: ";
   const std::string integers = refusal(with("fc.bias", Tensor::zeros({4}, Dtype::i32)));
-  EXPECT_NE(integers.find("fc.bias is I32 (4), expected floats (4)"), std::string::npos)
-      << integers;
+  EXPECT_CONTAINS(integers, "fc.bias is I32 (4), expected floats (4)");
 }
 
 TEST_F(Weights, WhatCannotBeAWeightIsPassedOver) {
@@ -133,28 +114,19 @@ TEST_F(Weights, WhatCannotBeAWeightIsPassedOver) {
 TEST_F(Weights, AHeadCanBeLeftOut) {
   const std::string path = plain_file(1000);
   Model model(tiny_net(), kSeed);
-  EXPECT_NE(message_of<IoError>([&] {
-              init_weights(path, model, {});
-            }).find("(hint: --init-except 'fc.*'"),
-            std::string::npos);
+  EXPECT_ERROR(init_weights(path, model, {}), IoError, "(hint: --init-except 'fc.*'");
   const LoadedWeights loaded = init_weights(path, model, {"fc.*"});
   ASSERT_EQ(loaded.notes().size(), 1u);
   EXPECT_EQ(loaded.notes()[0], "10 tensors loaded, not fc.bias, fc.weight");
-  const State start = Model(tiny_net(), kSeed).state();
-  const State other = Model(tiny_net(), kSeed + 1).state();
-  for (const auto& [name, tensor] : model.state()) {
-    const State& expected = name.starts_with("fc.") ? start : other;
-    EXPECT_EQ(tensor.to_vector(), expected.at(name).to_vector()) << name;
-  }
+  const Numbers start = numbers_of(Model(tiny_net(), kSeed));
+  Numbers expected = numbers_of(Model(tiny_net(), kSeed + 1));
+  for (const char* name : {"fc.bias", "fc.weight"}) expected[name] = start.at(name);
+  EXPECT_EQ(numbers_of(model), expected);
   // Also what the network lacks, and a prefix does not hide the name.
   const std::string extra = with("module.aux.weight", Tensor::zeros({2}));
   EXPECT_EQ(init_weights(extra, model, {"aux.*"}).loaded, 12);
-  const std::string message = message_of<ConfigError>([&] {
-    init_weights(path, model, {"fc.*", "head.*"});
-  });
-  EXPECT_NE(message.find("'head.*': matches no weight of 'tiny' (it has fc.bias, fc.weight"),
-            std::string::npos)
-      << message;
+  EXPECT_ERROR(init_weights(path, model, {"fc.*", "head.*"}), ConfigError,
+               "'head.*': matches no weight of 'tiny' (it has fc.bias, fc.weight");
 }
 
 TEST_F(Weights, BrokenNumbersAreRefusedByName) {
@@ -166,12 +138,11 @@ TEST_F(Weights, BrokenNumbersAreRefusedByName) {
       {"bn2.running_mean", nan, "bn2.running_mean holds nan at 1"},
       {"bn1.running_var", inf, "bn1.running_var holds inf at 1"},
       {"bn1.running_var", -1e-6f, "bn1.running_var holds -1e-06 at 1, expected variances"}};
-  const State good = Model(tiny_net(), kSeed).state();
+  const std::map<std::string, Tensor> good = Model(tiny_net(), kSeed).state();
   for (const auto& [name, value, what] : cases) {
     std::vector<float> values = good.at(name).to_vector();
     values[1] = value;
-    const std::string message = refusal(with(name, Tensor::from(values, good.at(name).shape())));
-    EXPECT_NE(message.find(what), std::string::npos) << message;
+    EXPECT_CONTAINS(refusal(with(name, Tensor::from(values, good.at(name).shape()))), what);
   }
 }
 

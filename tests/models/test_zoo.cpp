@@ -1,22 +1,15 @@
 #include "models/zoo/zoo.h"
 
-#include <gtest/gtest.h>
-
-#include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "models/zoo/arch_options.h"
+#include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
 
 namespace hac {
 namespace {
 
-std::string message_of(const std::string& name, const ArchOptions& options = {}) {
-  try {
-    resolve(name, options);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+std::string refusal(const std::string& name, const ArchOptions& options = {}) {
+  return message_of<ConfigError>([&] { resolve(name, options); });
 }
 
 std::vector<std::string> names_of(const Architecture& arch) {
@@ -142,7 +135,7 @@ TEST(Zoo, VggResolutions) {
   EXPECT_EQ(inputs(32), 512);
   EXPECT_EQ(inputs(63), 512);
   EXPECT_EQ(inputs(64), 2048);
-  EXPECT_NE(message_of("vgg11", {.resolution = 31}).find("'after features.26'"), std::string::npos);
+  EXPECT_CONTAINS(refusal("vgg11", {.resolution = 31}), "'after features.26'");
 }
 
 TEST(Zoo, SmallResidualNetsHaveTheirClosedForm) {
@@ -168,10 +161,9 @@ TEST(Zoo, UntiedWidthsGetAProjection) {
 }
 
 TEST(Zoo, UnknownNameGetsAHint) {
-  EXPECT_NE(message_of("resnet81").find("model 'resnet81': expected one of vgg11, vgg13"),
-            std::string::npos);
-  EXPECT_NE(message_of("vg16").find("did you mean vgg16?"), std::string::npos);
-  EXPECT_NE(message_of("preact_resnet50").find("did you mean preact_resnet"), std::string::npos);
+  EXPECT_CONTAINS(refusal("resnet81"), "model 'resnet81': expected one of vgg11, vgg13");
+  EXPECT_CONTAINS(refusal("vg16"), "did you mean vgg16?");
+  EXPECT_CONTAINS(refusal("preact_resnet50"), "did you mean preact_resnet");
 }
 
 TEST(ArchOptions, ChangeWhatTheySay) {
@@ -201,12 +193,9 @@ TEST(ArchOptions, ReadAFileWhereThePathSaysSo) {
 }
 
 TEST(ArchOptions, ExcludeEachOther) {
-  EXPECT_NE(message_of("vgg11", {.width = 2, .widths = {1}}).find("'--width' and '--widths'"),
-            std::string::npos);
-  EXPECT_NE(message_of("vgg11", {.blocks = {1}, .depth = 2}).find("'--depth' and '--blocks'"),
-            std::string::npos);
-  EXPECT_NE(message_of("vgg11", {.widths = {1, 2}}).find("expected 8 values, got 2"),
-            std::string::npos);
+  EXPECT_CONTAINS(refusal("vgg11", {.width = 2, .widths = {1}}), "'--width' and '--widths'");
+  EXPECT_CONTAINS(refusal("vgg11", {.blocks = {1}, .depth = 2}), "'--depth' and '--blocks'");
+  EXPECT_CONTAINS(refusal("vgg11", {.widths = {1, 2}}), "expected 8 values, got 2");
 }
 
 }  // namespace

@@ -1,34 +1,21 @@
 // Compound formulas, the alpha search, the methods compared with, and utilization.
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <numeric>
 #include <set>
 #include <tuple>
 
-#include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "models/zoo/zoo.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/measure/utilization.h"
 #include "scaling/methods/compound_factors.h"
 #include "scaling/methods/method.h"
+#include "tests/support/macs_latency.h"
+#include "tests/support/messages.h"
 
 namespace hac {
 namespace {
-
-// Latency by MACs alone: 1 ms for 100 M.
-class MacsLatency final : public LatencyModel {
- public:
-  double predict(const OpSpec& op) const override {
-    return 1e-8 * static_cast<double>(op.cost().macs);
-  }
-  bool covers(const OpSpec&) const override { return true; }
-  std::string name() const override { return "macs"; }
-  std::string to_json() const override { return "{}"; }
-  using LatencyModel::predict;
-};
 
 const MacsLatency kModel;
 
@@ -142,7 +129,7 @@ TEST(AlphaCandidates, UnwidenedNetworksAboveTheLimitAreDropped) {
     if (kModel.predict(with_resolution(vgg, r)) <= options.latency_ms) largest = r;
   }
   EXPECT_EQ(one.candidates[0].resolution, largest);
-  EXPECT_NE(one.note.find(std::to_string(largest)), std::string::npos) << one.note;
+  EXPECT_CONTAINS(one.note, std::to_string(largest));
   options.latency_ms = 1e-3;
   EXPECT_THROW(alpha_candidates(vgg, 4, kModel, options), ConfigError);
 }
@@ -209,12 +196,7 @@ TEST(Methods, AreATable) {
                            "hacscale (per-latency)", "hacscale (per-param)"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
-  try {
-    method_of("uniform_width");
-    ADD_FAILURE();
-  } catch (const ConfigError& e) {
-    EXPECT_NE(std::string(e.what()).find("did you mean uniform-width?"), std::string::npos);
-  }
+  EXPECT_ERROR(method_of("uniform_width"), ConfigError, "did you mean uniform-width?");
 }
 
 TEST(Interval, StudentOverRuns) {

@@ -3,25 +3,17 @@
 
 #include "scaling/experiment/experiment.h"
 
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/sets/derived_set.h"
-#include "data/sets/image_set.h"
 #include "engine/io/file.h"
-#include "kernels/core/error.h"
-#include "models/train/weights.h"
-#include "scaling/experiment/stage_cache.h"
-#include "scaling/experiment/trained_network.h"
-#include "scaling/measure/measure.h"
+#include "models/zoo/zoo.h"
 #include "scaling/methods/method.h"
-#include "tests/support/message_of.h"
+#include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/tiny_recipe.h"
 #include "tools/report/report.h"
 
 namespace hac {
@@ -29,28 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-// VGG11 at an eighth of its width on 60 images: every training is three steps.
-Recipe tiny() {
-  Recipe r;
-  r.name = "tiny";
-  r.arch.width = 0.125;
-  r.seeds = {1};
-  r.train.data = {.name = "synthetic", .limit_train = 60, .limit_test = 50};
-  r.train.epochs = 1;
-  r.train.batch = 20;
-  r.train.schedule.lr = 0.02;
-  r.importance.sampling.kind = SamplingKind::latin_hypercube;
-  r.importance.proxy.epochs = 1;
-  r.latency.networks = 5;
-  r.latency.runs = 3;
-  r.latency.warmup = 1;
-  r.alpha.grid = {0.3, 0.7};
-  r.alpha.proxy.epochs = 1;
-  r.scale.widening.stride = 4;
-  r.sweep_growth = {1, 2};
-  return r;
-}
 
 json run(const Recipe& recipe, const std::string& out) {
   return json::parse(to_json(run_experiment(
@@ -99,16 +69,15 @@ std::size_t networks_of(const json& results) {
 }
 
 void expect_interval(const json& accuracy, const std::string& where) {
-  for (const char* key : {"mean", "low", "high", "values", "interval"}) {
-    ASSERT_TRUE(accuracy.contains(key)) << where << ": " << accuracy;
-  }
-  EXPECT_LE(accuracy["low"], accuracy["mean"]) << where;
-  EXPECT_GE(accuracy["high"], accuracy["mean"]) << where;
-  EXPECT_NE(accuracy["interval"].get<std::string>().find("95 %"), std::string::npos) << where;
+  ASSERT_TRUE(accuracy.contains("values")) << where << ": " << accuracy;
+  EXPECT_LE(accuracy.at("low"), accuracy.at("mean")) << where;
+  EXPECT_GE(accuracy.at("high"), accuracy.at("mean")) << where;
+  EXPECT_CONTAINS(accuracy.at("interval").get<std::string>(), "95 %") << where;
 }
 
-TEST(Experiment, EndsInResultsThatTheReportShows) {
-  const TempFolder folder;
+using Experiment = InFolder;
+
+TEST_F(Experiment, EndsInResultsThatTheReportShows) {
   const std::string out = folder.file("out");
   Recipe recipe = tiny();
   recipe.train.data.limit_train = 80;
@@ -117,9 +86,8 @@ TEST(Experiment, EndsInResultsThatTheReportShows) {
   EXPECT_EQ(results, parse_file(out + "/results.json"));
   EXPECT_EQ(results["accuracy"]["table"], "test top-1 of the epoch selected by validation");
   EXPECT_EQ(results["accuracy"]["alpha"], "validation top-1 of the best epoch");
-  EXPECT_NE(
-      render_result_table(results_from_json(results.dump())).find(results["accuracy"]["table"]),
-      std::string::npos);
+  EXPECT_CONTAINS(render_result_table(results_from_json(results.dump())),
+                  results["accuracy"]["table"]);
 
   std::vector<std::string> methods;
   for (const json& row : results["table"]) {
@@ -169,14 +137,12 @@ TEST(Experiment, EndsInResultsThatTheReportShows) {
   }
 
   const std::string page = render_report(results_from_json(results.dump()), "");
-  EXPECT_NE(page.find("hacscale (per-latency)"), std::string::npos);
-  EXPECT_EQ(page.find("This run has no"), std::string::npos) << "a section is missing";
-  EXPECT_NE(render_result_table(results_from_json(results.dump())).find("uniform width"),
-            std::string::npos);
+  EXPECT_CONTAINS(page, "hacscale (per-latency)");
+  EXPECT_LACKS(page, "This run has no") << "a section is missing";
+  EXPECT_CONTAINS(render_result_table(results_from_json(results.dump())), "uniform width");
 }
 
-TEST(Experiment, ASecondRunDoesNothingAgain) {
-  const TempFolder folder;
+TEST_F(Experiment, ASecondRunDoesNothingAgain) {
   const std::string out = folder.file("out");
   const json first = run(tiny(), out);
   const auto stages = files_of(out + "/stages"), networks = files_of(out + "/networks");
@@ -205,8 +171,7 @@ TEST(Experiment, ASecondRunDoesNothingAgain) {
   EXPECT_EQ(written(before, files_of(out + "/stages")), (std::set<std::string>{"sweep.json"}));
 }
 
-TEST(Experiment, AChangeRedoesOnlyWhatDependsOnIt) {
-  const TempFolder folder;
+TEST_F(Experiment, AChangeRedoesOnlyWhatDependsOnIt) {
   const std::string out = folder.file("out"), stages = out + "/stages", nets = out + "/networks";
   Recipe recipe = tiny();
   run(recipe, out);
@@ -243,8 +208,7 @@ TEST(Experiment, AChangeRedoesOnlyWhatDependsOnIt) {
   }
 }
 
-TEST(Experiment, TheSameLatencyTableGivesTheSamePlans) {
-  const TempFolder folder;
+TEST_F(Experiment, TheSameLatencyTableGivesTheSamePlans) {
   const std::string measured = folder.file("measured"), given = folder.file("given");
   run(tiny(), measured);
   Recipe recipe = tiny();
@@ -271,8 +235,7 @@ LatencyModelPtr given_latency() {
   return fit_latency_regression(timings);
 }
 
-TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
-  const TempFolder folder;
+TEST_F(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
   const LatencyModelPtr model = given_latency();
   Recipe recipe = tiny();
   recipe.latency.file = folder.file("model.json");
@@ -296,168 +259,15 @@ TEST(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
   EXPECT_EQ(bounded["alpha"]["s"], most);
 }
 
-TEST(Experiment, OtherDataUnderTheSameNameAreTrainedOn) {
-  const DataConfig config{.name = "synthetic", .limit_train = 50, .limit_test = 50};
-  const DataSplit data = open_data(config);
-  const std::string key = data_key(data);
-  EXPECT_EQ(key, data_key(open_data(config)));
-  EXPECT_NE(key, data_key({.train = data.test, .test = data.train})) << "as many images, others";
-  // One pixel of one image, and the name of a class.
-  ImageSet set{.channels = 1, .resolution = 1, .classes = {"a", "b"}};
-  for (int i = 0; i < 200; ++i) {
-    set.pixels.push_back(static_cast<std::uint8_t>(i));
-    set.labels.push_back(i % 2);
-  }
-  const auto key_of = [](const ImageSet& s) { return data_key({in_memory(s), in_memory(s)}); };
-  ImageSet other = set, renamed = set;
-  other.pixels[101] = 0;
-  renamed.classes[1] = "c";
-  EXPECT_NE(key_of(set), key_of(other));
-  EXPECT_NE(key_of(set), key_of(renamed));
-
-  const TempFolder folder;
-  const Recipe recipe = tiny();
-  const TrainingRequest request{.arch = resolve(recipe.model, recipe.arch), .config = recipe.train};
-  const auto trained = [&](const std::string& data) {
-    NetworkCache(folder.file("n"), data, true).train(request);
-    return std::distance(fs::directory_iterator(folder.file("n")), {});
-  };
-  EXPECT_EQ(trained(key), 1);
-  EXPECT_EQ(trained(key), 1);
-  EXPECT_EQ(trained("other"), 2);
-}
-
-// A network of a few layers: simt is slow.
-Architecture small_net() {
-  return {.name = "small",
-          .channels = 3,
-          .resolution = 8,
-          .classes = 10,
-          .layers = {Conv{.name = "conv", .out = 8},
-                     BatchNorm{.name = "norm", .activation = Activation::relu}, Pool{}, Flatten{},
-                     Linear{.name = "classifier"}}};
-}
-
-TEST(Experiment, TrainsAndMeasuresWhereItIsTold) {
-  constexpr Device simt{DeviceKind::simt, 0};
-  TrainConfig config;
-  config.data = {.name = "synthetic", .limit_train = 24, .limit_test = 12, .resolution = 8};
-  config.epochs = 1;
-  config.batch = 8;
-  config.quiet = true;
-  const TempFolder folder;
-  const auto trained = [&](const Placement& where) {
-    NetworkCache(folder.file("n"), "key", true, where)
-        .train({.arch = small_net(), .config = config, .observe = true});
-    return std::distance(fs::directory_iterator(folder.file("n")), {});
-  };
-  EXPECT_EQ(trained({}), 1);
-  EXPECT_EQ(trained({simt}), 2) << "the CPU's result was taken for simt's";
-  EXPECT_EQ(trained({simt, Dtype::bf16}), 3);
-  EXPECT_EQ(trained({simt}), 3);
-
-  Model model(small_net(), config.seed, simt, Dtype::bf16);
-  const TrainResult expected = train(model, open_data(config.data), config);
-  const TrainedNetwork cached =
-      NetworkCache(folder.file("n"), "key", true, {simt, Dtype::bf16})
-          .train({.arch = small_net(), .config = config, .observe = true});
-  EXPECT_EQ(cached.test.loss, expected.test.loss);
-
-  const auto net = deploy_random(small_net(), {simt, Dtype::bf16});
-  EXPECT_EQ(net->device(), simt);
-  const NetworkTiming timing = time_network(small_net(), {.runs = 2, .warmup = 0}, {simt});
-  EXPECT_GT(timing.op_ms.size(), 2u);
-  for (const auto& [op, ms] : timing.op_ms) EXPECT_GT(ms, 0) << op;
-}
-
-// The weights of the selected epoch are kept; what is only compared leaves the test set alone.
-TEST(Experiment, ANetworkThatIsOnlyComparedIsNotTested) {
-  TrainConfig config;
-  config.data = {.name = "synthetic", .limit_train = 40, .limit_test = 10, .resolution = 8};
-  config.epochs = 2;
-  config.batch = 8;
-  config.validation = 0.5;
-  const TempFolder folder;
-  NetworkCache cache(folder.file("n"), "key", true);
-  const TrainedNetwork compared =
-      cache.train({.arch = small_net(), .config = config, .test = false});
-  EXPECT_EQ(compared.test.images, 0);
-  EXPECT_EQ(compared.validation.images, 20);
-  EXPECT_EQ(compared.weights, "");
-  const TrainingRequest whole{.arch = small_net(), .config = config, .keep_weights = true};
-  const TrainedNetwork tested = cache.train(whole);
-  EXPECT_EQ(tested.test.images, 10) << "the answer without a test was taken";
-  EXPECT_EQ(tested.validation.loss, compared.validation.loss);
-  EXPECT_TRUE(tested.weights.ends_with("/best.safetensors")) << tested.weights;
-  EXPECT_FALSE(fs::exists(fs::path(tested.weights).replace_filename("last.safetensors")));
-  Model model(small_net(), 5);
-  load_weights(tested.weights, model);
-  EXPECT_EQ(evaluate(model, open_data(config.data).test).loss, tested.test.loss);
-  const TrainedNetwork again = cache.train(whole);
-  EXPECT_EQ(again.test.loss, tested.test.loss);
-  EXPECT_EQ(again.weights, tested.weights);
-  // Weights that are gone are trained again.
-  fs::remove(tested.weights);
-  EXPECT_EQ(cache.train(whole).test.loss, tested.test.loss);
-  EXPECT_TRUE(fs::exists(tested.weights));
-}
-
-// 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.
-TEST(Experiment, ImportanceIsOfTheLastEpochAlone) {
-  Recipe recipe = tiny();
-  recipe.train.data.limit_train = 30;
-  recipe.train.batch = 29;
-  recipe.train.epochs = 2;
-  recipe.train.quiet = true;
-  ASSERT_EQ(steps_per_epoch(30, 29), 1);
-  const Architecture arch = resolve(recipe.model, recipe.arch);
-  const TempFolder folder;
-  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true)
-                                    .train({.arch = arch, .config = recipe.train, .observe = true});
-
-  Model model(arch, recipe.train.seed);
-  ImportanceObserver observer(1);
-  EXPECT_EQ(train(model, open_data(recipe.train.data), recipe.train, &observer).steps, 2);
-  const std::vector<LayerImportance> expected = observer.result(model);
-  ASSERT_EQ(cached.importance.size(), expected.size());
-  for (std::size_t l = 0; l < expected.size(); ++l) {
-    EXPECT_EQ(cached.importance[l].kernels, expected[l].kernels) << expected[l].layer;
-  }
-}
-
 // A table that nobody says where it was measured does not steer a run that measures here.
-TEST(Experiment, RefusesALatencyModelOfAnotherSource) {
-  const TempFolder folder;
+TEST_F(Experiment, RefusesALatencyModelOfAnotherSource) {
   Recipe recipe = tiny();
   recipe.latency.file = folder.file("model.json");
   save_latency_model(*given_latency(), recipe.latency.file);
-  const std::string message = message_of<ConfigError>([&] { run(recipe, folder.file("out")); });
-  EXPECT_NE(message.find("measured on"), std::string::npos) << message;
-  EXPECT_NE(message.find("latency.foreign"), std::string::npos) << message;
+  EXPECT_ERROR(run(recipe, folder.file("out")), ConfigError, "measured on", "latency.foreign");
 }
 
-// What a busy machine disturbed is kept only by those who asked for it.
-TEST(Experiment, StagesAreComputedAgainUntilTheyAreGood) {
-  const TempFolder folder;
-  StageCache stages(folder.path(), true);
-  int computed = 0;
-  const auto compute = [&] { return std::vector<double>{0.1 * ++computed, 1e-30, unknown}; };
-  const auto good = [](const std::vector<double>& result) { return result[0] > 0.15; };
-  EXPECT_EQ(stages.run("s", {}, compute)[0], 0.1);
-  EXPECT_EQ(stages.run("s", {}, compute)[0], 0.1);
-  EXPECT_EQ(computed, 1);
-  EXPECT_EQ(stages.run("s", {}, compute, good)[0], 0.2);
-  const std::vector<double> kept = stages.run("s", {}, compute, good);
-  EXPECT_EQ(computed, 2);
-  EXPECT_EQ(kept[0], 0.2);
-  EXPECT_EQ(kept[1], 1e-30);
-  EXPECT_TRUE(std::isnan(kept[2]));
-  // What is of another shape is computed again too.
-  EXPECT_TRUE(stages.run("s", {}, [] { return true; }));
-}
-
-TEST(Experiment, RefusesBeforeAnythingIsMeasured) {
-  const TempFolder folder;
+TEST_F(Experiment, RefusesBeforeAnythingIsMeasured) {
   const auto refuses = [&](auto change) {
     Recipe recipe = tiny();
     change(recipe);
@@ -469,7 +279,6 @@ TEST(Experiment, RefusesBeforeAnythingIsMeasured) {
   refuses([](Recipe& r) { r.scale.params = "1000"; });
   refuses([](Recipe& r) { r.scale.latency = r.scale.params = ""; });
   refuses([](Recipe& r) { r.scale.widening.stride = 0; });
-  refuses([](Recipe& r) { r.alpha.resolution_multiple = 0; });
   refuses([](Recipe& r) { r.importance.sampling.round_to = 512; });
   refuses([](Recipe& r) { r.importance.sampling.samples = 2; });
   refuses([](Recipe& r) { r.model = "vgg12"; });

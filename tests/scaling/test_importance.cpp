@@ -18,43 +18,43 @@ namespace {
 constexpr std::uint64_t seed = 11;
 constexpr std::int64_t batch_size = 8;
 
-// Both convolutions feed a batch norm and nothing else.
-Architecture plain_net() {
-  return {.name = "plain",
+Architecture net_of(const std::string& name, std::vector<Layer> layers,
+                    const std::vector<int>& stage_ends) {
+  layers.insert(layers.end(), {Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}});
+  return {.name = name,
           .channels = 3,
           .resolution = 8,
           .classes = 4,
-          .stage_ends = {2, 4},
-          .layers = {Conv{.name = "conv1", .out = 5},
-                     BatchNorm{.name = "bn1", .activation = Activation::relu},
-                     Conv{.name = "conv2", .out = 6, .stride = 2},
-                     BatchNorm{.name = "bn2", .activation = Activation::relu},
-                     Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
+          .stage_ends = stage_ends,
+          .layers = layers};
+}
+
+// Both convolutions feed a batch norm and nothing else.
+Architecture plain_net() {
+  return net_of(
+      "plain",
+      {Conv{.name = "conv1", .out = 5}, BatchNorm{.name = "bn1", .activation = Activation::relu},
+       Conv{.name = "conv2", .out = 6, .stride = 2},
+       BatchNorm{.name = "bn2", .activation = Activation::relu}},
+      {2, 4});
 }
 
 // Widths: stem, conv1 and conv2 of the block. The stem feeds only the block's first batch norm,
 // because the shortcut is a projection behind it; conv2 feeds the residual sum.
 Architecture residual_net() {
-  return {.name = "residual",
-          .channels = 3,
-          .resolution = 8,
-          .classes = 4,
-          .stage_ends = {2},
-          .layers = {Conv{.name = "conv1", .out = 6},
-                     PreactBlock{.name = "layer1.0", .mid = 5, .out = 8, .stride = 2},
-                     BatchNorm{.name = "bn", .activation = Activation::relu},
-                     Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
+  return net_of("residual",
+                {Conv{.name = "conv1", .out = 6},
+                 PreactBlock{.name = "layer1.0", .mid = 5, .out = 8, .stride = 2},
+                 BatchNorm{.name = "bn", .activation = Activation::relu}},
+                {2});
 }
 
 // No batch norm: images of a batch do not see each other.
 Architecture independent_net() {
-  return {.name = "independent",
-          .channels = 3,
-          .resolution = 8,
-          .classes = 4,
-          .stage_ends = {1, 3},
-          .layers = {Conv{.name = "conv1", .out = 5}, Activate{}, Conv{.name = "conv2", .out = 6},
-                     Activate{}, Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
+  return net_of(
+      "independent",
+      {Conv{.name = "conv1", .out = 5}, Activate{}, Conv{.name = "conv2", .out = 6}, Activate{}},
+      {1, 3});
 }
 
 struct Images {

@@ -1,13 +1,8 @@
 // Latency models: the table and the regression on synthetic machines whose truth is known, and the
 // files.
 
-#include <gtest/gtest.h>
-
 #include <cmath>
-#include <filesystem>
-#include <set>
 
-#include "kernels/core/error.h"
 #include "kernels/core/isa.h"
 #include "kernels/core/random.h"
 #include "models/arch/counters.h"
@@ -16,7 +11,8 @@
 #include "scaling/latency/latency.h"
 #include "scaling/latency/latency_source.h"
 #include "scaling/latency/nnls.h"
-#include "tests/support/message_of.h"
+#include "tests/support/messages.h"
+#include "tests/support/temp_folder.h"
 
 namespace hac {
 namespace {
@@ -74,78 +70,6 @@ std::vector<NetworkTiming> sampled(Machine machine, int n, std::uint64_t seed, d
     timings.push_back(time_on(machine, with_widths(arch, w), between, noise, timings.size()));
   }
   return timings;
-}
-
-TEST(Spec, WithoutWidthsIsTheKeyOfATable) {
-  const Graph slim = fuse(lower(slim_vgg())), wide = fuse(lower(zoo("vgg11")));
-  ASSERT_EQ(slim.ops.size(), wide.ops.size());
-  for (std::size_t i = 0; i < slim.ops.size(); ++i) {
-    EXPECT_EQ(slim.ops[i].spec.with({}), wide.ops[i].spec.with({})) << i;
-  }
-  const OpSpec stem = wide.ops[0].spec;
-  EXPECT_EQ(stem.widths(), (Widths{3, 64}));
-  EXPECT_EQ(stem.with({}).str(), "conv2d:f32,n1c*h32w32,k*r3s3,st1p1g1,bias,relu,inference");
-  const OpSpec depthwise = Conv2dSpec{.c = 8, .h = 5, .w = 5, .k = 8, .groups = 8};
-  EXPECT_EQ(depthwise.with({}).str(), "conv2d:f32,n1c*h5w5,k*r3s3,st1p1g*");
-  EXPECT_EQ(depthwise.with({}).with({24, 24}).str(), "conv2d:f32,n1c24h5w5,k24r3s3,st1p1g24");
-}
-
-// Every operation of the zoo, in training and in inference, with its widths and without.
-TEST(Spec, IsReadFromItsText) {
-  std::set<std::string> kinds;
-  for (const std::string& name : zoo_names()) {
-    Architecture arch = zoo(name);
-    arch.layers.insert(arch.layers.end() - 1, {Dropout{.p = 0.25f}, Activate{}});
-    for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
-      const Graph training = lower(arch, 3, dtype);
-      for (const Graph& graph : {training, fuse(training)}) {
-        for (const Op& op : graph.ops) {
-          kinds.insert(op.spec.kind());
-          for (const OpSpec& spec : {op.spec, op.spec.with({})}) {
-            EXPECT_EQ(parse_spec(spec.str()), spec) << spec.str();
-          }
-          EXPECT_EQ(op.spec.with({}).with(op.spec.widths()), op.spec) << op.spec.str();
-        }
-      }
-    }
-  }
-  for (const char* kind : {"conv2d", "batchnorm", "relu", "add", "maxpool", "globalavgpool",
-                           "flatten", "dropout", "linear"}) {
-    EXPECT_TRUE(kinds.contains(kind)) << kind;
-  }
-}
-
-TEST(Spec, SeedsAreReadWhole) {
-  const OpSpec dropout = DropoutSpec{.shape = {2, 8}, .seed = ~std::uint64_t{0}, .offset = 1 << 30};
-  EXPECT_EQ(parse_spec(dropout.str()), dropout);
-}
-
-TEST(Spec, OtherTextsAreRefused) {
-  const std::string good = "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1";
-  ASSERT_NO_THROW(parse_spec(good));
-  for (const std::string& bad :
-       {std::string(), std::string("conv2d"), good + ",", good + ",gelu", good + "\n", good + good,
-        std::string("conv2d:f32,n0c3h32w32,k64r3s3,st1p1g1"),
-        std::string("conv2d:f32,n1c0h32w32,k64r3s3,st1p1g1"),
-        std::string("conv2d:f32,n1c3h32w32,k64r3s3,st0p1g1"),
-        std::string("conv2d:u8,n1c3h32w32,k64r3s3,st1p1g1"),
-        std::string("conv2d:f32,n1c3h32w-2,k64r3s3,st1p1g1"),
-        std::string("conv2d:f32,n1c3h99999999999999999999w32,k64r3s3,st1p1g1"),
-        std::string("relu7:f32,n1c3h2w2"), std::string("linear:f32,n1i3")}) {
-    EXPECT_THROW(parse_spec(bad), ConfigError) << bad;
-  }
-}
-
-// The batch norm at the input of a pre-activation block follows a sum and stays; the inner one
-// folds.
-TEST(Fuse, PreactivationNormsDoNotFold) {
-  std::size_t folded = 0, standing = 0;
-  for (const Op& op : fuse(lower(zoo("preact_resnet18"))).ops) {
-    folded += op.folded.size();
-    standing += op.spec.kind() == "batchnorm";
-  }
-  EXPECT_EQ(folded, 9u);  // eight bn2, and the first block's bn1 right behind the stem
-  EXPECT_EQ(standing, 8u);
 }
 
 TEST(Table, ExactAtTheNodes) {
@@ -245,7 +169,7 @@ TEST(Table, OutOfRangeScalesByMacsAndIsReported) {
   EXPECT_FALSE(model->covers(wide.ops[0].spec));
   const std::vector<std::string> lines = model->extrapolated(wide);
   ASSERT_FALSE(lines.empty());
-  EXPECT_NE(lines[0].find("features.0"), std::string::npos) << lines[0];
+  EXPECT_CONTAINS(lines[0], "features.0");
 }
 
 TEST(Table, UnknownSizesBorrowTheMostSimilarKey) {
@@ -346,11 +270,10 @@ TEST(LatencyModels, RefuseBadTimings) {
 TEST(LatencyModels, FilesPredictTheSameBits) {
   const std::vector<NetworkTiming> timings = sampled(staircase_machine, 9, 12, 1.1, 0.2);
   const std::vector<NetworkTiming> others = sampled(staircase_machine, 9, 13);
-  const auto folder = std::filesystem::temp_directory_path() / "hac_test_latency_model";
-  std::filesystem::create_directories(folder);
+  const TempFolder folder;
   for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
     const LatencyModelPtr model = fit_latency(kind, timings, 16);
-    const std::string path = (folder / (model->name() + ".json")).string();
+    const std::string path = folder.file(model->name() + ".json");
     save_latency_model(*model, path);
     const LatencyModelPtr loaded = load_latency_model(path);
     EXPECT_EQ(loaded->name(), model->name());
@@ -360,8 +283,7 @@ TEST(LatencyModels, FilesPredictTheSameBits) {
       EXPECT_EQ(loaded->extrapolated(t.graph), model->extrapolated(t.graph));
     }
   }
-  std::filesystem::remove_all(folder);
-  EXPECT_THROW(load_latency_model((folder / "absent.json").string()), IoError);
+  EXPECT_THROW(load_latency_model(folder.file("absent.json")), IoError);
 }
 
 // A saved model knows where it was measured and how far off it is, and does not answer for others.
@@ -381,24 +303,24 @@ TEST(LatencyModels, AreOfOneSource) {
     EXPECT_EQ(saved->predict(timings[0].graph), model->predict(timings[0].graph));
     EXPECT_NO_THROW(require_source(*saved, here, "m.json", "do so"));
   }
-  const auto refusal = [&](auto change) {
-    LatencySource other = here;
-    change(other);
-    const std::shared_ptr<LatencyModel> model = fit_latency_table(timings, 8);
-    model->source = other;
+  const std::shared_ptr<LatencyModel> model = fit_latency_table(timings, 8);
+  const auto refusal = [&] {
     return message_of<ConfigError>([&] { require_source(*model, here, "m.json", "--consent"); });
   };
-  EXPECT_EQ(refusal([](LatencySource& s) { s.threads = 8; }),
+  for (const auto& [member, part] :
+       {std::pair{&LatencySource::device, "device: expected 'some cpu', got 'x'"},
+        {&LatencySource::dtype, "dtype: expected 'f32', got 'x'"},
+        {&LatencySource::isa, "instruction set: expected 'avx2', got 'x'"},
+        {&LatencySource::library, "library: expected 'oneDNN 2.6.3', got 'x'"}}) {
+    model->source = here;
+    (*model->source).*member = "x";
+    EXPECT_CONTAINS(refusal(), part);
+  }
+  model->source = here;
+  model->source->threads = 8;
+  EXPECT_EQ(refusal(),
             "latency model 'm.json': threads: expected '2', got '8' (hint: measure again, or "
             "--consent)");
-  for (const auto& [part, message] : std::map<std::string, std::string>{
-           {"device: expected 'some cpu'", refusal([](LatencySource& s) { s.device = "gpu"; })},
-           {"dtype: expected 'f32'", refusal([](LatencySource& s) { s.dtype = "bf16"; })},
-           {"instruction set: expected 'avx2'", refusal([](LatencySource& s) { s.isa = "sse"; })},
-           {"library: expected 'oneDNN 2.6.3'",
-            refusal([](LatencySource& s) { s.library = ""; })}}) {
-    EXPECT_NE(message.find(part), std::string::npos) << message;
-  }
   LatencySource half = here;
   half.dtype = "bf16";
   EXPECT_THROW(fit_latency(LatencyModelKind::table, timings, half), ConfigError);
@@ -410,16 +332,15 @@ TEST(LatencyModels, TimesOfABusyMachineDecideNothingUnasked) {
   const LatencySource here{"some cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
   std::vector<NetworkTiming> timings = sampled(staircase_machine, 6, 12);
   const LatencyModelPtr steady = fit_latency(LatencyModelKind::table, timings, here);
-  EXPECT_EQ(to_json(*steady).find("unsteady"), std::string::npos);
+  EXPECT_LACKS(to_json(*steady), "unsteady");
   EXPECT_NO_THROW(require_steady(*steady, "m.json"));
   timings[1].unsteady = timings[4].unsteady = "3 of 3 runs waited for a core";
   const LatencyModelPtr busy = fit_latency(LatencyModelKind::table, timings, here);
   const LatencyModelPtr saved = latency_model_from_json(to_json(*busy));
   ASSERT_TRUE(saved->error);
   EXPECT_EQ(saved->error->unsteady, 2);
-  const std::string message = message_of<ConfigError>([&] { require_steady(*saved, "m.json"); });
-  EXPECT_NE(message.find("got 2 of 6 networks"), std::string::npos) << message;
-  EXPECT_NE(message.find("--allow-unsteady"), std::string::npos) << message;
+  EXPECT_ERROR(require_steady(*saved, "m.json"), ConfigError, "got 2 of 6 networks",
+               "--allow-unsteady");
 }
 
 TEST(LatencyModels, BlocksAreThoseOfTheLayout) {
@@ -430,50 +351,42 @@ TEST(LatencyModels, BlocksAreThoseOfTheLayout) {
   EXPECT_EQ(latency_source({}).block(), cpu::vector_lanes());
 }
 
+// Values of another type or out of bounds, of any field: tests/tools/test_fields.cpp.
 TEST(LatencyModels, HostileJsonIsRefused) {
   const NetworkTiming t = time_on(linear_machine, slim_vgg());
   const std::string table = fit_latency_table({&t, 1})->to_json();
   const std::string line = fit_latency_regression({&t, 1})->to_json();
-  const auto with = [](std::string text, const std::string& from, const std::string& to) {
-    const std::size_t at = text.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return text.replace(at, from.size(), to);
-  };
   ASSERT_NO_THROW(latency_model_from_json(table));
   ASSERT_NO_THROW(latency_model_from_json(line));
-  const std::vector<std::string> bad = {
-      "",
-      "[1]",
-      "{}",
-      "{\"model\": \"oracle\"}",
-      "{\"model\": \"table\"}",
-      "{\"model\": \"regression\"}",
-      table.substr(0, table.size() - 2),
-      with(table, "\"block\": 16", "\"block\": 0"),
-      with(table, "\"scale\": ", "\"scale\": -"),
-      with(table, "\"layers\": [", "\"layers\": [1,"),
-      with(table, ",st1p1", ",st0p1"),
-      with(table, "h32", "h-32"),
-      with(table, "g1,", "g1e9,"),
-      with(table, "c*", "c3"),
-      with(table, "\"spec\": \"", "\"spec\": 1, \"s\": \""),
-      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16, 16], "),
-      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[0, 16, 1], "),
-      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16.5, 16, 1], "),
-      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16, 16, -1], "),
-      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [[16, 1e300, 1], "),
-      with(table, "\"c_in_c_out_ms\": [", "\"c_in_c_out_ms\": [], \"x\": ["),
-      with(line, "\"kinds\": {", "\"kinds\": {\"x\": [1, 2, 3],"),
-      with(line, "\"kinds\": {", "\"kinds\": {\"x\": [1, 2, 3, -4],"),
-      with(line, "\"kinds\": {", "\"kinds\": [1], \"y\": {"),
-      with(line, "\"scale\"", "\"scales\""),
-      with(line, "\"scale\"", "\"measured_on\": 3, \"scale\""),
-      with(line, "\"scale\"", "\"measured_on\": {\"device\": \"x\"}, \"scale\""),
-      with(line, "\"scale\"",
-           "\"error\": {\"networks\": 5, \"median\": -1, \"worst\": 1, \"r2\": "
-           "0}, \"scale\"")};
-  for (std::size_t i = 0; i < bad.size(); ++i) {
-    EXPECT_THROW(latency_model_from_json(bad[i]), ConfigError) << "case " << i;
+  for (const std::string& bad :
+       {std::string(), std::string("[1]"), std::string("{}"), std::string(R"({"model": "oracle"})"),
+        std::string(R"({"model": "table"})"), std::string(R"({"model": "regression"})"),
+        table.substr(0, table.size() - 2)}) {
+    EXPECT_THROW(latency_model_from_json(bad), ConfigError) << bad.substr(0, 100);
+  }
+  const std::string points = R"("c_in_c_out_ms": [)", kinds = R"("kinds": {)";
+  const struct {
+    const std::string &text, from, to;
+  } cases[] = {{table, R"("block": 16)", R"("block": 0)"},
+               {table, R"("scale": )", R"("scale": -)"},
+               {table, R"("layers": [)", R"("layers": [1,)"},
+               {table, ",st1p1", ",st0p1"},
+               {table, "h32", "h-32"},
+               {table, "g1,", "g1e9,"},
+               {table, "c*", "c3"},
+               {table, R"("spec": ")", R"("spec": 1, "s": ")"},
+               {table, points, points + "[16, 16], "},
+               {table, points, points + "[0, 16, 1], "},
+               {table, points, points + "[16.5, 16, 1], "},
+               {table, points, points + "[16, 16, -1], "},
+               {table, points, points + "[16, 1e300, 1], "},
+               {table, points, R"("c_in_c_out_ms": [], "x": [)"},
+               {line, kinds, kinds + R"("x": [1, 2, 3],)"},
+               {line, kinds, kinds + R"("x": [1, 2, 3, -4],)"},
+               {line, kinds, R"("kinds": [1], "y": {)"},
+               {line, R"("scale")", R"("measured_on": {"device": "x"}, "scale")"}};
+  for (const auto& [text, from, to] : cases) {
+    EXPECT_THROW(latency_model_from_json(replaced(text, from, to)), ConfigError) << to;
   }
 }
 

@@ -1,15 +1,12 @@
 // The importance laws (Eq. 6) and the widths at which they are sampled.
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <cmath>
 #include <set>
 
-#include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "scaling/importance/law.h"
 #include "scaling/importance/sampling.h"
+#include "tests/support/messages.h"
 
 namespace hac {
 namespace {
@@ -110,7 +107,7 @@ TEST(Law, RisingLawsBorrowTheMedianExponent) {
   EXPECT_TRUE(laws[0].warning.empty());
   EXPECT_NEAR(laws[1].b, -0.7, 1e-9);
   EXPECT_NEAR(laws[1].fitted_b, 0.3, 1e-6);
-  EXPECT_NE(laws[1].warning.find("0.3"), std::string::npos) << laws[1].warning;
+  EXPECT_CONTAINS(laws[1].warning, "0.3");
   double logs = 0, mean = 0;
   for (const ImportanceSample& s : layers[1].samples) {
     logs += std::log(s.width) / 5;
@@ -130,7 +127,7 @@ TEST(Law, DeadLayerIsNeverImportant) {
                                             samples("dead", {8, 16}, {0, 0})};
   const ImportanceLaw dead = fit_laws(layers)[1];
   EXPECT_EQ(dead(8), 0);
-  EXPECT_NE(dead.warning.find("dead"), std::string::npos);
+  EXPECT_CONTAINS(dead.warning, "dead");
 }
 
 TEST(Law, RefusesWhatCannotBeFitted) {
@@ -173,26 +170,14 @@ TEST(Law, JsonRoundTrip) {
   EXPECT_EQ(laws_from_json(to_json(laws)), laws);
 }
 
+// Values of another type or out of bounds: tests/tools/test_fields.cpp.
 TEST(Law, HostileJsonIsRefused) {
   const std::string good = to_json(fit_laws(std::vector<LayerSamples>{power_law("l", 1, -1)}));
-  const auto with = [&](const std::string& from, const std::string& to) {
-    std::string text = good;
-    const std::size_t at = text.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return text.replace(at, from.size(), to);
-  };
   EXPECT_NO_THROW(laws_from_json(good));
-  const std::vector<std::string> bad = {"",
-                                        "[]",
-                                        "{}",
-                                        "{\"laws\": 3}",
-                                        "{\"laws\": [3]}",
-                                        good + "x",
-                                        good.substr(0, good.size() / 2),
-                                        with("\"n\": 5", "\"n\": 1e999"),
-                                        with("\"layer\": \"l\",", ""),
-                                        std::string(100000, '[')};
-  for (const std::string& text : bad) {
+  for (const std::string& text :
+       {std::string("[]"), std::string(R"({"laws": 3})"), good + "x",
+        good.substr(0, good.size() / 2), replaced(good, "\"n\": 5", "\"n\": 1e999"),
+        replaced(good, "\"layer\": \"l\",", "")}) {
     EXPECT_THROW(laws_from_json(text), ConfigError) << text.substr(0, 300);
   }
 }

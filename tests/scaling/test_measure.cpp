@@ -1,14 +1,14 @@
 // Latency on a machine that others use too, by planted counters: what is taken again, what is said,
 // when it gives up. And what a convolution really multiplies.
 
-#include <gtest/gtest.h>
+#include <chrono>
 
-#include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/zoo/zoo.h"
 #include "scaling/measure/measure.h"
+#include "scaling/measure/peak.h"
 #include "scaling/measure/utilization.h"
-#include "tests/support/message_of.h"
+#include "tests/support/tiny_training.h"
 
 namespace hac {
 namespace {
@@ -93,14 +93,6 @@ TEST(SteadyRuns, GivesUpWithinABoundAndSaysSo) {
   EXPECT_FALSE((LatencyStats{.runs = 50, .disturbed = 6}.steady()));
 }
 
-Architecture small_net() {
-  return {.name = "small",
-          .channels = 3,
-          .resolution = 8,
-          .classes = 10,
-          .layers = {Conv{.name = "conv", .out = 8}, Flatten{}, Linear{.name = "classifier"}}};
-}
-
 // A machine that is busy until `rests` readings were taken.
 MeasureOptions busy_until(std::shared_ptr<int> readings, int rests) {
   return {.runs = 3,
@@ -118,7 +110,7 @@ TEST(TimeNetwork, WaitsForTheMachineToComeToRest) {
   Patience patience{.seconds = 60, .pause = [&](double s) { pauses.push_back(s); }};
   // Before and after three runs and as many repeats, then a block of the layers' and its repeat: 16
   // readings a time.
-  const NetworkTiming timing = time_network(small_net(), busy_until(readings, 33), {}, &patience);
+  const NetworkTiming timing = time_network(tiny_net(), busy_until(readings, 33), {}, &patience);
   EXPECT_EQ(timing.unsteady, "");
   EXPECT_EQ(pauses, (std::vector<double>{0.5, 1}));
   EXPECT_EQ(patience.seconds, 58.5);
@@ -130,17 +122,15 @@ TEST(TimeNetwork, GivesUpNamingTheOption) {
   double waited = 0;
   Patience patience{.seconds = 20, .pause = [&](double s) { waited += s; }};
   const NetworkTiming timing =
-      time_network(small_net(), busy_until(readings, 1 << 30), {}, &patience);
+      time_network(tiny_net(), busy_until(readings, 1 << 30), {}, &patience);
   EXPECT_EQ(waited, 20);
   EXPECT_EQ(patience.seconds, 0);
   EXPECT_EQ(timing.unsteady, "3 of 3 runs waited for a core, after 6 were taken again");
-  const std::string message = message_of<DeviceError>([&] { require_steady(timing); });
-  EXPECT_NE(message.find("3 of 3 runs"), std::string::npos) << message;
-  EXPECT_NE(message.find("--allow-unsteady"), std::string::npos) << message;
+  EXPECT_ERROR(require_steady(timing), DeviceError, "3 of 3 runs", "--allow-unsteady");
 }
 
 TEST(MeasureInterleaved, SaysOfWhichNetworkTheRunsWereDisturbed) {
-  const auto quiet = deploy_random(small_net(), {}), busy = deploy_random(small_net(), {});
+  const auto quiet = deploy_random(tiny_net(), {}), busy = deploy_random(tiny_net(), {});
   Deployment* const nets[] = {quiet.get(), busy.get()};
   const auto readings = std::make_shared<int>(0);
   const auto stats = measure_interleaved(nets, busy_until(readings, 1 << 30));
@@ -190,6 +180,44 @@ TEST(Multiplications, OfNoConvolutionExceedThePeak) {
       const double rate = static_cast<double>(op.multiplications) / op.ms * 1e-6;
       EXPECT_LT(rate, 2 * peak.rate) << name << " " << op.spec;
     }
+  }
+}
+
+// Each run takes 2 ms at least, so of 1, 2, 4, ... runs before each look at the clock at most
+// 1 + 2 + 4 + 8 begin within 20 ms.
+TEST(WarmUp, LastsForATimeAndNotForACount) {
+  int runs = 0;
+  const auto work = [&] {
+    ++runs;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+  };
+  work_for(Context::current(kSimt), 20, work);
+  EXPECT_GE(runs, 1);
+  EXPECT_LE(runs, 15);
+  runs = 0;
+  work_for(Context::current(kSimt), 0, work);
+  warm_up(Context::current(kSimt), work);
+  EXPECT_EQ(runs, 0) << "simt and the CPU have no clock to raise";
+}
+
+TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
+  const Peak simt = measure_peak(kSimt, Dtype::bf16);
+  EXPECT_FALSE(simt.gmacs_per_s);
+  EXPECT_CONTAINS(simt.of, "simt");
+  EXPECT_GT(measure_peak({}, Dtype::f32).gmacs_per_s.value_or(0), 0.1);
+}
+
+// The median of ten is at most twice their mean.
+TEST(Peak, OfAProductIsItsMacsOverItsMedianTime) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
+    const LinearSpec spec{.dtype = dtype, .n = 300, .in = 40, .out = 24, .bias = false};
+    const auto start = std::chrono::steady_clock::now();
+    const double gmacs = measure_linear_gmacs(kSimt, spec, 10);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    EXPECT_GE(gmacs, 5 * static_cast<double>(spec.cost().macs) * 1e-9 / taken.count());
+    EXPECT_LT(gmacs, 50) << "no host multiplies that fast under simt";
   }
 }
 

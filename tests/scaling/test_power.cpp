@@ -2,26 +2,15 @@
 // and a meter that the test moves itself.
 
 #include <dlfcn.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <thread>
+#include <regex>
 
-#include "kernels/core/error.h"
 #include "scaling/measure/power.h"
-#include "tests/support/message_of.h"
-#include "tests/support/run_program.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/cli_fixture.h"
 
 namespace hac {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr Device kCpu{};
 constexpr Device kGpu{DeviceKind::cuda, 0};
@@ -68,10 +57,8 @@ class Meter : public ::testing::Test {
   void expect_none(Device device, const std::vector<std::string>& parts) {
     const std::string reason = message_of<DeviceError>([&] { open(device); });
     EXPECT_TRUE(reason.starts_with("no meter: ")) << reason;
-    EXPECT_EQ(reason.find('\n'), std::string::npos);
-    for (const std::string& part : parts) {
-      EXPECT_NE(reason.find(part), std::string::npos) << reason;
-    }
+    EXPECT_LACKS(reason, "\n");
+    for (const std::string& part : parts) EXPECT_CONTAINS(reason, part);
   }
 
   TempFolder folder;
@@ -287,20 +274,17 @@ struct FakeDevice {
   double time = 50, joules = 7, idle = 10, run_seconds = 0.01, joules_per_run = 0.3;
   double idle_change = 0;  // watts more at rest after the first inference
   std::int64_t runs = 0;
+  std::function<double()> reading = [this] { return joules; };
 
   void pass(double seconds) {
     time += seconds;
     joules += (idle + (runs > 0 ? idle_change : 0)) * seconds;
   }
-  PowerMeter meter() {
-    return {
-        .name = "fake", .covers = "GPU", .update = "exact", .joules = [this] { return joules; }};
-  }
   EnergyResult measure(EnergyOptions o = {}) {
     o.now = [this] { return time; };
     o.sleep = [this](double s) { pass(s); };
     return measure_energy(
-        meter(),
+        {.name = "fake", .covers = "GPU", .update = "exact", .joules = reading},
         [this] {
           ++runs;
           pass(run_seconds);
@@ -336,32 +320,22 @@ TEST(MeasureEnergy, TakesIdlePowerFromBothEnds) {
 
 TEST(MeasureEnergy, ShowsTheSpreadOfTheRepetitions) {
   FakeDevice device;
-  PowerMeter meter = device.meter();
   // A counter that is updated once a second, as seen by 2.5 s of inferences.
-  meter.joules = [&] { return std::floor(device.time) * 40; };
-  EnergyOptions o{.warmup_seconds = 0, .seconds = 2.5};
-  o.now = [&] { return device.time; };
-  o.sleep = [&](double s) { device.time += s; };
-  const EnergyResult e = measure_energy(
-      meter, [&] { device.time += 0.01; }, o);
+  device.reading = [&] { return std::floor(device.time) * 40; };
+  const EnergyResult e = device.measure({.warmup_seconds = 0, .seconds = 2.5});
   EXPECT_LT(e.raw.low, e.raw.mean);
   EXPECT_GT(e.raw.high, e.raw.mean);
   EXPECT_LE(e.raw.high, 40 * 3 * 0.01 / 2.5 + 1e-9);
 }
 
 TEST(MeasureEnergy, RepetitionsStartAtDifferentPhases) {
-  FakeDevice device;
+  FakeDevice device{.run_seconds = 0.001};
   std::vector<double> starts;
-  PowerMeter meter = device.meter();
-  meter.joules = [&] {
+  device.reading = [&] {
     starts.push_back(device.time);
     return device.joules;
   };
-  EnergyOptions o{.phase_seconds = 1};
-  o.now = [&] { return device.time; };
-  o.sleep = [&](double s) { device.pass(s); };
-  measure_energy(
-      meter, [&] { device.pass(0.001); }, o);
+  device.measure({.phase_seconds = 1});
   ASSERT_EQ(starts.size(), 12u);  // before and after, of two rests and four repetitions
   std::vector<double> gaps;
   for (int r = 1; r < 4; ++r) gaps.push_back(starts[2 + 2 * r] - starts[1 + 2 * r]);
@@ -390,24 +364,16 @@ TEST(MeasureEnergy, RefusesAMeterThatStandsStillAndBadOptions) {
 }
 
 // The program where nothing was asked for: a reason, never a silent null.
-TEST(ProfileCommand, SaysWhyItHasNoEnergy) {
-  using nlohmann::json;
-  const TempFolder folder;
-  const testing::Words words = {"profile", "vgg11",  "--width", "0.125",    "--threads",
-                                "1",       "--runs", "2",       "--warmup", "0"};
-  const std::string place = fs::path(folder.file("x")).parent_path().string();
-  const testing::Outcome table = testing::Program(place, words).wait();
-  EXPECT_EQ(table.exit, 0) << table.err;
+TEST_F(Cli, ProfileSaysWhyItHasNoEnergy) {
+  const Words words = Words{"profile"} + tiny_model + Words{"--runs", "2", "--warmup", "0"};
+  const Outcome table = succeed(words);
   const std::size_t at = table.out.find("energy ");
   ASSERT_NE(at, std::string::npos) << table.out;
   const std::string line = table.out.substr(at, table.out.find('\n', at) - at);
-  EXPECT_TRUE(line.find("no meter: ") != std::string::npos ||
-              line.find("--energy") != std::string::npos)
-      << line;
-  const testing::Outcome o = testing::Program(place, testing::operator+(words, {"--json"})).wait();
-  const json j = json::parse(o.out);
+  EXPECT_TRUE(std::regex_search(line, std::regex("no meter: |--energy"))) << line;
+  const json j = json_of(words);
   EXPECT_TRUE(j.at("energy").is_null());
-  EXPECT_NE(line.find(j.at("energy_reason").get<std::string>()), std::string::npos);
+  EXPECT_CONTAINS(line, j.at("energy_reason").get<std::string>());
 }
 
 TEST(MeasureEnergy, PlansMoreThanTwentySeconds) {

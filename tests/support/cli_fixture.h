@@ -1,9 +1,6 @@
 #pragma once
 // What the tests of the command line share: the program, a folder of its own, a tiny training.
 
-#include <gtest/gtest.h>
-
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/data_fixtures.h"
@@ -34,6 +31,13 @@ class Cli : public ::testing::Test {
   std::string path(const std::string& name) const { return folder_.file(name); }
   void write(const std::string& name, const std::string& text) const { folder_.write(name, text); }
 
+  // The same where it must end well.
+  Outcome succeed(const Words& arguments) const {
+    const Outcome o = run(arguments);
+    EXPECT_EQ(o.exit, 0) << o.err;
+    return o;
+  }
+
   // Fails, with the exit code of architecture and one line that holds every one of `parts`.
   void expect_error(const Words& arguments, int code, const Words& parts) const {
     const Outcome o = run(arguments);
@@ -42,22 +46,20 @@ class Cli : public ::testing::Test {
     EXPECT_EQ(o.exit, code) << typed << "\n" << o.err;
     EXPECT_TRUE(o.one_line_error()) << typed << "\nstdout: " << o.out << "\nstderr: " << o.err;
     for (const std::string& part : parts) {
-      EXPECT_NE(o.err.find(part), std::string::npos) << typed << "\nno '" << part << "': " << o.err;
+      EXPECT_CONTAINS(o.err, part) << typed;
     }
   }
 
   // Trains for an epoch into `name` and gives the path of its checkpoint.
   std::string checkpoint(const std::string& name) const {
-    const Outcome o = run(tiny_train + Words{"--epochs", "1", "--quiet", "--out", path(name)});
-    EXPECT_EQ(o.exit, 0) << o.err;
+    succeed(tiny_train + Words{"--epochs", "1", "--quiet", "--out", path(name)});
     return path(name) + "/last.safetensors";
   }
 
   json json_of(const Words& arguments) const {
-    const Outcome o = run(arguments + Words{"--json"});
-    EXPECT_EQ(o.exit, 0) << o.err;
-    const json j = json::parse(o.out, nullptr, false);
-    EXPECT_TRUE(j.is_object() || j.is_array()) << o.out;
+    const std::string text = succeed(arguments + Words{"--json"}).out;
+    const json j = json::parse(text, nullptr, false);
+    EXPECT_TRUE(j.is_object() || j.is_array()) << text;
     return j;
   }
 

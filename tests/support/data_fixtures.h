@@ -1,43 +1,18 @@
 #pragma once
 // What the data tests make their files with: small encoders.
 
-#include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
-#include <string>
-#include <vector>
 // jpeglib.h needs stdio.h before it.
 #include <jpeglib.h>
 
-#include "data/sets/dataset.h"
-#include "kernels/core/error.h"
+#include "data/sets/image_set.h"
+#include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
 
 namespace hac::testing {
-
-// The message of the error of type E that `action` throws; the test fails without one.
-template <class E>
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "another error: " << error.what();
-    return "";
-  }
-  ADD_FAILURE() << "no error";
-  return "";
-}
-
-inline void expect_contains(const std::string& text, const std::string& part, int line) {
-  EXPECT_NE(text.find(part), std::string::npos)
-      << "line " << line << ": no '" << part << "' in: " << text;
-}
-#define EXPECT_CONTAINS(text, part) ::hac::testing::expect_contains(text, part, __LINE__)
 
 inline std::string big_endian(std::uint32_t value) {
   return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
@@ -136,6 +111,16 @@ inline std::string png_of(const std::string& compressed, std::uint32_t width, st
 inline std::string png(const std::string& rows, std::uint32_t width, std::uint32_t height,
                        int depth, int colour, const std::string& before = "") {
   return png_of(deflated(rows), width, height, depth, colour, before);
+}
+
+// Of one pixel each, which is the image's number.
+inline DatasetPtr numbered_images(const std::vector<std::int32_t>& labels,
+                                  const std::vector<std::string>& classes) {
+  ImageSet set{.channels = 1, .resolution = 1, .labels = labels, .classes = classes};
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    set.pixels.push_back(static_cast<std::uint8_t>(i));
+  }
+  return in_memory(set);
 }
 
 }  // namespace hac::testing

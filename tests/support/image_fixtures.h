@@ -1,8 +1,11 @@
 #pragma once
-// An image that shows which way up it is: four quadrants of different colours.
+// Images whose pixels tell: noise, and one that shows which way up it is by four quadrants of
+// different colours.
 
 #include <array>
 
+#include "data/image/transforms.h"
+#include "kernels/core/random.h"
 #include "tests/support/data_fixtures.h"
 
 namespace hac::testing {
@@ -41,6 +44,32 @@ inline void expect_quadrants(const Sample& s, int tolerance) {
       expect_colour(s, y, x, corners[corner], tolerance);
     }
   }
+}
+
+// No shift, mirror, channel or way to shrink it looks like another.
+inline Sample noise_image(std::int64_t channels, std::int64_t height, std::int64_t width) {
+  Sample s{channels, height, width, std::vector<std::uint8_t>(channels * height * width)};
+  for (std::size_t i = 0; i < s.pixels.size(); ++i) {
+    s.pixels[i] = static_cast<std::uint8_t>(Philox{1, 7}.bits(i) >> 24);
+  }
+  return s;
+}
+
+// Shorter side to `size`, centre crop.
+inline Sample fit(const Sample& image, std::int64_t channels, std::int64_t size) {
+  return preprocess(image, {.channels = channels, .resolution = size});
+}
+
+// Of a JPEG.
+inline std::string segment(int marker, const std::string& body) {
+  const auto length = static_cast<unsigned>(body.size() + 2);
+  return std::string("\xff") + static_cast<char>(marker) + static_cast<char>(length >> 8) +
+         static_cast<char>(length) + body;
+}
+
+// With another segment at the front.
+inline std::string with(const std::string& jpeg_bytes, const std::string& segment) {
+  return jpeg_bytes.substr(0, 2) + segment + jpeg_bytes.substr(2);
 }
 
 }  // namespace hac::testing

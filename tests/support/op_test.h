@@ -1,44 +1,20 @@
 #pragma once
 // One harness for every differentiable op. A case is its inputs, the op, and the reference in
-// double; the modes below are run on each case of tests/cases/.
-
-#include <gtest/gtest.h>
+// double; tests/support/every_op.h runs the checks on all cases of an op.
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <functional>
-#include <string>
-#include <vector>
 
 #include "engine/autograd/ops.h"
-#include "kernels/core/error.h"
 #include "kernels/core/random.h"
+#include "tests/support/messages.h"
 #include "tests/support/places.h"
 #include "tests/support/reference.h"
 
 namespace hac {
 
 using reference::Doubles;
-
-struct OpInput {
-  std::string name;
-  Tensor value;      // plain f32
-  double terms = 1;  // terms of the longest sum in its gradient
-  bool wants_grad = true;
-  bool activation = true;  // else a parameter, which is always plain
-};
-
-struct OpCase {
-  std::string spec;
-  std::uint64_t seed = 0;
-  std::vector<OpInput> inputs;
-  std::function<Var(const std::vector<Var>&)> op;
-  std::function<Doubles(const std::vector<Doubles>&)> forward;
-  std::function<std::vector<Doubles>(const std::vector<Doubles>&, const Doubles& dy)> backward;
-  double terms = 1;     // of the longest sum in an output
-  double floor = 1e-6;  // least tolerance: what the op loses besides summing
-};
 
 // Rounding errors of a sum of K random terms grow like a random walk: eps * sqrt(K), relative to
 // the size of the result. eps = 2^-23 leaves a factor of two. Relative to the largest element.
@@ -55,6 +31,35 @@ inline std::vector<float> random_normal(std::int64_t n, std::uint64_t seed, std:
 inline Tensor random_tensor(const Shape& shape, std::uint64_t seed, std::uint64_t stream) {
   return Tensor::from(random_normal(shape.numel(), seed, stream), shape);
 }
+
+struct OpInput {
+  std::string name;
+  Tensor value;      // plain f32
+  double terms = 1;  // terms of the longest sum in its gradient
+  bool wants_grad = true;
+  bool activation = true;  // else a parameter, which is always plain
+};
+
+struct OpCase {
+  std::string spec;
+  std::uint64_t seed = 0;
+  std::function<Var(const std::vector<Var>&)> op;
+  std::function<Doubles(const std::vector<Doubles>&)> forward;
+  std::function<std::vector<Doubles>(const std::vector<Doubles>&, const Doubles& dy)> backward;
+  double terms = 1;          // of the longest sum in an output
+  double floor = 1e-6;       // least tolerance: what the op loses besides summing
+  bool any_threads = false;  // the same bits at any number of threads
+  bool differences = true, allocations = true;  // else too large for that proof
+  std::vector<OpInput> inputs{};
+
+  // The next operand: random, by the case's seed and its number.
+  OpInput& input(const std::string& name, const Shape& shape, double sum_terms = 1,
+                 bool activation = true) {
+    inputs.push_back(
+        {name, random_tensor(shape, seed, inputs.size()), sum_terms, true, activation});
+    return inputs.back();
+  }
+};
 
 inline Doubles doubles(const Tensor& t) {
   const std::vector<float> v = t.to_vector();
@@ -100,15 +105,19 @@ inline Tensor gradient_for(const OpCase& c, const Tensor& y) {
   return random_tensor(y.shape(), c.seed, 1000).to(y.device()).cast(y.dtype()).to(y.layout());
 }
 
+// As if a loss stood behind y whose gradient of it is dy.
+inline void backward_from(const Var& y, const Tensor& dy) {
+  backward(make_var("probe", Tensor::zeros({}, Dtype::f32, y.device()), {y},
+                    [dy](const Tensor&) { return std::vector<Tensor>{dy}; }));
+}
+
 inline OpRun run(const OpCase& c, bool own, const Place& place = {}) {
   std::vector<Var> inputs;
   for (const OpInput& in : c.inputs) {
     inputs.emplace_back(given(in, own, place), in.wants_grad, in.name);
   }
   const Var y = c.op(inputs);
-  const Tensor dy = gradient_for(c, y.value());
-  backward(make_var("probe", Tensor::zeros({}, Dtype::f32, place.device), {y},
-                    [dy](const Tensor&) { return std::vector<Tensor>{dy}; }));
+  backward_from(y, gradient_for(c, y.value()));
   OpRun result{y.value(), {}};
   for (const Var& v : inputs) result.grads.push_back(v.grad());
   return result;
@@ -196,10 +205,16 @@ inline void expect_same_bits(const Tensor& a, const Tensor& b, const std::string
 }
 
 inline void check_repeatable(const OpCase& c) {
-  const OpRun first = run(c, true), second = run(c, true);
-  expect_same_bits(first.y, second.y, describe(c) + " forward");
-  for (std::size_t i = 0; i < c.inputs.size(); ++i)
-    expect_same_bits(first.grads[i], second.grads[i], describe(c) + " " + c.inputs[i].name);
+  const OpRun first = run(c, true);
+  for (const int threads : {0, 1, 3}) {
+    if (threads > 0 && !c.any_threads) break;
+    set_num_threads(threads);
+    const OpRun again = run(c, true);
+    set_num_threads(0);
+    expect_same_bits(first.y, again.y, describe(c) + " forward");
+    for (std::size_t i = 0; i < c.inputs.size(); ++i)
+      expect_same_bits(first.grads[i], again.grads[i], describe(c) + " " + c.inputs[i].name);
+  }
 }
 
 // Storage beyond the logical elements: a block's added channels, and the tail of 64 bytes.

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "kernels/core/runtime.h"
 #include "kernels/simt/executor.h"
 #include "tests/support/gpu.h"
 

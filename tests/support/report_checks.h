@@ -1,16 +1,13 @@
 #pragma once
 // What the report's tests check of a page: well formed, every figure there, drawings tidy.
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
-#include <sstream>
-#include <string>
 #include <vector>
 
+#include "engine/io/file.h"
+#include "tests/support/messages.h"
 #include "tools/report/chart.h"
 #include "tools/report/findings.h"
 #include "tools/report/report.h"
@@ -20,10 +17,7 @@
 namespace hac::report {
 
 inline std::string sample_text() {
-  std::ifstream file(HAC_SOURCE_DIR "/tests/golden/results_sample.json");
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
+  return read_file(HAC_SOURCE_DIR "/tests/golden/results_sample.json");
 }
 inline std::string render_report(const std::string& text) {
   return hac::render_report(results_from_json(text), text);
@@ -35,15 +29,6 @@ inline std::string unsteady_line(const std::string& text) {
   return unsteady_text(results_from_json(text));
 }
 inline nlohmann::json sample() { return nlohmann::json::parse(sample_text()); }
-
-inline const char* const figure_ids[] = {"accuracy-latency",
-                                         "accuracy-parameters",
-                                         "utilization",
-                                         "importance",
-                                         "alpha",
-                                         "latency-models",
-                                         "widths",
-                                         "steps"};
 
 inline std::vector<std::smatch> all_matches(const std::string& text, const std::regex& pattern) {
   return {std::sregex_iterator(text.begin(), text.end(), pattern), std::sregex_iterator()};
@@ -172,17 +157,16 @@ inline void expect_tidy(const std::string& svg) {
 // The page holds every figure, drawn or with its sentence, and nothing unfit for a reader.
 inline void expect_good_page(const std::string& html) {
   expect_well_formed(html);
-  for (const char* id : figure_ids)
+  for (const char* id : {"accuracy-latency", "accuracy-parameters", "utilization", "importance",
+                         "alpha", "latency-models", "widths", "steps"})
     EXPECT_EQ(count(html, "<figure id=\"" + std::string(id) + "\""), 1u) << id;
   for (const std::string& svg : svgs_of(html)) {
     expect_tidy(svg);
-    EXPECT_EQ(svg.find("nan"), std::string::npos) << svg;
-    EXPECT_EQ(svg.find("inf"), std::string::npos) << svg;
+    EXPECT_LACKS(svg, "nan", "inf");
   }
   const std::string shown = html.substr(0, html.find("<details"));
-  EXPECT_EQ(shown.find("nan"), std::string::npos) << shown.substr(shown.find("nan") - 80, 160);
-  for (const char* outside : {"http:", "https:", "<script", "<link", "@import", "url(", "src="})
-    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  EXPECT_LACKS(shown, "nan");
+  EXPECT_LACKS(html, "http:", "https:", "<script", "<link", "@import", "url(", "src=");
 }
 
 }  // namespace hac::report

@@ -1,15 +1,11 @@
 #pragma once
 // What the tests of the host executor share.
 
-#include <gtest/gtest.h>
-
-#include <initializer_list>
 #include <span>
-#include <string>
 
 #include "kernels/core/context.h"
-#include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
+#include "tests/support/messages.h"
 
 namespace hac::simt {
 
@@ -45,19 +41,5 @@ inline const Options all_orders[] = {{.order = Order::forward},
                                      {.order = Order::random, .seed = 2}};
 
 inline Context& context() { return Context::current({DeviceKind::simt, 0}); }
-
-// f throws a DeviceError whose message holds all the parts.
-template <class F>
-void expect_error(F&& f, std::initializer_list<std::string> parts) {
-  try {
-    f();
-    ADD_FAILURE() << "nothing was thrown";
-  } catch (const DeviceError& e) {
-    for (const std::string& part : parts) {
-      EXPECT_NE(std::string(e.what()).find(part), std::string::npos)
-          << "'" << part << "' is not in: " << e.what();
-    }
-  }
-}
 
 }  // namespace hac::simt

@@ -17,8 +17,7 @@ class CliCheckpoint : public Cli {
                             Words{"--data", "synthetic", "--limit-train", "80", "--limit-test"} +
                             Words{"60", "--batch", "16", "--epochs", "2", "--lr", "0.05"} +
                             Words{"--quiet", "--out", path("r")};
-    const Outcome o = run(arguments);
-    ASSERT_EQ(o.exit, 0) << o.err;
+    const Outcome o = succeed(arguments);
     const DatasetPtr test = open_data({.name = "synthetic", .limit_test = 60}).test;
     for (std::int64_t i = 0; i < test->size(); ++i) {
       const Sample s = test->get(i);
@@ -58,14 +57,11 @@ class CliCheckpoint : public Cli {
 // another order than the training's. There is no train/.
 TEST_F(CliCheckpoint, AFolderOfTheSameImagesScoresTheSame) {
   const json expected = json_of({"eval", last(), "--limit-test", "60"});
-  const Outcome o = run({"eval", last(), "--data", folder_set(), "--json"});
-  ASSERT_EQ(o.exit, 0) << o.err;
+  const Outcome o = succeed({"eval", last(), "--data", folder_set(), "--json"});
   const json got = json::parse(o.out);
   for (const char* key : {"top1", "top5", "images"}) EXPECT_EQ(got[key], expected[key]) << key;
   EXPECT_NEAR(got["loss"], expected["loss"], 1e-6);
-  EXPECT_NE(o.err.find("note: '" + folder_set() + "': its classes are in another order"),
-            std::string::npos)
-      << o.err;
+  EXPECT_CONTAINS(o.err, "note: '" + folder_set() + "': its classes are in another order");
   EXPECT_NEAR(loss_of_infer(images_), expected["loss"], 1e-4);
 }
 
@@ -103,9 +99,8 @@ TEST_F(CliCheckpoint, WeightsOfOtherProgramsAreTakenAsTheSetSays) {
   write("a.json", architecture);
   const Words eval = {"eval", path("w.safetensors"), "--model", path("a.json")};
   expect_error(eval, 1, {"w.safetensors", "--data"});
-  const Outcome o = run(eval + Words{"--data", "synthetic", "--limit-test", "60", "--json"});
-  ASSERT_EQ(o.exit, 0) << o.err;
-  EXPECT_NE(o.err.find("the set's own statistics"), std::string::npos) << o.err;
+  const Outcome o = succeed(eval + Words{"--data", "synthetic", "--limit-test", "60", "--json"});
+  EXPECT_CONTAINS(o.err, "the set's own statistics");
   EXPECT_EQ(json::parse(o.out)["loss"], json_of({"eval", last(), "--limit-test", "60"})["loss"]);
 }
 

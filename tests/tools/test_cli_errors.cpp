@@ -3,7 +3,6 @@
 
 #include "engine/io/safetensors.h"
 #include "tests/support/cli_fixture.h"
-#include "tests/support/data_fixtures.h"
 #include "tests/support/gpu.h"
 
 namespace hac {
@@ -83,7 +82,7 @@ TEST_F(CliErrors, DamagedImages) {
   const json seen = json::parse(run(Words{"infer", "--json", last} + images).out);
   ASSERT_EQ(seen.size(), 4u);
   EXPECT_EQ(seen[1]["top"], seen[3]["top"]);
-  EXPECT_NE(seen[2].value("error", "").find("text.png"), std::string::npos) << seen[2];
+  EXPECT_CONTAINS(seen[2].value("error", ""), "text.png") << seen[2];
 }
 
 // Finite weights whose outputs are not: no verb answers.
@@ -118,13 +117,11 @@ TEST_F(CliErrors, InitSaysWhatItLeavesOut) {
                      Words{"--limit-train", "50", "--limit-test", "50", "--max-steps", "0"} +
                      Words{"--width", "0.125", "--quiet", "--init", last};
   expect_error(five, 1, {"classifier.weight is F32 (10, ", "hint: --init-except 'classifier.*'"});
-  const Outcome o = run(five + Words{"--init-except", "classifier.*"});
-  EXPECT_EQ(o.exit, 0) << o.err;
-  EXPECT_NE(o.err.find("not classifier.bias, classifier.weight\n"), std::string::npos) << o.err;
-  const Outcome both =
-      run(five + Words{"--init-except", "*.bias,features.0.*", "--init-except", "classifier.*"});
-  EXPECT_EQ(both.exit, 0) << both.err;
-  EXPECT_NE(both.err.find(" more\n"), std::string::npos) << both.err;
+  const Outcome o = succeed(five + Words{"--init-except", "classifier.*"});
+  EXPECT_CONTAINS(o.err, "not classifier.bias, classifier.weight\n");
+  const Outcome both = succeed(
+      five + Words{"--init-except", "*.bias,features.0.*", "--init-except", "classifier.*"});
+  EXPECT_CONTAINS(both.err, " more\n");
   expect_error(five + Words{"--init-except", "head.*"}, 2, {"'head.*'", "classifier.weight"});
   expect_error(tiny_train + Words{"--init-except", "fc.*"}, 2, {"--init-except", "--init"});
 }
@@ -200,16 +197,16 @@ TEST_F(CliErrors, AFullDiskLosesNothing) {
   const Outcome o = run(longer, {.file_limit = 20000});
   EXPECT_EQ(o.exit, 1) << o.err;
   EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
-  EXPECT_NE(o.err.find(".safetensors': cannot be written"), std::string::npos) << o.err;
+  EXPECT_CONTAINS(o.err, ".safetensors': cannot be written");
   EXPECT_TRUE(slurp(last) == before) << "the checkpoint was lost";
   for (const auto& entry : fs::directory_iterator(path("r"))) {
-    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+    EXPECT_LACKS(entry.path().string(), ".tmp") << entry.path();
   }
   EXPECT_EQ(run(longer).exit, 0) << "it cannot go on when there is room again";
 
   const Outcome full = run({"summary"}, {.stdout_path = "/dev/full"});
   EXPECT_EQ(full.exit, 1);
-  EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+  EXPECT_CONTAINS(full.err, "stdout");
 }
 
 }  // namespace

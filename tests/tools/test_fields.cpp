@@ -3,31 +3,23 @@
 
 #include "engine/io/fields.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 
 #include "engine/io/fields_json.h"
-#include "kernels/core/error.h"
 #include "models/arch/fields.h"
 #include "scaling/experiment/recipe.h"
 #include "scaling/importance/law.h"
 #include "scaling/measure/measure.h"
 #include "scaling/methods/method.h"
-#include "tests/support/message_of.h"
-#include "tests/support/run_program.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/cli_fixture.h"
+#include "tests/support/each_field.h"
 #include "tools/cli/options.h"
 #include "tools/cli/recipes.h"
 
 namespace hac {
 namespace {
-
-using nlohmann::json;
 
 // A struct that can be described and told apart by its type's name.
 template <class T>
@@ -41,20 +33,6 @@ using Structs =
                      ProxyTraining, SamplingOptions, WideningOptions, MeasureOptions, LatencySource,
                      SomeError, ImportanceLaw, Budget, MachineOptions>;
 TYPED_TEST_SUITE(Described, Structs);
-
-// Visits every field that is no struct, with its path.
-template <class F>
-void each(const Fields& fields, F f, const std::string& path = "") {
-  for (const Field& field : fields) {
-    const std::string at =
-        path.empty() ? std::string(field.key) : path + "." + std::string(field.key);
-    if (const auto* inner = std::get_if<Fields>(&field.value.at)) {
-      each(*inner, f, at);
-    } else {
-      f(field, at);
-    }
-  }
-}
 
 std::string refusal(const Fields& fields) {
   return message_of<ConfigError>([&] { check(fields, "test"); });
@@ -86,12 +64,12 @@ bool is_real(const Field& field) {
 TYPED_TEST(Described, EveryBoundHolds) {
   TypeParam fresh{};
   ASSERT_EQ(refusal(fresh.fields()).find("expected"), std::string::npos) << refusal(fresh.fields());
-  each(fresh.fields(), [&](const Field& shape, const std::string& path) {
+  each_field(fresh.fields(), [&](const Field& shape, const std::string& path) {
     const Bounds b = shape.bounds;
     const auto message = [&](double x) {
       TypeParam config{};
       std::string text;
-      each(config.fields(), [&](const Field& field, const std::string& at) {
+      each_field(config.fields(), [&](const Field& field, const std::string& at) {
         if (at != path) return;
         store(field, x);
         Fields alone;
@@ -105,8 +83,7 @@ TYPED_TEST(Described, EveryBoundHolds) {
       if (!std::isfinite(end)) continue;
       const bool real = is_real(shape);
       const double beyond = real ? std::nextafter(end, outward * INFINITY) : end + outward;
-      EXPECT_NE(message(beyond).find("'" + std::string(shape.key)), std::string::npos)
-          << path << " took " << beyond;
+      EXPECT_CONTAINS(message(beyond), "'" + std::string(shape.key)) << path << " took " << beyond;
       EXPECT_EQ(message(end) != "", open) << path << " " << end;
       if (!real) continue;
       EXPECT_NE(message(NAN), "") << path;
@@ -125,7 +102,7 @@ TYPED_TEST(Described, JsonIsReadBackAndNothingElseIsTaken) {
   // What a file leaves out may have no name: `select` is written as what follows from others.
   EXPECT_EQ(read(good), "");
   EXPECT_EQ(to_json(second.fields()), to_json(first.fields()));
-  each(first.fields(), [&](const Field& field, const std::string& path) {
+  each_field(first.fields(), [&](const Field& field, const std::string& path) {
     if (!(field.details.in & FieldDetails::json)) return;
     std::string pointer = "/" + path;
     std::replace(pointer.begin(), pointer.end(), '.', '/');
@@ -134,8 +111,7 @@ TYPED_TEST(Described, JsonIsReadBackAndNothingElseIsTaken) {
       bad[json::json_pointer(pointer)] = wrong;
       if (wrong.is_null() && field.details.infinite) continue;
       const std::string message = read(bad);
-      EXPECT_NE(message.find("test '" + path), std::string::npos) << message;
-      EXPECT_NE(message.find("expected"), std::string::npos) << message;
+      EXPECT_CONTAINS(message, "test '" + path, "expected");
     }
     json bad = good;
     bad[json::json_pointer(pointer + "x")] = 1;
@@ -147,7 +123,7 @@ TYPED_TEST(Described, JsonIsReadBackAndNothingElseIsTaken) {
 TYPED_TEST(Described, KeysAndOptionsAreDifferent) {
   TypeParam config{};
   std::set<std::string> paths;
-  each(config.fields(), [&](const Field& field, const std::string& path) {
+  each_field(config.fields(), [&](const Field& field, const std::string& path) {
     EXPECT_TRUE(paths.insert(path).second) << path << " twice";
     EXPECT_TRUE(std::regex_match(path, std::regex("[a-z0-9_.]+"))) << path;
     EXPECT_EQ(field.details.off_on[0] != nullptr, field.details.off_on[1] != nullptr) << path;
@@ -250,6 +226,8 @@ TEST(Fields, MessagesSayWhatWhereExpectedAndGot) {
   } cases[] = {
       {"/count", "10", "test 'count': expected an integer from 0 to 9, got 10"},
       {"/count", "1.0", "test 'count': expected an integer from 0 to 9, got 1.0"},
+      {"/count", "18446744073709551615", "test 'count': expected an integer from 0 to 9, got 184"},
+      {"/count", "1e99", "test 'count': expected an integer from 0 to 9, got 1e+99"},
       {"/small", "3000000000", "test 'small': expected an integer, got 3000000000"},
       {"/small", "18446744073709551615", "test 'small': expected an integer, got 184467"},
       {"/seed", "-1", "test 'seed': expected an integer >= 0, got -1"},
@@ -291,7 +269,7 @@ TEST(Fields, WordsOfACommandLine) {
   Outer o;
   const auto give = [&](const char* key, const std::vector<std::string>& words) {
     return message_of<ConfigError>([&] {
-      each(o.fields(), [&](const Field& field, const std::string& path) {
+      each_field(o.fields(), [&](const Field& field, const std::string& path) {
         if (path == key) assign_words(field, words, "option");
       });
     });
@@ -313,20 +291,21 @@ TEST(Fields, WordsOfACommandLine) {
   EXPECT_EQ(give("inner.grid", {"1", "x"}), "option: expected a number in (0, 1], got '1,x'");
 }
 
-std::string read(const std::string& file) { return testing::slurp(HAC_SOURCE_DIR "/" + file); }
+std::string read(const std::string& file) { return slurp(HAC_SOURCE_DIR "/" + file); }
 
-// `key` of the row that begins with `| name |`.
-std::set<std::string> keys_of_row(const std::string& page, const std::string& name) {
-  const std::size_t at = page.find("\n| " + name + " |");
-  EXPECT_NE(at, std::string::npos) << name;
-  const std::size_t from = at + name.size() + 5;
-  const std::string row = page.substr(from, page.find('\n', from) - from);
-  const std::regex quoted("`([a-z_]+)`");
-  std::set<std::string> keys;
-  for (std::sregex_iterator it(row.begin(), row.end(), quoted), end; it != end; ++it) {
-    keys.insert((*it)[1]);
+// The words in backquotes between two others.
+std::set<std::string> quoted_between(const std::string& page, const std::string& from,
+                                     const std::string& to) {
+  const std::size_t start = page.find(from);
+  EXPECT_NE(start, std::string::npos) << from;
+  const std::size_t behind = start + from.size();
+  const std::string text = page.substr(behind, page.find(to, behind) - behind);
+  const std::regex quoted("`([^`]+)`");
+  std::set<std::string> words;
+  for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) {
+    words.insert((*it)[1]);
   }
-  return keys;
+  return words;
 }
 
 void expect_rows(const std::string& page, const Fields& fields, const std::string& table) {
@@ -339,25 +318,12 @@ void expect_rows(const std::string& page, const Fields& fields, const std::strin
       keys.insert(std::string(field.key));
     }
   }
-  EXPECT_EQ(keys_of_row(page, table.empty() ? "(top)" : "`[" + table + "]`"), keys) << table;
+  const std::string name = table.empty() ? "(top)" : "`[" + table + "]`";
+  EXPECT_EQ(quoted_between(page, "\n| " + name + " |", "\n"), keys) << table;
 }
 
 TEST(Fields, TheReadmeListsEveryKeyOfARecipe) {
   expect_rows(read("tools/README.md"), Recipe{}.fields(), "");
-}
-
-// The words in backquotes between two others.
-std::set<std::string> quoted_between(const std::string& page, const std::string& from,
-                                     const std::string& to) {
-  const std::size_t start = page.find(from);
-  EXPECT_NE(start, std::string::npos) << from;
-  const std::string text = page.substr(start, page.find(to, start) - start);
-  const std::regex quoted("`([^`]+)`");
-  std::set<std::string> words;
-  for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) {
-    words.insert((*it)[1]);
-  }
-  return words;
 }
 
 TEST(Readme, ListsTheDataSets) {
@@ -372,25 +338,35 @@ TEST(Readme, ListsTheMethodsToCompareWith) {
   const std::string page = read("tools/README.md");
   for (const Method& method : methods()) {
     if (method.needs_laws) continue;
-    EXPECT_NE(page.find(method.key), std::string::npos) << method.key;
+    EXPECT_CONTAINS(page, method.key);
   }
 }
 
-TEST(Fields, EveryOptionIsInHelpWithItsDefault) {
-  const TempFolder folder;
-  const std::string help = testing::Program(folder.path(), {"train", "--help"}).wait().out;
+std::string flag_of(const Field& field) {
+  std::string flag = *field.details.flag ? field.details.flag : "--" + std::string(field.key);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+TEST_F(Cli, EveryOptionIsInHelpAndRefusesWhatItsFieldDoes) {
+  const std::string help = run({"train", "--help"}).out;
+  int refused = 0;
   TrainConfig c;
   ArchOptions arch;
   MachineOptions machine;
   for (const Fields& fields : {c.fields(), arch.fields(), machine.fields()}) {
-    each(fields, [&](const Field& field, const std::string& path) {
+    each_field(fields, [&](const Field& field, const std::string& path) {
       if (field.help.empty() || !(field.details.in & FieldDetails::options)) return;
-      std::string flag = *field.details.flag ? field.details.flag : "--" + std::string(field.key);
-      std::replace(flag.begin(), flag.end(), '_', '-');
-      EXPECT_NE(help.find("  " + flag + " "), std::string::npos) << path;
+      const std::string flag = flag_of(field);
+      EXPECT_CONTAINS(help, "  " + flag + " ") << path;
+      const bool named = !names_in(field, field.value).empty() || field.details.off_on[0];
+      if (!named && !std::isfinite(field.bounds.low)) return;
+      expect_error({"train", flag, named ? "neither" : "-1e300"}, 2, {flag.substr(2)});
+      ++refused;
     });
   }
-  EXPECT_NE(help.find("--label-smoothing X=0"), std::string::npos) << help;
+  EXPECT_GT(refused, 20);
+  EXPECT_CONTAINS(help, "--label-smoothing X=0");
 }
 
 }  // namespace

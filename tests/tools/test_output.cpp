@@ -14,9 +14,8 @@ class Output : public Cli {
   Words training(const std::string& out, const char* epochs) const {
     return tiny_train + Words{"--epochs", epochs, "--out", path(out)};
   }
-  std::int64_t epochs_logged(const std::string& out) const {
-    const std::string log = slurp(path(out + "/log.jsonl"));
-    return std::count(log.begin(), log.end(), '\n');
+  std::size_t epochs_logged(const std::string& out) const {
+    return lines_of(path(out + "/log.jsonl")).size();
   }
   // Of another process, as the kernel shows it: a mask in hexadecimal.
   static bool handles(pid_t process, int signal) {
@@ -35,10 +34,10 @@ TEST_F(Output, AStderrThatCannotBeWrittenLosesOnlyMessages) {
     const std::string out = "r" + std::to_string(i);
     const Outcome o = run(training(out, "2"), lost[i]);
     EXPECT_EQ(o.exit, 0) << "signal " << o.signal;
-    EXPECT_NE(o.out.find("top-1"), std::string::npos) << o.out;
-    EXPECT_EQ(epochs_logged(out), 2);
+    EXPECT_CONTAINS(o.out, "top-1");
+    EXPECT_EQ(epochs_logged(out), 2u);
     // No file took the place of the stream.
-    EXPECT_EQ(slurp(path(out + "/log.jsonl")).find("epoch 1/2"), std::string::npos);
+    EXPECT_LACKS(slurp(path(out + "/log.jsonl")), "epoch 1/2");
     EXPECT_EQ(run({"eval", path(out + "/last.safetensors")}).exit, 0);
     EXPECT_EQ(run({"summary", "none.json"}, lost[i]).exit, 1);
     EXPECT_EQ(run({"trian"}, lost[i]).exit, 2);
@@ -57,7 +56,7 @@ TEST_F(Output, AStdoutThatCannotBeWrittenIsExitOneWithEverythingSaved) {
                               Words{"summary", "resnet56", "--json"}}) {
       const Outcome p = run(verb, lost[i]);
       EXPECT_EQ(p.exit, 1) << verb[0];
-      EXPECT_NE(p.err.find("stdout: the result cannot be written"), std::string::npos) << p.err;
+      EXPECT_CONTAINS(p.err, "stdout: the result cannot be written");
     }
   }
 }
@@ -82,7 +81,7 @@ TEST_F(Output, ATerminalThatGoesAwayEndsNoTraining) {
   ::close(master);
   const Outcome o = program.wait();
   EXPECT_EQ(o.exit, 0) << "signal " << o.signal;
-  EXPECT_EQ(epochs_logged("r"), 6);
+  EXPECT_EQ(epochs_logged("r"), 6u);
 }
 
 TEST_F(Output, EverySignalThatAsksForAnEndSaves) {
@@ -93,7 +92,7 @@ TEST_F(Output, EverySignalThatAsksForAnEndSaves) {
     program.send(signal);
     const Outcome o = program.wait();
     EXPECT_EQ(o.exit, 130) << "signal " << signal << " ended it by " << o.signal << o.err;
-    EXPECT_NE(o.err.find("--resume)"), std::string::npos) << o.err;
+    EXPECT_CONTAINS(o.err, "--resume)");
     EXPECT_TRUE(fs::exists(path(out + "/last.safetensors")));
   }
 }

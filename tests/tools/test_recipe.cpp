@@ -1,199 +1,109 @@
 // Recipes: TOML to Recipe, strictly; the built-in ones; a whole tiny run from the command line.
 
-#include <gtest/gtest.h>
-
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
-#include "tests/support/data_fixtures.h"
-#include "tests/support/run_program.h"
+#include "engine/io/fields_json.h"
+#include "tests/support/cli_fixture.h"
+#include "tests/support/each_field.h"
+#include "tests/support/tiny_recipe.h"
 #include "tools/cli/recipes.h"
 
 namespace hac {
 namespace {
-
-using nlohmann::json;
-using testing::error_of;
-using testing::Outcome;
-using testing::Program;
-using testing::slurp;
-using testing::Words;
 
 Recipe parse(const std::string& toml) { return parse_recipe(toml, "r.toml"); }
 std::string refusal(const std::string& toml) {
   return error_of<ConfigError>([&] { parse(toml); });
 }
 
-const char* const everything = R"(
-name = "all"
-model = "resnet20"
-seeds = [4, 5]
-[arch]
-width = 2
-blocks = [2, 2, 2]
-resolution = 40
-classes = 7
-in_channels = 1
-[train]
-epochs = 7
-batch = 32
-momentum = 0.8
-weight_decay = 1e-3
-nesterov = true
-label_smoothing = 0.1
-mixup = 0.2
-augment = false
-shuffle = false
-validation = 0.2
-select = "last"
-[train.data]
-name = "synthetic"
-dir = "d"
-limit_train = 70
-limit_test = 35
-resolution = 48
-classes = 7
-bad_images = "skip"
-[train.schedule]
-kind = "step"
-lr = 0.3
-warmup = 2
-warmup_style = "multiply"
-milestones = [3, 5.5]
-gamma = 0.2
-beta = 0.03
-[importance]
-sampling = "latin-hypercube"
-multipliers = [1, 2]
-samples = 6
-low = 0.4
-high = 1.6
-round_to = 2
-sampling_seed = 9
-epochs = 3
-limit_train = 14
-seeds = [8]
-reduction = "sum"
-relative = true
-strict = true
-[latency]
-model = "regression"
-file = "f.json"
-foreign = true
-networks = 12
-low = 0.6
-high = 2.5
-runs = 20
-warmup = 3
-[alpha]
-growth = 3
-largest_growth = 0.5
-grid = [0.25, 0.75]
-resolution_multiple = 8
-width_multiple = 2
-epochs = 4
-limit_train = 21
-seeds = [6, 7]
-[scale]
-latency = "2.5ms"
-params = "12k"
-latency_slack = 0.1
-policy = "fill"
-gains = ["per-param"]
-methods = ["depth"]
-stride = 6
-tie_residual = true
-width_cap = 99
-step_cap = 77
-[sweep]
-growth = [1, 2]
-)";
+// The same as TOML, a table for an object.
+std::string toml_of(const json& table, const std::string& name = "") {
+  std::string own = name.empty() ? "" : "[" + name + "]\n", inner;
+  for (const auto& [key, value] : table.items()) {
+    if (value.is_object()) inner += toml_of(value, (name.empty() ? "" : name + ".") + key);
+    if (!value.is_object()) own += key + " = " + value.dump() + "\n";
+  }
+  return own + inner;
+}
 
+// Every key that a file may have, but widths and depth, which exclude width and blocks; none has
+// its default.
 TEST(RecipeToml, EveryKeyArrives) {
-  const json j = json::parse(to_json(parse(everything)));
-  const json expected = json::parse(R"({
+  const json given = json::parse(R"({
     "name": "all", "model": "resnet20", "seeds": [4, 5],
-    "arch": {"width": 2.0, "blocks": [2, 2, 2], "resolution": 40, "classes": 7, "in_channels": 1},
-    "train": {"data": {"name": "synthetic", "limit_train": 70, "limit_test": 35, "resolution": 48,
-                       "classes": 7, "bad_images": "skip"},
-      "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 1e-3, "nesterov": true,
-      "schedule": {"kind": "step", "lr": 0.3, "warmup": 2.0, "milestones": [3.0, 5.5],
-                   "gamma": 0.2, "beta": 0.03},
+    "arch": {"width": 2, "blocks": [2, 2, 2], "resolution": 40, "classes": 7, "in_channels": 1},
+    "train": {"data": {"name": "synthetic", "dir": "d", "limit_train": 70, "limit_test": 35,
+                       "resolution": 48, "classes": 7, "bad_images": "skip"},
+      "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 0.001, "nesterov": true,
+      "schedule": {"kind": "step", "lr": 0.3, "warmup": 2, "warmup_style": "multiply",
+                   "milestones": [3, 5.5], "gamma": 0.2, "beta": 0.03},
       "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "shuffle": false,
       "validation": 0.2, "select": "last"},
     "importance": {"epochs": 3, "limit_train": 14, "seeds": [8], "sampling": "latin-hypercube",
-      "multipliers": [1.0, 2.0], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
+      "multipliers": [1, 2], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
       "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},
-    "latency": {"model": "regression", "file": "f.json", "foreign": true, "networks": 12, "low": 0.6, "high": 2.5,
-      "runs": 20, "warmup": 3},
-    "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3.0,
+    "latency": {"model": "regression", "file": "f.json", "foreign": true, "networks": 12,
+      "low": 0.6, "high": 2.5, "runs": 20, "warmup": 3},
+    "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3,
       "largest_growth": 0.5, "grid": [0.25, 0.75], "resolution_multiple": 8, "width_multiple": 2},
     "scale": {"latency": "2.5ms", "params": "12k", "latency_slack": 0.1, "policy": "fill",
-      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth"], "gains": ["per-param"]},
-    "sweep": {"growth": [1.0, 2.0]}})");
-  for (const auto& [key, value] : expected.items()) {
-    if (!value.is_object()) {
-      EXPECT_EQ(j[key], value) << key;
-      continue;
-    }
-    for (const auto& [inner, wanted] : value.items()) {
-      EXPECT_EQ(j[key][inner], wanted) << key << "." << inner;
-    }
-  }
-  EXPECT_EQ(parse(everything).train.data.dir, "d");
-  EXPECT_EQ(parse(everything).train.schedule.warmup_style, "multiply");  // written as nothing
+      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth"],
+      "gains": ["per-param"]},
+    "sweep": {"growth": [1.5, 2.5]}})");
+  const auto values = [](Recipe recipe) {
+    json all;
+    each_field(recipe.fields(), [&](Field field, std::string path) {
+      if (!(field.details.in & FieldDetails::toml)) return;
+      if (path == "arch.widths" || path == "arch.depth") return;
+      field.details.in = FieldDetails::json;
+      field.details.omit = false;
+      Fields alone;
+      alone.push_back(field);
+      std::replace(path.begin(), path.end(), '.', '/');
+      all[json::json_pointer("/" + path)] = json(to_json(alone))[std::string(field.key)];
+    });
+    return all;
+  };
+  EXPECT_EQ(values(parse(toml_of(given))), given);
+  const json defaults = values({}).flatten(), flat = given.flatten();
+  for (const auto& [path, value] : flat.items())
+    EXPECT_NE(defaults.value(path, json()), value) << path;
 }
 
 TEST(RecipeToml, NothingGivenIsTheDefault) { EXPECT_EQ(to_json(parse("")), to_json(Recipe{})); }
 
 TEST(RecipeToml, UnknownKeysAreNamedWithLineAndNearest) {
   const std::string top = refusal("name = \"x\"\nmodle = \"vgg11\"\n");
-  for (const char* part : {"r.toml", "line 2", "'modle'", "'model'"}) EXPECT_CONTAINS(top, part);
+  EXPECT_CONTAINS(top, "r.toml", "line 2", "'modle'", "'model'");
   const std::string inner = refusal("[train]\nepochs = 3\n\n[train.schedule]\nlearning = 0.1\n");
-  for (const char* part : {"line 5", "train.schedule.learning"}) EXPECT_CONTAINS(inner, part);
+  EXPECT_CONTAINS(inner, "line 5", "train.schedule.learning");
   EXPECT_CONTAINS(refusal("[train]\nweight-decay = 0\n"), "did you mean 'weight_decay'?");
   EXPECT_CONTAINS(refusal("[tarin]\n"), "did you mean 'train'?");
 }
 
-TEST(RecipeToml, ValuesOfAnotherKindAreRefusedWithTheirLine) {
-  const auto expect = [](const char* toml, const char* key, const char* kind) {
+// How each kind of field says so: tests/tools/test_fields.cpp.
+TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
+  const std::pair<const char*, Words> cases[] = {
+      {"[train]\nepochs = 1.5", {"line 2", "train.epochs", "integer"}},
+      {"[train]\nmomentum = nan", {"line 2", "train.momentum", "number"}},
+      {"[train]\nepochs = 0", {"train.epochs"}},
+      {"\nseeds = [-3]", {"line 2", "seeds", ">= 0"}},
+      {"\ntrain = 3", {"line 2", "train", "table"}},
+      {"[latency]\nmodel = \"oracle\"", {"line 2", "latency.model", "oracle"}},
+      {"[scale]\nlatency = \"4\"", {"line 2", "scale.latency", "3.2ms"}},
+      {"[scale]\nmethods = [\"width\"]", {"uniform-width"}},
+      {"[scale]\nmethods = [\"hacscale-plain\"]", {"scale.methods"}},
+      {"[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\"", {"scale.latency with it"}},
+      {"seeds = [15, 15]", {"'seeds': expected different seeds, got [15, 15]"}},
+      {"[importance]\nseeds = [1, 2, 1]", {"'importance.seeds'"}},
+      {"[alpha]\nseeds = [3, 3]", {"'alpha.seeds'"}},
+      {"[alpha]\nseeds = []", {"at least one seed"}},
+      {"name = \"x\"\nseeds = [1, 2\n", {"not valid TOML"}},
+      {"name = \"x\"\nname = \"y\"\n", {"line 2"}}};
+  for (const auto& [toml, parts] : cases) {
     const std::string message = refusal(toml);
-    for (const char* part : {"line 2", key, kind}) EXPECT_CONTAINS(message, part);
-  };
-  expect("[train]\nepochs = 1.5", "train.epochs", "integer");
-  expect("[train]\nepochs = \"3\"", "train.epochs", "integer");
-  expect("[train]\nmomentum = true", "train.momentum", "number");
-  expect("[train]\nmomentum = nan", "train.momentum", "number");
-  expect("[train]\naugment = 1", "train.augment", "true or false");
-  expect("\nseeds = 3", "seeds", "list");
-  expect("\nseeds = [-3]", "seeds", ">= 0");
-  expect("\ntrain = 3", "train", "table");
-  expect("[latency]\nruns = 5000000000", "latency.runs", "integer");
-  expect("[latency]\nmodel = \"oracle\"", "latency.model", "oracle");
-  expect("[importance]\nsampling = \"grid\"", "importance.sampling", "grid");
-  expect("[importance]\nreduction = \"max\"", "importance.reduction", "mean, sum or min");
-  expect("[scale]\nlatency = \"4\"", "scale.latency", "3.2ms");
-  expect("[scale]\npolicy = \"greedy\"", "scale.policy", "rollback");
-  expect("[scale]\ngains = [\"most\"]", "scale.gains", "per-latency");
-}
-
-TEST(RecipeToml, ImpossibleRecipesAndBrokenToml) {
-  EXPECT_CONTAINS(refusal("[train]\nepochs = 0"), "epochs");
-  EXPECT_CONTAINS(refusal("[alpha]\ngrid = [1.5]"), "alpha.grid");
-  EXPECT_CONTAINS(refusal("[scale]\nlatency_slack = -0.1"), "scale.latency_slack");
-  EXPECT_CONTAINS(refusal("[scale]\nmethods = [\"width\"]"), "uniform-width");
-  EXPECT_CONTAINS(refusal("[scale]\nmethods = [\"hacscale-plain\"]"), "scale.methods");
-  EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 1.5"), "alpha.largest_growth");
-  EXPECT_CONTAINS(refusal("[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\""),
-                  "scale.latency with it");
-  EXPECT_CONTAINS(refusal("seeds = [15, 15]"), "'seeds': expected different seeds, got [15, 15]");
-  EXPECT_CONTAINS(refusal("[importance]\nseeds = [1, 2, 1]"), "'importance.seeds'");
-  EXPECT_CONTAINS(refusal("[alpha]\nseeds = [3, 3]"), "'alpha.seeds'");
-  EXPECT_CONTAINS(refusal("[alpha]\nseeds = []"), "at least one seed");
-  EXPECT_CONTAINS(refusal("name = \"x\"\nseeds = [1, 2\n"), "not valid TOML");
-  EXPECT_CONTAINS(refusal("name = \"x\"\nname = \"y\"\n"), "line 2");
-  EXPECT_CONTAINS(error_of<ConfigError>([] { load_recipe("quik"); }), "did you mean quick?");
-  EXPECT_CONTAINS(error_of<IoError>([] { load_recipe("none.toml"); }), "none.toml");
+    for (const std::string& part : parts) EXPECT_CONTAINS(message, part) << toml;
+  }
+  EXPECT_ERROR(load_recipe("quik"), ConfigError, "did you mean quick?");
+  EXPECT_ERROR(load_recipe("none.toml"), IoError, "none.toml");
 }
 
 TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
@@ -214,77 +124,39 @@ TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   EXPECT_EQ(paper.scale.widening.stride, 10);
 }
 
-// Trainings of a few steps: what is tested is that every stage runs, is kept, and is shown.
-const char* const tiny = R"(
-name = "tiny"
-seeds = [1]
-[arch]
-width = 0.125
-[train]
-epochs = 1
-batch = 20
-[train.data]
-name = "synthetic"
-limit_train = 60
-limit_test = 50
-[train.schedule]
-lr = 0.02
-[importance]
-sampling = "latin-hypercube"
-epochs = 1
-[latency]
-networks = 5
-runs = 3
-warmup = 1
-[alpha]
-grid = [0.3, 0.7]
-epochs = 1
-[scale]
-latency = "4x"
-params = "1.3x"
-stride = 4
-[sweep]
-growth = [1, 2]
-)";
-
-class CliRun : public ::testing::Test {
+class CliRun : public Cli {
  protected:
-  Outcome run(const Words& arguments) const { return Program(folder_.path(), arguments).wait(); }
-  TempFolder folder_;
+  // A run of trainings of a few steps, with one value of its recipe changed: what is tested is that
+  // every stage runs, is kept, and is shown.
+  Words command(const char* pointer = "/name", const json& value = "tiny") const {
+    json recipe = tiny_recipe();
+    recipe["scale"] = {{"latency", "4x"}, {"params", "1.3x"}, {"stride", 4}};
+    recipe[json::json_pointer(pointer)] = value;
+    write("tiny.toml", toml_of(recipe));
+    return {"run", path("tiny.toml"), "--out", path("out"), "--threads", "1", "--allow-unsteady"};
+  }
+  bool exists(const std::string& name) const { return fs::exists(path("out/" + name)); }
 };
 
 TEST_F(CliRun, FromRecipeToReport) {
-  folder_.write("tiny.toml", tiny);
-  const std::string out = folder_.file("out");
-  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads",
-                         "1",   "--allow-unsteady"};
-  const Outcome first = run(command);
-  ASSERT_EQ(first.exit, 0) << first.err;
-  for (const char* part : {"baseline", "uniform width", "hacscale (plain)", "report: "}) {
-    EXPECT_CONTAINS(first.out, part);
-  }
-  EXPECT_CONTAINS(slurp(out + "/report/index.html"), "<svg");
-  const std::string results = slurp(out + "/results.json");
-  EXPECT_CONTAINS(json::parse(results).dump(), "hacscale run");
+  const Outcome first = succeed(command());
+  EXPECT_CONTAINS(first.out, "baseline", "uniform width", "hacscale (plain)", "report: ");
+  EXPECT_CONTAINS(slurp(path("out/report/index.html")), "<svg");
+  const json results = json::parse(slurp(path("out/results.json")));
+  EXPECT_CONTAINS(results.dump(), "hacscale run");
 
   // Nothing is done twice: the same figures, although latency is a measured one.
-  const Outcome second = run(command);
-  ASSERT_EQ(second.exit, 0) << second.err;
-  EXPECT_EQ(json::parse(slurp(out + "/results.json"))["table"], json::parse(results)["table"]);
+  succeed(command());
+  EXPECT_EQ(json::parse(slurp(path("out/results.json")))["table"], results["table"]);
 }
 
 TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
-  std::string text = tiny;
-  text.replace(text.find("limit_train = 60"), 16, "limit_train = 600");
-  folder_.write("tiny.toml", text);
-  const std::string out = folder_.file("out");
-  const Words command = {"run", folder_.file("tiny.toml"), "--out", out, "--threads",
-                         "1",   "--allow-unsteady"};
-  Program program(folder_.path(), command);
+  const Words again = command("/train/data/limit_train", 600);
+  Program program(folder_.path(), again);
   ASSERT_TRUE(program.wait_until([&] {  // until the first training has begun
     std::error_code none;
-    for (const auto& network : std::filesystem::directory_iterator(out + "/networks", none)) {
-      if (std::filesystem::exists(network.path() / "config.json")) return true;
+    for (const auto& network : fs::directory_iterator(path("out/networks"), none)) {
+      if (fs::exists(network.path() / "config.json")) return true;
     }
     return false;
   }));
@@ -293,50 +165,33 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   const Outcome stopped = program.wait();
   EXPECT_EQ(stopped.exit, 130) << stopped.err;
   EXPECT_CONTAINS(stopped.err, "the same command resumes it");
-  EXPECT_FALSE(std::filesystem::exists(out + "/results.json"));
-  const std::string latency = slurp(out + "/stages/latency.json");
-  const Outcome rest = run(command);
-  EXPECT_EQ(rest.exit, 0) << rest.err;
-  EXPECT_EQ(slurp(out + "/stages/latency.json"), latency) << "it was measured again";
+  EXPECT_FALSE(exists("results.json"));
+  const std::string latency = slurp(path("out/stages/latency.json"));
+  succeed(again);
+  EXPECT_EQ(slurp(path("out/stages/latency.json")), latency) << "it was measured again";
 }
 
 TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
-  std::string text = tiny;
-  text.replace(text.find("runs = 3"), 8, "runs = 100000");
-  folder_.write("tiny.toml", text);
   for (const int signal : {SIGINT, SIGTERM}) {
-    const std::string out = folder_.file(std::to_string(signal));
-    Program program(folder_.path(),
-                    {"run", folder_.file("tiny.toml"), "--out", out, "--threads", "1", "--quiet"});
-    ASSERT_TRUE(
-        program.wait_until([&] { return std::filesystem::exists(out + "/stages/peak.json"); }));
+    fs::remove_all(path("out"));
+    Program program(folder_.path(), command("/latency/runs", 100000) + Words{"--quiet"});
+    ASSERT_TRUE(program.wait_until([&] { return exists("stages/peak.json"); }));
     program.send(signal);
     const Outcome stopped = program.wait();
     EXPECT_EQ(stopped.exit, 130) << stopped.err;
     EXPECT_TRUE(stopped.one_line_error()) << stopped.out << stopped.err;
     EXPECT_CONTAINS(stopped.err, "the same command resumes it");
-    EXPECT_FALSE(std::filesystem::exists(out + "/stages/latency.json"));
+    EXPECT_FALSE(exists("stages/latency.json"));
   }
 }
 
 TEST_F(CliRun, ListsPrintsAndRefuses) {
   EXPECT_EQ(run({"run", "--list"}).out, "cifar10-paper\ncifar10-small\nquick\n");
   EXPECT_EQ(run({"run", "quick", "--print"}).out, recipe_text("quick"));
-  EXPECT_EQ(json::parse(run({"run", "quick", "--print", "--json"}).out)["name"], "quick");
-
-  const auto expect_error = [&](const std::string& toml, int code, const char* part) {
-    folder_.write("r.toml", toml);
-    const Outcome o = run(
-        {"run", folder_.file("r.toml"), "--quiet", "--threads", "1", "--out", folder_.file("o")});
-    EXPECT_EQ(o.exit, code) << o.err;
-    EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
-    EXPECT_CONTAINS(o.err, part);
-  };
-  std::string typo = tiny;
-  expect_error(typo.replace(typo.find("epochs"), 6, "epoch"), 2, "did you mean 'epochs'?");
-  EXPECT_FALSE(std::filesystem::exists(folder_.file("o"))) << "something half-written";
-  std::string text = tiny;
-  expect_error(text.replace(text.find("\"4x\""), 4, "\"0.5x\""), 2, "latency budget");
+  EXPECT_EQ(json_of({"run", "quick", "--print"})["name"], "quick");
+  expect_error(command("/train/epoch", 1) + Words{"--quiet"}, 2, {"did you mean 'epochs'?"});
+  EXPECT_FALSE(exists("")) << "something half-written";
+  expect_error(command("/scale/latency", "0.5x") + Words{"--quiet"}, 2, {"latency budget"});
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 // The report: axes, escaping, figures, the honesty of the captions.
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <random>
 
@@ -62,14 +60,10 @@ TEST(ReportAxis, LabelsAreTheValues) {
 }
 
 TEST(ReportAxis, ScaleHoldsItsValuesAndASingleOne) {
+  const std::vector<std::vector<double>> lists = {{3},          {3, 3, 3}, {1e-7, 40}, {unknown, 2},
+                                                  {1e18, 1e18}, {0.0, 5},  {}};
   for (const bool log : {false, true})
-    for (const std::vector<double>& values : {std::vector<double>{3},
-                                              {3, 3, 3},
-                                              {1e-7, 40},
-                                              {unknown, 2},
-                                              {1e18, 1e18},
-                                              {0.0, 5},
-                                              {}}) {
+    for (const std::vector<double>& values : lists) {
       Scale scale = fit_scale(values, {.log = log});
       scale.from = 10, scale.to = 110;
       EXPECT_LT(scale.lo, scale.hi);
@@ -127,12 +121,11 @@ TEST(ReportPage, SampleIsCompleteAndTidy) {
   EXPECT_EQ(svgs_of(html).size(), 1u + 1 + 2 + 8 + 1 + 1 + 2 + 2);
   const json results = sample();
   for (const auto& row : results["table"])
-    EXPECT_NE(html.find("<th scope=\"row\">" + row["method"].get<std::string>() + "</th>"),
-              std::string::npos);
-  EXPECT_NE(html.find("hacscale run quick --out runs/quick"), std::string::npos);
-  EXPECT_NE(html.find("1, 2, 3"), std::string::npos) << "seeds";
-  EXPECT_NE(html.find("GMAC/s"), std::string::npos);
-  EXPECT_NE(html.find(escape(sample_text())), std::string::npos) << "the raw file";
+    EXPECT_CONTAINS(html, "<th scope=\"row\">" + row["method"].get<std::string>() + "</th>",
+                    "hacscale run quick --out runs/quick");
+  EXPECT_CONTAINS(html, "1, 2, 3") << "seeds";
+  EXPECT_CONTAINS(html, "GMAC/s");
+  EXPECT_CONTAINS(html, escape(sample_text())) << "the raw file";
   EXPECT_EQ(html, render_report(sample_text())) << "not deterministic";
 }
 
@@ -188,18 +181,16 @@ TEST(ReportFindings, OverlappingIntervalsAreNoDifference) {
   const auto cost = [](const TableRow& row) { return row.params; };
   r.table = {{.method = "baseline", .params = 1, .top1 = interval(.87, .89)},
              {.method = "uniform width", .params = 2, .top1 = interval(.88, .90)}};
-  EXPECT_NE(accuracy_finding(r, cost, "x").find("No method beats the baseline"), std::string::npos);
+  EXPECT_CONTAINS(accuracy_finding(r, cost, "x"), "No method beats the baseline");
   r.table.push_back({.method = "hacscale", .params = 1.5, .top1 = interval(.891, .911)});
   const auto text = accuracy_finding(r, cost, "parameters");
-  EXPECT_NE(text.find("hacscale (+2.10 points at 1.50x the parameters)"), std::string::npos)
-      << text;
-  EXPECT_NE(text.find("no order can be claimed"), std::string::npos) << text;
+  EXPECT_CONTAINS(text, "hacscale (+2.10 points at 1.50x the parameters)",
+                  "no order can be claimed");
   r.table[2].top1 = interval(.91, .93);
-  EXPECT_NE(accuracy_finding(r, cost, "x").find("hacscale is ahead of every other"),
-            std::string::npos);
+  EXPECT_CONTAINS(accuracy_finding(r, cost, "x"), "hacscale is ahead of every other");
   // The second by its mean is clear of the first, a wide third is not: no claim.
   r.table.push_back({.method = "wide", .params = 1, .top1 = interval(.80, .95)});
-  EXPECT_NE(accuracy_finding(r, cost, "x").find("Between hacscale and wide"), std::string::npos);
+  EXPECT_CONTAINS(accuracy_finding(r, cost, "x"), "Between hacscale and wide");
 }
 
 TEST(ReportFindings, WidthCostsWhatItAddsUnlessItDoesNot) {
@@ -208,18 +199,18 @@ TEST(ReportFindings, WidthCostsWhatItAddsUnlessItDoesNot) {
     r.sweeps = {{"width", {{"1", 10e6, 1, 1.0, 10, true}, {"2", 40e6, 4, ms, 40 / ms, true}}}};
     return sweep_finding(r);
   };
-  EXPECT_NE(with_time(4.1).find("Width costs what it adds: 4.00x"), std::string::npos);
-  EXPECT_NE(with_time(4.1).find("no dimension raised utilization"), std::string::npos);
-  EXPECT_NE(with_time(3.9).find("no dimension raised utilization"), std::string::npos) << "2.6 %";
-  EXPECT_NE(with_time(5).find("costs what it adds and more"), std::string::npos);
-  EXPECT_NE(with_time(2).find("width (+100 %) raised utilization"), std::string::npos);
-  EXPECT_NE(with_time(2).find("partly free"), std::string::npos);
+  EXPECT_CONTAINS(with_time(4.1), "Width costs what it adds: 4.00x");
+  EXPECT_CONTAINS(with_time(4.1), "no dimension raised utilization");
+  EXPECT_CONTAINS(with_time(3.9), "no dimension raised utilization") << "2.6 %";
+  EXPECT_CONTAINS(with_time(5), "costs what it adds and more");
+  EXPECT_CONTAINS(with_time(2), "width (+100 %) raised utilization");
+  EXPECT_CONTAINS(with_time(2), "partly free");
 }
 
 // Wherever the figure is shown; older files say nothing of it.
 TEST(ReportTable, UnsteadyFiguresAreMarked) {
   EXPECT_EQ(unsteady_line(sample_text()), "");
-  EXPECT_EQ(render_result_table(sample_text()).find("unsteady"), std::string::npos);
+  EXPECT_LACKS(render_result_table(sample_text()), "unsteady");
   json results = sample();
   results["unsteady_figures"] = 2;
   json& measured = results["table"][1]["measured_ms"];
@@ -227,11 +218,10 @@ TEST(ReportTable, UnsteadyFiguresAreMarked) {
   measured["disturbed"] = 34;
   measured["runs"] = 50;
   const std::string text = results.dump();
-  EXPECT_NE(unsteady_line(text).find("disturbed 2 of the latencies"), std::string::npos);
+  EXPECT_CONTAINS(unsteady_line(text), "disturbed 2 of the latencies");
   EXPECT_EQ(count(render_result_table(text), " unsteady"), 1u) << render_result_table(text);
   const std::string page = render_report(text);
-  EXPECT_NE(page.find("unsteady: 34 of 50 runs disturbed"), std::string::npos);
-  EXPECT_NE(page.find("disturbed 2 of the latencies"), std::string::npos);
+  EXPECT_CONTAINS(page, "unsteady: 34 of 50 runs disturbed", "disturbed 2 of the latencies");
 }
 
 TEST(ReportTable, ColumnsLineUp) {
@@ -245,8 +235,7 @@ TEST(ReportTable, ColumnsLineUp) {
     EXPECT_EQ(line.substr(last - 2, 2), "  ") << line;
     EXPECT_NE(line[last - 3], ' ') << line;
   }
-  EXPECT_NE(line.find("1.05 3.30x"), std::string::npos) << line;
-  EXPECT_NE(line.find("90.02 [89.58, 90.46]"), std::string::npos) << line;
+  EXPECT_CONTAINS(line, "1.05 3.30x", "90.02 [89.58, 90.46]");
 }
 
 }  // namespace

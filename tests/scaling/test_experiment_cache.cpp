@@ -1,0 +1,149 @@
+// What a run keeps of its trainings and stages, and when it does them again.
+
+#include "data/sets/image_set.h"
+#include "models/train/weights.h"
+#include "scaling/experiment/stage_cache.h"
+#include "scaling/experiment/trained_network.h"
+#include "scaling/measure/measure.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_recipe.h"
+#include "tests/support/tiny_training.h"
+
+namespace hac {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The entries of a folder.
+std::ptrdiff_t count_in(const std::string& folder) {
+  return std::distance(fs::directory_iterator(folder), {});
+}
+
+using Caches = InFolder;
+
+TEST_F(Caches, OtherDataUnderTheSameNameAreTrainedOn) {
+  const DataConfig config{.name = "synthetic", .limit_train = 50, .limit_test = 50};
+  const DataSplit data = open_data(config);
+  const std::string key = data_key(data);
+  EXPECT_EQ(key, data_key(open_data(config)));
+  EXPECT_NE(key, data_key({.train = data.test, .test = data.train})) << "as many images, others";
+  // One pixel of one image, and the name of a class.
+  ImageSet set{.channels = 1, .resolution = 1, .classes = {"a", "b"}};
+  for (int i = 0; i < 200; ++i) {
+    set.pixels.push_back(static_cast<std::uint8_t>(i));
+    set.labels.push_back(i % 2);
+  }
+  const auto key_of = [](const ImageSet& s) { return data_key({in_memory(s), in_memory(s)}); };
+  ImageSet other = set, renamed = set;
+  other.pixels[101] = 0;
+  renamed.classes[1] = "c";
+  EXPECT_NE(key_of(set), key_of(other));
+  EXPECT_NE(key_of(set), key_of(renamed));
+
+  const Recipe recipe = tiny();
+  const TrainingRequest request{.arch = resolve(recipe.model, recipe.arch), .config = recipe.train};
+  const auto trained = [&](const std::string& data) {
+    NetworkCache(folder.file("n"), data, true).train(request);
+    return count_in(folder.file("n"));
+  };
+  EXPECT_EQ(trained(key), 1);
+  EXPECT_EQ(trained(key), 1);
+  EXPECT_EQ(trained("other"), 2);
+}
+
+TEST_F(Caches, TrainsAndMeasuresWhereItIsTold) {
+  const TrainConfig config = tiny_config(24, 8);
+  const auto trained = [&](const Placement& where) {
+    NetworkCache(folder.file("n"), "key", true, where)
+        .train({.arch = tiny_net(), .config = config, .observe = true});
+    return count_in(folder.file("n"));
+  };
+  EXPECT_EQ(trained({}), 1);
+  EXPECT_EQ(trained({kSimt}), 2) << "the CPU's result was taken for simt's";
+  EXPECT_EQ(trained({kSimt, Dtype::bf16}), 3);
+  EXPECT_EQ(trained({kSimt}), 3);
+
+  Model model(tiny_net(), config.seed, kSimt, Dtype::bf16);
+  const TrainResult expected = train(model, open_data(config.data), config);
+  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true, {kSimt, Dtype::bf16})
+                                    .train({.arch = tiny_net(), .config = config, .observe = true});
+  EXPECT_EQ(cached.test.loss, expected.test.loss);
+
+  const auto net = deploy_random(tiny_net(), {kSimt, Dtype::bf16});
+  EXPECT_EQ(net->device(), kSimt);
+  const NetworkTiming timing = time_network(tiny_net(), {.runs = 2, .warmup = 0}, {kSimt});
+  EXPECT_GT(timing.op_ms.size(), 2u);
+  for (const auto& [op, ms] : timing.op_ms) EXPECT_GT(ms, 0) << op;
+}
+
+// The weights of the selected epoch are kept; what is only compared leaves the test set alone.
+TEST_F(Caches, ANetworkThatIsOnlyComparedIsNotTested) {
+  TrainConfig config = tiny_config(40, 8);
+  config.validation = 0.5;
+  NetworkCache cache(folder.file("n"), "key", true);
+  const TrainedNetwork compared =
+      cache.train({.arch = tiny_net(), .config = config, .test = false});
+  EXPECT_EQ(compared.test.images, 0);
+  EXPECT_EQ(compared.validation.images, 20);
+  EXPECT_EQ(compared.weights, "");
+  const TrainingRequest whole{.arch = tiny_net(), .config = config, .keep_weights = true};
+  const TrainedNetwork tested = cache.train(whole);
+  EXPECT_EQ(tested.test.images, 20) << "the answer without a test was taken";
+  EXPECT_EQ(tested.validation.loss, compared.validation.loss);
+  EXPECT_TRUE(tested.weights.ends_with("/best.safetensors")) << tested.weights;
+  EXPECT_FALSE(fs::exists(fs::path(tested.weights).replace_filename("last.safetensors")));
+  Model model(tiny_net(), 5);
+  load_weights(tested.weights, model);
+  EXPECT_EQ(evaluate(model, open_data(config.data).test).loss, tested.test.loss);
+  const TrainedNetwork again = cache.train(whole);
+  EXPECT_EQ(again.test.loss, tested.test.loss);
+  EXPECT_EQ(again.weights, tested.weights);
+  // Weights that are gone are trained again.
+  fs::remove(tested.weights);
+  EXPECT_EQ(cache.train(whole).test.loss, tested.test.loss);
+  EXPECT_TRUE(fs::exists(tested.weights));
+}
+
+// 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.
+TEST_F(Caches, ImportanceIsOfTheLastEpochAlone) {
+  Recipe recipe = tiny();
+  recipe.train.data.limit_train = 30;
+  recipe.train.batch = 29;
+  recipe.train.epochs = 2;
+  recipe.train.quiet = true;
+  ASSERT_EQ(steps_per_epoch(30, 29), 1);
+  const Architecture arch = resolve(recipe.model, recipe.arch);
+  const TrainedNetwork cached = NetworkCache(folder.file("n"), "key", true)
+                                    .train({.arch = arch, .config = recipe.train, .observe = true});
+
+  Model model(arch, recipe.train.seed);
+  ImportanceObserver observer(1);
+  EXPECT_EQ(train(model, open_data(recipe.train.data), recipe.train, &observer).steps, 2);
+  const std::vector<LayerImportance> expected = observer.result(model);
+  ASSERT_EQ(cached.importance.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) {
+    EXPECT_EQ(cached.importance[l].kernels, expected[l].kernels) << expected[l].layer;
+  }
+}
+
+// What a busy machine disturbed is kept only by those who asked for it.
+TEST_F(Caches, StagesAreComputedAgainUntilTheyAreGood) {
+  StageCache stages(folder.path(), true);
+  int computed = 0;
+  const auto compute = [&] { return std::vector<double>{0.1 * ++computed, 1e-30, unknown}; };
+  const auto good = [](const std::vector<double>& result) { return result[0] > 0.15; };
+  EXPECT_EQ(stages.run("s", {}, compute)[0], 0.1);
+  EXPECT_EQ(stages.run("s", {}, compute)[0], 0.1);
+  EXPECT_EQ(computed, 1);
+  EXPECT_EQ(stages.run("s", {}, compute, good)[0], 0.2);
+  const std::vector<double> kept = stages.run("s", {}, compute, good);
+  EXPECT_EQ(computed, 2);
+  EXPECT_EQ(kept[0], 0.2);
+  EXPECT_EQ(kept[1], 1e-30);
+  EXPECT_TRUE(std::isnan(kept[2]));
+  // What is of another shape is computed again too.
+  EXPECT_TRUE(stages.run("s", {}, [] { return true; }));
+}
+
+}  // namespace
+}  // namespace hac

@@ -1,0 +1,49 @@
+#pragma once
+// What is proved of every op, on each of its cases. An op's test has a make_case() for its specs:
+//   HAC_PROVE_OP(Pool2d, cases::pool2d_odd());
+
+#include "tests/support/op_test.h"
+
+namespace hac {
+
+struct OpCases {
+  const char* name;
+  std::vector<OpCase> (*make)();
+  friend void PrintTo(const OpCases& op, std::ostream* out) { *out << op.name; }
+};
+
+#define HAC_PROVE_OP(op, specs)                                                                  \
+  INSTANTIATE_TEST_SUITE_P(op, EveryOp, testing::Values(OpCases{#op, [] {                        \
+                                                                  std::vector<OpCase> all;       \
+                                                                  for (const auto& s : specs)    \
+                                                                    all.push_back(make_case(s)); \
+                                                                  return all;                    \
+                                                                }}))
+
+inline OpCase make_case(const OpCase& c) { return c; }
+
+class EveryOp : public ::testing::TestWithParam<OpCases> {};
+
+TEST_P(EveryOp, MatchesTheReference) {
+  for (const OpCase& c : GetParam().make()) check_against_reference(c);
+}
+
+TEST_P(EveryOp, ReferenceMatchesDifferences) {
+  for (const OpCase& c : GetParam().make())
+    if (c.differences) check_reference_by_differences(c);
+}
+
+TEST_P(EveryOp, IsRepeatable) {
+  for (const OpCase& c : GetParam().make()) check_repeatable(c);
+}
+
+TEST_P(EveryOp, PaddingStaysZero) {
+  for (const OpCase& c : GetParam().make()) check_padding(c);
+}
+
+TEST_P(EveryOp, SurvivesFailingAllocations) {
+  for (const OpCase& c : GetParam().make())
+    if (c.allocations) check_failing_allocations(c);
+}
+
+}  // namespace hac

@@ -1,6 +1,6 @@
-// Stands in for kernels/cuda in a build without CUDA: empty, so that asking for the device is a clear
-// error and nothing else in the code needs to know. The operations' tables, empty too, are generated
-// (kernels/CMakeLists.txt).
+// Stands in for kernels/cuda in a build without CUDA: empty, so that asking for the device is a
+// clear error and nothing else in the code needs to know. The operations' tables, empty too, are
+// generated (kernels/CMakeLists.txt).
 
 #include "kernels/core/runtime.h"
 #include "kernels/cuda/options.h"

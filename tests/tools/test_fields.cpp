@@ -295,12 +295,12 @@ std::string read(const std::string& file) { return slurp(HAC_SOURCE_DIR "/" + fi
 
 // The words in backquotes between two others.
 std::set<std::string> quoted_between(const std::string& page, const std::string& from,
-                                     const std::string& to) {
+                                     const std::string& to, const char* word = "[^`]+") {
   const std::size_t start = page.find(from);
   EXPECT_NE(start, std::string::npos) << from;
   const std::size_t behind = start + from.size();
   const std::string text = page.substr(behind, page.find(to, behind) - behind);
-  const std::regex quoted("`([^`]+)`");
+  const std::regex quoted("`(" + std::string(word) + ")`");
   std::set<std::string> words;
   for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) {
     words.insert((*it)[1]);
@@ -319,7 +319,7 @@ void expect_rows(const std::string& page, const Fields& fields, const std::strin
     }
   }
   const std::string name = table.empty() ? "(top)" : "`[" + table + "]`";
-  EXPECT_EQ(quoted_between(page, "\n| " + name + " |", "\n"), keys) << table;
+  EXPECT_EQ(quoted_between(page, "\n| " + name + " |", "\n", "[a-z_]+"), keys) << table;
 }
 
 TEST(Fields, TheReadmeListsEveryKeyOfARecipe) {

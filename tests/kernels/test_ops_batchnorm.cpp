@@ -22,8 +22,8 @@ OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2)
   OpCase c{.spec = s.str(), .seed = 31, .floor = 4e-6};
   const double m = static_cast<double>(s.n * s.h * s.w);
   shifted(c.input("x", s.shape()).value, mean, deviation);
-  c.input("gamma", {s.c}, m, false);
-  c.input("beta", {s.c}, m, false);
+  c.parameter("gamma", {s.c}, m);
+  c.parameter("beta", {s.c}, m);
   if (s.add) c.input("residual", s.shape());
   c.op = [s](const std::vector<Var>& in) {
     const Running r = running(s.c, in[0].device());

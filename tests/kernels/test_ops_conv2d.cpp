@@ -16,8 +16,8 @@ OpCase make_case(const Conv2dSpec& s, bool stem = false) {
   c.differences = s.in_shape().numel() < 4000;
   c.allocations = s.in_shape().numel() < 1000;
   c.input("x", s.in_shape(), taps * static_cast<double>(s.k / s.groups)).wants_grad = !stem;
-  c.input("weight", s.weight_shape(), pixels, false);
-  if (s.bias) c.input("bias", {s.k}, pixels, false);
+  c.parameter("weight", s.weight_shape(), pixels);
+  if (s.bias) c.parameter("bias", {s.k}, pixels);
   c.op = [s](const std::vector<Var>& in) {
     return ops::conv2d(in[0], in[1], s.bias ? in[2] : Var(),
                        {.stride = s.stride, .pad = s.pad, .groups = s.groups});

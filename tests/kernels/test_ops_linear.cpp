@@ -8,8 +8,8 @@ OpCase make_case(const LinearSpec& s) {
   OpCase c{.spec = s.str(), .seed = 51};
   c.terms = static_cast<double>(s.in);
   c.input("x", s.in_shape(), static_cast<double>(s.out));
-  c.input("weight", s.weight_shape(), static_cast<double>(s.n), false);
-  if (s.bias) c.input("bias", {s.out}, static_cast<double>(s.n), false);
+  c.parameter("weight", s.weight_shape(), static_cast<double>(s.n));
+  if (s.bias) c.parameter("bias", {s.out}, static_cast<double>(s.n));
   c.op = [s](const std::vector<Var>& in) {
     return ops::linear(in[0], in[1], s.bias ? in[2] : Var());
   };

@@ -12,13 +12,14 @@ struct OpCases {
   friend void PrintTo(const OpCases& op, std::ostream* out) { *out << op.name; }
 };
 
-#define HAC_PROVE_OP(op, specs)                                                                  \
-  INSTANTIATE_TEST_SUITE_P(op, EveryOp, testing::Values(OpCases{#op, [] {                        \
-                                                                  std::vector<OpCase> all;       \
-                                                                  for (const auto& s : specs)    \
-                                                                    all.push_back(make_case(s)); \
-                                                                  return all;                    \
-                                                                }}))
+// clang-format off
+#define HAC_PROVE_OP(op, specs)                                           \
+  INSTANTIATE_TEST_SUITE_P(op, EveryOp, testing::Values(OpCases{#op, [] { \
+    std::vector<OpCase> all;                                              \
+    for (const auto& s : specs) all.push_back(make_case(s));              \
+    return all;                                                           \
+  }}))
+// clang-format on
 
 inline OpCase make_case(const OpCase& c) { return c; }
 

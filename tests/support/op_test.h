@@ -53,11 +53,12 @@ struct OpCase {
   std::vector<OpInput> inputs{};
 
   // The next operand: random, by the case's seed and its number.
-  OpInput& input(const std::string& name, const Shape& shape, double sum_terms = 1,
-                 bool activation = true) {
-    inputs.push_back(
-        {name, random_tensor(shape, seed, inputs.size()), sum_terms, true, activation});
+  OpInput& input(const std::string& name, const Shape& shape, double sum_terms = 1) {
+    inputs.push_back({name, random_tensor(shape, seed, inputs.size()), sum_terms});
     return inputs.back();
+  }
+  void parameter(const std::string& name, const Shape& shape, double sum_terms) {
+    input(name, shape, sum_terms).activation = false;
   }
 };
 

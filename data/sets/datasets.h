@@ -14,6 +14,10 @@ namespace hac {
 
 std::string dataset_usage();  // "fashion-mnist, cifar10, ... or synthetic"
 
+enum class BadImages : std::uint8_t { error, skip };
+template <>
+inline constexpr std::string_view enum_names<BadImages>[] = {"error", "skip"};
+
 struct DataConfig {
   // of the table below, and what follows a colon: imagefolder:DIR
   std::string name = "fashion-mnist";
@@ -22,15 +26,13 @@ struct DataConfig {
   std::int64_t limit_test = 0;
   std::int64_t resolution = 0;  // native size for imagefolder (default 224) and synthetic (32)
   std::int64_t classes = 0;     // synthetic only (default 10)
-  // error | skip: what becomes of imagefolder's files that check_image() (data/image/decode.h)
-  // refuses
-  std::string bad_images = "error";
+  // What becomes of imagefolder's files that check_image() (data/image/decode.h) refuses.
+  BadImages bad_images = BadImages::error;
   bool quiet = false;  // no line of progress while they are looked for
   // How images are prepared, as a trained network wants them; none = as the set has it. Its
   // resolution is what counts then.
   std::optional<Preprocessing> preprocessing;
 
-  static constexpr std::string_view bad_image_choices[] = {"error", "skip"};
   Fields fields() {
     return Fields()
         .add("name", name, dataset_usage(), {.flag = "--data", .type = "SET"})
@@ -44,7 +46,7 @@ struct DataConfig {
         .add("bad_images", bad_images,
              "of imagefolder: before anything else every JPEG is decoded and every PNG's checksums "
              "are compared; files that are damaged, cut, or no image are an error, or left out",
-             {.names = bad_image_choices, .omit = bad_images == "error"});
+             {.omit = bad_images == BadImages::error});
   }
   bool operator==(const DataConfig&) const = default;
 };

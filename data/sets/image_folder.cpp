@@ -120,7 +120,7 @@ void settle_bad_images(const fs::path& folder, const DataConfig& config,
   }
   if (bad.size() > shown) first += "; ...";
   const std::string count = fmt::format("{} of {} images", bad.size(), entries.size());
-  if (config.bad_images != "skip") {
+  if (config.bad_images != BadImages::skip) {
     throw IoError(
         fmt::format("imagefolder '{}': {} are bad: {} (hint: hacscale data check lists "
                     "all, --bad-images skip leaves them out)",

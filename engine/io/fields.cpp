@@ -30,6 +30,7 @@ std::string with_bounds(const char* kind, const Bounds& b) {
     return fmt::format("{} in {}{}, {}{}", kind, b.above ? '(' : '[', b.low, b.high,
                        b.below ? ')' : ']');
   }
+  if (low && b.low == b.high) return fmt::format("{}", b.low);
   if (low && high) return fmt::format("{} from {} to {}", kind, b.low, b.high);
   if (low) return fmt::format("{} {} {}", kind, b.above ? ">" : ">=", b.low);
   if (high) return fmt::format("{} {} {}", kind, b.below ? "<" : "<=", b.high);
@@ -40,7 +41,8 @@ std::string with_bounds(const char* kind, const Bounds& b) {
 template <class F>
 bool with_number(const Given& given, F f) {
   return std::visit(Overloaded{[](std::monostate) { return false; }, [](bool) { return false; },
-                               [](const std::string&) { return false; }, f},
+                               [](const std::string&) { return false; },
+                               [](const std::vector<AnyValue>&) { return false; }, f},
                     given.value);
 }
 
@@ -83,7 +85,7 @@ struct Assign {
   }
   bool operator()(std::string* to) const {
     const auto* x = std::get_if<std::string>(&given.value);
-    if (!x || (!field.details.names.empty() && !is_among(field.details.names, *x))) return false;
+    if (!x) return false;
     if (field.details.valid) field.details.valid(*x);
     if (keep) *to = *x;
     return true;
@@ -94,8 +96,11 @@ struct Assign {
     if (keep) to.set(parse_name(to.names, *x, ""));
     return true;
   }
-  bool operator()(const List&) const { return false; }
-  bool operator()(const Fields&) const { return false; }
+  bool operator()(AnyValue* to) const {
+    if (keep) *to = given.value;
+    return true;
+  }
+  bool operator()(const auto&) const { return false; }
 };
 
 void assign(const Field& field, const Value& value, const Given& given, const std::string& where,
@@ -120,7 +125,7 @@ Given given_of(const Value& value) {
           },
           [](std::string* x) -> Given { return {.value = *x, .shown = shown(*x)}; },
           [](bool* x) -> Given { return {.value = *x, .shown = *x ? "true" : "false"}; },
-          [](const List&) -> Given { return {}; }, [](const Fields&) -> Given { return {}; },
+          [](const auto&) -> Given { return {}; },
           []<std::integral T>(T* x) -> Given {
             return {.value = std::int64_t{*x}, .shown = fmt::format("{}", *x)};
           },
@@ -189,7 +194,7 @@ bool Bounds::contain(double x) const {
 
 Fields& Fields::add(std::string_view key, const Value& value, const Bounds& bounds,
                     const std::string& help, const FieldDetails& details) {
-  push_back({key, value, bounds, help, details});
+  push_back({std::string(key), value, bounds, help, details});
   return *this;
 }
 
@@ -219,22 +224,19 @@ std::string text_of(const Field& field) {
   return text ? *text : given.shown;
 }
 
-Names names_in(const Field& field, const Value& value) {
+Names names_in(const Value& value) {
   const auto* choice = std::get_if<Choice>(&value.at);
-  const Names names = choice ? choice->names : field.details.names;
-  return !names.empty() && names.back().empty() ? names.first(names.size() - 1) : names;
+  return choice ? choice->names : Names{};
 }
 
 std::string expected(const Field& field, const Value& value) {
   return std::visit(
       Overloaded{[](bool*) -> std::string { return "true or false"; },
-                 [&](std::string*) {
-                   const Names names = names_in(field, value);
-                   return names.empty() ? "a string" : one_of(names);
-                 },
+                 [](std::string*) -> std::string { return "a string"; },
                  [](const Choice& c) { return one_of(c.names); },
+                 [](AnyValue*) -> std::string { return "a string, number or true or false"; },
                  [](const List&) -> std::string { return "a list in brackets"; },
-                 [](const Fields&) -> std::string { return "a table of keys and values"; },
+                 [](const auto&) -> std::string { return "a table of keys and values"; },
                  [&]<std::integral T>(T*) { return with_bounds("an integer", field.bounds); },
                  [&](std::uint64_t*) -> std::string { return "an integer >= 0"; },
                  [&]<std::floating_point T>(T*) { return with_bounds("a number", field.bounds); }},

@@ -1,7 +1,7 @@
 #pragma once
-// The settings of a struct, described once: name, place, bounds and help of each. Its bounds are
-// checked, its JSON is written and read (engine/io/fields_json.h), and tools/ reads TOML and the
-// command line, from this alone. A struct gives them by
+// A struct described once, settings and results alike: name, place, bounds and help of each member.
+// Its bounds are checked, its JSON is written and read (engine/io/fields_json.h), and tools/ reads
+// TOML and the command line, from this alone. A struct gives them by
 //   Fields fields() { return Fields().add("epochs", epochs, {0, 100000}, "passes over the data"); }
 // What excludes or needs something else is checked by hand, in the struct's validate().
 
@@ -63,12 +63,12 @@ struct Bounds {
 struct FieldDetails {
   const char* flag = "";           // its name on the command line, if not that of the key
   const char* type = "";           // what --help calls a value
-  Names names{};                   // of a string: the ones allowed; the last may be ""
   const char* off_on[2] = {};      // of a bool: what it is on the command line
   bool omit = false;               // from JSON that is written; often, as it would change nothing
+  bool optional = false;           // JSON may lack it; a std::optional may be null then
   int in = json | toml | options;  // where there is such a field
   bool infinite = false;           // null in JSON is infinity
-  bool required = false;           // where not all are
+  bool whole = false;              // of a double: an integer in JSON that is written
   std::function<void(const std::string&)> valid{};  // of a string: throws ConfigError
 
   static constexpr int json = 1, toml = 2, options = 4;
@@ -81,6 +81,10 @@ class Fields : public std::vector<Field> {
  public:
   Fields& add(std::string_view key, const Value& value, const Bounds& bounds = {},
               const std::string& help = "", const FieldDetails& details = {});
+  template <std::same_as<FieldDetails> Details = FieldDetails>  // so that {0} is Bounds
+  Fields& add(std::string_view key, const Value& value, const Details& details) {
+    return add(key, value, Bounds{}, "", details);
+  }
   template <std::convertible_to<std::string> Help>  // so that {0} is Bounds, not a null pointer
   Fields& add(std::string_view key, const Value& value, const Help& help,
               const FieldDetails& details = {}) {
@@ -97,7 +101,8 @@ struct Choice {
   std::function<void(int)> set;
 };
 
-// A vector; or an optional, which is a list of at most one and written without brackets.
+// A vector; an array, which has a size of its own; or an optional, which is a list of at most one
+// and written without brackets.
 struct List {
   bool optional = false;
   std::function<std::size_t()> size;
@@ -105,13 +110,29 @@ struct List {
   std::function<Value(std::size_t)> at;
 };
 
-// Where a value is; it must outlive this. Enums, structs with fields(), and lists of any of them.
+// A std::map from names or numbers, which is an object.
+struct Map {
+  std::function<Fields()> fields;
+  std::function<Value(const std::string& key)> insert;
+};
+
+// Of any type, as a file has it; monostate is null.
+struct AnyValue : std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double,
+                               std::string, std::vector<AnyValue>> {
+  using variant::variant;
+};
+
+template <class T>
+Map map_of(T& x);
+
+// Where a value is; it must outlive this. Enums, structs, and lists and maps of any of them.
 struct Value {
-  std::variant<bool*, int*, std::int64_t*, std::uint64_t*, float*, double*, std::string*, Choice,
-               List, Fields>
+  std::variant<bool*, int*, std::int64_t*, std::uint64_t*, float*, double*, std::string*, AnyValue*,
+               AnyValue, Choice, List, Map, Fields>
       at;
 
-  Value(Fields fields) : at(std::move(fields)) {}  // NOLINT: see below
+  Value(Fields fields) : at(std::move(fields)) {}          // NOLINT: see below
+  Value(AnyValue&& computed) : at(std::move(computed)) {}  // NOLINT: written, but never read
   template <class T>
   requires(!std::same_as<T, Value> && !std::same_as<T, Fields>)
       Value(T& x) {  // NOLINT: a field's value is written as the member itself
@@ -121,14 +142,19 @@ struct Value {
                   .set = [&x](int i) { x = static_cast<T>(i); }};
     } else if constexpr (requires { x.fields(); }) {
       at = x.fields();
+    } else if constexpr (requires { typename T::mapped_type; }) {
+      at = map_of(x);
     } else if constexpr (requires { x.has_value(); }) {
       at = List{.optional = true,
                 .size = [&x] { return std::size_t{x.has_value()}; },
                 .resize = [&x](std::size_t n) { n == 0 ? x.reset() : void(x.emplace()); },
                 .at = [&x](std::size_t) { return Value(*x); }};
-    } else if constexpr (requires { x.push_back(x[0]); } && !std::same_as<T, std::string>) {
+    } else if constexpr (requires { x[0]; } && !std::same_as<T, std::string>) {
+      const auto resize = [&x](std::size_t n) {
+        if constexpr (requires { x.resize(n); }) x.resize(n);
+      };
       at = List{.size = [&x] { return x.size(); },
-                .resize = [&x](std::size_t n) { x.resize(n); },
+                .resize = resize,
                 .at = [&x](std::size_t i) { return Value(x[i]); }};
     } else {
       at = &x;
@@ -137,7 +163,7 @@ struct Value {
 };
 
 struct Field {
-  std::string_view key;  // "label_smoothing" in files, --label-smoothing on the command line
+  std::string key;  // "label_smoothing" in files, --label-smoothing on the command line
   Value value;
   Bounds bounds{};        // of a number, and of each in a list
   std::string help = "";  // of the option; without it there is none
@@ -152,13 +178,12 @@ Fields fields_of(const T& x) {
 
 // What a file or a command line gives for one value, and how errors show it.
 struct Given {
-  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string> value;
+  AnyValue value;
   std::string shown;
 };
 
 std::string text_of(const Field& field);  // as assign_words() reads it, a list with commas
-// Of an enum, or of a string that has them; without "".
-Names names_in(const Field& field, const Value& value);
+Names names_in(const Value& value);       // of an enum
 
 // "an integer from 0 to 100000", "a number > 0", "constant or cosine"
 std::string expected(const Field& field, const Value& value);
@@ -167,6 +192,24 @@ std::string expected(const Field& field, const Value& value);
 void assign(const Field& field, const Value& value, const Given& given, const std::string& where);
 // From the words of an option, a list's each by itself; throws the same.
 void assign_words(const Field& field, std::span<const std::string> words, const std::string& where);
+
+template <class T>
+Map map_of(T& x) {
+  return {.fields =
+              [&x] {
+                Fields fields;
+                for (auto& [key, value] : x) {
+                  auto name = key;
+                  fields.add(text_of({.key = "", .value = name}), value);
+                }
+                return fields;
+              },
+          .insert = [&x](const std::string& text) -> Value {
+            typename T::key_type key{};
+            assign_words({.key = "", .value = key}, std::array{text}, "key of a map");
+            return x[key];
+          }};
+}
 
 // Throws ConfigError: "<what> '<key>': expected ..., got ...", "train.epochs" for a key of a struct
 // in a struct.

@@ -14,10 +14,14 @@ namespace hac {
 nlohmann::ordered_json to_json(const Fields& fields);
 
 struct JsonReading {
-  // Whether every field that is always written must be there, or only those that are `required`.
-  bool complete = true;
+  bool complete = true;               // every field that is always written must be there
   int in = FieldDetails::json;        // of which kind of file the fields are
   std::vector<std::string> others{};  // keys that the caller reads by himself
+  // What an earlier run left: unknown keys are passed over, and null is an optional field or a
+  // struct that is not there or a number that is not known: NaN, of an integer what it is already.
+  bool record = false;
+  // A number beyond that size is refused, and one nearer to zero than 1 / largest is zero.
+  double largest = std::numeric_limits<double>::infinity();
   // What errors about a path begin with, if it is not the same for all.
   std::function<std::string(const std::string& path)> where{};
 };

@@ -12,27 +12,33 @@
 //   multiply  the decayed rate times (step + 1) / W: below lr0 throughout if it decays meanwhile
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/io/fields.h"
 
 namespace hac {
 
+enum class ScheduleKind : std::uint8_t { constant, step, exponential, cosine };
+template <>
+inline constexpr std::string_view enum_names<ScheduleKind>[] = {"constant", "step", "exponential",
+                                                                "cosine"};
+enum class WarmupStyle : std::uint8_t { prefix, multiply };
+template <>
+inline constexpr std::string_view enum_names<WarmupStyle>[] = {"prefix", "multiply"};
+
 struct ScheduleConfig {
-  std::string kind = "constant";
+  ScheduleKind kind = ScheduleKind::constant;
   double lr = 0.1;
   double warmup = 0;  // epochs
-  std::string warmup_style = "prefix";
+  WarmupStyle warmup_style = WarmupStyle::prefix;
   std::vector<double> milestones{100, 200, 250};
   double gamma = 0.1;  // step
   double beta = 0.02;  // exponential
 
-  static constexpr std::string_view kinds[] = {"constant", "step", "exponential", "cosine"};
-  static constexpr std::string_view warmup_styles[] = {"prefix", "multiply"};
   Fields fields() {
     return Fields()
-        .add("kind", kind, "of the learning rate", {.flag = "--schedule", .names = kinds})
+        .add("kind", kind, "of the learning rate", {.flag = "--schedule"})
         .add("lr", lr, {0}, "learning rate")
         .add("warmup", warmup, {0}, "epochs of linear warm-up")
         .add("milestones", milestones, {0}, "epochs where step decays (100,200,250)")
@@ -41,7 +47,7 @@ struct ScheduleConfig {
         // Checkpoints of before there were styles do not name theirs, which was multiply.
         .add("warmup_style", warmup_style,
              "prefix = up to --lr, where the decay starts; multiply = times the decayed rate",
-             {.names = warmup_styles, .omit = warmup == 0 || warmup_style == "multiply"});
+             {.omit = warmup == 0 || warmup_style == WarmupStyle::multiply});
   }
   bool operator==(const ScheduleConfig&) const = default;
 };

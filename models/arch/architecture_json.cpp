@@ -26,23 +26,23 @@ template <class L>
 Fields fields_of_layer(L& layer) {
   Fields fields;
   visit_fields(layer, [&](std::string_view key, auto& value, auto... bounds) {
-    bool required = key == "name" || key == "mid";
+    bool optional = key != "name" && key != "mid";
     if constexpr (sizeof...(bounds) == 2) {
       const std::int64_t low[] = {bounds...};
-      required = required || (key == "out" && low[0] > 0);
+      optional = optional && (key != "out" || low[0] == 0);
     }
-    fields.add(key, value, "", {.required = required});
+    fields.add(key, value, {.optional = optional});
   });
   return fields;
 }
 
 Fields fields_of_header(Architecture& arch) {
   return Fields()
-      .add("name", arch.name, "", {.required = true})
-      .add("channels", arch.channels, "", {.required = true})
-      .add("resolution", arch.resolution, "", {.required = true})
-      .add("classes", arch.classes, "", {.required = true})
-      .add("stage_ends", arch.stage_ends);
+      .add("name", arch.name)
+      .add("channels", arch.channels)
+      .add("resolution", arch.resolution)
+      .add("classes", arch.classes)
+      .add("stage_ends", arch.stage_ends, {.optional = true});
 }
 
 template <std::size_t... I>
@@ -61,8 +61,8 @@ Layer layer_from_json(const Json& json, const std::string& path) {
   bool relu = false;  // so too
   Fields fields = std::visit([](auto& l) { return fields_of_layer(l); }, layer);
   auto* norm = std::get_if<BatchNorm>(&layer);
-  if (norm) fields.add("relu", relu);
-  read_json(json, fields, what, path, {.complete = false, .others = {"type"}});
+  if (norm) fields.add("relu", relu, {.optional = true});
+  read_json(json, fields, what, path, {.others = {"type"}});
   if (relu) norm->activation = Activation::relu;
   return layer;
 }
@@ -96,7 +96,7 @@ Architecture architecture_from_json(const std::string& text) {
   }
   const Json json = parse_json(text, what);
   Architecture arch;
-  read_json(json, fields_of_header(arch), what, "", {.complete = false, .others = {"layers"}});
+  read_json(json, fields_of_header(arch), what, "", {.others = {"layers"}});
   for (const Json& layer : list_in(json, "layers", max_layers, what)) {
     arch.layers.push_back(layer_from_json(layer, fmt::format("layers[{}]", arch.layers.size())));
   }

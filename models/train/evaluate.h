@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/loader/loader.h"
+#include "engine/io/fields.h"
 #include "models/model.h"
 
 namespace hac {
@@ -14,6 +15,10 @@ struct EvalResult {
   double top1 = 0;  // fractions
   double top5 = 0;
   std::int64_t images = 0;
+
+  Fields fields() {
+    return Fields().add("loss", loss).add("top1", top1).add("top5", top5).add("images", images);
+  }
 };
 
 // Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.

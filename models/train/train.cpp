@@ -210,7 +210,7 @@ class Run {
 
   // The test set is used here, once all epochs are done, and nowhere else.
   void select(TrainResult& result) {
-    const bool best = selection(config_) == "best";
+    const bool best = selection(config_) == Selection::best;
     result.validation = best ? at_.best : at_.evaluated;
     result.epoch = best ? at_.best_epoch : at_.epoch;
     if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;

@@ -16,23 +16,23 @@ void validate(const TrainConfig& c) {
         "training 'loss_scale': expected 0 (off) or a power of two from 1 to 2^30, got {}",
         c.loss_scale));
   }
-  if (c.select == "best" && c.validation == 0) {
+  if (c.select == Selection::best && c.validation == 0) {
     throw ConfigError(
         "training 'select': best expects validation images to select by, got none (hint: "
         "--validation 0.1; the test set selects nothing)");
   }
 }
 
-std::string selection(const TrainConfig& c) {
-  return !c.select.empty() ? c.select : c.validation > 0 ? "best" : "last";
+Selection selection(const TrainConfig& c) {
+  return c.select.value_or(c.validation > 0 ? Selection::best : Selection::last);
 }
 
 const char* evaluated_set(const TrainConfig& c) { return c.validation > 0 ? "validation" : "test"; }
 
 std::string shown_accuracy(const TrainConfig& c, const std::string& set) {
-  const char* epoch = selection(c) == "last" ? "last epoch"
-                      : set == "validation"  ? "best epoch"
-                                             : "epoch selected by validation";
+  const char* epoch = selection(c) == Selection::last ? "last epoch"
+                      : set == "validation"           ? "best epoch"
+                                                      : "epoch selected by validation";
   return fmt::format("{} top-1 of the {}", set, epoch);
 }
 
@@ -42,7 +42,7 @@ double initial_loss_scale(const TrainConfig& config, Dtype dtype) {
 
 std::string to_json(const TrainConfig& c) {
   nlohmann::ordered_json j = to_json(fields_of(c));
-  j["select"] = selection(c);
+  j["select"] = to_string(selection(c));
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -13,6 +13,12 @@
 
 namespace hac {
 
+// The epoch that counts: the first with the highest top-1 on the held-out images, or the last one.
+// The test set selects nothing.
+enum class Selection : std::uint8_t { best, last };
+template <>
+inline constexpr std::string_view enum_names<Selection>[] = {"best", "last"};
+
 struct TrainConfig {
   // What decides what is learned.
   DataConfig data;
@@ -32,7 +38,7 @@ struct TrainConfig {
   // Images held out of the training set (data/sets/holdout.h): a fraction below 1, or a number of
   // them.
   double validation = 0;
-  std::string select;  // best | last, the epoch that counts; empty: best if images are held out
+  std::optional<Selection> select;  // none: best if images are held out
 
   // How the run is kept and shown; these do not change what is learned.
   std::string out;  // run directory; empty = nothing is written
@@ -46,7 +52,6 @@ struct TrainConfig {
   std::optional<LaunchMode> launch;  // none: default_launch_mode() of the model's device
   std::string save_gradients;        // after the last step, every parameter's gradient by name
 
-  static constexpr std::string_view selections[] = {"best", "last", ""};
   static constexpr int not_in_recipes = FieldDetails::json | FieldDetails::options;
   Fields fields() {
     return Fields()
@@ -74,7 +79,7 @@ struct TrainConfig {
         .add("select", select,
              "the epoch that counts: best on the validation images (the default with "
              "--validation), or last (as papers on CIFAR do)",
-             {.names = selections})
+             {.optional = true})
         .add("max_steps", max_steps, {-1},
              "stop after N steps; 0 writes the initial checkpoint; -1 = after all epochs",
              {.in = FieldDetails::options})
@@ -90,9 +95,7 @@ void validate(const TrainConfig& config);
 // 0 in any type but f16.
 double initial_loss_scale(const TrainConfig& config, Dtype dtype);
 
-// "best": the epoch with the highest top-1 on the held-out images, the first of equal ones. "last":
-// the last one. The test set selects nothing.
-std::string selection(const TrainConfig& config);
+Selection selection(const TrainConfig& config);
 // What epochs are evaluated on: "validation", or "test" where nothing is held out.
 const char* evaluated_set(const TrainConfig& config);
 // What an accuracy on a set is: "test top-1 of the epoch selected by validation".

@@ -41,7 +41,7 @@ std::string log_line(const SelectedResult& r, std::int64_t step, const TrainConf
   const bool tested = r.test.images > 0;
   ordered_json line{{"type", "result"},
                     {"step", step},
-                    {"select", selection(config)},
+                    {"select", to_string(selection(config))},
                     {"epoch", r.epoch},
                     {"accuracy", shown_accuracy(config, tested ? "test" : "validation")}};
   add(line, "validation", r.validation);
@@ -74,8 +74,7 @@ std::string log_line(const ScheduleChange& c, const TrainConfig& config) {
 std::string message(const ScheduleChange& c, const TrainConfig& config) {
   return fmt::format(
       "{}the schedule has changed with --epochs, {} before and {} now: the learning rate was "
-      "{:.4g} "
-      "and goes on from {:.4g}\n",
+      "{:.4g} and goes on from {:.4g}\n",
       config.label, c.epochs_before, config.epochs, c.rate_before, c.rate);
 }
 

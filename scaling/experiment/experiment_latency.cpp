@@ -11,18 +11,6 @@
 
 namespace hac {
 
-static void visit(JsonRecord& r, MeasuredPeak& p) {
-  r("peak_gmacs", p.gmacs_per_s, Need::nullable)("peak_of", p.of);
-  r("bandwidth_gbs", p.bandwidth_gbs, Need::nullable)("steady", p.steady, Need::optional);
-}
-
-static void visit(JsonRecord& r, NetworkTiming& t) {  // but for the graph
-  std::map<std::string, double> op_ms;
-  for (const auto& [op, ms] : t.op_ms) op_ms[std::to_string(op)] = ms;
-  r("total_ms", t.total_ms)("op_ms", op_ms)("unsteady", t.unsteady, Need::optional);
-  for (const auto& [op, ms] : op_ms) t.op_ms[std::atoi(op.c_str())] = ms;
-}
-
 namespace {
 
 using nlohmann::json;

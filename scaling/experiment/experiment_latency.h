@@ -9,6 +9,7 @@
 #include "kernels/core/machine.h"
 #include "models/model.h"
 #include "scaling/experiment/recipe.h"
+#include "scaling/experiment/results.h"
 #include "scaling/experiment/stage_cache.h"
 #include "scaling/methods/method.h"
 
@@ -28,6 +29,14 @@ struct MeasuredPeak {
   std::string of;                       // what was measured, or why nothing was
   std::optional<double> bandwidth_gbs;  // of the host's memory, none where too little is free
   bool steady = true;                   // both, as Ceiling says
+
+  Fields fields() {
+    return Fields()
+        .add("peak_gmacs", gmacs_per_s, {.optional = true})
+        .add("peak_of", of)
+        .add("bandwidth_gbs", bandwidth_gbs, {.optional = true})
+        .add("steady", steady, {.optional = true});
+  }
 };
 MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on);
 

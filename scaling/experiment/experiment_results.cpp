@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "engine/io/fields_json.h"
 #include "models/arch/counters.h"
 
 namespace hac {
@@ -21,8 +22,7 @@ FactValue fact(const std::optional<double>& x) { return x ? FactValue(*x) : Fact
 
 Facts facts_of(const json& object) {
   Facts facts;
-  JsonRecord record = JsonRecord::reader(object, "recipe");
-  visit(record, facts);
+  read_json(json{{"facts", object}}, Fields().add("facts", facts), "recipe");
   return facts;
 }
 
@@ -32,12 +32,12 @@ Facts training_facts(const TrainConfig& config, json facts) {
   for (const char* key : {"data", "seed"}) facts.erase(key);
   facts["schedule"] = schedule["kind"];
   for (const char* key : {"lr", "warmup"}) facts[key] = schedule[key];
-  if (config.schedule.warmup > 0) facts["warmup_style"] = config.schedule.warmup_style;
-  if (config.schedule.kind == "step") {
+  if (config.schedule.warmup > 0) facts["warmup_style"] = to_string(config.schedule.warmup_style);
+  if (config.schedule.kind == ScheduleKind::step) {
     facts["milestones"] = fmt::format("{}", fmt::join(config.schedule.milestones, ", "));
     facts["gamma"] = config.schedule.gamma;
   }
-  if (config.schedule.kind == "exponential") facts["beta"] = config.schedule.beta;
+  if (config.schedule.kind == ScheduleKind::exponential) facts["beta"] = config.schedule.beta;
   return facts_of(facts);
 }
 

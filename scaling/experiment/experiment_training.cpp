@@ -11,9 +11,6 @@
 
 namespace hac {
 
-static void visit(JsonRecord& r, FittedImportance& i) { r("layers", i.layers)("note", i.note); }
-static void visit(JsonRecord& r, TrainedAccuracy& a) { r("top1", a.top1)("weights", a.weights); }
-
 namespace {
 
 using nlohmann::json;
@@ -134,7 +131,7 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
     for (std::size_t i = 0; i < samples.size(); ++i) {
       for (const std::uint64_t seed : options.proxy.seeds) {
         TrainConfig config = proxy_config(t.recipe, options.proxy, seed);
-        config.select = "last";  // importance is that of the last epoch
+        config.select = Selection::last;  // importance is that of the last epoch
         const TrainedNetwork n = t.networks.train(
             {.arch = with_widths(grown, samples[i]),
              .config = config,
@@ -156,7 +153,10 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
     }
     return result;
   });
-  for (LayerLaw& layer : fitted.layers) layer.law.resolution = grown.resolution;
+  for (LayerLaw& layer : fitted.layers) {
+    layer.law.n = std::ssize(layer.points);
+    layer.law.resolution = grown.resolution;
+  }
   return fitted;
 }
 

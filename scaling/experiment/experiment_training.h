@@ -29,6 +29,7 @@ AlphaCurve search_alpha(const ExperimentTraining& training, const Architecture& 
 struct FittedImportance {
   std::vector<LayerLaw> layers;
   std::string note;
+  Fields fields() { return Fields().add("layers", layers).add("note", note); }
 };
 FittedImportance fit_importance(const ExperimentTraining& training, const Architecture& grown,
                                 const std::vector<std::vector<std::int64_t>>& samples);
@@ -37,6 +38,7 @@ FittedImportance fit_importance(const ExperimentTraining& training, const Archit
 struct TrainedAccuracy {
   Accuracy top1;
   std::vector<std::string> weights;
+  Fields fields() { return Fields().add("top1", top1).add("weights", weights); }
 };
 std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& training,
                                             const std::vector<ScaledNetwork>& networks);

@@ -61,7 +61,7 @@ void validate(const Recipe& r) {
 
 std::string to_json(const Recipe& r) {
   nlohmann::ordered_json json = to_json(fields_of(r));
-  json["train"]["select"] = selection(r.train);
+  json["train"]["select"] = to_string(selection(r.train));
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -8,9 +8,9 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "engine/io/fields.h"
 #include "scaling/importance/law.h"
 #include "scaling/methods/budget.h"
 #include "scaling/stats.h"
@@ -21,11 +21,35 @@ struct Accuracy {  // fractions in [0, 1]
   double mean = unknown, low = unknown, high = unknown;
   std::vector<double> values;  // one a seed
   std::string interval;        // what low and high are: "95 % over 3 seeds"
+
+  Fields fields() {
+    return Fields()
+        .add("mean", mean)
+        .add("low", low)
+        .add("high", high)
+        .add("values", values, {.optional = true})
+        .add("interval", interval, {.optional = true});
+  }
 };
 
 struct MeasuredLatency {
   LatencyStats ms{.mean = unknown, .median = unknown, .p95 = unknown, .min = unknown};
   double multiplications = unknown;  // really done (utilization.h)
+
+  Fields fields() {  // older files have the first three and the number of runs
+    return Fields()
+        .add("median", ms.median)
+        .add("mean", ms.mean)
+        .add("p95", ms.p95)
+        .add("min", ms.min, {.optional = true})
+        .add("spread", ms.spread, {.optional = true})
+        .add("drift", ms.drift, {.optional = true})
+        .add("runs", ms.runs)
+        .add("disturbed", ms.disturbed, {.optional = true})
+        .add("repeated", ms.repeated, {.optional = true})
+        .add("multiplications", multiplications, {.optional = true, .whole = true})
+        .add("steady", AnyValue(ms.steady()), {.optional = true});
+  }
 };
 
 struct TableRow {
@@ -41,6 +65,23 @@ struct TableRow {
   std::vector<std::string> weights;  // files, of each seed
   std::string limit;                 // that stopped the method, as StopReason
 
+  Fields fields() {
+    return Fields()
+        .add("method", method)
+        .add("params", params, {.whole = true})
+        .add("macs", macs, {.whole = true})
+        .add("ops_thop2021", ops_thop2021, {.whole = true})
+        .add("resolution", resolution, {.whole = true})
+        .add("widths", widths, {.optional = true})
+        .add("predicted_ms", predicted_ms)
+        .add("measured_ms", measured)
+        .add("gmacs_per_s", gmacs_per_s)
+        .add("multiplied_gmacs_per_s", multiplied_gmacs_per_s, {.optional = true})
+        .add("peak_fraction", peak_fraction)
+        .add("top1", top1)
+        .add("weights", weights, {.optional = true})
+        .add("limit", limit, {.optional = true});
+  }
   // Padding is left out, or Winograd used: both rates are shown then.
   bool saves_multiplications() const { return multiplied_gmacs_per_s < gmacs_per_s; }
 };
@@ -49,6 +90,16 @@ struct UtilizationPoint {
   std::string label;
   double macs = unknown, params = unknown, ms = unknown, gmacs_per_s = unknown;
   bool steady = true;
+
+  Fields fields() {
+    return Fields()
+        .add("label", label)
+        .add("macs", macs, {.whole = true})
+        .add("params", params, {.whole = true})
+        .add("ms", ms)
+        .add("gmacs_per_s", gmacs_per_s)
+        .add("steady", steady, {.optional = true});
+  }
 };
 struct Sweep {
   std::string dimension;  // width, depth, resolution
@@ -58,6 +109,18 @@ struct Sweep {
 struct LayerLaw {
   std::vector<std::array<double, 2>> points;  // width C, importance I
   ImportanceLaw law;
+
+  Fields fields() {
+    return Fields()
+        .add("layer", law.layer)
+        .add("points", points)
+        .add("a", law.a)
+        .add("b", law.b)
+        .add("r2", law.r2)
+        .add("fitted_b", law.fitted_b, {.optional = true})
+        .add("residuals", law.residuals, {.optional = true})
+        .add("warning", law.warning, {.optional = true});
+  }
 };
 
 struct AlphaPoint {
@@ -65,6 +128,18 @@ struct AlphaPoint {
   Accuracy top1;
   double ms = unknown;
   bool feasible = false;
+
+  Fields fields() {
+    return Fields()
+        .add("alpha", alpha)
+        .add("resolution", resolution, {.whole = true})
+        .add("width", width)
+        .add("macs", macs, {.whole = true})
+        .add("params", params, {.optional = true, .whole = true})
+        .add("top1", top1)
+        .add("ms", ms)
+        .add("feasible", feasible);
+  }
 };
 struct AlphaCurve {
   double s = unknown;
@@ -73,16 +148,49 @@ struct AlphaCurve {
   std::optional<double> peak;
   std::optional<std::array<double, 3>> parabola;  // c0 + c1 alpha + c2 alpha^2, top-1 fraction
   std::string note;
+
+  Fields fields() {
+    return Fields()
+        .add("s", s)
+        .add("points", points, {.optional = true})
+        .add("best", best)
+        .add("resolution", resolution, {.optional = true, .whole = true})
+        .add("peak", peak, {.optional = true})
+        .add("parabola", parabola, {.optional = true})
+        .add("note", note, {.optional = true});
+  }
 };
+
+inline Fields limits_of(Budget& budget) {
+  return Fields()
+      .add("latency_ms", budget.latency_ms, {.infinite = true})
+      .add("params", budget.params, {.infinite = true});
+}
 
 struct LayerWidths {
   std::string name;
   double before = unknown, after = unknown;
   std::string reason;
+
+  Fields fields() {
+    return Fields()
+        .add("name", name)
+        .add("before", before, {.whole = true})
+        .add("after", after, {.whole = true})
+        .add("reason", reason, {.optional = true});
+  }
 };
 struct PlanStep {
   std::string layer;
   double width = unknown, latency_ms = unknown, params = unknown;
+
+  Fields fields() {
+    return Fields()
+        .add("layer", layer)
+        .add("width", width, {.whole = true})
+        .add("latency_ms", latency_ms)
+        .add("params", params, {.whole = true});
+  }
 };
 struct ReportedPlan {  // a ScalingPlan, in figures
   std::string name, gain, policy;
@@ -92,6 +200,20 @@ struct ReportedPlan {  // a ScalingPlan, in figures
   std::string stop;  // what ended the search
   std::vector<std::string> warnings;
   Budget budget;
+
+  Fields fields() {
+    return Fields()
+        .add("name", name)
+        .add("gain", gain, {.optional = true})
+        .add("policy", policy, {.optional = true})
+        .add("stride", stride, {.whole = true})
+        .add("resolution", resolution, {.whole = true})
+        .add("layers", layers, {.optional = true})
+        .add("steps", steps, {.optional = true})
+        .add("stop", stop, {.optional = true})
+        .add("warnings", warnings, {.optional = true})
+        .add("budget", limits_of(budget), {.optional = true});
+  }
 };
 
 struct LatencyFit {
@@ -99,13 +221,19 @@ struct LatencyFit {
   double median_error = unknown, max_error = unknown, r2 = unknown;  // errors as fractions
   double networks = unknown;
   std::vector<std::array<double, 2>> points;  // predicted, measured ms
+
+  Fields fields() {
+    return Fields()
+        .add("name", name)
+        .add("median_error", median_error)
+        .add("max_error", max_error)
+        .add("r2", r2)
+        .add("networks", networks, {.whole = true})
+        .add("points", points);
+  }
 };
 
-// A setting or a fact of the machine, shown as it is; monostate is null.
-struct FactValue : std::variant<std::monostate, bool, std::uint64_t, double, std::string,
-                                std::vector<FactValue>> {
-  using variant::variant;
-};
+using FactValue = AnyValue;  // a setting or a fact of the machine, shown as it is
 using Facts = std::map<std::string, FactValue>;
 
 struct Results {

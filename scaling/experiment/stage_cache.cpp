@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "engine/io/fields_json.h"
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "engine/tensor/hash.h"
@@ -25,18 +26,18 @@ StageCache::StageCache(std::string folder, bool quiet) : folder_(std::move(folde
   make_folder(folder_);
 }
 
-void StageCache::run(const std::string& name, const json& inputs,
-                     const std::function<bool(JsonRecord&)>& take,
-                     const std::function<void(JsonRecord&)>& compute) const {
+void StageCache::run(const std::string& name, const json& inputs, const Value& value,
+                     const std::function<bool()>& good,
+                     const std::function<void()>& compute) const {
+  const Fields result = Fields().add("result", value);
   const std::string path = fmt::format("{}/{}.json", folder_, name);
   const auto kept = [&] {
     if (!std::filesystem::exists(path)) return false;
     const json stored = json::parse(read_file(path), nullptr, false);
     if (!stored.is_object() || stored.value("inputs", json()) != inputs) return false;
     try {
-      JsonRecord record = JsonRecord::reader(stored, path);
-      std::optional<JsonRecord> result = record.at("result", Need::nullable);
-      return result && take(*result);
+      read_json(stored, result, path, "", {.record = true});
+      return good();
     } catch (const ConfigError&) {
       return false;
     }
@@ -47,11 +48,11 @@ void StageCache::run(const std::string& name, const json& inputs,
   }
   const auto start = std::chrono::steady_clock::now();
   if (!quiet_) print(stderr, fmt::format("{:<12} ...\n", name));
-  json stage{{"inputs", inputs}, {"result", json()}};
-  JsonRecord record = JsonRecord::writer(stage["result"]);
-  compute(record);
+  compute();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  json stage = to_json(result);
+  stage["inputs"] = inputs;
   stage["seconds"] = seconds;
   write_file_atomically(path, stage.dump(1) + "\n");
   if (!quiet_) print(stderr, fmt::format("{:<12} done in {:.1f} s\n", name, seconds));

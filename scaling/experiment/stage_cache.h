@@ -7,8 +7,8 @@
 #include <string>
 #include <type_traits>
 
+#include "engine/io/fields.h"
 #include "models/arch/architecture.h"
-#include "scaling/experiment/json_record.h"
 #include "scaling/experiment/recipe.h"
 
 namespace hac {
@@ -30,22 +30,13 @@ class StageCache {
         const std::type_identity_t<std::function<bool(const T&)>>& good = {}) {
     T value{};
     run(
-        name, inputs,
-        [&](JsonRecord& stored) {
-          visit(stored, value);
-          return !good || good(value);
-        },
-        [&](JsonRecord& record) {
-          value = compute();
-          visit(record, value);
-        });
+        name, inputs, value, [&] { return !good || good(value); }, [&] { value = compute(); });
     return value;
   }
 
  private:
-  void run(const std::string& name, const nlohmann::json& inputs,
-           const std::function<bool(JsonRecord&)>& take,
-           const std::function<void(JsonRecord&)>& compute) const;
+  void run(const std::string& name, const nlohmann::json& inputs, const Value& value,
+           const std::function<bool()>& good, const std::function<void()>& compute) const;
 
   std::string folder_;
   bool quiet_;

@@ -9,6 +9,7 @@
 #include "data/image/transforms.h"
 #include "data/sets/holdout.h"
 #include "engine/device/plan_options.h"
+#include "engine/io/fields_json.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/train/run_folder.h"
@@ -17,18 +18,6 @@
 namespace hac {
 
 using nlohmann::json;
-
-static void visit(JsonRecord& r, EvalResult& e) {
-  r("loss", e.loss)("top1", e.top1)("top5", e.top5).count("images", e.images);
-}
-
-static void visit(JsonRecord& r, LayerImportance& l) {
-  r("layer", l.layer)("kernels", l.kernels).count("width", l.width);
-}
-
-static void visit(JsonRecord& r, TrainedNetwork& n) {  // but for the weights
-  r("test", n.test)("validation", n.validation)("importance", n.importance);
-}
 
 std::string data_key(const DataSplit& data) {
   constexpr std::int64_t kImages = 64;
@@ -69,7 +58,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
       "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(request.config),
       data_key_, request.observe, test ? "" : "\nuntested", place);
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
-  const bool best = selection(request.config) == "best";
+  const bool best = selection(request.config) == Selection::best;
   const std::string answer = folder + "/result.json",
                     weights = best ? best_weights(folder) : last_weights(folder);
   const bool have_weights = std::filesystem::exists(weights);
@@ -77,8 +66,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
     const json stored = json::parse(read_file(answer), nullptr, false);
     if (stored.is_object() && stored.value("question", "") == question) {
       TrainedNetwork n;
-      JsonRecord record = JsonRecord::reader(stored, answer);
-      record("result", n);
+      read_json(stored, Fields().add("result", n), answer, "", {.record = true});
       if (request.keep_weights) n.weights = weights;
       return n;
     }
@@ -102,9 +90,8 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   }
   TrainedNetwork n{.test = run.test, .validation = run.validation};
   if (request.observe) n.importance = observer.result(model);
-  json stored{{"question", question}};
-  JsonRecord record = JsonRecord::writer(stored);
-  record("result", n);
+  json stored = to_json(Fields().add("result", n));
+  stored["question"] = question;
   write_file_atomically(answer, stored.dump() + "\n");
   if (request.keep_weights) n.weights = weights;
   for (const std::string& file : {last_weights(folder), best_weights(folder)}) {

@@ -14,6 +14,10 @@ struct TrainedNetwork {
   EvalResult test, validation;  // of the selected epoch; no images where it was not evaluated
   std::vector<LayerImportance> importance;  // empty unless it was observed
   std::string weights;                      // of the selected epoch, "" unless they were kept
+
+  Fields fields() {  // but for the weights
+    return Fields().add("test", test).add("validation", validation).add("importance", importance);
+  }
 };
 
 struct TrainingRequest {

@@ -28,6 +28,10 @@ struct LayerImportance {
   std::int64_t width = 0;
   std::vector<double> kernels;  // one a kernel
   double reduce(KernelReduction how) const;
+
+  Fields fields() {
+    return Fields().add("layer", layer).add("kernels", kernels).add("width", width);
+  }
 };
 
 // Observes the last `minibatches` steps of a training.

@@ -27,6 +27,13 @@ struct NetworkTiming {
   std::map<int, double> op_ms;  // index into graph.ops -> milliseconds inside the whole run
   double total_ms = 0;          // median of the whole run
   std::string unsteady;         // how a busy machine disturbed the runs; "" if it did not
+
+  Fields fields() {  // but for the graph
+    return Fields()
+        .add("total_ms", total_ms)
+        .add("op_ms", op_ms)
+        .add("unsteady", unsteady, {.optional = true});
+  }
 };
 
 struct LatencyError {

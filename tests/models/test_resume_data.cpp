@@ -145,8 +145,9 @@ TEST_F(ResumeData, OtherHeldOutImagesAreRefused) {
 // As they were before there were styles of the warm-up, of which multiply was the only one.
 TEST_F(ResumeData, OldCheckpointsMultiplyTheWarmUp) {
   TrainConfig c = config("set", "run");
-  c.schedule = {.kind = "cosine", .lr = 0.05, .warmup = 1, .warmup_style = "multiply"};
-  const auto go_on = [&](const char* style) {
+  c.schedule = {
+      .kind = ScheduleKind::cosine, .lr = 0.05, .warmup = 1, .warmup_style = WarmupStyle::multiply};
+  const auto go_on = [&](WarmupStyle style) {
     c.schedule.warmup_style = style;
     c.max_steps = -1;
     c.resume = true;
@@ -156,8 +157,8 @@ TEST_F(ResumeData, OldCheckpointsMultiplyTheWarmUp) {
   run(c);
   const TensorFile file = load_safetensors(at("run/last.safetensors"));
   EXPECT_LACKS(file.metadata.at("training"), "warmup_style");
-  EXPECT_ERROR(go_on("prefix"), ConfigError, "(hint: --warmup-style multiply, or another --out)");
-  EXPECT_NO_THROW(go_on("multiply"));
+  EXPECT_ERROR(go_on(WarmupStyle::prefix), ConfigError, "(hint: --warmup-style multiply, or another --out)");
+  EXPECT_NO_THROW(go_on(WarmupStyle::multiply));
   // Without a warm-up its style is nothing; nor had old ones an epoch to select.
   c = config("set", "plain");
   c.max_steps = 2;
@@ -168,7 +169,7 @@ TEST_F(ResumeData, OldCheckpointsMultiplyTheWarmUp) {
   ASSERT_NE(training.find(select), std::string::npos) << training;
   training.erase(training.find(select), select.size());
   save_safetensors(at("plain/last.safetensors"), plain);
-  EXPECT_NO_THROW(go_on("multiply"));
+  EXPECT_NO_THROW(go_on(WarmupStyle::multiply));
 }
 
 TEST_F(ResumeData, OldCheckpointsOfFewerImagesAreRefusedByTheirPlace) {

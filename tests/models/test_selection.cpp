@@ -240,7 +240,7 @@ TEST_F(Select, BestIsTheFirstEpochWithTheHighestValidationTop1) {
 
 TEST_F(Select, LastTakesTheLastEpoch) {
   TrainConfig c = config("r");
-  c.select = "last";
+  c.select = Selection::last;
   Model model(tiny_net(), 3), loaded(tiny_net(), 9);
   const TrainResult result = run(model, c);
   EXPECT_EQ(result.epoch, 4);
@@ -252,9 +252,10 @@ TEST_F(Select, LastTakesTheLastEpoch) {
 }
 
 TEST_F(Select, TheTestSetIsReadOnceAndItsImagesAreNotAugmented) {
-  for (const std::string select : {"best", "last"}) {
+  for (const Selection selected : {Selection::best, Selection::last}) {
+    const std::string select = to_string(selected);
     TrainConfig c = config(select);
-    c.select = select;
+    c.select = selected;
     DataSplit sets = data(c);
     const auto test = std::make_shared<Counted>(sets.test);
     const auto held = std::make_shared<Counted>(sets.validation);
@@ -275,13 +276,11 @@ TEST_F(Select, TheTestSetIsReadOnceAndItsImagesAreNotAugmented) {
 TEST_F(Select, NothingIsSelectedByTheTestSet) {
   TrainConfig c = config("r");
   c.validation = 0;
-  EXPECT_EQ(selection(c), "last");
+  EXPECT_EQ(selection(c), Selection::last);
   EXPECT_EQ(run(c).epoch, 4);
   EXPECT_FALSE(fs::exists(best_weights(c.out)));
   EXPECT_TRUE(log("r")[0].contains("test_top1"));
-  c.select = "best";
-  EXPECT_THROW(validate(c), ConfigError);
-  c.select = "luckiest";
+  c.select = Selection::best;
   EXPECT_THROW(validate(c), ConfigError);
   c = config("");
   EXPECT_THROW(train(*std::make_unique<Model>(tiny_net()), open_data(c.data), c), ConfigError)
@@ -331,7 +330,7 @@ TEST_F(Select, ResumeNeedsTheBestAndTheSameHeldOutImages) {
 // The old rate at the next step would have been lower: the cosine is longer now.
 TEST_F(Select, AScheduleThatHasChangedIsSaid) {
   TrainConfig c = config("r");
-  c.schedule = {.kind = "cosine", .lr = 0.1};
+  c.schedule = {.kind = ScheduleKind::cosine, .lr = 0.1};
   c.epochs = 2;
   c.quiet = false;
   run(c);
@@ -353,7 +352,7 @@ TEST_F(Select, AScheduleThatHasChangedIsSaid) {
   EXPECT_EQ(lines[2]["lr"], now);
   EXPECT_EQ(json::parse(read_file(c.out + "/config.json"))["epochs"], 4);
 
-  c.schedule = {.kind = "constant", .lr = 0.1};
+  c.schedule = {.kind = ScheduleKind::constant, .lr = 0.1};
   c.out = folder_.file("constant");
   c.resume = false;
   c.epochs = 1;

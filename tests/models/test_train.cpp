@@ -22,7 +22,7 @@ Architecture small_net() { return resolve("vgg11", {.width = 0.125, .classes = 5
 
 TrainConfig quiet_config(const std::string& out) {
   TrainConfig c{.data = small_data(), .epochs = 3, .batch = 32};
-  c.schedule = {.kind = "cosine", .lr = 0.05};
+  c.schedule = {.kind = ScheduleKind::cosine, .lr = 0.05};
   c.seed = kSeed;
   c.out = out;
   c.quiet = true;
@@ -97,7 +97,7 @@ TEST_F(Train, OnSimtIsTheTrainingOfTheCpu) {
   config.batch = 4;
   config.max_steps = 3;
   config.mixup = 1;
-  config.schedule = {.kind = "constant", .lr = 1e-2};
+  config.schedule = {.kind = ScheduleKind::constant, .lr = 1e-2};
   Model cpu(small_net(), kSeed), simt(small_net(), kSeed, kSimt);
   train(cpu, data, config);
   train(simt, data, config);
@@ -189,7 +189,7 @@ TEST_F(Train, EvaluatesWhenAskedAndAlwaysAtTheEnd) {
 
 TEST_F(Train, DivergenceStopsTheRunAndNamesALayer) {
   TrainConfig config = quiet_config(folder.file("run"));
-  config.schedule = {.kind = "constant", .lr = 1e12};
+  config.schedule = {.kind = ScheduleKind::constant, .lr = 1e12};
   Model model(small_net(), kSeed);
   const std::string what = error_of<Error>([&] {
     EXPECT_EQ(message_of<ConfigError>([&] { train(model, data, config); }), "") << "its class";

@@ -34,7 +34,7 @@ inline TrainConfig tiny_config(std::int64_t train_images, std::int64_t batch) {
                               .classes = 4},
                      .epochs = 2,
                      .batch = batch};
-  config.schedule = {.kind = "constant", .lr = 0.05};
+  config.schedule = {.kind = ScheduleKind::constant, .lr = 0.05};
   config.seed = 3;
   config.quiet = true;
   return config;

@@ -4,6 +4,7 @@
 #include "engine/io/fields.h"
 
 #include <cmath>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -109,7 +110,7 @@ TYPED_TEST(Described, JsonIsReadBackAndNothingElseIsTaken) {
     for (const json& wrong : {json::object(), json{{{"a", 1}}}, json(nullptr)}) {
       json bad = good;
       bad[json::json_pointer(pointer)] = wrong;
-      if (wrong.is_null() && field.details.infinite) continue;
+      if (wrong.is_null() && (field.details.infinite || field.details.optional)) continue;
       const std::string message = read(bad);
       EXPECT_CONTAINS(message, "test '" + path, "expected");
     }
@@ -133,7 +134,8 @@ TYPED_TEST(Described, KeysAndOptionsAreDifferent) {
 template <class T>
 class Named : public ::testing::Test {};
 using Enums = ::testing::Types<SamplingKind, StepPolicy, WideningCriterion, StopReason,
-                               KernelReduction, LatencyModelKind, LaunchMode, Dtype, Activation>;
+                               KernelReduction, LatencyModelKind, LaunchMode, Dtype, Activation,
+                               ScheduleKind, WarmupStyle, BadImages, Selection>;
 TYPED_TEST_SUITE(Named, Enums);
 
 TYPED_TEST(Named, NamesAreReadBack) {
@@ -171,12 +173,11 @@ struct Outer {
   double share = 0.25, most = INFINITY;
   float slope = 0.1F;
   bool on = true;
-  std::string text = "a", kind = "x";
+  std::string text = "a";
   Color color = Color::green;
   std::vector<Color> colors{Color::red};
   Inner inner;
   std::vector<Inner> list{{}, {{0.1}, 4}};
-  static constexpr std::string_view kinds[] = {"x", "y", ""};
 
   Fields fields() {
     return Fields()
@@ -192,7 +193,6 @@ struct Outer {
                   [](const std::string& t) {
                     if (t == "bad") throw ConfigError("text: expected good, got bad");
                   }})
-        .add("kind", kind, "", {.names = kinds})
         .add("color", color, "of it")
         .add("colors", colors)
         .add("inner", inner)
@@ -204,11 +204,11 @@ TEST(Fields, JsonByHand) {
   Outer o;
   EXPECT_EQ(to_json(o.fields()).dump(),
             R"({"count":3,"small":1,"seed":7,"share":0.25,"most":null,"slope":0.1,"on":true,)"
-            R"("text":"a","kind":"x","color":"green","colors":["red"],"inner":{"grid":[0.5]},)"
+            R"("text":"a","color":"green","colors":["red"],"inner":{"grid":[0.5]},)"
             R"("list":[{"grid":[0.5]},{"grid":[0.1],"limit":4}]})");
   const json other = json::parse(
       R"({"count":9,"small":-2,"seed":18446744073709551615,"share":0,"most":1e300,"slope":2,)"
-      R"("on":false,"text":"","kind":"","color":"blue","colors":["green","red"],)"
+      R"("on":false,"text":"","color":"blue","colors":["green","red"],)"
       R"("inner":{"grid":[1,0.25],"limit":8},"list":[{"grid":[]}]})");
   read_json(other, o.fields(), "test");
   EXPECT_EQ(json(to_json(o.fields())), other);
@@ -237,7 +237,6 @@ TEST(Fields, MessagesSayWhatWhereExpectedAndGot) {
       {"/on", "1", "test 'on': expected true or false, got 1"},
       {"/text", "7", "test 'text': expected a string, got 7"},
       {"/text", "\"bad\"", "test 'text': text: expected good, got bad"},
-      {"/kind", "\"z\"", "test 'kind': expected x or y, got \"z\""},
       {"/color", "\"pink\"", "test 'color': expected red, green or blue, got \"pink\""},
       {"/colors", "[\"red\", 3]", "test 'colors[1]': expected red, green or blue, got 3"},
       {"/colors", "{}", "test 'colors': expected a list in brackets, got object"},
@@ -263,6 +262,69 @@ TEST(Fields, MessagesSayWhatWhereExpectedAndGot) {
     EXPECT_THROW(parse_json(text, "test"), ConfigError) << text;
   }
   EXPECT_THROW(parse_json(std::string(100000, '['), "test"), ConfigError);
+}
+
+struct Record {
+  double params = 1, ms = 2.0, spread = 3;
+  int runs = 4;
+  std::array<double, 2> point{1, 2};
+  std::map<int, double> op_ms{{10, 0.5}, {2, 1}};
+  std::map<std::string, AnyValue> facts{{"cores", std::int64_t{-2}},
+                                        {"list", std::vector<AnyValue>{true, "a", {}}}};
+  std::optional<double> peak;
+  Inner inner;
+  Fields fields() {
+    return Fields()
+        .add("params", params, {.whole = true})
+        .add("ms", ms)
+        .add("spread", spread, {.optional = true})
+        .add("runs", runs)
+        .add("point", point)
+        .add("op_ms", op_ms)
+        .add("facts", facts)
+        .add("peak", peak, {.optional = true})
+        .add("inner", inner)
+        .add("steady", AnyValue(runs > 3), {.optional = true});
+  }
+};
+
+TEST(Fields, RecordsByHand) {
+  Record r;
+  const std::string text =
+      R"({"params":1,"ms":2.0,"spread":3.0,"runs":4,"point":[1.0,2.0],"op_ms":{"2":1.0,"10":0.5},)"
+      R"("facts":{"cores":-2,"list":[true,"a",null]},"peak":null,"inner":{"grid":[0.5]},)"
+      R"("steady":true})";
+  EXPECT_EQ(to_json(r.fields()).dump(), text);
+  const JsonReading record{.record = true, .largest = 1e18};
+  Record other{.op_ms = {}, .facts = {}};
+  read_json(json::parse(text), other.fields(), "test", "", record);
+  EXPECT_EQ(to_json(other.fields()).dump(), text);
+  // Of another version, with what was not known.
+  read_json(json::parse(R"({"params":null,"ms":1e-30,"runs":null,"point":[null,7],"op_ms":{},)"
+                        R"("facts":{"a":1e300},"inner":null,"new":[1]})"),
+            other.fields(), "test", "", record);
+  EXPECT_TRUE(std::isnan(other.params));
+  EXPECT_EQ(other.ms, 0);
+  EXPECT_EQ(other.spread, 3);
+  EXPECT_EQ(other.runs, 4);
+  EXPECT_TRUE(std::isnan(other.point[0]));
+  EXPECT_EQ(other.point[1], 7);
+  EXPECT_EQ(other.facts.at("a"), AnyValue(1e300));
+  EXPECT_FALSE(other.peak);
+  for (const auto& [path, value, message] :
+       {std::tuple{"/ms", "-1e19", "test 'ms': expected a number of at most 1e+18 in size"},
+        {"/point", "[1]", "test 'point': expected a list of 2, got array"},
+        {"/op_ms", "[1]", "test 'op_ms': expected an object, got array"},
+        {"/op_ms", "{\"x\": 1}", "key of a map: expected an integer, got 'x'"},
+        {"/facts/list", "{}", "test 'facts.list': expected a string, number or true or false"}}) {
+    json bad = json::parse(text);
+    bad[json::json_pointer(path)] = json::parse(value);
+    EXPECT_NE(message_of<ConfigError>([&] {
+                read_json(bad, other.fields(), "test", "", record);
+              }).find(message),
+              std::string::npos)
+        << path;
+  }
 }
 
 TEST(Fields, WordsOfACommandLine) {

@@ -84,6 +84,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
   const std::pair<const char*, Words> cases[] = {
       {"[train]\nepochs = 1.5", {"line 2", "train.epochs", "integer"}},
       {"[train]\nmomentum = nan", {"line 2", "train.momentum", "number"}},
+      {"[train]\nselect = 1979-05-27", {"line 2", "train.select", "best or last"}},
       {"[train]\nepochs = 0", {"train.epochs"}},
       {"\nseeds = [-3]", {"line 2", "seeds", ">= 0"}},
       {"\ntrain = 3", {"line 2", "train", "table"}},

@@ -122,9 +122,9 @@ std::string complaint(const std::string& text) {
 
 TEST(ReportInput, BadJsonIsOneClearLine) {
   for (const std::string text : {"", "{", "[1,2", "{\"schema\":1,}", "\xff\xfe", "{\"a\":1e999}"})
-    EXPECT_CONTAINS(complaint(text), "expected JSON") << text;
+    EXPECT_CONTAINS(complaint(text), "expected valid JSON") << text;
   EXPECT_CONTAINS(complaint("[]"), "expected an object, got array");
-  EXPECT_CONTAINS(complaint(std::string(200000, '[')), "expected JSON");
+  EXPECT_CONTAINS(complaint(std::string(200000, '[')), "expected nesting");
   EXPECT_CONTAINS(complaint(R"({"schema":2,"recipe":"x"})"), "'schema'");
   EXPECT_CONTAINS(complaint(R"({"schema":1})"), "'recipe'");
 }
@@ -137,7 +137,7 @@ TEST(ReportInput, PathOfTheWrongFieldIsNamed) {
   };
   EXPECT_CONTAINS(broken("/table/1/params", "many"), "'table[1].params'");
   EXPECT_CONTAINS(broken("/table/1/params", 1e19), "'table[1].params'");
-  EXPECT_CONTAINS(broken("/table", 3), "'table': expected an array, got number");
+  EXPECT_CONTAINS(broken("/table", 3), "'table': expected a list in brackets, got 3");
   EXPECT_CONTAINS(broken("/importance/0/points/3", {1}), "'importance[0].points[3]'");
   EXPECT_CONTAINS(broken("/alpha/parabola", {1, 2}), "'alpha.parabola'");
   EXPECT_CONTAINS(broken("/plans/0/layers/2/name", 7), "'plans[0].layers[2].name'");

@@ -39,7 +39,7 @@ struct Options {
 // A trained network is only looked at: one epoch at learning rate 0 changes no weight.
 void hold_still(TrainConfig& c) {
   c.epochs = 1;
-  c.schedule = {.kind = "constant", .lr = 0};
+  c.schedule = {.lr = 0};
   c.out.clear();
   c.resume = false;
   c.evaluate_test = false;
@@ -75,7 +75,7 @@ void print_observation(const Json& j) {
 
 void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
-  c.select = "last";  // whose weights the observed gradients belong to
+  c.select = Selection::last;  // whose weights the observed gradients belong to
   if (!o.checkpoint.empty()) hold_still(c);
   const Placement where = start(o.machine);
   const DataSplit whole = o.checkpoint.empty() ? open_data(c.data)

@@ -26,7 +26,7 @@ namespace {
 std::string type_of(const Field& field, const Value& value) {
   if (*field.details.type) return field.details.type;
   if (field.details.off_on[0]) return fmt::format("{}", fmt::join(field.details.off_on, "|"));
-  if (const Names names = names_in(field, value); !names.empty()) {
+  if (const Names names = names_in(value); !names.empty()) {
     return fmt::format("{}", fmt::join(names, "|"));
   }
   if (const auto* list = std::get_if<List>(&value.at)) {
@@ -111,7 +111,7 @@ void add_data_options(CLI::App& app, DataConfig& data) { add_options(app, data.f
 
 void add_train_options(CLI::App& app, TrainOptions& o) {
   TrainConfig& c = o.config;
-  c.schedule.kind = "cosine";
+  c.schedule.kind = ScheduleKind::cosine;
   add_options(app, c.fields().without("data"), "Training");
   add_options(app,
               Fields().add("init", o.init, "start from these weights (safetensors, PyTorch names)",

@@ -53,7 +53,9 @@ void run(const Options& o, const std::string& command) {
   if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
   require_makeable(o.out + "/report");
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
-  if (!o.bad_images.empty()) recipe.train.data.bad_images = o.bad_images;
+  if (!o.bad_images.empty()) {
+    recipe.train.data.bad_images = parse<BadImages>(o.bad_images, "option '--bad-images'");
+  }
   recipe.train.data.quiet = o.quiet;
   const Placement where = start(o.machine);
   make_folder(o.out + "/report");

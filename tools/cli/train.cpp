@@ -31,12 +31,13 @@ struct Options {
 };
 
 std::string schedule_text(const ScheduleConfig& s) {
-  std::string text = fmt::format("{}, lr {}", s.kind, s.lr);
-  if (s.kind == "step") {
+  std::string text = fmt::format("{}, lr {}", to_string(s.kind), s.lr);
+  if (s.kind == ScheduleKind::step) {
     text += fmt::format(", times {} at epochs {}", s.gamma, fmt::join(s.milestones, ", "));
   }
-  if (s.kind == "exponential") text += fmt::format(", down to lr * {}", s.beta);
-  if (s.warmup > 0) text += fmt::format(", {} epochs of warm-up ({})", s.warmup, s.warmup_style);
+  if (s.kind == ScheduleKind::exponential) text += fmt::format(", down to lr * {}", s.beta);
+  if (s.warmup > 0)
+    text += fmt::format(", {} epochs of warm-up ({})", s.warmup, to_string(s.warmup_style));
   return text;
 }
 
@@ -89,7 +90,7 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
 
 // There is no best before the first evaluated epoch.
 std::string selected_weights(const TrainConfig& c, const TrainResult& r) {
-  return selection(c) == "best" && r.epoch > 0 ? best_weights(c.out) : last_weights(c.out);
+  return selection(c) == Selection::best && r.epoch > 0 ? best_weights(c.out) : last_weights(c.out);
 }
 
 std::string accuracy_text(const EvalResult& r) {
@@ -104,7 +105,7 @@ nlohmann::ordered_json json_of(const TrainConfig& c, const Architecture& arch,
                            {"params", count(arch).params},
                            {"steps", r.steps},
                            {"epochs", c.epochs},
-                           {"select", selection(c)},
+                           {"select", to_string(selection(c))},
                            {"epoch", r.epoch},
                            {"accuracy", shown_accuracy(c, "test")},
                            {"test_loss", r.test.loss},
@@ -126,9 +127,9 @@ nlohmann::ordered_json json_of(const TrainConfig& c, const Architecture& arch,
 void print_result(const TrainConfig& c, const TrainResult& r) {
   Rows rows{{"steps", fmt::format("{}", r.steps)}};
   if (r.epoch > 0) {
-    rows.push_back(
-        {"epoch", fmt::format("{} of {}, {}", r.epoch, c.epochs,
-                              selection(c) == "best" ? "selected by validation" : "last")});
+    rows.push_back({"epoch", fmt::format("{} of {}, {}", r.epoch, c.epochs,
+                                         selection(c) == Selection::best ? "selected by validation"
+                                                                         : "last")});
   }
   if (r.validation.images > 0) rows.push_back({"validation top-1", accuracy_text(r.validation)});
   if (r.test.images > 0) {

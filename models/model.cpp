@@ -59,16 +59,7 @@ struct Builder {
   }
   Made operator()(const Pool2dSpec& s) {
     return function([s](std::span<const Var> in) {
-      const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
-      switch (s.mode) {
-        case PoolMode::max:
-          return ops::max_pool(in[0], options);
-        case PoolMode::avg:
-          return ops::avg_pool(in[0], options);
-        case PoolMode::global_avg:
-          break;
-      }
-      return ops::global_avg_pool(in[0]);
+      return ops::pool(in[0], s.mode, {.kernel = s.kernel, .stride = s.stride, .pad = s.pad});
     });
   }
 };

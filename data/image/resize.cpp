@@ -77,7 +77,7 @@ ResizeAxis resize_axis(std::int64_t in, std::int64_t out) { return resize_axis(i
 template <class T>
 void resize_plane(const T* in, const ResizeAxis& vertical, const ResizeAxis& horizontal, float* out,
                   std::vector<float>& scratch) {
-  // The horizontal pass is the dearer one: it runs where there are fewer rows.
+  // The horizontal pass costs more: it runs where there are fewer rows.
   if (vertical.count < vertical.in) {
     scratch.resize(vertical.count * horizontal.in);
     filter_columns(in, horizontal.in, vertical, scratch.data());

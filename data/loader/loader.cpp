@@ -3,14 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <numeric>
-#include <optional>
-#include <thread>
 
-#include "data/loader/input_transform.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/denormals.h"
 #include "kernels/core/error.h"
@@ -44,92 +38,6 @@ std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::i
   }
   return order;
 }
-
-// Batch b of the epoch waits in slot b % slots until next() takes it. Workers claim batches in
-// order; a batch belongs to the generation (the call of start) that asked for it and is dropped
-// when that has passed.
-struct Loader::Impl {
-  struct Slot {
-    std::optional<Batch> batch;
-    std::exception_ptr error;
-  };
-
-  DatasetPtr dataset;
-  LoaderConfig config;
-  Pipeline pipeline;
-  InputTransform transform;
-
-  std::mutex mutex;
-  std::condition_variable work, ready;
-  std::vector<Slot> slots;
-  std::shared_ptr<const std::vector<std::int64_t>> order;
-  std::int64_t epoch = 0;
-  std::int64_t claimed = 0, taken = 0, end = 0;
-  std::atomic<std::uint64_t> generation{0};
-  bool started = false, stop = false;
-  std::vector<std::thread> threads;
-
-  Impl(DatasetPtr set, const LoaderConfig& c)
-      : dataset(std::move(set)),
-        config(c),
-        pipeline(c.pipeline(dataset->preprocessing())),
-        transform(dataset->preprocessing(),
-                  c.resolution == 0 ? dataset->resolution() : c.resolution),
-        slots(std::max(c.prefetch, c.threads)) {}
-
-  ~Impl() {
-    {
-      const std::lock_guard lock(mutex);
-      stop = true;
-      ++generation;
-    }
-    work.notify_all();
-    for (std::thread& thread : threads) thread.join();
-  }
-
-  bool may_claim() const { return claimed < end && claimed < taken + std::ssize(slots); }
-
-  void run() {
-    flush_denormals();
-    InputTransform::Scratch scratch;
-    std::unique_lock lock(mutex);
-    for (;;) {
-      work.wait(lock, [&] { return stop || may_claim(); });
-      if (stop) return;
-      const std::int64_t b = claimed++;
-      const std::uint64_t mine = generation;
-      const std::int64_t my_epoch = epoch;
-      const auto my_order = order;
-      lock.unlock();
-      Slot slot;
-      try {
-        slot.batch = make(b, my_epoch, *my_order, mine, scratch);
-      } catch (...) {
-        slot.error = std::current_exception();
-      }
-      lock.lock();
-      if (mine != generation) continue;
-      slots[b % std::ssize(slots)] = std::move(slot);
-      ready.notify_all();
-    }
-  }
-
-  // Gives up early, with a batch that nobody will see, once its generation has passed.
-  Batch make(std::int64_t b, std::int64_t of_epoch, const std::vector<std::int64_t>& indices,
-             std::uint64_t mine, InputTransform::Scratch& scratch) const {
-    const std::int64_t first = b * config.batch;
-    const std::int64_t n = std::min<std::int64_t>(config.batch, std::ssize(indices) - first);
-    const std::int64_t c = dataset->channels(), r = transform.resolution();
-    Batch batch{Tensor::empty({n, c, r, r}), Tensor::empty({n}, Dtype::i32)};
-    for (std::int64_t i = 0; i < n && mine == generation; ++i) {
-      const std::int64_t index = indices[first + i];
-      transform(apply(pipeline, dataset->read(index), {config.seed, of_epoch, first + i}),
-                batch.images.as<float>() + i * c * r * r, scratch);
-      batch.labels.as<std::int32_t>()[i] = dataset->label(index);
-    }
-    return batch;
-  }
-};
 
 BatchSource::BatchSource(DatasetPtr dataset, const LoaderConfig& config)
     : dataset_(std::move(dataset)), config_(config) {
@@ -166,43 +74,93 @@ bool BatchSource::next(Batch& batch) {
 }
 
 Loader::Loader(DatasetPtr dataset, const LoaderConfig& config)
-    : BatchSource(std::move(dataset), config), impl_(std::make_unique<Impl>(dataset_, config)) {
-  for (int t = 0; t < config.threads; ++t) {
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
+    : BatchSource(std::move(dataset), config),
+      pipeline_(config.pipeline(dataset_->preprocessing())),
+      transform_(dataset_->preprocessing(),
+                 config.resolution == 0 ? dataset_->resolution() : config.resolution),
+      slots_(std::max(config.prefetch, config.threads)) {
+  for (int t = 0; t < config.threads; ++t) threads_.emplace_back([this] { work(); });
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    ++generation_;
+  }
+  work_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Loader::work() {
+  flush_denormals();
+  InputTransform::Scratch scratch;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_.wait(lock, [&] { return stop_ || may_claim(); });
+    if (stop_) return;
+    const std::int64_t b = claimed_++;
+    const std::uint64_t mine = generation_;
+    const std::int64_t epoch = epoch_;
+    const auto order = order_;
+    lock.unlock();
+    Slot slot;
+    try {
+      slot.batch = make(b, epoch, *order, mine, scratch);
+    } catch (...) {
+      slot.error = std::current_exception();
+    }
+    lock.lock();
+    if (mine != generation_) continue;
+    slots_[b % std::ssize(slots_)] = std::move(slot);
+    ready_.notify_all();
   }
 }
 
-Loader::~Loader() = default;
+// Gives up early, with a batch that will not be used, once its generation has passed.
+Batch Loader::make(std::int64_t b, std::int64_t epoch, const std::vector<std::int64_t>& order,
+                   std::uint64_t generation, InputTransform::Scratch& scratch) const {
+  const std::int64_t first = b * config_.batch;
+  const std::int64_t n = std::min<std::int64_t>(config_.batch, std::ssize(order) - first);
+  const std::int64_t c = dataset_->channels(), r = transform_.resolution();
+  Batch batch{Tensor::empty({n, c, r, r}), Tensor::empty({n}, Dtype::i32)};
+  for (std::int64_t i = 0; i < n && generation == generation_; ++i) {
+    const std::int64_t index = order[first + i];
+    transform_(apply(pipeline_, dataset_->read(index), {config_.seed, epoch, first + i}),
+               batch.images.as<float>() + i * c * r * r, scratch);
+    batch.labels.as<std::int32_t>()[i] = dataset_->label(index);
+  }
+  return batch;
+}
 
 void Loader::begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) {
   {
-    const std::lock_guard lock(impl_->mutex);
-    ++impl_->generation;
-    for (Impl::Slot& slot : impl_->slots) slot = {};
-    impl_->order = std::make_shared<const std::vector<std::int64_t>>(std::move(order));
-    impl_->epoch = epoch;
-    impl_->claimed = impl_->taken = first;
-    impl_->end = batches();
-    impl_->started = true;
+    const std::lock_guard lock(mutex_);
+    ++generation_;
+    for (Slot& slot : slots_) slot = {};
+    order_ = std::make_shared<const std::vector<std::int64_t>>(std::move(order));
+    epoch_ = epoch;
+    claimed_ = taken_ = first;
+    end_ = batches();
+    started_ = true;
   }
-  impl_->work.notify_all();
+  work_.notify_all();
 }
 
 bool Loader::advance() {
-  Impl& impl = *impl_;
-  std::unique_lock lock(impl.mutex);
-  if (!impl.started) throw ConfigError("loader: expected start() before next()");
-  if (impl.taken == impl.end) return false;
-  Impl::Slot& slot = impl.slots[impl.taken % std::ssize(impl.slots)];
-  impl.ready.wait(lock, [&] { return slot.batch || slot.error; });
-  // The error stays: an epoch does not go on with a batch missing.
+  std::unique_lock lock(mutex_);
+  if (!started_) throw ConfigError("loader: expected start() before next()");
+  if (taken_ == end_) return false;
+  Slot& slot = slots_[taken_ % std::ssize(slots_)];
+  ready_.wait(lock, [&] { return slot.batch || slot.error; });
+  // The error stays: an epoch does not continue with a batch missing.
   if (slot.error) std::rethrow_exception(slot.error);
   chosen_ = std::move(*slot.batch);
   size_ = chosen_.size();
   slot = {};
-  ++impl.taken;
+  ++taken_;
   lock.unlock();
-  impl.work.notify_one();
+  work_.notify_one();
   return true;
 }
 

@@ -3,12 +3,19 @@
 // loader's own threads. Order and augmentation are functions of (seed, epoch) and of the position
 // alone, so a run can resume in the middle of an epoch.
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "data/image/transforms.h"
+#include "data/loader/input_transform.h"
 #include "data/sets/dataset.h"
 #include "engine/tensor/tensor.h"
 
@@ -72,11 +79,33 @@ class Loader final : public BatchSource {
   Batch make() override { return std::move(chosen_); }
 
  private:
-  void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
+  // Batch b of the epoch waits in slot b % slots until advance() takes it.
+  struct Slot {
+    std::optional<Batch> batch;
+    std::exception_ptr error;
+  };
 
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
+  void work();
+  bool may_claim() const { return claimed_ < end_ && claimed_ < taken_ + std::ssize(slots_); }
+  Batch make(std::int64_t b, std::int64_t epoch, const std::vector<std::int64_t>& order,
+             std::uint64_t generation, InputTransform::Scratch& scratch) const;
+
+  const Pipeline pipeline_;
+  const InputTransform transform_;
   Batch chosen_;
+
+  std::mutex mutex_;  // of all below
+  std::condition_variable work_, ready_;
+  std::vector<Slot> slots_;
+  std::shared_ptr<const std::vector<std::int64_t>> order_;
+  std::int64_t epoch_ = 0;
+  std::int64_t claimed_ = 0, taken_ = 0, end_ = 0;
+  // Workers claim batches in order; a batch belongs to the generation (the call of start) that
+  // asked for it and is dropped when that has passed.
+  std::atomic<std::uint64_t> generation_{0};
+  bool started_ = false, stop_ = false;
+  std::vector<std::thread> threads_;
 };
 
 // The order of an epoch: a permutation of [0, n), a function of (seed, epoch) alone.

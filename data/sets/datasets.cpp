@@ -18,15 +18,15 @@ namespace {
 
 constexpr bool has_place = true, any_resolution = true, any_classes = true;
 
-DataSplit open_cifar10(const DataConfig& c, Parts p) { return open_cifar(cifar10_layout(), c, p); }
-DataSplit open_cifar100(const DataConfig& c, Parts p) {
-  return open_cifar(cifar100_layout(), c, p);
+template <CifarLayout (*layout)()>
+DataSplit open(const DataConfig& config, Parts parts) {
+  return open_cifar(layout(), config, parts);
 }
 
 constexpr DatasetInfo table[] = {
     {"fashion-mnist", "", open_fashion_mnist, has_place},
-    {"cifar10", "", open_cifar10, has_place},
-    {"cifar100", "", open_cifar100, has_place},
+    {"cifar10", "", open<cifar10_layout>, has_place},
+    {"cifar100", "", open<cifar100_layout>, has_place},
     {"imagefolder", ":DIR", open_image_folder, !has_place, any_resolution},
     {"synthetic", "", open_synthetic, !has_place, any_resolution, any_classes},
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -12,54 +13,40 @@
 namespace hac {
 namespace {
 
-// As the set that it holds.
-class Derived : public Dataset {
- public:
-  explicit Derived(DatasetPtr set) : set_(std::move(set)) {}
-  std::int64_t size() const override { return set_->size(); }
-  StoredImage read(std::int64_t i) const override { return set_->read(i); }
-  std::int32_t label(std::int64_t i) const override { return set_->label(i); }
-  std::string identity(std::int64_t i) const override { return set_->identity(i); }
-  const std::vector<std::string>& classes() const override { return set_->classes(); }
-  const Preprocessing& preprocessing() const override { return set_->preprocessing(); }
-
- protected:
-  DatasetPtr set_;
+// Another set but for what is given.
+struct Changes {
+  std::optional<std::vector<std::int64_t>> indices = {};  // the images that it has
+  std::optional<Preprocessing> preprocessing = {};
+  std::optional<std::vector<std::string>> classes = {};
+  std::vector<std::int32_t> label_of = {};  // with classes: of each label
 };
 
-class Subset final : public Derived {
+class Derived final : public Dataset {
  public:
-  Subset(DatasetPtr set, std::vector<std::int64_t> indices)
-      : Derived(std::move(set)), indices_(std::move(indices)) {}
-  std::int64_t size() const override { return std::ssize(indices_); }
-  StoredImage read(std::int64_t i) const override { return set_->read(indices_.at(i)); }
-  std::int32_t label(std::int64_t i) const override { return set_->label(indices_.at(i)); }
-  std::string identity(std::int64_t i) const override { return set_->identity(indices_.at(i)); }
+  Derived(DatasetPtr set, Changes changes) : set_(std::move(set)), changed_(std::move(changes)) {}
+  std::int64_t size() const override {
+    return changed_.indices ? std::ssize(*changed_.indices) : set_->size();
+  }
+  StoredImage read(std::int64_t i) const override { return set_->read(index(i)); }
+  std::int32_t label(std::int64_t i) const override {
+    const std::int32_t label = set_->label(index(i));
+    return changed_.classes ? changed_.label_of.at(label) : label;
+  }
+  std::string identity(std::int64_t i) const override { return set_->identity(index(i)); }
+  const std::vector<std::string>& classes() const override {
+    return changed_.classes ? *changed_.classes : set_->classes();
+  }
+  const Preprocessing& preprocessing() const override {
+    return changed_.preprocessing ? *changed_.preprocessing : set_->preprocessing();
+  }
 
  private:
-  std::vector<std::int64_t> indices_;
-};
+  std::int64_t index(std::int64_t i) const {
+    return changed_.indices ? changed_.indices->at(i) : i;
+  }
 
-class Preprocessed final : public Derived {
- public:
-  Preprocessed(DatasetPtr set, Preprocessing preprocessing)
-      : Derived(std::move(set)), preprocessing_(std::move(preprocessing)) {}
-  const Preprocessing& preprocessing() const override { return preprocessing_; }
-
- private:
-  Preprocessing preprocessing_;
-};
-
-class Relabelled final : public Derived {
- public:
-  Relabelled(DatasetPtr set, std::vector<std::string> classes, std::vector<std::int32_t> label_of)
-      : Derived(std::move(set)), classes_(std::move(classes)), label_of_(std::move(label_of)) {}
-  std::int32_t label(std::int64_t i) const override { return label_of_.at(set_->label(i)); }
-  const std::vector<std::string>& classes() const override { return classes_; }
-
- private:
-  std::vector<std::string> classes_;
-  std::vector<std::int32_t> label_of_;
+  const DatasetPtr set_;
+  const Changes changed_;
 };
 
 std::vector<std::string> as_utf8(const std::vector<std::string>& names) {
@@ -85,7 +72,7 @@ DatasetPtr subset(DatasetPtr set, std::vector<std::int64_t> indices) {
       throw ShapeError(fmt::format("subset: index {} of a set of {} images", i, set->size()));
     }
   }
-  return std::make_shared<Subset>(std::move(set), std::move(indices));
+  return std::make_shared<Derived>(std::move(set), Changes{.indices = std::move(indices)});
 }
 
 DatasetPtr limit_per_class(DatasetPtr set, std::int64_t n, const std::string& option) {
@@ -115,7 +102,7 @@ DatasetPtr limit_per_class(DatasetPtr set, std::int64_t n, const std::string& op
 
 DatasetPtr preprocessed(DatasetPtr set, const Preprocessing& preprocessing) {
   if (set->preprocessing() == preprocessing) return set;
-  return std::make_shared<Preprocessed>(std::move(set), preprocessing);
+  return std::make_shared<Derived>(std::move(set), Changes{.preprocessing = preprocessing});
 }
 
 DatasetPtr relabelled(DatasetPtr set, const std::vector<std::string>& classes,
@@ -138,7 +125,8 @@ DatasetPtr relabelled(DatasetPtr set, const std::vector<std::string>& classes,
     const auto at = std::find(wanted.begin(), wanted.end(), class_name);
     label_of.push_back(static_cast<std::int32_t>(at - wanted.begin()));
   }
-  return std::make_shared<Relabelled>(std::move(set), classes, std::move(label_of));
+  return std::make_shared<Derived>(std::move(set),
+                                   Changes{.classes = classes, .label_of = std::move(label_of)});
 }
 
 }  // namespace hac

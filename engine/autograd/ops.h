@@ -34,9 +34,7 @@ Var add(const Var& a, const Var& b);
 struct PoolOptions {
   std::int64_t kernel = 2, stride = 2, pad = 0;
 };
-Var max_pool(const Var& x, PoolOptions options);
-Var avg_pool(const Var& x, PoolOptions options);
-Var global_avg_pool(const Var& x);  // (N,C,H,W) -> (N,C,1,1)
+Var pool(const Var& x, PoolMode mode, PoolOptions options = {});  // of global_avg: (N,C,1,1)
 
 Var flatten(const Var& x);  // (N,C,H,W) -> (N, C*H*W), in logical order
 // x (N,in), weight (out,in), bias (out) or undefined -> (N,out)

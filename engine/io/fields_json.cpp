@@ -231,14 +231,4 @@ void read_json(const Json& object, const Fields& fields, const std::string& what
   Reader(what, how).object(object, fields, path);
 }
 
-const Json& list_in(const Json& object, const std::string& key, std::size_t most,
-                    const std::string& what, const std::string& path) {
-  static const Json none;
-  const auto it = object.find(key);
-  const Json& list = it == object.end() ? none : *it;
-  if (list.is_array() && list.size() <= most) return list;
-  throw ConfigError(fmt::format("{} '{}': expected a list of at most {} entries, got {}", what,
-                                joined(path, key), most, shown(list)));
-}
-
 }  // namespace hac

@@ -31,10 +31,6 @@ nlohmann::json parse_json(const std::string& text, const std::string& what);
 // Fields that may be missing keep their value. `path` leads to this object, "" at the top.
 void read_json(const nlohmann::json& object, const Fields& fields, const std::string& what,
                const std::string& path = "", const JsonReading& how = {});
-// A key that is read by hand: its value, a list of at most `most`.
-const nlohmann::json& list_in(const nlohmann::json& object, const std::string& key,
-                              std::size_t most, const std::string& what,
-                              const std::string& path = "");
 // As errors show it: short, on one line.
 std::string shown(const nlohmann::json& value);
 

@@ -45,6 +45,13 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
+// A rename over a device or folder would replace it.
+void require_replaceable(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    throw IoError(fmt::format("file '{}': expected a regular file, got something else", path));
+}
+
 // Writes, syncs and closes; returns 0 or the error number.
 int write_and_sync(const std::string& path, std::string_view bytes) {
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
@@ -98,10 +105,7 @@ std::string read_file(const std::string& path, std::uint64_t max_bytes) {
 }
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {
-  struct stat info {};
-  // A rename over a device or folder would replace it.
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    throw IoError(fmt::format("file '{}': expected a regular file, got something else", path));
+  require_replaceable(path);
   static std::atomic<unsigned> counter{0};
   const std::string temporary = fmt::format("{}.tmp-{}-{}", path, ::getpid(), counter++);
   int error = write_and_sync(temporary, bytes);
@@ -165,9 +169,7 @@ void require_makeable(const std::string& folder) {
 }
 
 void require_writable_file(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    throw IoError(fmt::format("file '{}': expected a regular file, got something else", path));
+  require_replaceable(path);
   if (::access(folder_of(path).c_str(), W_OK | X_OK) != 0) fail(path, "cannot be written", errno);
 }
 

@@ -58,20 +58,7 @@ std::optional<std::uint64_t> bytes_of(const std::string& dtype,
 }
 
 Shape as_shape(const std::vector<std::uint64_t>& dims) {
-  std::int64_t d[4] = {};
-  std::copy(dims.begin(), dims.end(), d);
-  switch (dims.size()) {
-    case 0:
-      return {};
-    case 1:
-      return {d[0]};
-    case 2:
-      return {d[0], d[1]};
-    case 3:
-      return {d[0], d[1], d[2]};
-    default:
-      return {d[0], d[1], d[2], d[3]};
-  }
+  return shape_of(std::vector<std::int64_t>(dims.begin(), dims.end()));
 }
 
 // A JSON object with the same key twice keeps the last one, silently; the format forbids it.

@@ -107,8 +107,8 @@ class Pool {
   }
 
   void* take_new(std::size_t wanted, std::size_t& capacity) {
-    // Many networks in a row must not pile up blocks of sizes that nobody asks for again. Twice the
-    // highest use leaves room for the blocks of training beside those of evaluation.
+    // Many networks in a row must not pile up blocks of sizes that are not asked for again. Twice
+    // the highest use leaves room for the blocks of training beside those of evaluation.
     const std::size_t needed = stats_.in_use + wanted;
     if (needed + stats_.cached > 2 * std::max(highest_, needed)) trim_locked();
     capacity = wanted;
@@ -216,7 +216,7 @@ Arena::Block Arena::take(std::size_t bytes) {
   Block block;
   block.data = pool(device_).allocate(bytes, block.capacity);
   bytes_ += block.capacity;
-  zero_tail(device_, block.data, bytes);  // once: nobody writes there
+  zero_tail(device_, block.data, bytes);  // once: no kernel writes there
   return block;
 }
 

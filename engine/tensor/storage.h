@@ -30,7 +30,7 @@ void release_cached_memory(Device device = {});
 // For tests: the n-th allocation from now (1 = next) throws OutOfMemory. 0 disarms.
 void fail_allocation_after(int n);
 
-// The memory of captured work: addresses that nobody else gets while it lives. Blocks come from the
+// The memory of captured work: addresses of no other storage while it lives. Blocks come from the
 // device's pool, return here when a storage ends, and serve requests of exactly their size; so work
 // that asks twice for the same sizes in the same order finds the second time all that it needs.
 class Arena {

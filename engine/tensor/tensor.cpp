@@ -40,6 +40,21 @@ Tensor from_values(std::span<const T> values, const Shape& shape, Dtype dtype) {
 
 }  // namespace
 
+Shape shape_of(std::span<const std::int64_t> d) {
+  switch (d.size()) {
+    case 0:
+      return {};
+    case 1:
+      return {d[0]};
+    case 2:
+      return {d[0], d[1]};
+    case 3:
+      return {d[0], d[1], d[2]};
+    default:
+      return {d[0], d[1], d[2], d[3]};
+  }
+}
+
 Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device, Layout layout) {
   Tensor t;
   t.shape_ = shape;
@@ -157,20 +172,9 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
   }
   Tensor t = *this;
   const std::size_t stride = shape_[0] > 0 ? bytes() / shape_[0] : 0;
-  const std::int64_t n = end - begin;
-  switch (shape_.rank()) {
-    case 1:
-      t.shape_ = {n};
-      break;
-    case 2:
-      t.shape_ = {n, shape_[1]};
-      break;
-    case 3:
-      t.shape_ = {n, shape_[1], shape_[2]};
-      break;
-    default:
-      t.shape_ = {n, shape_[1], shape_[2], shape_[3]};
-  }
+  std::vector<std::int64_t> dims{end - begin};
+  for (int i = 1; i < shape_.rank(); ++i) dims.push_back(shape_[i]);
+  t.shape_ = shape_of(dims);
   t.offset_ = offset_ + begin * stride;
   return t;
 }

@@ -11,6 +11,8 @@
 
 namespace hac {
 
+Shape shape_of(std::span<const std::int64_t> dims);  // at most 4
+
 class Tensor {
  public:
   Tensor() = default;  // undefined: no storage

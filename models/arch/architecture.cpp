@@ -17,13 +17,6 @@ void for_each_width(Arch& arch, F&& f) {
   for (auto& layer : arch.layers) std::visit([&](auto& l) { l.own_widths(l, f); }, layer);
 }
 
-void check_bound(const Architecture& arch, const char* what, std::int64_t value,
-                 std::int64_t high) {
-  if (value >= 1 && value <= high) return;
-  throw ConfigError(fmt::format("architecture '{}': expected {} from 1 to {}, got {}", arch.name,
-                                what, high, value));
-}
-
 void check_factor(const Architecture& arch, const char* what, double factor) {
   if (std::isfinite(factor) && factor > 0) return;
   throw ConfigError(fmt::format("architecture '{}': expected a {} multiplier > 0, got {}",
@@ -104,14 +97,14 @@ std::vector<std::vector<int>> residual_groups(const Architecture& arch) {
 }
 
 Architecture with_resolution(const Architecture& arch, std::int64_t resolution) {
-  check_bound(arch, "resolution", resolution, max_resolution);
+  check_range(arch, "resolution", resolution, max_resolution);
   Architecture result = arch;
   result.resolution = resolution;
   return result;
 }
 
 Architecture with_classes(const Architecture& arch, std::int64_t classes) {
-  check_bound(arch, "classes", classes, max_width);
+  check_range(arch, "classes", classes, max_width);
   Architecture result = arch;
   result.classes = classes;
   if (!result.layers.empty()) {
@@ -121,7 +114,7 @@ Architecture with_classes(const Architecture& arch, std::int64_t classes) {
 }
 
 Architecture with_channels(const Architecture& arch, std::int64_t channels) {
-  check_bound(arch, "channels", channels, max_width);
+  check_range(arch, "channels", channels, max_width);
   Architecture result = arch;
   result.channels = channels;
   return result;

@@ -13,6 +13,7 @@
 
 #include "kernels/core/activation.h"
 #include "kernels/core/types.h"
+#include "kernels/ops/pool2d.h"
 
 namespace hac {
 
@@ -28,6 +29,11 @@ enum class Role : std::uint8_t { block, conv, other };
 //   adds_input(in)            of a block: is an input of `in` channels added to the output, so that
 //                             both widths must agree?
 // `name` is the PyTorch prefix of the layer's parameters: "features.0", "layer2.0".
+struct WithoutWidths {
+  bool operator==(const WithoutWidths&) const = default;
+  static constexpr Role role = Role::other;
+  static void own_widths(auto&, auto&&) {}
+};
 struct Conv {
   std::string name;
   std::int64_t out = 64;
@@ -39,53 +45,39 @@ struct Conv {
 };
 // A convolution of each channel alone: as many groups and outputs as the input has channels,
 // however wide that is.
-struct DepthwiseConv {
+struct DepthwiseConv : WithoutWidths {
   std::string name;
   std::int64_t kernel = 3, stride = 1, pad = 1;
   bool bias = false;
   bool operator==(const DepthwiseConv&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
-struct BatchNorm {
+struct BatchNorm : WithoutWidths {
   std::string name;
   Activation activation = Activation::none;  // behind it
   bool operator==(const BatchNorm&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
-struct Activate {
+struct Activate : WithoutWidths {
   Activation activation = Activation::relu;
   bool operator==(const Activate&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
-struct Pool {
-  std::string kind = "max";  // max | avg | global_avg
+struct Pool : WithoutWidths {
+  PoolMode kind = PoolMode::max;
   std::int64_t kernel = 2, stride = 2, pad = 0;
   bool operator==(const Pool&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
-struct Flatten {
+struct Flatten : WithoutWidths {
   bool operator==(const Flatten&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
-struct Dropout {
+struct Dropout : WithoutWidths {
   float p = 0.5f;
   bool operator==(const Dropout&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
 // out = 0: the number of classes.
-struct Linear {
+struct Linear : WithoutWidths {
   std::string name;
   std::int64_t out = 0;
   bool bias = true;
   bool operator==(const Linear&) const = default;
-  static constexpr Role role = Role::other;
-  static void own_widths(auto&, auto&&) {}
 };
 // Pre-activation residual block (He et al. 2016, in the form of NeuralScale): BN-act-conv(mid,
 // stride)-BN-act-conv(out) + shortcut. The shortcut is the raw input, or, where stride or width

@@ -97,7 +97,12 @@ Architecture architecture_from_json(const std::string& text) {
   const Json json = parse_json(text, what);
   Architecture arch;
   read_json(json, fields_of_header(arch), what, "", {.others = {"layers"}});
-  for (const Json& layer : list_in(json, "layers", max_layers, what)) {
+  const Json layers = json.value("layers", Json());
+  if (!layers.is_array() || layers.size() > max_layers) {
+    throw ConfigError(fmt::format("{} 'layers': expected a list of at most {} entries, got {}",
+                                  what, max_layers, shown(layers)));
+  }
+  for (const Json& layer : layers) {
     arch.layers.push_back(layer_from_json(layer, fmt::format("layers[{}]", arch.layers.size())));
   }
   validate(arch);

@@ -12,6 +12,8 @@ namespace hac {
 
 template <>
 inline constexpr auto enum_names<Activation> = std::to_array(activation_names);
+template <>
+inline constexpr std::string_view enum_names<PoolMode>[] = {"max", "avg", "global_avg"};
 
 inline constexpr std::int64_t max_width = 65536;
 inline constexpr std::int64_t max_window = 256;  // kernel, stride, padding
@@ -24,9 +26,8 @@ inline constexpr std::string_view layer_types[] = {
     "flatten", "dropout",        "linear",    "preact_block", "basic_block"};
 static_assert(std::size(layer_types) == std::variant_size_v<Layer>);
 
-// Calls visit(key, string), visit(key, bool), visit(key, float), visit(key, activation) and
-// visit(key, integer, low, high) for the fields that this type of layer has. An `out` of 0 is meant
-// for linear layers alone.
+// Calls visit(key, string, bool, float, activation or pool mode) and visit(key, integer, low, high)
+// for the fields that this type of layer has. An `out` of 0 is meant for linear layers alone.
 template <class L, class Visitor>
 void visit_fields(L& layer, Visitor&& visit) {
   constexpr std::int64_t least_out = std::is_same_v<std::remove_const_t<L>, Linear> ? 0 : 1;
@@ -54,6 +55,8 @@ struct Unit {
 // ReLU behind it.
 std::vector<Unit> units(const Architecture& arch, int stage);
 
+// Throws ConfigError: "architecture 'x': expected classes from 1 to 65536, got 0".
+void check_range(const Architecture& arch, const char* key, std::int64_t value, std::int64_t high);
 // The part of validate() that needs no shapes: bounds, names, stages, the linear layer at the end.
 void check_fields(const Architecture& arch);
 

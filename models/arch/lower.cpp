@@ -62,15 +62,12 @@ class Builder {
 
   int add(const Pool& l) {
     const Shape in = image("pool", where());
-    Pool2dSpec spec{.n = in[0], .c = in[1], .h = in[2], .w = in[3]};
-    if (l.kind == "global_avg") {
-      spec.mode = PoolMode::global_avg;
-    } else {
-      spec.mode = l.kind == "avg" ? PoolMode::avg : PoolMode::max;
+    Pool2dSpec spec{.mode = l.kind, .n = in[0], .c = in[1], .h = in[2], .w = in[3]};
+    if (l.kind != PoolMode::global_avg) {
       spec.kernel = l.kernel;
       spec.stride = l.stride;
       spec.pad = l.pad;
-      check_window(fmt::format("{}pool '{}'", l.kind, where()), in, l.kernel, l.pad);
+      check_window(fmt::format("{}pool '{}'", to_string(l.kind), where()), in, l.kernel, l.pad);
     }
     return append("", spec, {value_});
   }

@@ -2,28 +2,15 @@
 // What `hacscale summary` prints: every operation of a network with its cost, and the totals.
 
 #include <string>
-#include <vector>
 
 #include "models/arch/counters.h"
 
 namespace hac {
 
-struct LayerSummary {
-  std::string name;  // parameter prefix, "" without parameters
-  std::string kind;  // OpSpec::kind()
-  std::string spec;  // OpSpec::str()
-  Shape output;
-  std::int64_t params = 0;
-  std::int64_t macs = 0;
-  bool operator==(const LayerSummary&) const = default;
-};
-
 struct Summary {
   std::string name;
-  Shape input;
-  std::vector<LayerSummary> layers;  // in order of execution, fused operations as one
+  Graph graph;  // fused operations as one
   Counters total;
-  bool operator==(const Summary&) const = default;
 };
 
 // Throws ConfigError as validate() does.

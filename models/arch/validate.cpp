@@ -35,16 +35,12 @@ void check_range(const std::string& where, const char* key, std::int64_t value, 
 struct FieldCheck {
   std::string where;
 
-  void operator()(std::string_view key, const std::string& text) const {
-    if (key == "name") return check_name(where, text);
-    if (text == "max" || text == "avg" || text == "global_avg") return;
-    throw ConfigError(fmt::format("{}: expected kind max, avg or global_avg, got '{}'", where,
-                                  is_name(text) ? text : "?"));
-  }
+  void operator()(const char*, const std::string& name) const { check_name(where, name); }
   void operator()(const char* key, std::int64_t value, std::int64_t low, std::int64_t high) const {
     check_range(where, key, value, low, high);
   }
   void operator()(const char*, bool) const {}
+  void operator()(const char*, PoolMode) const {}
   void operator()(const char* key, Activation a) const {
     if (has_kernels(a)) return;
     throw ConfigError(fmt::format("{}: expected {} none, relu or silu, which have kernels, got {}",
@@ -91,13 +87,16 @@ void check_classifier(const Architecture& arch) {
 
 }  // namespace
 
+void check_range(const Architecture& arch, const char* key, std::int64_t value, std::int64_t high) {
+  check_range(fmt::format("architecture '{}'", arch.name), key, value, 1, high);
+}
+
 void check_fields(const Architecture& arch) {
   check_name("architecture", arch.name);
-  const std::string where = fmt::format("architecture '{}'", arch.name);
-  check_range(where, "channels", arch.channels, 1, max_width);
-  check_range(where, "resolution", arch.resolution, 1, max_resolution);
-  check_range(where, "classes", arch.classes, 1, max_width);
-  check_range(where, "layers", static_cast<std::int64_t>(arch.layers.size()), 1, max_layers);
+  check_range(arch, "channels", arch.channels, max_width);
+  check_range(arch, "resolution", arch.resolution, max_resolution);
+  check_range(arch, "classes", arch.classes, max_width);
+  check_range(arch, "layers", static_cast<std::int64_t>(arch.layers.size()), max_layers);
   for (std::size_t i = 0; i < arch.layers.size(); ++i) {
     const Layer& layer = arch.layers[i];
     const std::string name = name_of(layer);

@@ -10,7 +10,9 @@
 #include "kernels/core/error.h"
 
 namespace hac {
+namespace {
 
+// scores: (1, classes).
 std::vector<Guess> best_guesses(const Tensor& scores, const std::vector<std::string>& classes,
                                 std::size_t top) {
   const float* score = scores.as<float>();
@@ -29,6 +31,8 @@ std::vector<Guess> best_guesses(const Tensor& scores, const std::vector<std::str
   }
   return guesses;
 }
+
+}  // namespace
 
 std::vector<Guess> classify(Deployment& net, const std::string& path, const TrainedOn& trained,
                             std::size_t top) {

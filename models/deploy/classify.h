@@ -16,12 +16,9 @@ struct Guess {
   double probability = 0;  // softmax
 };
 
-// The `top` classes of highest score, best first, of equals the lower index. scores: (1, classes).
-std::vector<Guess> best_guesses(const Tensor& scores, const std::vector<std::string>& classes,
-                                std::size_t top);
-
-// Of a file, prepared as the training saw its images. Throws IoError, and Error for outputs that
-// are not finite.
+// The `top` classes of highest score, best first, of equals the lower index, of a file that is
+// prepared as the training saw its images. Throws IoError, and Error for outputs that are not
+// finite.
 std::vector<Guess> classify(Deployment& net, const std::string& path, const TrainedOn& trained,
                             std::size_t top);
 

@@ -104,7 +104,7 @@ class Packer {
     }
   }
 
-  // On the host, and nobody else's.
+  // On the host, and shared with nothing.
   Tensor copy_of(const std::string& name) const {
     const Tensor host = Tensor::empty(state_.at(name).shape());
     host.copy_from(state_.at(name));
@@ -149,7 +149,7 @@ void Deployment::plan_buffers() {
     const Shape shape = op.out();
     const std::size_t bytes = storage_elements(layout_of(device_, shape), shape) * size_of(dtype_);
     const auto dies = [&](int i) { return i >= 0 && last_use[i] == static_cast<int>(s); };
-    // A residual add sums in the residual's own buffer when nobody reads it afterwards.
+    // A residual add sums in the residual's own buffer when no later step reads it.
     const int residual = adds(op.spec) ? op.inputs[1] : -1;
     int slot = dies(residual) && residual != op.inputs[0] ? slot_of[residual] : -1;
     if (slot < 0) slot = take_slot(slots, bytes);

@@ -13,8 +13,8 @@ enum class Work : std::uint8_t { training, inference };
 
 // How many images the memory that is free on the model's device holds beside what is there: of a
 // training step all values, which backward reads, the two largest gradients, and the parameters'
-// gradients and velocities; of inference the two largest values. A recording leaves its memory to
-// nobody else, and libraries want scratch memory that no spec tells: both are left room for.
+// gradients and velocities; of inference the two largest values. A recording shares its memory
+// with nothing, and libraries need scratch memory that no spec tells: both are left room for.
 std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch);
 
 // The same error with the hint "--batch N may fit, by an estimate", or that not even one image may.

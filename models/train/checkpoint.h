@@ -1,5 +1,5 @@
 #pragma once
-// What a run needs to go on: weights and statistics under their PyTorch names, "momentum.*",
+// What a run needs to be resumed: weights and statistics under their PyTorch names, "momentum.*",
 // "observer.*", and as metadata the architecture, the training, the position and the data: class
 // names, preprocessing, which images. A checkpoint is a function of the training alone: it holds no
 // time and no path (but that of imagefolder:DIR, which is the set's name), so equal runs write

@@ -89,23 +89,12 @@ Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch)
   require_match(model_, *data_, "test");
 }
 
-void Evaluation::open_loader() {
-  if (loader_) return;
-  loader_ = make_loader(data_,
-                        {.batch = batch_,
-                         .resolution = model_.arch().resolution,
-                         .shuffle = false,
-                         .pipeline = evaluation,
-                         .threads = loader_threads()},
-                        model_.device());
-}
-
-EvalResult Evaluation::run(std::int64_t most_batches) {
+EvalResult Evaluation::run() {
   Context& context = Context::current(model_.device());
   const std::size_t scratch = context.scratch_bytes();
   for (;;) {
     try {
-      const EvalResult result = run_once(most_batches);
+      const EvalResult result = run_once();
       if (context.scratch_bytes() > scratch) context.release_scratch();
       return result;
     } catch (const OutOfMemory&) {
@@ -117,15 +106,23 @@ EvalResult Evaluation::run(std::int64_t most_batches) {
   }
 }
 
-EvalResult Evaluation::run_once(std::int64_t most_batches) {
+EvalResult Evaluation::run_once() {
   const EvalMode mode(model_);
-  open_loader();
+  if (!loader_) {
+    loader_ = make_loader(data_,
+                          {.batch = batch_,
+                           .resolution = model_.arch().resolution,
+                           .shuffle = false,
+                           .pipeline = evaluation,
+                           .threads = loader_threads()},
+                          model_.device());
+  }
   loader_->start(0);
   const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
   EvalResult result;
   std::int64_t top1 = 0, top5 = 0;
   Batch batch;
-  for (std::int64_t i = 0; i < most_batches && loader_->next(batch); ++i) {
+  while (loader_->next(batch)) {
     const auto [loss, probs] =
         ops::softmax_cross_entropy(model_.forward(batch.images), batch.labels);
     const double value = loss.value().item();
@@ -137,8 +134,6 @@ EvalResult Evaluation::run_once(std::int64_t most_batches) {
     top1 += count_in_top(probs, batch.labels, 1);
     top5 += count_in_top(probs, batch.labels, 5);
   }
-  // What was loaded ahead is let go of.
-  if (result.images < data_->size()) loader_->start(0, loader_->batches());
   const double n = std::max<double>(1, result.images);
   result.loss /= n;
   result.top1 = top1 / n;

@@ -26,14 +26,13 @@ class Evaluation {
  public:
   Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256);
   // Leaves the set on the model's device, if make_loader put it there, and no scratch memory beyond
-  // what there was. most_batches: fewer for who only wants to know whether memory suffices.
+  // what there was.
   // Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
   // A batch for which memory does not suffice is halved: only the rounding of the loss tells.
-  EvalResult run(std::int64_t most_batches = INT64_MAX);
+  EvalResult run();
 
  private:
-  EvalResult run_once(std::int64_t most_batches);
-  void open_loader();
+  EvalResult run_once();
 
   Model& model_;
   const DatasetPtr data_;

@@ -31,11 +31,11 @@ void require_unused(const TrainConfig& c) {
   if (found.empty() || (c.resume && has_last)) return;
   throw ConfigError(
       c.resume ? fmt::format("option '--resume': expected '{}', which is gone, beside '{}' (hint: "
-                             "--overwrite starts anew)",
+                             "--overwrite starts again)",
                              last_weights(c.out), found)
                : fmt::format("option '--out': expected a new folder, got '{}', which holds a "
-                             "training: '{}' (hint: {}--overwrite starts anew)",
-                             c.out, found, has_last ? "--resume goes on with it, " : ""));
+                             "training: '{}' (hint: {}--overwrite starts again)",
+                             c.out, found, has_last ? "--resume continues it, " : ""));
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ void require_best(const TrainConfig& config, std::int64_t best_epoch) {
   if (best_epoch == 0 || fs::exists(best)) return;
   throw ConfigError(
       fmt::format("option '--resume': expected '{}', the best so far, of epoch {}, got none (hint: "
-                  "--overwrite starts anew)",
+                  "--overwrite starts again)",
                   best, best_epoch));
 }
 

@@ -13,16 +13,16 @@ std::string best_weights(const std::string& folder);  // best.safetensors
 std::string training_log(const std::string& folder);  // log.jsonl
 
 // Changes nothing. Throws ConfigError where config.out holds any of the three files and neither
-// resume nor overwrite is set, or resume is set without a last.safetensors to go on from; IoError
+// resume nor overwrite is set, or resume is set without a last.safetensors to resume; IoError
 // where the folder cannot be made or another process works in it. So also for save_gradients.
 void require_usable(const TrainConfig& config);
 
-// True if the training goes on from last.safetensors. Otherwise what an earlier one left is
+// True if last.safetensors is resumed. Otherwise what an earlier one left is
 // removed. The folder is this process's own (FolderLock).
 bool prepare_run_folder(const TrainConfig& config);
 
-// Before a training goes on whose best epoch so far was that one (0: none yet). Throws ConfigError
-// if its weights are gone.
+// Before a training is resumed whose best epoch so far was that one (0: none yet). Throws
+// ConfigError if its weights are gone.
 void require_best(const TrainConfig& config, std::int64_t best_epoch);
 
 }  // namespace hac

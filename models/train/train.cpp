@@ -217,10 +217,8 @@ class Run {
     if (best && config_.out.empty()) model_.load_state(best_);
     if (best && !config_.out.empty()) load_weights(best_weights(config_.out), model_);
     if (config_.evaluate_test) result.test = test_evaluation().run();
-    const SelectedResult selected{
-        .epoch = result.epoch, .validation = result.validation, .test = result.test};
     if (!log_) return;
-    log_->append(log_line(selected, at_.step, config_));
+    log_->append(log_line(result, config_));
     log_->flush();
   }
 
@@ -228,7 +226,7 @@ class Run {
   // next save until the run's final one. Best first: the position of last names its epoch.
   void save(bool final = false) {
     if (config_.out.empty()) return;
-    // An update may break weights that the loss before it did not show; nobody could go on from it.
+    // An update may break weights that the loss before it did not show; it could not be resumed.
     if (const std::string broken = broken_parameter(model_); !broken.empty()) {
       throw Error(
           fmt::format("model '{}': {} is not finite after step {} (hint: a lower --lr or more "
@@ -251,7 +249,7 @@ class Run {
       for (auto& [name, tensor] : unsaved_best_.tensors) tensor = tensor.to(Device{}).clone();
       if (std::exchange(warned_, true)) return;
       print(stderr,
-            fmt::format("warning: {}; the training goes on, and the next save tries again\n",
+            fmt::format("warning: {}; the training continues, and the next save tries again\n",
                         one_line(error.what())));
     }
   }
@@ -289,7 +287,7 @@ class Run {
 std::string resumable(const std::string& message, const TrainConfig& config) {
   const std::string last = last_weights(config.out);
   if (config.out.empty() || !std::filesystem::exists(last)) return message;
-  return fmt::format("{}; the run can go on from '{}' (hint: --resume)", message, last);
+  return fmt::format("{}; the run can be resumed from '{}' (hint: --resume)", message, last);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 // IoError when another process works in `out`, and Error when the loss or a batch norm's statistics
 // are not finite, naming the first layer; the last checkpoint stays. An
 // OutOfMemory estimates a batch that fits (models/train/batch_estimate.h). When a device fails the
-// DeviceError names the checkpoint to go on from.
+// DeviceError names the checkpoint to resume from.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
 

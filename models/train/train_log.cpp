@@ -37,10 +37,10 @@ std::string message(const EpochRecord& r, const TrainConfig& config) {
                      100 * r.evaluated->top1, r.best ? "  best" : "");
 }
 
-std::string log_line(const SelectedResult& r, std::int64_t step, const TrainConfig& config) {
+std::string log_line(const TrainResult& r, const TrainConfig& config) {
   const bool tested = r.test.images > 0;
   ordered_json line{{"type", "result"},
-                    {"step", step},
+                    {"step", r.steps},
                     {"select", to_string(selection(config))},
                     {"epoch", r.epoch},
                     {"accuracy", shown_accuracy(config, tested ? "test" : "validation")}};
@@ -64,7 +64,7 @@ std::optional<ScheduleChange> schedule_change(const TrainConfig& config, const T
 }
 
 std::string log_line(const ScheduleChange& c, const TrainConfig& config) {
-  // One step ahead: the line belongs to what this run will do, not to what it goes on from.
+  // One step ahead: the line belongs to what this run will do, not to what it resumes.
   return ordered_json{
       {"type", "schedule"},      {"step", c.step + 1},         {"epochs_before", c.epochs_before},
       {"epochs", config.epochs}, {"lr_before", c.rate_before}, {"lr", c.rate}}
@@ -74,7 +74,7 @@ std::string log_line(const ScheduleChange& c, const TrainConfig& config) {
 std::string message(const ScheduleChange& c, const TrainConfig& config) {
   return fmt::format(
       "{}the schedule has changed with --epochs, {} before and {} now: the learning rate was "
-      "{:.4g} and goes on from {:.4g}\n",
+      "{:.4g} and continues from {:.4g}\n",
       config.label, c.epochs_before, config.epochs, c.rate_before, c.rate);
 }
 

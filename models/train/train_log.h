@@ -10,6 +10,7 @@
 namespace hac {
 
 struct TrainPosition;
+struct TrainResult;
 
 struct EpochRecord {
   std::int64_t epoch = 0, step = 0;  // finished so far
@@ -29,13 +30,9 @@ std::string log_line(const EpochRecord& record, const TrainConfig& config);
 // "epoch 3/20  validation loss 0.1234  top-1 56.00 %  best".
 std::string message(const EpochRecord& record, const TrainConfig& config);
 
-// The test set's one evaluation, of the selected weights; none where it was left out.
-struct SelectedResult {
-  std::int64_t epoch = 0;  // selected
-  EvalResult validation, test;
-};
-// {"type": "result", "select": "best", "epoch": 3, ..., "accuracy": shown_accuracy()}.
-std::string log_line(const SelectedResult& result, std::int64_t step, const TrainConfig& config);
+// {"type": "result", "select": "best", "epoch": 3, ..., "accuracy": shown_accuracy()}: the test
+// set's one evaluation, of the selected weights; without where it was left out.
+std::string log_line(const TrainResult& result, const TrainConfig& config);
 
 // A resumed run with another number of epochs, where the schedule depends on it.
 struct ScheduleChange {

@@ -18,9 +18,10 @@ Architecture preact_resnet(const std::string& name, const std::vector<std::int64
 // torchvision's ResNet of basic blocks, weight for weight. 3x224x224, 1000 classes.
 Architecture resnet(const std::string& name, const std::vector<std::int64_t>& stages);
 
-// The CIFAR ResNet of He et al. 2015, section 4.2, of depth 6 units + 2: widths 16, 32, 64, `units`
-// basic blocks a stage. 3x32x32, 10 classes. Where the shape changes the shortcut is a 1x1
-// convolution with batch norm (the paper's option B; its CIFAR experiments pad with zeros, A).
-Architecture resnet_cifar(const std::string& name, std::int64_t units);
+// The CIFAR ResNet of He et al. 2015, section 4.2, of depth 6 n + 2: n basic blocks in each of
+// three stages, of widths 16, 32, 64. 3x32x32, 10 classes. Where the shape changes the shortcut is
+// a 1x1 convolution with batch norm (the paper's option B; its CIFAR experiments pad with zeros,
+// A).
+Architecture resnet_cifar(const std::string& name, const std::vector<std::int64_t>& stages);
 
 }  // namespace hac

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "models/zoo/families.h"
@@ -9,47 +11,22 @@
 namespace hac {
 namespace {
 
-struct Entry {
+constexpr struct Entry {
   const char* name;
-  Architecture (*build)(const std::string& name);
-};
-
-constexpr Entry entries[] = {
-    {"vgg11",
-     [](const std::string& n) {
-       return vgg(n, {1, 1, 2, 2, 2});
-     }},
-    {"vgg13",
-     [](const std::string& n) {
-       return vgg(n, {2, 2, 2, 2, 2});
-     }},
-    {"vgg16",
-     [](const std::string& n) {
-       return vgg(n, {2, 2, 3, 3, 3});
-     }},
-    {"vgg19",
-     [](const std::string& n) {
-       return vgg(n, {2, 2, 4, 4, 4});
-     }},
-    {"preact_resnet18",
-     [](const std::string& n) {
-       return preact_resnet(n, {2, 2, 2, 2});
-     }},
-    {"preact_resnet34",
-     [](const std::string& n) {
-       return preact_resnet(n, {3, 4, 6, 3});
-     }},
-    {"resnet18",
-     [](const std::string& n) {
-       return resnet(n, {2, 2, 2, 2});
-     }},
-    {"resnet34",
-     [](const std::string& n) {
-       return resnet(n, {3, 4, 6, 3});
-     }},
-    {"resnet20", [](const std::string& n) { return resnet_cifar(n, 3); }},
-    {"resnet32", [](const std::string& n) { return resnet_cifar(n, 5); }},
-    {"resnet56", [](const std::string& n) { return resnet_cifar(n, 9); }},
+  Architecture (*family)(const std::string& name, const std::vector<std::int64_t>& stages);
+  std::int64_t stages[5];  // units of each, as many as there are
+} entries[] = {
+    {"vgg11", vgg, {1, 1, 2, 2, 2}},
+    {"vgg13", vgg, {2, 2, 2, 2, 2}},
+    {"vgg16", vgg, {2, 2, 3, 3, 3}},
+    {"vgg19", vgg, {2, 2, 4, 4, 4}},
+    {"preact_resnet18", preact_resnet, {2, 2, 2, 2}},
+    {"preact_resnet34", preact_resnet, {3, 4, 6, 3}},
+    {"resnet18", resnet, {2, 2, 2, 2}},
+    {"resnet34", resnet, {3, 4, 6, 3}},
+    {"resnet20", resnet_cifar, {3, 3, 3}},
+    {"resnet32", resnet_cifar, {5, 5, 5}},
+    {"resnet56", resnet_cifar, {9, 9, 9}},
 };
 
 }  // namespace
@@ -62,7 +39,8 @@ std::vector<std::string> zoo_names() {
 
 Architecture zoo(const std::string& name) {
   for (const Entry& entry : entries) {
-    if (name == entry.name) return entry.build(name);
+    if (name != entry.name) continue;
+    return entry.family(name, {entry.stages, std::find(entry.stages, std::end(entry.stages), 0)});
   }
   const auto names = zoo_names();
   const std::string shown = name.substr(0, 100);

@@ -39,7 +39,7 @@ double solve_width(const Architecture& at_resolution, double target, const Alpha
 
 AlphaCandidate candidate(const Architecture& baseline, std::int64_t resolution, double s,
                          const LatencyModel& model, const AlphaOptions& options) {
-  AlphaCandidate c{.resolution = resolution};
+  AlphaCandidate c;
   const Architecture unwidened = with_resolution(baseline, resolution);
   c.unwidened_latency_ms = model.predict(unwidened);
   const double r = static_cast<double>(resolution) / static_cast<double>(baseline.resolution);
@@ -49,9 +49,6 @@ AlphaCandidate candidate(const Architecture& baseline, std::int64_t resolution, 
   c.arch = c.w == 1 ? unwidened
                     : scale_width(unwidened, c.w, options.rounding.width_multiple,
                                   options.rounding.scale_stem);
-  const Counters counters = count(c.arch);
-  c.macs = counters.macs;
-  c.params = counters.params;
   c.latency_ms = model.predict(c.arch);
   return c;
 }

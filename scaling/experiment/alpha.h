@@ -18,12 +18,10 @@ namespace hac {
 
 // N(1, r, w) after rounding.
 struct AlphaCandidate {
-  double alpha = 0;             // what the rounded resolution amounts to: 2 ln r / ln s
-  std::int64_t resolution = 0;  // r * R0, rounded
-  double w = 1;                 // solved so that MACs come as close to s * F0 as rounding allows
-  Architecture arch;            // widened uniformly
-  std::int64_t macs = 0, params = 0;
-  double latency_ms = 0;            // predicted, of arch
+  double alpha = 0;       // what the rounded resolution amounts to: 2 ln r / ln s
+  double w = 1;           // solved so that MACs come as close to s * F0 as rounding allows
+  Architecture arch;      // of resolution r * R0, rounded, and widened uniformly
+  double latency_ms = 0;  // predicted, of arch
   double unwidened_latency_ms = 0;  // predicted, of N(1, r, 1): what Algorithm 1 starts from
 };
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "models/arch/counters.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/experiment/experiment_latency.h"
 
@@ -57,16 +58,17 @@ AlphaCurve score_alpha(const ExperimentTraining& t, double growth, const AlphaCa
           {.arch = c.arch,
            .config = proxy_config(t.recipe, proxy, seed),
            .test = false,
-           .label = fmt::format("alpha {:.2f} r{} seed {}: ", c.alpha, c.resolution, seed)});
+           .label = fmt::format("alpha {:.2f} r{} seed {}: ", c.alpha, c.arch.resolution, seed)});
       const EvalResult& compared = t.recipe.train.validation > 0 ? n.validation : n.test;
       values.push_back(compared.top1);
       images = compared.images;
     }
+    const Counters cost = count(c.arch);
     curve.points.push_back({.alpha = c.alpha,
-                            .resolution = static_cast<double>(c.resolution),
+                            .resolution = static_cast<double>(c.arch.resolution),
                             .width = c.w,
-                            .macs = static_cast<double>(c.macs),
-                            .params = static_cast<double>(c.params),
+                            .macs = static_cast<double>(cost.macs),
+                            .params = static_cast<double>(cost.params),
                             .top1 = accuracy_of(values, images, evaluated_set(t.recipe.train)),
                             .ms = c.latency_ms,
                             .feasible = true});

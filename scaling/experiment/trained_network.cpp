@@ -85,8 +85,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
-    throw Interrupted(
-        "interrupted; everything is saved (hint: the same command resumes it)");
+    throw Interrupted("interrupted; everything is saved (hint: the same command resumes it)");
   }
   TrainedNetwork n{.test = run.test, .validation = run.validation};
   if (request.observe) n.importance = observer.result(model);

@@ -10,15 +10,7 @@ OpCase make_case(const Pool2dSpec& s) {
   c.terms = static_cast<double>(global ? s.h * s.w : s.kernel * s.kernel);
   c.input("x", s.in_shape(), c.terms);
   c.op = [s](const std::vector<Var>& in) {
-    const ops::PoolOptions options{.kernel = s.kernel, .stride = s.stride, .pad = s.pad};
-    switch (s.mode) {
-      case PoolMode::max:
-        return ops::max_pool(in[0], options);
-      case PoolMode::avg:
-        return ops::avg_pool(in[0], options);
-      default:
-        return ops::global_avg_pool(in[0]);
-    }
+    return ops::pool(in[0], s.mode, {.kernel = s.kernel, .stride = s.stride, .pad = s.pad});
   };
   c.forward = [s](const std::vector<Doubles>& in) { return reference::pool2d(s, in); };
   c.backward = [s](const std::vector<Doubles>& in, const Doubles& dy) {
@@ -60,12 +52,12 @@ TEST(Pool2d, EvaluationGivesTheSameNumbers) {
 
 TEST(Pool2d, RefusesWhatDoesNotFit) {
   const Var x(Tensor::zeros({1, 4, 3, 3}));
-  EXPECT_THROW(ops::max_pool(x, {.kernel = 4, .stride = 1}), ShapeError);
-  EXPECT_THROW(ops::avg_pool(x, {.kernel = 0}), ShapeError);
-  EXPECT_THROW(ops::max_pool(x, {.stride = 0}), ShapeError);
-  EXPECT_THROW(ops::max_pool(x, {.kernel = 2, .pad = 2}), ShapeError);
-  EXPECT_THROW(ops::max_pool(x, {.pad = -1}), ShapeError);
-  EXPECT_THROW(ops::global_avg_pool(Var(Tensor::zeros({4, 3}))), ShapeError);
+  EXPECT_THROW(ops::pool(x, PoolMode::max, {.kernel = 4, .stride = 1}), ShapeError);
+  EXPECT_THROW(ops::pool(x, PoolMode::avg, {.kernel = 0}), ShapeError);
+  EXPECT_THROW(ops::pool(x, PoolMode::max, {.stride = 0}), ShapeError);
+  EXPECT_THROW(ops::pool(x, PoolMode::max, {.kernel = 2, .pad = 2}), ShapeError);
+  EXPECT_THROW(ops::pool(x, PoolMode::max, {.pad = -1}), ShapeError);
+  EXPECT_THROW(ops::pool(Var(Tensor::zeros({4, 3})), PoolMode::global_avg), ShapeError);
 }
 
 }  // namespace

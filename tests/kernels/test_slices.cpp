@@ -50,9 +50,10 @@ std::vector<Op> ops_on(Device device, const Shape& shape) {
       {"add", [](const Var& x) { return ops::add(x, x); }},
       {"to bf16", [](const Var& x) { return ops::cast(ops::cast(x, Dtype::f32), Dtype::bf16); }},
       {"dropout", [](const Var& x) { return ops::dropout(x, {.seed = 3}); }},
-      {"max pool", [](const Var& x) { return ops::max_pool(x, {.kernel = 3, .pad = 1}); }},
-      {"average pool", [](const Var& x) { return ops::avg_pool(x, {}); }},
-      {"global average", [](const Var& x) { return ops::global_avg_pool(x); }},
+      {"max pool",
+       [](const Var& x) { return ops::pool(x, PoolMode::max, {.kernel = 3, .pad = 1}); }},
+      {"average pool", [](const Var& x) { return ops::pool(x, PoolMode::avg); }},
+      {"global average", [](const Var& x) { return ops::pool(x, PoolMode::global_avg); }},
       {"flatten", [](const Var& x) { return ops::flatten(x); }},
       {"batch norm", norm(true, false)},
       {"batch norm, add", norm(true, true)},
@@ -60,7 +61,8 @@ std::vector<Op> ops_on(Device device, const Shape& shape) {
       {"convolution", [=](const Var& x) { return ops::conv2d(x, weight, bias, {.pad = 1}); }},
       {"linear", [=](const Var& x) { return ops::linear(ops::flatten(x), matrix, row); }},
       {"softmax", [=](const Var& x) {
-         return ops::softmax_cross_entropy(ops::flatten(ops::global_avg_pool(x)), target).loss;
+         return ops::softmax_cross_entropy(ops::flatten(ops::pool(x, PoolMode::global_avg)), target)
+             .loss;
        }}};
 }
 

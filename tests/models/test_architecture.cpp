@@ -151,7 +151,7 @@ TEST(Architecture, DepthwiseConvolutionsFollowTheirInput) {
                  BatchNorm{.name = "f.4", .activation = Activation::relu},
                  Conv{.name = "f.6", .out = 12, .kernel = 1, .pad = 0},
                  BatchNorm{.name = "f.7", .activation = Activation::relu},
-                 Pool{.kind = "global_avg"},
+                 Pool{.kind = PoolMode::global_avg},
                  Flatten{},
                  Linear{.name = "classifier"}};
   arch.stage_ends = {2, 6};

@@ -54,8 +54,6 @@ TEST(ArchitectureErrors, EveryMistakeIsNamed) {
        "conv 'features.4': expected groups that divide 64 input and 128 output channels, got 3"},
       {[&](auto& a) { conv(a, 0).kernel = 35; },
        "conv 'features.0': expected an input of at least 33x33, got 32x32"},
-      {[](auto& a) { std::get<Pool>(a.layers[2]).kind = "median"; },
-       "pool 'layers[2]': expected kind max, avg or global_avg, got 'median'"},
       {[](auto& a) { std::get<Pool>(a.layers[2]).pad = 2; },
        "maxpool 'after features.1': expected a pad below the kernel 2, got 2"},
       {[](auto& a) { a.resolution = 31; },

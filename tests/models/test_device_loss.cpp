@@ -86,7 +86,7 @@ TEST_P(DeviceLoss, LeavesACheckpointFromWhichTheRunEndsInTheSameBits) {
     config.resume = true;
     if (std::filesystem::exists(last)) {
       EXPECT_NO_THROW(load_safetensors(last)) << n;
-      EXPECT_CONTAINS(message, "can go on from '" + last + "' (hint: --resume)");
+      EXPECT_CONTAINS(message, "can be resumed from '" + last + "' (hint: --resume)");
       ++resumed;
     } else {
       EXPECT_LACKS(message, "--resume");

@@ -157,7 +157,8 @@ TEST_F(ResumeData, OldCheckpointsMultiplyTheWarmUp) {
   run(c);
   const TensorFile file = load_safetensors(at("run/last.safetensors"));
   EXPECT_LACKS(file.metadata.at("training"), "warmup_style");
-  EXPECT_ERROR(go_on(WarmupStyle::prefix), ConfigError, "(hint: --warmup-style multiply, or another --out)");
+  EXPECT_ERROR(go_on(WarmupStyle::prefix), ConfigError,
+               "(hint: --warmup-style multiply, or another --out)");
   EXPECT_NO_THROW(go_on(WarmupStyle::multiply));
   // Without a warm-up its style is nothing; nor had old ones an epoch to select.
   c = config("set", "plain");

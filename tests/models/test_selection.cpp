@@ -188,7 +188,7 @@ TEST_F(Select, OutputThatCannotBeWrittenEndsNoTraining) {
   EXPECT_EQ(train(model, data(c), c, &passing).epoch, best);
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
-  EXPECT_CONTAINS(said, "the training goes on");
+  EXPECT_CONTAINS(said, "the training continues");
   EXPECT_EQ(log("cut").size(), 5u);
   for (const std::string file : {"/best.safetensors", "/last.safetensors"}) {
     EXPECT_EQ(read_file(folder_.file("whole" + file)), read_file(c.out + file)) << file;
@@ -199,7 +199,7 @@ TEST_F(Select, OutputThatCannotBeWrittenEndsNoTraining) {
   Model other(tiny_net(), c.seed);
   ::testing::internal::CaptureStderr();
   EXPECT_THROW(train(other, data(c), c, &lasting), IoError);
-  EXPECT_CONTAINS(::testing::internal::GetCapturedStderr(), "goes on");
+  EXPECT_CONTAINS(::testing::internal::GetCapturedStderr(), "continues");
 }
 
 TEST_F(Select, BestIsTheFirstEpochWithTheHighestValidationTop1) {
@@ -342,7 +342,7 @@ TEST_F(Select, AScheduleThatHasChangedIsSaid) {
                now = learning_rate(c.schedule, 12, 6, 4);
   const std::string line = fmt::format(
       "the schedule has changed with --epochs, 2 before and 4 now: the learning rate was {:.4g} "
-      "and goes on from {:.4g}\n",
+      "and continues from {:.4g}\n",
       before, now);
   EXPECT_CONTAINS(said, line);
   const std::vector<json> lines = log("r");
@@ -376,9 +376,9 @@ TEST_F(Select, NoResultIsOverwrittenUnasked) {
       EXPECT_EQ(read_file(training_log(c.out)), lines);
     }
   };
-  refused("(hint: --resume goes on with it, --overwrite starts anew)");
+  refused("(hint: --resume continues it, --overwrite starts again)");
   fs::remove(last_weights(c.out));
-  refused("best.safetensors' (hint: --overwrite starts anew)");
+  refused("best.safetensors' (hint: --overwrite starts again)");
   c.resume = true;
   refused("'--resume': expected");
   fs::remove(best_weights(c.out));

@@ -84,19 +84,17 @@ TEST(AlphaCandidates, DistinctResolutionsWithMacsOnTarget) {
   std::set<std::int64_t> resolutions;
   const double target = s * static_cast<double>(count(vgg).macs);
   for (const AlphaCandidate& c : found.candidates) {
-    EXPECT_EQ(c.resolution % 4, 0);
+    EXPECT_EQ(c.arch.resolution % 4, 0);
     EXPECT_GE(c.alpha, 0);
     EXPECT_LE(c.alpha, 1);
-    EXPECT_TRUE(resolutions.insert(c.resolution).second);
-    EXPECT_EQ(c.arch.resolution, c.resolution);
-    EXPECT_NEAR(std::pow(s, c.alpha / 2) * 32, static_cast<double>(c.resolution), 1e-9);
-    EXPECT_EQ(c.macs, count(c.arch).macs);
-    EXPECT_EQ(c.params, count(c.arch).params);
-    EXPECT_NEAR(c.latency_ms, 1e-8 * static_cast<double>(c.macs), 1e-9);
+    EXPECT_TRUE(resolutions.insert(c.arch.resolution).second);
+    EXPECT_NEAR(std::pow(s, c.alpha / 2) * 32, static_cast<double>(c.arch.resolution), 1e-9);
+    const std::int64_t macs = count(c.arch).macs;
+    EXPECT_NEAR(c.latency_ms, 1e-8 * static_cast<double>(macs), 1e-9);
     // No other width is closer to the target.
-    const double off = std::abs(static_cast<double>(c.macs) - target);
+    const double off = std::abs(static_cast<double>(macs) - target);
     for (double w = 1; w < 3; w += 0.003) {
-      const Architecture other = scale_width(with_resolution(vgg, c.resolution), w, 8);
+      const Architecture other = scale_width(with_resolution(vgg, c.arch.resolution), w, 8);
       EXPECT_GE(std::abs(static_cast<double>(count(other).macs) - target), off) << w;
     }
   }
@@ -105,7 +103,7 @@ TEST(AlphaCandidates, DistinctResolutionsWithMacsOnTarget) {
 TEST(AlphaCandidates, LargeInputsUseTheTotalStride) {
   const Architecture resnet = zoo("preact_resnet18");
   for (const AlphaCandidate& c : alpha_candidates(resnet, 2, kModel).candidates) {
-    EXPECT_EQ(c.resolution % 32, 0);
+    EXPECT_EQ(c.arch.resolution % 32, 0);
   }
 }
 
@@ -128,7 +126,7 @@ TEST(AlphaCandidates, UnwidenedNetworksAboveTheLimitAreDropped) {
   for (std::int64_t r = 32; r < 100; ++r) {
     if (kModel.predict(with_resolution(vgg, r)) <= options.latency_ms) largest = r;
   }
-  EXPECT_EQ(one.candidates[0].resolution, largest);
+  EXPECT_EQ(one.candidates[0].arch.resolution, largest);
   EXPECT_CONTAINS(one.note, std::to_string(largest));
   options.latency_ms = 1e-3;
   EXPECT_THROW(alpha_candidates(vgg, 4, kModel, options), ConfigError);

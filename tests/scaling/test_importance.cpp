@@ -20,7 +20,8 @@ constexpr std::int64_t batch_size = 8;
 
 Architecture net_of(const std::string& name, std::vector<Layer> layers,
                     const std::vector<int>& stage_ends) {
-  layers.insert(layers.end(), {Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}});
+  layers.insert(layers.end(),
+                {Pool{.kind = PoolMode::global_avg}, Flatten{}, Linear{.name = "fc"}});
   return {.name = name,
           .channels = 3,
           .resolution = 8,

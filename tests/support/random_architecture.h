@@ -89,13 +89,13 @@ class RandomArchitecture {
   }
 
   void pool() {
-    arch_.layers.push_back(Pool{.kind = coin() ? "max" : "avg"});
+    arch_.layers.push_back(Pool{.kind = coin() ? PoolMode::max : PoolMode::avg});
     size_ /= 2;
   }
 
   void head() {
     if (coin()) arch_.layers.push_back(Activate{});
-    if (coin()) arch_.layers.push_back(Pool{.kind = "global_avg"});
+    if (coin()) arch_.layers.push_back(Pool{.kind = PoolMode::global_avg});
     if (coin()) arch_.layers.push_back(Dropout{.p = 0.1f * static_cast<float>(pick(0, 9))});
     arch_.layers.push_back(Flatten{});
     if (coin()) {

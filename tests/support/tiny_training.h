@@ -23,7 +23,7 @@ inline Architecture tiny_net() {
                      BatchNorm{.name = "bn1", .activation = Activation::relu}, Pool{},
                      Conv{.name = "conv2", .out = 8},
                      BatchNorm{.name = "bn2", .activation = Activation::relu},
-                     Pool{.kind = "global_avg"}, Flatten{}, Linear{.name = "fc"}}};
+                     Pool{.kind = PoolMode::global_avg}, Flatten{}, Linear{.name = "fc"}}};
 }
 
 inline TrainConfig tiny_config(std::int64_t train_images, std::int64_t batch) {

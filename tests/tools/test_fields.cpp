@@ -135,7 +135,7 @@ template <class T>
 class Named : public ::testing::Test {};
 using Enums = ::testing::Types<SamplingKind, StepPolicy, WideningCriterion, StopReason,
                                KernelReduction, LatencyModelKind, LaunchMode, Dtype, Activation,
-                               ScheduleKind, WarmupStyle, BadImages, Selection>;
+                               ScheduleKind, WarmupStyle, BadImages, Selection, PoolMode>;
 TYPED_TEST_SUITE(Named, Enums);
 
 TYPED_TEST(Named, NamesAreReadBack) {
@@ -421,7 +421,7 @@ TEST_F(Cli, EveryOptionIsInHelpAndRefusesWhatItsFieldDoes) {
       if (field.help.empty() || !(field.details.in & FieldDetails::options)) return;
       const std::string flag = flag_of(field);
       EXPECT_CONTAINS(help, "  " + flag + " ") << path;
-      const bool named = !names_in(field, field.value).empty() || field.details.off_on[0];
+      const bool named = !names_in(field.value).empty() || field.details.off_on[0];
       if (!named && !std::isfinite(field.bounds.low)) return;
       expect_error({"train", flag, named ? "neither" : "-1e300"}, 2, {flag.substr(2)});
       ++refused;

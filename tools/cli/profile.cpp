@@ -22,6 +22,11 @@
 #include "tools/cli/options.h"
 
 namespace hac {
+
+enum class Trace : std::uint8_t { inference, step };
+template <>
+inline constexpr std::string_view enum_names<Trace>[] = {"inference", "step"};
+
 namespace {
 
 struct Options {
@@ -32,10 +37,9 @@ struct Options {
   MachineOptions machine;
   std::optional<LaunchMode> launch;
   bool energy = false;
-  std::string trace;
+  std::optional<Trace> trace;
   bool json = false;
 };
-constexpr std::string_view traces[] = {"inference", "step", ""};
 
 // The energy of an inference, or why it is not known.
 struct Energy {
@@ -140,8 +144,9 @@ std::string utilization_line(const Profile& p, const Peak& peak) {
 void warn(const Profile& p, const Peak& peak) {
   if (std::abs(p.latency.drift) > 0.1) {
     print(stderr,
-          fmt::format("the machine drifted by {:+.0f} % while it ran: measure again when it is idle\n",
-                      100 * p.latency.drift));
+          fmt::format(
+              "the machine drifted by {:+.0f} % while it ran: measure again when it is idle\n",
+              100 * p.latency.drift));
   }
   if (!p.latency.steady()) {
     print(stderr,
@@ -237,7 +242,7 @@ void profile_command(const Options& o) {
   Model model =
       make_model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
                  where, o.checkpoint);
-  if (!o.trace.empty()) return print_kernel_trace(model, o.batch, o.trace == "step", o.json);
+  if (o.trace) return print_kernel_trace(model, o.batch, o.trace == Trace::step, o.json);
   profile_network(o, model, launch);
 }
 
@@ -257,8 +262,7 @@ void add_profile(CLI::App& app, const std::string&) {
           .add("energy", o->energy, "measure joules an inference too (takes most of a minute)")
           .add("trace", o->trace,
                "with --device simt: what each kernel of an inference or a training step asks of "
-               "memory, instead of times",
-               {.names = traces}));
+               "memory, instead of times"));
   add_machine_options(*verb, o->machine);
   add_launch_option(*verb, o->launch);
   add_json_option(*verb, o->json);

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <optional>
 #include <string_view>
 
 #include "engine/io/file.h"
@@ -22,7 +23,8 @@ namespace hac {
 namespace {
 
 struct Options {
-  std::string recipe, out, data_dir, bad_images;
+  std::string recipe, out, data_dir;
+  std::optional<BadImages> bad_images;
   MachineOptions machine;
   bool list = false, print = false, quiet = false, json = false, allow_unsteady = false;
 };
@@ -53,9 +55,7 @@ void run(const Options& o, const std::string& command) {
   if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
   require_makeable(o.out + "/report");
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
-  if (!o.bad_images.empty()) {
-    recipe.train.data.bad_images = parse<BadImages>(o.bad_images, "option '--bad-images'");
-  }
+  if (o.bad_images) recipe.train.data.bad_images = *o.bad_images;
   recipe.train.data.quiet = o.quiet;
   const Placement where = start(o.machine);
   make_folder(o.out + "/report");
@@ -91,8 +91,7 @@ void add_run(CLI::App& app, const std::string& command) {
           .add("data_dir", o->data_dir, "folder of the data set, over the recipe's",
                {.type = "DIR"})
           .add("bad_images", o->bad_images,
-               "of an image folder, over the recipe's: see hacscale train --help",
-               {.names = DataConfig::bad_image_choices})
+               "of an image folder, over the recipe's: see hacscale train --help")
           .add("list", o->list, "name the built-in recipes")
           .add("print", o->print, "print the recipe instead of running it")
           .add("quiet", o->quiet, "no progress")

@@ -50,7 +50,7 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
   conv2d_kernels.run(&Conv2dKernels::forward, device, spec, in.data(), w.data(), data_or_null(b),
                      y.data());
 
-  // A gradient lies as its value does.
+  // A gradient has the layout of its value.
   const Layout x_layout = x.value().layout(), w_layout = weight.value().layout();
   const bool want_dx = x.requires_grad(), want_db = bias.requires_grad();
   return make_var("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {

@@ -3,10 +3,9 @@
 #include "kernels/ops/pool2d.h"
 
 namespace hac::ops {
-namespace {
 
-Var pool(const char* op, PoolMode mode, const Var& x, PoolOptions o) {
-  check_rank(op, x.name(), x.shape(), 4);
+Var pool(const Var& x, PoolMode mode, PoolOptions o) {
+  check_rank("pool", x.name(), x.shape(), 4);
   const Shape& s = x.shape();
   const Pool2dSpec spec{.dtype = x.value().dtype(),
                         .mode = mode,
@@ -30,22 +29,12 @@ Var pool(const char* op, PoolMode mode, const Var& x, PoolOptions o) {
   pool2d_kernels.run(&Pool2dKernels::forward, device, spec, in.data(), y.data(),
                      writable_or_null(index));
   const Layout layout = x.value().layout();
-  return make_var(op, y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
+  return make_var("pool", y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = Tensor::activation(spec.in_shape(), spec.dtype, device);
     pool2d_kernels.run(&Pool2dKernels::backward, device, spec, dy.data(), data_or_null(index),
                        dx.data());
     return {dx.to(layout)};
   });
 }
-
-}  // namespace
-
-Var max_pool(const Var& x, PoolOptions options) {
-  return pool("max_pool", PoolMode::max, x, options);
-}
-Var avg_pool(const Var& x, PoolOptions options) {
-  return pool("avg_pool", PoolMode::avg, x, options);
-}
-Var global_avg_pool(const Var& x) { return pool("global_avg_pool", PoolMode::global_avg, x, {}); }
 
 }  // namespace hac::ops

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <regex>
 #include <string>
 #include <vector>
@@ -126,6 +127,32 @@ TEST(Layering, MessagesGoThroughOneFunction) {
         EXPECT_FALSE(std::regex_search(line, other))
             << entry.path() << ": " << line << " (hint: engine/io/print.h)";
       }
+    }
+  }
+}
+
+std::string text_of(const fs::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A README of its own, or a section of its folder's that begins with its name.
+TEST(Layering, EveryRoomHasAPageThatNamesItsHeaders) {
+  const fs::path root = HAC_SOURCE_DIR;
+  for (const std::string& room : rooms) {
+    const std::size_t slash = room.find('/');
+    if (slash == std::string::npos) continue;
+    std::string page = text_of(root / room / "README.md");
+    if (page.empty()) {
+      page = text_of(root / room.substr(0, slash) / "README.md");
+      const std::size_t at = page.find("# " + room.substr(slash + 1) + "/");
+      ASSERT_NE(at, std::string::npos) << room;
+      page = page.substr(at, page.find("\n## ", at) - at);
+    }
+    for (const auto& entry : fs::directory_iterator(root / room)) {
+      const std::string name = entry.path().stem().string();
+      if (entry.path().extension() != ".h") continue;
+      EXPECT_NE(page.find(name), std::string::npos) << room << "/" << name << ".h";
     }
   }
 }

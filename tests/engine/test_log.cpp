@@ -78,39 +78,36 @@ TEST(Progress, LineShowsWhatIsKnown) {
             "scan  7/7  took 1:02:05");
 }
 
-std::string drain(std::FILE* file) {
-  std::rewind(file);
-  std::string text(4096, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  return text;
+// What a line of progress prints into a file before its end, and in all.
+std::array<std::string, 2> printed(bool quiet, std::int64_t steps) {
+  std::FILE* out = std::tmpfile();
+  const auto drain = [&] {
+    std::rewind(out);
+    std::string text(4096, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), out));
+    return text;
+  };
+  std::array<std::string, 2> texts;
+  {
+    Progress progress("epoch 1/1", steps, quiet, {}, out);
+    for (std::int64_t i = 0; i < steps; ++i) progress.step(8, {.loss = 1});
+    texts[0] = drain();
+    progress.finish({.loss = 2});
+  }
+  texts[1] = drain();
+  std::fclose(out);
+  return texts;
 }
 
 TEST(Progress, OffATerminalOnlyTheLastLineIsPrinted) {
-  std::FILE* out = std::tmpfile();
-  ASSERT_NE(out, nullptr);
-  {
-    Progress progress("epoch 1/1", 3, false, {}, out);
-    for (int i = 0; i < 3; ++i) progress.step(8, {.loss = 1});
-    EXPECT_EQ(drain(out), "");
-    progress.finish({.loss = 2});
-  }
-  const std::string text = drain(out);
+  const auto [before, text] = printed(false, 3);
+  EXPECT_EQ(before, "");
   EXPECT_TRUE(text.starts_with("epoch 1/1  3/3  loss 2.0000")) << text;
-  EXPECT_EQ(text.find('\r'), std::string::npos);
+  EXPECT_LACKS(text, "\r");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
-  std::fclose(out);
 }
 
-TEST(Progress, QuietPrintsNothing) {
-  std::FILE* out = std::tmpfile();
-  {
-    Progress progress("epoch 1/1", 1, true, {}, out);
-    progress.step(8, {});
-    progress.finish({});
-  }
-  EXPECT_EQ(drain(out), "");
-  std::fclose(out);
-}
+TEST(Progress, QuietPrintsNothing) { EXPECT_EQ(printed(true, 1), (std::array<std::string, 2>{})); }
 
 TEST(Progress, OnATerminalTheLineIsOverwritten) {
   int ours = -1, theirs = -1;

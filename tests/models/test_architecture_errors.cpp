@@ -85,9 +85,7 @@ TEST(ArchitectureErrors, EveryMistakeIsNamed) {
        },
        "expected at most 1e+18 multiply-accumulates"},
   };
-  for (const auto& c : cases) {
-    EXPECT_CONTAINS(broken(c.mistake), c.message);
-  }
+  for (const auto& c : cases) EXPECT_CONTAINS(broken(c.mistake), c.message);
 }
 
 TEST(ArchitectureErrors, RequestsThatDoNotFitAreRefused) {
@@ -151,9 +149,7 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
       {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"relu6\""),
        "expected activation none, relu or silu, which have kernels, got relu6"},
   };
-  for (const auto& c : cases) {
-    EXPECT_ERROR(architecture_from_json(c.text), ConfigError, c.message);
-  }
+  for (const auto& c : cases) EXPECT_ERROR(architecture_from_json(c.text), ConfigError, c.message);
 }
 
 TEST(ArchitectureErrors, DefaultsOfAHandWrittenFile) {

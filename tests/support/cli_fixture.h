@@ -45,9 +45,7 @@ class Cli : public ::testing::Test {
     for (const std::string& word : arguments) typed += " " + word;
     EXPECT_EQ(o.exit, code) << typed << "\n" << o.err;
     EXPECT_TRUE(o.one_line_error()) << typed << "\nstdout: " << o.out << "\nstderr: " << o.err;
-    for (const std::string& part : parts) {
-      EXPECT_CONTAINS(o.err, part) << typed;
-    }
+    for (const std::string& part : parts) EXPECT_CONTAINS(o.err, part) << typed;
   }
 
   // Trains for an epoch into `name` and gives the path of its checkpoint.

@@ -1,6 +1,11 @@
-// Recipes: TOML to Recipe, strictly; the built-in ones; a whole tiny run from the command line.
+// Recipes: TOML to Recipe, strictly; the built-in ones; the tables of the READMEs; a whole tiny run
+// from the command line.
+
+#include <regex>
+#include <set>
 
 #include "engine/io/fields_json.h"
+#include "scaling/methods/method.h"
 #include "tests/support/cli_fixture.h"
 #include "tests/support/each_field.h"
 #include "tests/support/tiny_recipe.h"
@@ -123,6 +128,57 @@ TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   EXPECT_EQ(paper.train.schedule.milestones, (std::vector<double>{100, 200, 250}));
   EXPECT_EQ(paper.scale.widening.policy, StepPolicy::paper);
   EXPECT_EQ(paper.scale.widening.stride, 10);
+}
+
+std::string read(const std::string& file) { return slurp(HAC_SOURCE_DIR "/" + file); }
+
+// The words in backquotes between two others.
+std::set<std::string> quoted_between(const std::string& page, const std::string& from,
+                                     const std::string& to, const char* word = "[^`]+") {
+  const std::size_t start = page.find(from);
+  EXPECT_NE(start, std::string::npos) << from;
+  const std::size_t behind = start + from.size();
+  const std::string text = page.substr(behind, page.find(to, behind) - behind);
+  const std::regex quoted("`(" + std::string(word) + ")`");
+  std::set<std::string> words;
+  for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) {
+    words.insert((*it)[1]);
+  }
+  return words;
+}
+
+void expect_rows(const std::string& page, const Fields& fields, const std::string& table) {
+  std::set<std::string> keys;
+  for (const Field& field : fields) {
+    if (!(field.details.in & FieldDetails::toml)) continue;
+    if (const auto* inner = std::get_if<Fields>(&field.value.at)) {
+      expect_rows(page, *inner, (table.empty() ? "" : table + ".") + std::string(field.key));
+    } else {
+      keys.insert(std::string(field.key));
+    }
+  }
+  const std::string name = table.empty() ? "(top)" : "`[" + table + "]`";
+  EXPECT_EQ(quoted_between(page, "\n| " + name + " |", "\n", "[a-z_]+"), keys) << table;
+}
+
+TEST(Readme, ListsEveryKeyOfARecipe) {
+  expect_rows(read("tools/README.md"), Recipe{}.fields(), "");
+}
+
+TEST(Readme, ListsTheDataSets) {
+  std::set<std::string> sets;
+  for (const DatasetInfo& set : datasets()) {
+    sets.insert(std::string(set.name) + std::string(set.argument));
+  }
+  EXPECT_EQ(quoted_between(read("README.md"), "Data sets:", ".\n"), sets);
+}
+
+TEST(Readme, ListsTheMethodsToCompareWith) {
+  const std::string page = read("tools/README.md");
+  for (const Method& method : methods()) {
+    if (method.needs_laws) continue;
+    EXPECT_CONTAINS(page, method.key);
+  }
 }
 
 class CliRun : public Cli {

@@ -64,6 +64,7 @@ class Experiment {
       results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
       if (networks[i].plan) results.plans.push_back(reported(networks[i]));
     }
+    add_energy(results, networks);
     const std::vector<SweepPoint> points = utilization_sweep(
         baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
     const std::vector<MeasuredLatency> sweep_latencies = measure("sweep", points);
@@ -104,6 +105,20 @@ class Experiment {
     std::vector<Architecture> archs;
     for (const T& n : networks) archs.push_back(n.arch);
     return measure_networks(stages_, measured_on_, recipe_, stage, archs);
+  }
+
+  // Of the baseline and of what HACScale made of it.
+  void add_energy(Results& results, const std::vector<ScaledNetwork>& networks) {
+    std::vector<Architecture> archs;
+    std::vector<TableRow*> rows;
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      if (i > 0 && !networks[i].plan) continue;
+      archs.push_back(networks[i].arch);
+      rows.push_back(&results.table[i]);
+    }
+    const MeasuredEnergy energy = measure_energies(stages_, measured_on_, recipe_, archs);
+    results.energy_reason = energy.reason;
+    for (std::size_t i = 0; i < energy.of.size(); ++i) rows[i]->energy = energy.of[i];
   }
 
   // How far off the model was on the networks that it chose and on those of the sweep; not on the

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/device/plan_options.h"
+#include "kernels/core/error.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/measure/measure.h"
 #include "scaling/measure/peak.h"
@@ -140,6 +141,26 @@ std::vector<MeasuredLatency> measure_networks(StageCache& stages, const Measured
   };
   return stages.run(stage, inputs_of(on, recipe, archs), compute,
                     [&](const auto& latencies) { return latencies.size() == archs.size(); });
+}
+
+MeasuredEnergy measure_energies(StageCache& stages, const MeasuredOn& on, const Recipe& recipe,
+                                const std::vector<Architecture>& archs) {
+  try {
+    const PowerMeter meter = open_meter(on.where.device, on.meters);
+    json inputs = inputs_of(on, recipe, archs);
+    inputs["meter"] = {meter.name, meter.covers};
+    const auto compute = [&] {
+      std::vector<EnergyResult> energies;
+      for (const Architecture& arch : archs) {
+        energies.push_back(measure_energy(meter, *deploy_random(arch, on.where), on.energy));
+      }
+      return energies;
+    };
+    return {.of = stages.run("energy", inputs, compute,
+                             [&](const auto& e) { return e.size() == archs.size(); })};
+  } catch (const DeviceError& error) {
+    return {.reason = error.what()};
+  }
 }
 
 }  // namespace hac

@@ -11,6 +11,7 @@
 #include "scaling/experiment/recipe.h"
 #include "scaling/experiment/results.h"
 #include "scaling/experiment/stage_cache.h"
+#include "scaling/measure/power.h"
 #include "scaling/methods/method.h"
 
 namespace hac {
@@ -20,6 +21,8 @@ struct MeasuredOn {
   Machine machine;
   Placement where;
   bool allow_unsteady = false;  // decide on times that a busy machine disturbed
+  MeterOptions meters = {};
+  EnergyOptions energy = {.warmup_seconds = 1, .seconds = 2, .repetitions = 3, .idle_seconds = 3};
 };
 
 Rounding rounding_of(const Recipe& recipe);
@@ -51,5 +54,13 @@ std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const Measu
 std::vector<MeasuredLatency> measure_networks(StageCache& stages, const MeasuredOn& on,
                                               const Recipe& recipe, const std::string& stage,
                                               const std::vector<Architecture>& archs);
+
+// Joules an inference of each network, or why there are none: no meter, or one that fails.
+struct MeasuredEnergy {
+  std::vector<EnergyResult> of;
+  std::string reason;
+};
+MeasuredEnergy measure_energies(StageCache& stages, const MeasuredOn& on, const Recipe& recipe,
+                                const std::vector<Architecture>& archs);
 
 }  // namespace hac

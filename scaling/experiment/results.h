@@ -12,6 +12,7 @@
 
 #include "engine/io/fields.h"
 #include "scaling/importance/law.h"
+#include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
 #include "scaling/stats.h"
 
@@ -61,6 +62,7 @@ struct TableRow {
   double gmacs_per_s = unknown;
   double multiplied_gmacs_per_s = unknown;  // of the multiplications: what the peak bounds
   double peak_fraction = unknown;
+  std::optional<EnergyResult> energy;  // of the baseline and of HACScale's networks
   Accuracy top1;
   std::vector<std::string> weights;  // files, of each seed
   std::string limit;                 // that stopped the method, as StopReason
@@ -78,6 +80,7 @@ struct TableRow {
         .add("gmacs_per_s", gmacs_per_s)
         .add("multiplied_gmacs_per_s", multiplied_gmacs_per_s, {.optional = true})
         .add("peak_fraction", peak_fraction)
+        .add("energy", energy, {.optional = true})
         .add("top1", top1)
         .add("weights", weights, {.optional = true})
         .add("limit", limit, {.optional = true});
@@ -251,6 +254,7 @@ struct Results {
   AlphaCurve alpha;
   std::vector<ReportedPlan> plans;
   std::vector<LatencyFit> latency_models;
+  std::string energy_reason;    // why no row of the table has an energy: "no meter: ..."
   double unsteady_figures = 0;  // latencies that a busy machine disturbed
   std::vector<std::string> notes;
 };

@@ -238,5 +238,23 @@ TEST(ReportTable, ColumnsLineUp) {
   EXPECT_CONTAINS(line, "1.05 3.30x", "90.02 [89.58, 90.46]");
 }
 
+TEST(ReportTable, EnergyHasAColumnWhereItWasMeasured) {
+  Results results = results_from_json(sample_text());
+  const std::string none = hac::to_json(results);
+  EXPECT_TRUE(nlohmann::json::parse(none)["table"][0]["energy"].is_null());
+  EXPECT_EQ(render_report(none).find("energy (mJ)"), std::string::npos);
+  EXPECT_EQ(render_result_table(none).find("mJ"), std::string::npos);
+  results.table[0].energy = {.meter = "RAPL", .covers = "package", .raw = {0.002, 0.001, 0.003}};
+  results.table[1].energy = {.raw = {0.003, 0.003, 0.003}, .net = {0.001, 0.001, 0.001}};
+  const std::string some = hac::to_json(results);
+  EXPECT_EQ(hac::to_json(results_from_json(some)), some);
+  const std::string page = render_report(some), table = render_result_table(some);
+  expect_well_formed(page);
+  EXPECT_NE(page.find("energy: an inference, by RAPL (package)"), std::string::npos);
+  EXPECT_NE(page.find("3.00<small>1.50×</small><small>1.00 above idle</small>"), std::string::npos);
+  EXPECT_NE(table.find("mJ"), std::string::npos) << table;
+  EXPECT_NE(table.find("3.00 1.50x"), std::string::npos) << table;
+}
+
 }  // namespace
 }  // namespace hac::report

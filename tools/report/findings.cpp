@@ -59,6 +59,15 @@ std::string intervals_text(const Results& results) {
   return join({kinds.begin(), kinds.end()});
 }
 
+double millijoules(const TableRow& row) {
+  return row.energy ? 1e3 * row.energy->raw.mean : unknown;
+}
+
+bool any_energy(const Results& results) {
+  return std::any_of(results.table.begin(), results.table.end(),
+                     [](const TableRow& row) { return row.energy.has_value(); });
+}
+
 std::string unsteady_text(const Results& results) {
   if (!(results.unsteady_figures > 0)) return "";
   return fmt::format(

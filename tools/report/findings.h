@@ -18,6 +18,10 @@ const TableRow* find_baseline(const Results& results);
 
 std::string intervals_text(const Results& results);  // what the error bars are
 
+// Of an inference; unknown where no meter measured it.
+double millijoules(const TableRow& row);
+bool any_energy(const Results& results);
+
 // How many latencies a busy machine disturbed; "" if none.
 std::string unsteady_text(const Results& results);
 

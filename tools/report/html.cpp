@@ -50,6 +50,12 @@ std::string accuracy_cell(const Accuracy& top1) {
   return html;
 }
 
+std::string energy_cell(const TableRow& row, const TableRow& base) {
+  if (!row.energy) return "-";
+  return number_cell(millijoules(row), millijoules(base)) +
+         fmt::format("<small>{} above idle</small>", format_number(1e3 * row.energy->net.mean));
+}
+
 // One of a row. The label is shown on a narrow screen, where each row is a card.
 struct Cell {
   const char *name, *unit, *label;
@@ -57,8 +63,8 @@ struct Cell {
   const char* style = "";
 };
 
-std::vector<Cell> cells(const TableRow& r, const TableRow& base) {
-  return {
+std::vector<Cell> cells(const TableRow& r, const TableRow& base, bool energy) {
+  std::vector<Cell> all = {
       {"parameters", "", "parameters", count_cell(r.params, base.params)},
       {"MACs", "", "MACs", count_cell(r.macs, base.macs)},
       {"operations", "THOP 2021", "operations (THOP 2021)", format_count(r.ops_thop2021)},
@@ -69,6 +75,8 @@ std::vector<Cell> cells(const TableRow& r, const TableRow& base) {
       {"of peak", "%", "of peak (%)", format_number(100 * r.peak_fraction)},
       {"top-1", "%", "top-1 (%)", accuracy_cell(r.top1)},
       {"stopped by", "", "stopped by", escape(or_dash(r.limit)), " class=\"word\""}};
+  if (energy) all.insert(all.end() - 2, {"energy", "mJ", "energy (mJ)", energy_cell(r, base)});
+  return all;
 }
 
 template <class List>
@@ -140,13 +148,14 @@ std::string result_table(const Results& results) {
   std::string html =
       "<div class=\"scroll\"><table class=\"results\"><thead><tr>"
       "<th scope=\"col\">method</th>";
-  for (const Cell& c : cells(*base, *base))
+  const bool energy = any_energy(results);
+  for (const Cell& c : cells(*base, *base, energy))
     html += fmt::format("<th scope=\"col\">{}{}</th>", c.name,
                         *c.unit ? fmt::format("<small>{}</small>", c.unit) : "");
   html += "</tr></thead>\n<tbody>\n";
   for (const TableRow& row : results.table) {
     html += fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.method));
-    for (const Cell& c : cells(row, *base))
+    for (const Cell& c : cells(row, *base, energy))
       html += fmt::format("<td{} data-label=\"{}\"><span>{}</span></td>", c.style, c.label, c.html);
     html += "</tr>\n";
   }
@@ -156,6 +165,9 @@ std::string result_table(const Results& results) {
   const int runs = base->measured.ms.runs;
   if (runs > 0) html += fmt::format(", {} runs", runs);
   if (!results.table_accuracy.empty()) html += "; accuracy: " + escape(results.table_accuracy);
+  if (base->energy)
+    html += fmt::format("; energy: an inference, by {} ({})", escape(base->energy->meter),
+                        escape(base->energy->covers));
   const auto kinds = intervals_text(results);
   return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";
 }

@@ -44,6 +44,15 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
           or_dash(row.limit)};
 }
 
+// A column before the last two, where a meter was found.
+void insert_energy(std::vector<Cells>& rows, const Results& results, const TableRow& base) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const double mj = i == 0 ? unknown : millijoules(results.table[i - 1]);
+    rows[i].insert(rows[i].end() - 2,
+                   i == 0 ? "mJ" : with_factor(format_number(mj), mj, millijoules(base)));
+  }
+}
+
 std::string aligned(const std::vector<Cells>& rows) {
   std::vector<std::size_t> widths(rows[0].size());
   for (const Cells& row : rows)
@@ -74,6 +83,7 @@ std::string render_result_table(const Results& results) {
   std::vector<Cells> rows{{"method", "params", "MACs", "px", "pred ms", "meas ms", "GMAC/s",
                            "peak %", "top-1 %", "stopped by"}};
   for (const TableRow& row : results.table) rows.push_back(table_cells(row, *base));
+  if (any_energy(results)) insert_energy(rows, results, *base);
   std::string text = aligned(rows);
   const auto kinds = intervals_text(results);
   const bool saved = std::any_of(results.table.begin(), results.table.end(),

@@ -142,31 +142,26 @@ std::string utilization_line(const Profile& p, const Peak& peak) {
 }
 
 void warn(const Profile& p, const Peak& peak) {
+  const auto warn = [](const std::string& text) {
+    print(stderr, fmt::format("warning: {}: measure again when the machine is idle\n", text));
+  };
   if (std::abs(p.latency.drift) > 0.1) {
     print(stderr,
           fmt::format(
               "the machine drifted by {:+.0f} % while it ran: measure again when it is idle\n",
               100 * p.latency.drift));
   }
-  if (!p.latency.steady()) {
-    print(stderr,
-          fmt::format("warning: the latency is unsteady: {}: measure again when the machine is "
-                      "idle\n",
-                      describe_disturbance(p.latency)));
-  }
+  if (!p.latency.steady()) warn("the latency is unsteady: " + describe_disturbance(p.latency));
   if (!peak.gmacs_per_s) return;
   if (!peak.steady) {
-    print(stderr,
-          "warning: the measured peak is unsteady, and so are the shares of it: other work took "
-          "cores in nearly every trial: measure again when the machine is idle\n");
+    warn(
+        "the measured peak is unsteady, and so are the shares of it: other work took cores in "
+        "nearly every trial");
   }
   const auto check = [&](const std::string& what, double multiplied) {
     if (multiplied <= *peak.gmacs_per_s) return false;
-    print(
-        stderr,
-        fmt::format("warning: {} does {:.1f} GMAC/s, {:.0f} % of the measured peak, which nothing "
-                    "explains: measure again when the machine is idle\n",
-                    what, multiplied, 100 * multiplied / *peak.gmacs_per_s));
+    warn(fmt::format("{} does {:.1f} GMAC/s, {:.0f} % of the measured peak, which nothing explains",
+                     what, multiplied, 100 * multiplied / *peak.gmacs_per_s));
     return true;
   };
   if (check("the network", p.multiplied_gmacs_per_s)) return;

@@ -162,10 +162,8 @@ void initialize(const TrainOptions& o, Model& model) {
   print_notes(o.init, init_weights(o.init, model, o.init_except).notes());
 }
 
-namespace {
-
-// 2GiB, 500MiB, 64KiB or a plain number of bytes.
 std::size_t parse_size(const std::string& text) {
+  if (text.empty()) return 0;
   constexpr Unit units[] = {
       {""}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
   const auto size = parse_quantity(text, units);
@@ -173,21 +171,11 @@ std::size_t parse_size(const std::string& text) {
     return static_cast<std::size_t>(size->first);
   }
   throw ConfigError(
-      fmt::format("option '--memory-limit': expected 2GiB, 500MiB or a number of bytes, got '{}'",
-                  text.substr(0, 40)));
+      fmt::format("expected 2GiB, 500MiB or a number of bytes, got '{}'", text.substr(0, 40)));
 }
 
-}  // namespace
-
 void add_machine_options(CLI::App& app, MachineOptions& o) {
-  const char* group = "Machine";
-  add_options(app, o.fields(), group);
-  app.add_option_function<std::string>(
-         "--memory-limit", [&o](const std::string& text) { o.memory_limit = parse_size(text); },
-         "of tensors: 2GiB, 500MiB; a plain number is bytes; at most the control group's limit, "
-         "which is the default")
-      ->type_name("SIZE")
-      ->group(group);
+  add_options(app, o.fields(), "Machine");
 }
 
 void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch) {
@@ -207,9 +195,10 @@ Placement start(const MachineOptions& o) {
   if (o.autotune) autotune(device, plan_cache_path());
   // A control group kills who takes more of the host's memory than it has.
   const std::size_t group = limits().memory_bytes.value_or(0);
-  const bool lower = group > 0 && (o.memory_limit == 0 || group < o.memory_limit);
+  const std::size_t asked = parse_size(o.memory_limit);
+  const bool lower = group > 0 && (asked == 0 || group < asked);
   set_memory_limit(group, {});
-  set_memory_limit(lower && device.kind != DeviceKind::cuda ? group : o.memory_limit, device);
+  set_memory_limit(lower && device.kind != DeviceKind::cuda ? group : asked, device);
   return {device, dtype};
 }
 

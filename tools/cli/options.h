@@ -56,20 +56,27 @@ TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 // What an interrupted training is resumed with; "nothing was saved ..." without --out.
 std::string resume_hint(const TrainConfig& config, const std::string& command);
 
+// The bytes of 2GiB, 500MiB, 64KiB or a plain number; 0 of "". Throws ConfigError.
+std::size_t parse_size(const std::string& text);
+
 // --threads --device --dtype --memory-limit --tf32 --autotune.
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
   std::string dtype = "f32";
-  std::size_t memory_limit = 0;         // bytes; 0 = none
+  std::string memory_limit;             // "2GiB"; "" = none
   bool tf32 = false, autotune = false;  // engine/device/plan_options.h
 
-  Fields fields() {  // without memory_limit
+  Fields fields() {
     return Fields()
         .add("threads", threads, {0, 1024},
              "0 = OMP_NUM_THREADS, else what affinity and the control group's CPU quota allow")
         .add("device", device, "cpu, cuda:0, or simt: a GPU's kernels executed on the host")
         .add("dtype", dtype, "of activations: f32; on a GPU and simt also bf16 and f16")
+        .add("memory_limit", memory_limit,
+             "of tensors: 2GiB, 500MiB; a plain number is bytes; at most the control group's "
+             "limit, which is the default",
+             {.type = "SIZE", .valid = [](const std::string& text) { parse_size(text); }})
         .add("tf32", tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
         .add("autotune", autotune,
              "on a GPU: time cuDNN's plans when first needed and remember the fastest in "

@@ -62,6 +62,11 @@ DatasetPtr open_part(const CifarLayout& layout, const fs::path& folder,
   return in_memory(std::move(set));
 }
 
+template <CifarLayout (*layout)()>
+DataSplit open(const DataConfig& config, Parts parts) {
+  return open_cifar(layout(), config, parts);
+}
+
 }  // namespace
 
 CifarLayout cifar10_layout() {
@@ -123,6 +128,14 @@ DataSplit open_cifar(const CifarLayout& layout, const DataConfig& config, Parts 
   };
   return {parts == Parts::test ? nullptr : train(),
           open_part(layout, folder, layout.test, layout.test_records, classes)};
+}
+
+DatasetInfo cifar10() {
+  return {.name = "cifar10", .argument = "", .open = open<cifar10_layout>, .has_place = true};
+}
+
+DatasetInfo cifar100() {
+  return {.name = "cifar100", .argument = "", .open = open<cifar100_layout>, .has_place = true};
 }
 
 }  // namespace hac

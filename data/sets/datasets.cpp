@@ -3,42 +3,30 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <iterator>
-
-#include "data/sets/cifar.h"
 #include "data/sets/derived_set.h"
-#include "data/sets/fashion_mnist.h"
-#include "data/sets/image_folder.h"
-#include "data/sets/synthetic.h"
 #include "kernels/core/error.h"
 
 namespace hac {
-namespace {
 
-constexpr bool has_place = true, any_resolution = true, any_classes = true;
+// In the order of --help. Each is a function of a file here that gives its row.
+#define HAC_DATASETS(set) \
+  set(fashion_mnist) set(cifar10) set(cifar100) set(image_folder) set(synthetic)
 
-template <CifarLayout (*layout)()>
-DataSplit open(const DataConfig& config, Parts parts) {
-  return open_cifar(layout(), config, parts);
+#define HAC_DECLARE_DATASET(name) DatasetInfo name();
+HAC_DATASETS(HAC_DECLARE_DATASET)
+#undef HAC_DECLARE_DATASET
+
+std::span<const DatasetInfo> datasets() {
+#define HAC_DATASET_ROW(name) name(),
+  static const DatasetInfo table[] = {HAC_DATASETS(HAC_DATASET_ROW)};
+#undef HAC_DATASET_ROW
+  return table;
 }
-
-constexpr DatasetInfo table[] = {
-    {"fashion-mnist", "", open_fashion_mnist, has_place},
-    {"cifar10", "", open<cifar10_layout>, has_place},
-    {"cifar100", "", open<cifar100_layout>, has_place},
-    {"imagefolder", ":DIR", open_image_folder, !has_place, any_resolution},
-    {"synthetic", "", open_synthetic, !has_place, any_resolution, any_classes},
-};
-
-}  // namespace
-
-std::span<const DatasetInfo> datasets() { return table; }
 
 std::string dataset_usage() {
   std::string text;
-  for (const DatasetInfo& set : table) {
-    text += &set == table ? "" : &set + 1 == std::end(table) ? " or " : ", ";
+  for (const DatasetInfo& set : datasets()) {
+    text += &set == &datasets().front() ? "" : &set == &datasets().back() ? " or " : ", ";
     text += fmt::format("{}{}", set.name, set.argument);
   }
   return text;
@@ -46,9 +34,10 @@ std::string dataset_usage() {
 
 DatasetInfo dataset_info(std::string_view name) {
   name = name.substr(0, name.find(':'));
-  const auto found = std::find_if(std::begin(table), std::end(table),
-                                  [&](const DatasetInfo& set) { return set.name == name; });
-  return found == std::end(table) ? DatasetInfo{} : *found;
+  for (const DatasetInfo& set : datasets()) {
+    if (set.name == name) return set;
+  }
+  return {};
 }
 
 DataSplit open_data(const DataConfig& config, Parts parts) {
@@ -56,7 +45,7 @@ DataSplit open_data(const DataConfig& config, Parts parts) {
   const DatasetInfo info = dataset_info(config.name);
   if (!info.open) {
     std::vector<std::string_view> names;
-    for (const DatasetInfo& set : table) names.push_back(set.name);
+    for (const DatasetInfo& set : datasets()) names.push_back(set.name);
     throw ConfigError(fmt::format("data '{}': unknown set; expected one of {}", config.name,
                                   fmt::join(names, ", ")));
   }

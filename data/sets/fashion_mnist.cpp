@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "data/sets/datasets.h"
 #include "data/sets/gzip.h"
 #include "data/sets/image_set.h"
 #include "kernels/core/error.h"
@@ -101,9 +102,14 @@ Idx parse_idx(std::string_view bytes, int rank, const std::string& where) {
   return idx;
 }
 
-DataSplit open_fashion_mnist(const DataConfig& config, Parts parts) {
-  const fs::path folder = config.dir.empty() ? debian_folder : config.dir;
-  return {parts == Parts::test ? nullptr : open_part(folder, "train"), open_part(folder, "t10k")};
+// The four files {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or with .gz, of one folder.
+// Images are 1x28x28; their preprocessing pads them with zeros to 32x32. Throws IoError.
+DatasetInfo fashion_mnist() {
+  const auto open = [](const DataConfig& config, Parts parts) -> DataSplit {
+    const fs::path folder = config.dir.empty() ? debian_folder : config.dir;
+    return {parts == Parts::test ? nullptr : open_part(folder, "train"), open_part(folder, "t10k")};
+  };
+  return {.name = "fashion-mnist", .argument = "", .open = open, .has_place = true};
 }
 
 }  // namespace hac

@@ -1,4 +1,5 @@
-#include "data/sets/image_folder.h"
+// A folder of images: DIR/{train,val}/CLASS/ with images at any depth (image_files.h). Classes are
+// the folders of train, sorted; images are decoded when asked for.
 
 #include <fmt/format.h>
 
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "data/image/decode.h"
+#include "data/sets/datasets.h"
 #include "data/sets/image_files.h"
 #include "engine/io/text.h"
 #include "engine/tensor/hash.h"
@@ -187,8 +189,9 @@ DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& cla
   return std::make_shared<ImageFolder>(folder, std::move(entries), classes, preparation_of(config));
 }
 
-}  // namespace
-
+// DIR follows the colon of config.name, else is config.dir. Their preprocessing is
+// config.preprocessing, else one of config.resolution (default 224). Throws ConfigError without
+// DIR, IoError for folders that are missing, empty or not the same in train and val.
 DataSplit open_image_folder(const DataConfig& config, Parts parts) {
   const std::size_t colon = config.name.find(':');
   const fs::path root = colon == std::string::npos ? config.dir : config.name.substr(colon + 1);
@@ -207,6 +210,13 @@ DataSplit open_image_folder(const DataConfig& config, Parts parts) {
   }
   split.test = open_part(root / "val", classes, config, split.notes);
   return split;
+}
+
+}  // namespace
+
+DatasetInfo image_folder() {
+  return {
+      .name = "imagefolder", .argument = ":DIR", .open = open_image_folder, .any_resolution = true};
 }
 
 }  // namespace hac

@@ -63,7 +63,9 @@ DatasetPtr in_memory(ImageSet set) {
           fmt::format("image set: label {} with {} classes", label, set.classes.size()));
     }
   }
-  return std::make_shared<InMemory>(std::move(set));
+  auto made = std::make_shared<InMemory>(std::move(set));
+  validate(made->preprocessing());
+  return made;
 }
 
 }  // namespace hac

@@ -20,7 +20,8 @@ struct ImageSet {
   Normalization normalization;
 };
 
-// Throws ShapeError when pixels, labels and classes do not fit together.
+// Throws ShapeError when pixels, labels and classes do not fit together, ConfigError for a
+// preprocessing that no checkpoint could keep, as with a deviation of 0.
 DatasetPtr in_memory(ImageSet set);
 
 }  // namespace hac

@@ -108,6 +108,8 @@ std::string to_json(const ScalingPlan& plan) {
   return json.dump(1);
 }
 
+namespace {
+
 Method hacscale(WideningCriterion criterion) {
   const char* const worth = criterion == WideningCriterion::plain         ? ""
                             : criterion == WideningCriterion::per_latency ? " for its latency"
@@ -132,5 +134,11 @@ Method hacscale(WideningCriterion criterion) {
                     .plan = std::move(plan)};
           }};
 }
+
+}  // namespace
+
+Method hacscale_plain() { return hacscale(WideningCriterion::plain); }
+Method hacscale_per_latency() { return hacscale(WideningCriterion::per_latency); }
+Method hacscale_per_param() { return hacscale(WideningCriterion::per_param); }
 
 }  // namespace hac

@@ -10,27 +10,20 @@
 
 namespace hac {
 
-// One file each.
-Method uniform_width();
-Method resolution();
-Method depth();
-Method compound();
-Method efficientnet();
-Method fast_compound();
-Method hacscale(WideningCriterion criterion);
+// In the order of --help. Each is a function of a file here.
+#define HAC_METHODS(method)                                                                    \
+  method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet) \
+      method(fast_compound) method(hacscale_plain) method(hacscale_per_latency)                \
+          method(hacscale_per_param)
+
+#define HAC_DECLARE_METHOD(name) Method name();
+HAC_METHODS(HAC_DECLARE_METHOD)
+#undef HAC_DECLARE_METHOD
 
 std::span<const Method> methods() {
-  static const std::vector<Method> table = {
-      uniform_width(),
-      resolution(),
-      depth(),
-      compound(),
-      efficientnet(),
-      fast_compound(),
-      hacscale(WideningCriterion::plain),
-      hacscale(WideningCriterion::per_latency),
-      hacscale(WideningCriterion::per_param),
-  };
+#define HAC_METHOD_ROW(name) name(),
+  static const std::vector<Method> table = {HAC_METHODS(HAC_METHOD_ROW)};
+#undef HAC_METHOD_ROW
   return table;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
 #include <optional>
 
 #include "engine/autograd/ops.h"
@@ -13,20 +14,15 @@ namespace hac {
 namespace {
 
 // An operation without parameters.
-template <class F>
-class Function : public Module {
+class Function final : public Module {
  public:
+  using F = std::function<Var(std::span<const Var>)>;
   explicit Function(F f) : f_(std::move(f)) {}
   Var forward(std::span<const Var> inputs) override { return f_(inputs); }
 
  private:
   F f_;
 };
-
-template <class F>
-std::unique_ptr<Module> function(F f) {
-  return std::make_unique<Function<F>>(std::move(f));
-}
 
 struct Builder {
   const std::string& name;
@@ -48,17 +44,18 @@ struct Builder {
     return std::make_unique<nn::Dropout>(s.p, seed * 1000 + index);
   }
   Made operator()(const ActivationSpec& s) {
-    return function(
+    return std::make_unique<Function>(
         [a = s.activation](std::span<const Var> in) { return ops::activate(in[0], a); });
   }
   Made operator()(const AddSpec&) {
-    return function([](std::span<const Var> in) { return ops::add(in[0], in[1]); });
+    return std::make_unique<Function>(
+        [](std::span<const Var> in) { return ops::add(in[0], in[1]); });
   }
   Made operator()(const FlattenSpec&) {
-    return function([](std::span<const Var> in) { return ops::flatten(in[0]); });
+    return std::make_unique<Function>([](std::span<const Var> in) { return ops::flatten(in[0]); });
   }
   Made operator()(const Pool2dSpec& s) {
-    return function([s](std::span<const Var> in) {
+    return std::make_unique<Function>([s](std::span<const Var> in) {
       return ops::pool(in[0], s.mode, {.kernel = s.kernel, .stride = s.stride, .pad = s.pad});
     });
   }

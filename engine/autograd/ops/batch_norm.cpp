@@ -80,7 +80,7 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
         batchnorm_kernels.run(&BatchNormKernels::backward, device, spec, in.data(),
                               data_or_null(kept_y), g.data(), b.data(), mean.data(), var.data(),
                               dy.data(), dx.data(), dgamma.data(), dbeta.data(),
-                              writable_or_null(dres));
+                              data_or_null(dres));
         return {dx.to(layout), dgamma, dbeta, dres.to(residual_layout)};
       });
 }

@@ -16,7 +16,6 @@ inline void check_rank(const char* op, const std::string& name, const Shape& sha
 // The tensor in the layout that kernels of its device expect.
 inline Tensor in_own_layout(const Tensor& t) { return t.to(layout_of(t.device(), t.shape())); }
 
-inline const void* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
-inline void* writable_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
+inline void* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
 
 }  // namespace hac::ops

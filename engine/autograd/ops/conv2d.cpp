@@ -58,7 +58,7 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
     const Tensor dw = Tensor::empty(w.shape(), spec.dtype, device, w.layout());
     if (want_db) db = Tensor::empty({spec.k}, Dtype::f32, device);
     conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(), dy.data(),
-                       dw.data(), writable_or_null(db));
+                       dw.data(), data_or_null(db));
     if (want_dx) {
       Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
       conv2d_kernels.run(&Conv2dKernels::backward_data, device, spec, dy.data(), w.data(),

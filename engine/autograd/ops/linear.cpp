@@ -36,7 +36,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                     Tensor dx, db, dw = Tensor::empty(w.shape(), Dtype::f32, device);
                     if (spec.bias) db = Tensor::empty({spec.out}, Dtype::f32, device);
                     linear_kernels.run(&LinearKernels::backward_weights, device, spec, in.data(),
-                                       dy.data(), dw.data(), writable_or_null(db));
+                                       dy.data(), dw.data(), data_or_null(db));
                     if (want_dx) {
                       dx = Tensor::empty(spec.in_shape(), spec.dtype, device);
                       linear_kernels.run(&LinearKernels::backward_data, device, spec, dy.data(),

@@ -27,7 +27,7 @@ Var pool(const Var& x, PoolMode mode, PoolOptions o) {
     }
   }
   pool2d_kernels.run(&Pool2dKernels::forward, device, spec, in.data(), y.data(),
-                     writable_or_null(index));
+                     data_or_null(index));
   const Layout layout = x.value().layout();
   return make_var("pool", y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = Tensor::activation(spec.in_shape(), spec.dtype, device);

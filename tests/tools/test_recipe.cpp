@@ -158,7 +158,7 @@ void expect_rows(const std::string& page, const Fields& fields, const std::strin
     }
   }
   const std::string name = table.empty() ? "(top)" : "`[" + table + "]`";
-  EXPECT_EQ(quoted_between(page, "\n| " + name + " |", "\n", "[a-z_]+"), keys) << table;
+  EXPECT_EQ(quoted_between(page, "\n- " + name + ": ", ".\n", "[a-z_]+"), keys) << table;
 }
 
 TEST(Readme, ListsEveryKeyOfARecipe) {

@@ -1,10 +1,6 @@
 // The energy of the result table: by a meter where there is one, else the reason. RAPL is a tree of
 // files here, whose counter moves with the protocol's clock.
 
-#include <gtest/gtest.h>
-
-#include <filesystem>
-
 #include "models/zoo/zoo.h"
 #include "scaling/experiment/experiment_latency.h"
 #include "tests/support/temp_folder.h"
@@ -12,9 +8,7 @@
 namespace hac {
 namespace {
 
-namespace fs = std::filesystem;
-
-class Energy : public ::testing::Test {
+class Energy : public InFolder {
  protected:
   Energy() {
     on.machine = this_machine();
@@ -40,7 +34,6 @@ class Energy : public ::testing::Test {
     return measure_energies(stages, on, recipe, {net});
   }
 
-  TempFolder folder;
   MeasuredOn on;
   Recipe recipe;
   double time = 0;
@@ -70,7 +63,7 @@ TEST_F(Energy, IsNotThereWithAReason) {
   const MeasuredEnergy none = measure();
   EXPECT_TRUE(none.of.empty());
   EXPECT_EQ(none.reason.find("no meter: "), 0u) << none.reason;
-  EXPECT_FALSE(fs::exists(folder.file("stages/energy.json")));
+  EXPECT_FALSE(std::filesystem::exists(folder.file("stages/energy.json")));
   add_rapl();
   EXPECT_NE(measure().reason.find("expected energy"), std::string::npos) << "it stands still";
 }

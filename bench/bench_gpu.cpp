@@ -238,10 +238,10 @@ Model inference_model(const Options& o, const std::string& name, Dtype dtype = D
 ordered_json infer_row(const Options& o, const std::string& name, const Precision& precision,
                        LaunchMode mode) {
   const Model model = inference_model(o, name, precision.dtype);
-  Deployment net(model);
+  InferenceSession net(model);
   net.capture(mode == LaunchMode::graph);
   const MeasureOptions how{.runs = o.tiny ? 2 : 200, .warmup = o.tiny ? 1 : 20};
-  Deployment* const nets[] = {&net};
+  InferenceSession* const nets[] = {&net};
   const double warm = measure_interleaved(nets, how)[0].median;
   const DeviceLatency d = measure_device(net, how);
   fmt::print(
@@ -301,7 +301,7 @@ ordered_json energy_part(const Options& o) {
   ordered_json rows = ordered_json::array();
   for (const char* name : {"resnet18", "vgg11"}) {
     const Model model = inference_model(o, name);
-    Deployment net(model);
+    InferenceSession net(model);
     net.capture();
     const EnergyResult e = measure_energy(meter, net, protocol);
     fmt::print("{:<9} batch 1 graph  {:.3f} mJ ({:.3f} to {:.3f}), {:.3f} above idle; {:.1f} W\n",

@@ -9,7 +9,7 @@
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
 #include "models/arch/counters.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/zoo/zoo.h"
 
 using namespace hac;
@@ -18,7 +18,7 @@ namespace {
 
 void run(const std::string& name, int rounds) {
   const Architecture arch = zoo(name);
-  Deployment net{Model(arch)};
+  InferenceSession net{Model(arch)};
   bench::BareChain chain;
   for (const Op& op : net.graph().ops) {
     if (const auto* conv = std::get_if<Conv2dSpec>(&op.spec)) chain.add(*conv);

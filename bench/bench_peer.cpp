@@ -11,7 +11,7 @@
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/zoo/zoo.h"
 
 using namespace hac;
@@ -40,7 +40,7 @@ double train_step(int rounds) {
 }
 
 double infer(const std::string& name, int rounds) {
-  Deployment net{Model(zoo(name))};
+  InferenceSession net{Model(zoo(name))};
   const Tensor images = random_images(net.graph().input);
   return bench::interleaved(rounds, {[&] { net.run(images); }})[0];
 }

@@ -96,7 +96,7 @@ std::string broken_number(const std::string& name, const Tensor& tensor) {
 
 }  // namespace
 
-std::string Placement::str() const {
+std::string TensorOptions::str() const {
   return fmt::format("{} {}", to_string(device), name_of(dtype));
 }
 

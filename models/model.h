@@ -12,10 +12,10 @@
 namespace hac {
 
 // Where a network runs, and what its activations are computed in.
-struct Placement {
+struct TensorOptions {
   Device device;
   Dtype dtype = Dtype::f32;
-  bool operator==(const Placement&) const = default;
+  bool operator==(const TensorOptions&) const = default;
   std::string str() const;  // "cuda:0 bf16"
 };
 

@@ -33,7 +33,7 @@ Capture::~Capture() {
   }
 }
 
-void Capture::rehearse(const std::function<void()>& work) {
+void Capture::warm_up(const std::function<void()>& work) {
   const ArenaScope scope(arena_);
   work();
   scratch_bytes_ = Context::current(arena_->device()).scratch_bytes();
@@ -43,7 +43,7 @@ void Capture::record(const std::function<void()>& work) {
   Context& context = Context::current(arena_->device());
   const Runtime& runtime = context.runtime();
   const ArenaScope scope(arena_);
-  context.scratch(scratch_bytes_);  // an evaluation gives its own back, and with it the rehearsal's
+  context.scratch(scratch_bytes_);  // an evaluation gives its own back, and with it the warm-up's
   runtime.begin_capture(context);
   try {
     work();

@@ -33,9 +33,9 @@ class Capture {
 
   // Runs the work as it is: plans are made, memory is found. Its tensors come from this capture's
   // arena and keep it. May be repeated, until it is recorded.
-  void rehearse(const std::function<void()>& work);
-  // Records the same work; nothing of it runs. Other work may have run since the rehearsal. Tensors
-  // that the rehearsal left must be gone, or be let go by the work before it asks for their like.
+  void warm_up(const std::function<void()>& work);
+  // Records the same work; nothing of it runs. Other work may have run since the warm-up. Tensors
+  // that the warm-up left must be gone, or be let go by the work before it asks for their like.
   // Throws DeviceError naming what the work does that cannot be recorded; nothing is recorded then.
   void record(const std::function<void()>& work);
   bool recorded() const { return recording_ != nullptr; }
@@ -45,7 +45,7 @@ class Capture {
 
  private:
   std::shared_ptr<Arena> arena_;
-  std::size_t scratch_bytes_ = 0;  // what the rehearsal needed at most
+  std::size_t scratch_bytes_ = 0;  // what the warm-up needed at most
   std::shared_ptr<void> kept_;     // scratch memory and plans; they outlive the recording
   Recording recording_;
 };

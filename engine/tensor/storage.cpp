@@ -212,7 +212,7 @@ Arena::Block Arena::take(std::size_t bytes) {
     free_.erase(it);
     return block;
   }
-  refuse_in_capture(fmt::format("a tensor of {} bytes more than in the rehearsal", bytes));
+  refuse_in_capture(fmt::format("a tensor of {} bytes more than in the warm-up", bytes));
   Block block;
   block.data = pool(device_).allocate(bytes, block.capacity);
   bytes_ += block.capacity;

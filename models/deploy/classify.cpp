@@ -34,8 +34,8 @@ std::vector<Guess> best_guesses(const Tensor& scores, const std::vector<std::str
 
 }  // namespace
 
-std::vector<Guess> classify(Deployment& net, const std::string& path, const TrainedOn& trained,
-                            std::size_t top) {
+std::vector<Guess> classify(InferenceSession& net, const std::string& path,
+                            const TrainedOn& trained, std::size_t top) {
   const Tensor scores = net.run(read_input(path, trained.preprocessing, net.graph().input[2]));
   if (!all_finite(scores)) {
     throw Error(fmt::format("image '{}': the network's outputs are not finite", path));

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/train/trained_on.h"
 
 namespace hac {
@@ -19,7 +19,7 @@ struct Guess {
 // The `top` classes of highest score, best first, of equals the lower index, of a file that is
 // prepared as the training saw its images. Throws IoError, and Error for outputs that are not
 // finite.
-std::vector<Guess> classify(Deployment& net, const std::string& path, const TrainedOn& trained,
-                            std::size_t top);
+std::vector<Guess> classify(InferenceSession& net, const std::string& path,
+                            const TrainedOn& trained, std::size_t top);
 
 }  // namespace hac

@@ -21,7 +21,7 @@ bool keep(Tensor& fixed, const Tensor& given, Device device) {
 
 }  // namespace
 
-void learn(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer) {
+void backward_and_step(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer) {
   backward(loss, sgd.loss_scale().seed());
   sgd.unscale();
   if (observer) observer->accumulate(model, sgd.loss_scale().skip());
@@ -72,9 +72,9 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
     gradients_.clear();
     refused_ = false;
     capture_.emplace(model_.device());
-    rehearse();
+    warm_up();
   } else if (!capture_->recorded() && !record()) {
-    rehearse();
+    warm_up();
   } else {
     capture_->replay();
     // An eager step in between has put its own in their place.
@@ -83,17 +83,17 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
   return {.loss = loss_.item(), .probs = probs_, .batch = make_ ? batch_ : given_};
 }
 
-void CapturedStep::rehearse() {
+void CapturedStep::warm_up() {
   try {
-    capture_->rehearse([this] { work(); });
+    capture_->warm_up([this] { work(); });
   } catch (...) {
     capture_.reset();
     throw;
   }
 }
 
-// False if it lacked what the rehearsal had, a tensor that somebody holds or a plan: another
-// rehearsal finds it. What is refused twice in a row cannot be recorded at all.
+// False if it lacked what the warm-up had, a tensor that somebody holds or a plan: another
+// warm-up finds it. What is refused twice in a row cannot be recorded at all.
 bool CapturedStep::record() {
   try {
     capture_->record([this] { work(); });
@@ -108,7 +108,7 @@ bool CapturedStep::record() {
 }
 
 // First it lets go of what the step before left, so that the recording finds the same memory free
-// as the rehearsal.
+// as the warm-up.
 void CapturedStep::work() {
   model_.zero_grad();
   loss_ = probs_ = Tensor();
@@ -119,7 +119,7 @@ void CapturedStep::work() {
                                                         static_cast<float>(smoothing_));
   loss_ = loss.value();
   probs_ = probs;
-  learn(model_, sgd_, loss, observer_);
+  backward_and_step(model_, sgd_, loss, observer_);
 }
 
 }  // namespace hac

@@ -30,7 +30,7 @@ struct StepResult {
 
 // What an eager step and a captured one do behind the loss: backward, importance (observer may be
 // null), update. Work of the device alone.
-void learn(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer);
+void backward_and_step(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer);
 
 class CapturedStep {
  public:
@@ -43,7 +43,7 @@ class CapturedStep {
 
   // A batch of any device. Leaves weights, statistics and gradients bit for bit as an eager step
   // does. The first step, and the first with a batch of another kind or another observer (null:
-  // none), runs eagerly, as the rehearsal; the second records, or is another rehearsal where memory
+  // none), runs eagerly, as the warm-up; the second records, or is another warm-up where memory
   // of the first is still held. Throws DeviceError if that cannot be recorded either.
   StepResult run(const StepBatch& batch, double lr, std::int64_t step,
                  StepObserver* observer = nullptr);
@@ -57,7 +57,7 @@ class CapturedStep {
 
  private:
   StepResult run_step(bool other, double lr, std::int64_t step, StepObserver* observer);
-  void rehearse();
+  void warm_up();
   bool record();
   void work();
 

@@ -93,7 +93,7 @@ StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr
     throw_not_finite(model_, batch.images, fmt::format("at step {}", step), value);
   }
   sgd_.set_rate(lr);
-  learn(model_, sgd_, loss, observer);
+  backward_and_step(model_, sgd_, loss, observer);
   return {.loss = value, .probs = probs, .batch = batch};
 }
 

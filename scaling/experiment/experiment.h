@@ -19,7 +19,7 @@ struct ExperimentOptions {
   std::string out;      // DIR
   std::string command;  // as the user typed it, for the report
   bool quiet = false;
-  Placement where;              // what is trained and measured
+  TensorOptions where;          // what is trained and measured
   bool allow_unsteady = false;  // take times that a busy machine disturbed for the budget as well
 };
 

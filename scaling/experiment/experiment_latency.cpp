@@ -26,7 +26,7 @@ json here(const MeasuredOn& on) {
          {"threads", on.machine.threads},
          {"isa", on.machine.isa},
          {"onednn", on.machine.onednn}};
-  if (on.where == Placement{}) return j;
+  if (on.where == TensorOptions{}) return j;
   j["device"] = runtime_of(on.where.device).name(on.where.device);
   j["dtype"] = name_of(on.where.dtype);
   j["plans"] = describe_plan_options(on.where.device);
@@ -126,8 +126,8 @@ std::vector<MeasuredLatency> measure_networks(StageCache& stages, const Measured
                                               const Recipe& recipe, const std::string& stage,
                                               const std::vector<Architecture>& archs) {
   const auto compute = [&] {
-    std::vector<std::unique_ptr<Deployment>> nets;
-    std::vector<Deployment*> pointers;
+    std::vector<std::unique_ptr<InferenceSession>> nets;
+    std::vector<InferenceSession*> pointers;
     for (const Architecture& a : archs) {
       nets.push_back(deploy_random(a, on.where));
       pointers.push_back(nets.back().get());

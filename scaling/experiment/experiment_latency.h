@@ -19,7 +19,7 @@ namespace hac {
 // What a measured time depends on besides the network.
 struct MeasuredOn {
   Machine machine;
-  Placement where;
+  TensorOptions where;
   bool allow_unsteady = false;  // decide on times that a busy machine disturbed
   MeterOptions meters = {};
   EnergyOptions energy = {.warmup_seconds = 1, .seconds = 2, .repetitions = 3, .idle_seconds = 3};

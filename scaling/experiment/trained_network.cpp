@@ -36,7 +36,8 @@ std::string data_key(const DataSplit& data) {
   return content_key(content);
 }
 
-NetworkCache::NetworkCache(std::string folder, std::string data_key, bool quiet, Placement where)
+NetworkCache::NetworkCache(std::string folder, std::string data_key, bool quiet,
+                           TensorOptions where)
     : folder_(std::move(folder)), data_key_(std::move(data_key)), quiet_(quiet), where_(where) {
   make_folder(folder_);
 }
@@ -50,7 +51,7 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
 
 TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const std::string place =
-      where_ == Placement{}
+      where_ == TensorOptions{}
           ? ""
           : fmt::format("\non {} {}", where_.str(), describe_plan_options(where_.device));
   const bool test = request.test || request.config.validation == 0;

@@ -39,7 +39,7 @@ class NetworkCache {
  public:
   // `data_key` is part of the question that every network answers: the same name of a set may stand
   // for other files. `where` they are trained is part of it too: bits differ from device to device.
-  NetworkCache(std::string folder, std::string data_key, bool quiet, Placement where = {});
+  NetworkCache(std::string folder, std::string data_key, bool quiet, TensorOptions where = {});
 
   // Throws Error when Ctrl-C stopped the training, after it was saved.
   TrainedNetwork train(const TrainingRequest& request);
@@ -49,7 +49,7 @@ class NetworkCache {
 
   std::string folder_, data_key_;
   bool quiet_;
-  Placement where_;
+  TensorOptions where_;
   std::map<std::string, DataSplit> data_;
 };
 

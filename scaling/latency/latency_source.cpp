@@ -15,7 +15,7 @@ std::string LatencySource::str() const {
   return library.empty() ? text : text + ", " + library;
 }
 
-LatencySource latency_source(const Placement& where) {
+LatencySource latency_source(const TensorOptions& where) {
   LatencySource source{.device = runtime_of(where.device).name(where.device),
                        .dtype = std::string(name_of(where.dtype)),
                        .library = describe_plan_options(where.device)};

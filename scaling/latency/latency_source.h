@@ -33,7 +33,7 @@ struct LatencySource {
 };
 
 // This process, working there.
-LatencySource latency_source(const Placement& where);
+LatencySource latency_source(const TensorOptions& where);
 
 // "threads: expected 2, got 8" of the first that differs; "" if none does.
 std::string first_difference(const LatencySource& expected, const LatencySource& got);

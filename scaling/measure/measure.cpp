@@ -18,17 +18,17 @@ namespace hac {
 namespace {
 
 // On the network's device, so that the copy from the host is not part of an inference there.
-Tensor random_images(const Deployment& net) {
+Tensor random_images(const InferenceSession& net) {
   const Tensor images =
       net.captured() ? net.input() : Tensor::empty(net.graph().input, Dtype::f32, net.device());
   fill_normal(images, 1, "images", 1);
   return images;
 }
 
-Context& context_of(const Deployment& net) { return Context::current(net.device()); }
+Context& context_of(const InferenceSession& net) { return Context::current(net.device()); }
 
 // Wall clock, until the device is done.
-double time_once(Deployment& net, const Tensor& images) {
+double time_once(InferenceSession& net, const Tensor& images) {
   Context& context = context_of(net);
   context.runtime().synchronize(context);
   const auto start = std::chrono::steady_clock::now();
@@ -38,7 +38,7 @@ double time_once(Deployment& net, const Tensor& images) {
       .count();
 }
 
-double event_time_once(Deployment& net, const Tensor& images) {
+double event_time_once(InferenceSession& net, const Tensor& images) {
   Context& context = context_of(net);
   const Runtime& runtime = context.runtime();
   runtime.synchronize(context);
@@ -62,8 +62,8 @@ constexpr int block = 5;  // runs that are taken together
 
 // Milliseconds of each step. On the CPU in blocks of runs, of which a disturbed one is taken again
 // as a whole; other devices have a clock that the host does not disturb.
-std::vector<double> step_times(Deployment& net, const Tensor& images, const MeasureOptions& options,
-                               LatencyStats& latency) {
+std::vector<double> step_times(InferenceSession& net, const Tensor& images,
+                               const MeasureOptions& options, LatencyStats& latency) {
   if (net.device().kind != DeviceKind::cpu) return net.step_ms(images, options.runs);
   const int blocks = static_cast<int>(ceil_div(options.runs, block));
   const int size = std::min(block, options.runs);
@@ -97,8 +97,8 @@ std::string describe_disturbance(const LatencyStats& stats) {
                      stats.runs, stats.repeated);
 }
 
-Profile profile(Deployment& net, const MeasureOptions& options) {
-  Deployment* const nets[] = {&net};
+Profile profile(InferenceSession& net, const MeasureOptions& options) {
+  InferenceSession* const nets[] = {&net};
   Profile p;
   p.launch = net.captured() ? LaunchMode::graph : LaunchMode::eager;
   p.latency = measure_interleaved(nets, options)[0];
@@ -128,7 +128,7 @@ Profile profile(Deployment& net, const MeasureOptions& options) {
   return p;
 }
 
-DeviceLatency measure_device(Deployment& net, const MeasureOptions& options) {
+DeviceLatency measure_device(InferenceSession& net, const MeasureOptions& options) {
   const Tensor images = random_images(net);
   const Tensor flush = Tensor::empty({flush_bytes(net.device())}, Dtype::u8, net.device());
   const auto measure = [&](bool cold, auto time) {
@@ -149,13 +149,13 @@ DeviceLatency measure_device(Deployment& net, const MeasureOptions& options) {
           .cold_event = measure(true, event_time_once)};
 }
 
-std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
+std::vector<LatencyStats> measure_interleaved(std::span<InferenceSession* const> nets,
                                               const MeasureOptions& options) {
   if (options.runs < 1 || options.warmup < 0) {
     throw ConfigError("latency: expected runs >= 1 and warmup >= 0");
   }
   std::vector<Tensor> images;
-  for (const Deployment* net : nets) images.push_back(random_images(*net));
+  for (const InferenceSession* net : nets) images.push_back(random_images(*net));
   std::vector<std::vector<double>> times(nets.size());
   // One watch for all of them, once their first runs have made the threads.
   for (std::size_t i = 0; i < nets.size(); ++i) nets[i]->run(images[i]);
@@ -178,22 +178,23 @@ std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
   return stats;
 }
 
-EnergyResult measure_energy(const PowerMeter& meter, Deployment& net, EnergyOptions options) {
+EnergyResult measure_energy(const PowerMeter& meter, InferenceSession& net, EnergyOptions options) {
   options.inferences_per_run = net.graph().input[0];
   const Tensor images = random_images(net);
   return measure_energy(
       meter, [&] { time_once(net, images); }, options);
 }
 
-std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placement& where) {
-  auto net = std::make_unique<Deployment>(Model(arch, 0, where.device, where.dtype));
+std::unique_ptr<InferenceSession> deploy_random(const Architecture& arch,
+                                                const TensorOptions& where) {
+  auto net = std::make_unique<InferenceSession>(Model(arch, 0, where.device, where.dtype));
   if (default_launch_mode(where.device) == LaunchMode::graph) net->capture();
   return net;
 }
 
 NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options,
-                           const Placement& where, Patience* patience) {
-  const std::unique_ptr<Deployment> net = deploy_random(arch, where);
+                           const TensorOptions& where, Patience* patience) {
+  const std::unique_ptr<InferenceSession> net = deploy_random(arch, where);
   Profile p = profile(*net, options);
   constexpr double longest = 8;  // seconds
   for (double pause = 0.5; patience && patience->seconds > 0 && !p.latency.steady();) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "scaling/latency/latency.h"
 #include "scaling/measure/power.h"
 #include "scaling/measure/steadiness.h"
@@ -24,7 +24,7 @@ struct OpTime {
   int op = 0;              // index into the graph
   std::string name, kind;  // "features.0", "conv2d"
   std::string spec;        // the kernel's one-line text form
-  double ms = 0;           // median by the device's clock (Deployment::step_ms)
+  double ms = 0;           // median by the device's clock (InferenceSession::step_ms)
   double gmacs_per_s = 0;
   std::int64_t multiplications = 0;  // really done (utilization.h)
   double multiplied_gmacs_per_s = 0;
@@ -74,22 +74,24 @@ struct MeasureOptions {
 };
 
 // Times whole runs first (replayed if the network is captured), then each step.
-Profile profile(Deployment& net, const MeasureOptions& options = {});
+Profile profile(InferenceSession& net, const MeasureOptions& options = {});
 
 // Of a device other than the CPU: what Profile::device holds.
-DeviceLatency measure_device(Deployment& net, const MeasureOptions& options = {});
+DeviceLatency measure_device(InferenceSession& net, const MeasureOptions& options = {});
 
 // The same of several networks with their runs interleaved, so that a drift of the machine meets
 // all of them alike. Returns the whole-run statistics.
-std::vector<LatencyStats> measure_interleaved(std::span<Deployment* const> nets,
+std::vector<LatencyStats> measure_interleaved(std::span<InferenceSession* const> nets,
                                               const MeasureOptions& options = {});
 
 // The energy of its inferences, by the protocol of power.h, whose images a run are the network's.
-EnergyResult measure_energy(const PowerMeter& meter, Deployment& net, EnergyOptions options = {});
+EnergyResult measure_energy(const PowerMeter& meter, InferenceSession& net,
+                            EnergyOptions options = {});
 
 // The architecture with random weights, for batch 1, ready to be timed (latency does not depend on
 // what was learned), launched as the device does by default.
-std::unique_ptr<Deployment> deploy_random(const Architecture& arch, const Placement& where);
+std::unique_ptr<InferenceSession> deploy_random(const Architecture& arch,
+                                                const TensorOptions& where);
 
 // How long to pause for a busy machine, in all; what is left shrinks with each pause.
 struct Patience {
@@ -100,7 +102,7 @@ struct Patience {
 // Times it: what a LatencyModel is fitted on. While the runs are disturbed it waits and times the
 // network again, as long as there is patience; what is returned then is not steady.
 NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options = {},
-                           const Placement& where = {}, Patience* patience = nullptr);
+                           const TensorOptions& where = {}, Patience* patience = nullptr);
 // Throws DeviceError for a figure that no budget should be decided on, naming --allow-unsteady.
 void require_steady(const NetworkTiming& timing);
 

@@ -56,7 +56,7 @@ std::int64_t multiplications(const Conv2dSpec& s, const std::string& implementat
   return s.n * pairs * taps_inside(s.h, s.oh(), s.r, s) * taps_inside(s.w, s.ow(), s.s, s);
 }
 
-std::int64_t multiplications(const Deployment& net, const Deployment::Step& step) {
+std::int64_t multiplications(const InferenceSession& net, const InferenceSession::Step& step) {
   const OpSpec& spec = net.graph().ops[step.op].spec;
   const auto* conv = std::get_if<Conv2dSpec>(&spec);
   // Of a GPU's plans no name says it.
@@ -65,9 +65,9 @@ std::int64_t multiplications(const Deployment& net, const Deployment::Step& step
                          conv2d_kernels.run(&Conv2dKernels::implementation, net.device(), *conv));
 }
 
-std::int64_t multiplications(const Deployment& net) {
+std::int64_t multiplications(const InferenceSession& net) {
   std::int64_t sum = 0;
-  for (const Deployment::Step& step : net.steps()) sum += multiplications(net, step);
+  for (const InferenceSession::Step& step : net.steps()) sum += multiplications(net, step);
   return sum;
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "models/arch/architecture.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "scaling/methods/method.h"
 
 namespace hac {
@@ -25,8 +25,8 @@ double peak_fraction(double gmacs_per_s, double peak_gmacs_per_s);
 // 4x3 or 2x3, does (m + 2)^2 for each m x m outputs of a pair of channels.
 std::int64_t multiplications(const Conv2dSpec& spec, const std::string& implementation);
 // Of a step as it was deployed; of a whole network, all steps.
-std::int64_t multiplications(const Deployment& net, const Deployment::Step& step);
-std::int64_t multiplications(const Deployment& net);
+std::int64_t multiplications(const InferenceSession& net, const InferenceSession::Step& step);
+std::int64_t multiplications(const InferenceSession& net);
 
 struct SweepPoint {
   std::string dimension;  // width | depth | resolution

@@ -28,10 +28,10 @@ void add(const Tensor& a, const Tensor& b, const Tensor& y) {
                   y.data());
 }
 
-// Work rehearsed and recorded.
+// Work warmed up and recorded.
 struct Recorded : Capture {
   explicit Recorded(const std::function<void()>& work) : Capture(kSimt) {
-    rehearse(work);
+    warm_up(work);
     record(work);
   }
 };
@@ -40,7 +40,7 @@ TEST(Capture, RunsNothingUntilItIsReplayedAndThenReadsWhatIsThere) {
   const Tensor x = on_device({1, 2}), sum = on_device({0, 0});
   const auto work = [&] { add(sum, x, sum); };
   Capture capture(kSimt);
-  capture.rehearse(work);
+  capture.warm_up(work);
   EXPECT_EQ(sum.to_vector(), (std::vector<float>{1, 2}));
   capture.record(work);
   EXPECT_EQ(sum.to_vector(), (std::vector<float>{1, 2})) << "recording ran the work";
@@ -59,7 +59,7 @@ TEST(Capture, ReplaysInOrder) {
     y.zero();
   };
   Capture capture(kSimt);
-  capture.rehearse(work);
+  capture.warm_up(work);
   z.zero();
   capture.record(work);
   EXPECT_EQ(z.item(), 0);
@@ -281,7 +281,7 @@ TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
     EXPECT_EQ(result.batch.images.to_vector(), batch.images.to_vector()) << "step " << step;
     expect_same_bits(with_gradients(captured), with_gradients(eager));
   }
-  EXPECT_EQ(made, 2) << "once in the rehearsal, once in the recording";
+  EXPECT_EQ(made, 2) << "once in the warm-up, once in the recording";
 }
 
 TEST(CapturedStep, GivesItsMemoryBack) {
@@ -306,7 +306,7 @@ TEST(CapturedStep, GivesItsMemoryBack) {
 
 TEST_P(CapturedDeploymentOn, GivesTheBitsOfAnEagerRun) {
   const Model model(small_net(), kSeed, GetParam());
-  Deployment eager(model), captured(model);
+  InferenceSession eager(model), captured(model);
   captured.capture();
   for (int i = 0; i < 3; ++i) {
     const Tensor images = batch_of(i, 1).images;
@@ -324,7 +324,7 @@ TEST_P(CapturedDeploymentOn, GivesTheBitsOfAnEagerRun) {
 
 TEST(CapturedDeployment, IsMeasuredByBothClocksWarmAndCold) {
   const Model model(small_net(), kSeed, kSimt);
-  Deployment net(model);
+  InferenceSession net(model);
   for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
     net.capture(mode == LaunchMode::graph);
     const Profile p = profile(net, {.runs = 4, .warmup = 1});
@@ -338,7 +338,7 @@ TEST(CapturedDeployment, IsMeasuredByBothClocksWarmAndCold) {
     }
     for (const OpTime& op : p.ops) EXPECT_GT(op.ms, 0) << op.name;
   }
-  Deployment host{Model(small_net(), kSeed)};
+  InferenceSession host{Model(small_net(), kSeed)};
   EXPECT_FALSE(profile(host, {.runs = 2, .warmup = 0}).device);
   EXPECT_THROW(host.capture(), ConfigError);
 }

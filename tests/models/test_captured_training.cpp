@@ -1,5 +1,5 @@
 // A training whose steps are recorded ends in the bits of an eager one, whatever falls between the
-// rehearsal and the recording: a smaller batch, an evaluation that needs more scratch memory, a
+// warm-up and the recording: a smaller batch, an evaluation that needs more scratch memory, a
 // resume, importance that begins to be observed, memory that somebody holds.
 
 #include "kernels/core/context.h"
@@ -82,7 +82,7 @@ TEST(CapturedTraining, IsAConfigErrorOnTheCpu) {
 
 // ---- What cannot be recorded at first, and at all ----
 
-TEST(CapturedStep, IsRecordedAfterOneRehearsalAlthoughScratchMemoryWasGivenBack) {
+TEST(CapturedStep, IsRecordedAfterOneWarmUpAlthoughScratchMemoryWasGivenBack) {
   Model model(tiny_net(), kSeed, kSimt);
   Sgd sgd(model.parameters(), {});
   CapturedStep steps(model, sgd, 0);
@@ -92,7 +92,7 @@ TEST(CapturedStep, IsRecordedAfterOneRehearsalAlthoughScratchMemoryWasGivenBack)
   EXPECT_TRUE(steps.recorded());
 }
 
-TEST(CapturedStep, RehearsesAgainWhereMemoryOfTheRehearsalIsHeld) {
+TEST(CapturedStep, WarmsUpAgainWhereMemoryOfTheWarmUpIsHeld) {
   Model held(tiny_net(), kSeed, kSimt), free(tiny_net(), kSeed, kSimt);
   Sgd held_sgd(held.parameters(), {}), free_sgd(free.parameters(), {});
   CapturedStep held_steps(held, held_sgd, 0), free_steps(free, free_sgd, 0);

@@ -108,7 +108,7 @@ TEST(LostDevice, RefusesEverythingButToReleaseMemory) {
   Tensor x = Tensor::zeros({4}, Dtype::f32, kSimt);
   Capture capture(kSimt);
   const auto work = [&] { x.zero(); };
-  capture.rehearse(work);
+  capture.warm_up(work);
   capture.record(work);
   Event event = runtime.event_record(context);
   simt::fail_launch_after(2);

@@ -4,7 +4,7 @@
 
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/model.h"
 #include "models/train/evaluate.h"
 #include "models/zoo/arch_options.h"
@@ -64,7 +64,7 @@ Outcome train(const Architecture& arch, const Place& place, std::uint64_t seed =
   out.importance = observer.result(model);
   model.eval();
   out.evaluated = model.forward(images).value().to(Device{});
-  out.deployed = Deployment(model, batch).run(images).to(Device{});
+  out.deployed = InferenceSession(model, batch).run(images).to(Device{});
   return out;
 }
 

@@ -4,7 +4,7 @@
 #include <regex>
 
 #include "kernels/cpu/host.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/train/batch_estimate.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_training.h"
@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(OutOfMemory, OfADeploymentIsEstimatedToo) {
   const Model model(tiny_net(), 1, kSimt);
   const auto run = [&](std::int64_t batch) {
-    Deployment net(model, batch);
+    InferenceSession net(model, batch);
     net.run(Tensor::zeros(net.graph().input, Dtype::f32, kSimt));
   };
   const Limit limit(400 << 10, kSimt);

@@ -4,7 +4,7 @@
 #include "engine/autograd/ops.h"
 #include "engine/device/capture.h"
 #include "kernels/ops/elementwise.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "tests/support/simt_fixtures.h"
 #include "tests/support/tiny_training.h"
 
@@ -61,7 +61,7 @@ class Learner {
     Numbers all = numbers_of(model_);
     all["losses"] = losses_;
     model_.eval();
-    Deployment net(model_);
+    InferenceSession net(model_);
     if (captured_) net.capture();
     all["logits"] = net.run(noise_batch(static_cast<int>(seed_), 1).images).to_vector();
     return all;
@@ -178,7 +178,7 @@ TEST(TwoDevices, ARecordingIsOfOneDevice) {
     x.zero();
     y.zero();
   };
-  capture.rehearse(work);
+  capture.warm_up(work);
   EXPECT_ERROR(capture.record(work), DeviceError, "capture", "only work of simt", "simt:1");
   EXPECT_FALSE(capturing());
 }

@@ -53,7 +53,7 @@ TEST_F(Caches, OtherDataUnderTheSameNameAreTrainedOn) {
 
 TEST_F(Caches, TrainsAndMeasuresWhereItIsTold) {
   const TrainConfig config = tiny_config(24, 8);
-  const auto trained = [&](const Placement& where) {
+  const auto trained = [&](const TensorOptions& where) {
     NetworkCache(folder.file("n"), "key", true, where)
         .train({.arch = tiny_net(), .config = config, .observe = true});
     return count_in(folder.file("n"));

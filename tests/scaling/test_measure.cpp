@@ -131,7 +131,7 @@ TEST(TimeNetwork, GivesUpNamingTheOption) {
 
 TEST(MeasureInterleaved, SaysOfWhichNetworkTheRunsWereDisturbed) {
   const auto quiet = deploy_random(tiny_net(), {}), busy = deploy_random(tiny_net(), {});
-  Deployment* const nets[] = {quiet.get(), busy.get()};
+  InferenceSession* const nets[] = {quiet.get(), busy.get()};
   const auto readings = std::make_shared<int>(0);
   const auto stats = measure_interleaved(nets, busy_until(readings, 1 << 30));
   EXPECT_EQ(stats[0].disturbed, 3);

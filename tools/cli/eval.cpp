@@ -25,7 +25,7 @@ struct Options {
 };
 
 void eval(const Options& o) {
-  const Placement where = start(o.machine);
+  const TensorOptions where = start(o.machine);
   DataConfig config = o.data;
   const DataSplit data =
       open_data_for(checkpoint_data(o.checkpoint), o.checkpoint, config, Parts::test);

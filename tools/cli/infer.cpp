@@ -50,7 +50,7 @@ void infer(Options o) {
     throw ConfigError("arguments: expected CHECKPOINT IMAGE..., got " +
                       std::string(o.checkpoint.empty() ? "neither" : "no image"));
   }
-  const Placement where = start(o.machine);
+  const TensorOptions where = start(o.machine);
   const std::optional<TrainedOn> known = checkpoint_data(o.checkpoint);
   if (!known) {
     throw IoError(
@@ -67,7 +67,7 @@ void infer(Options o) {
                     "preprocessing {} and {}",
                     o.checkpoint, arch.channels, arch.classes, channels, trained.classes.size()));
   }
-  Deployment net(make_model(arch, 0, where, o.checkpoint));
+  InferenceSession net(make_model(arch, 0, where, o.checkpoint));
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   std::string bad;  // the last image that failed, for the end
   const auto failed = [&](const std::string& file, const std::string& why) {

@@ -10,7 +10,7 @@
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/train/captured_step.h"
 
 namespace hac {
@@ -23,7 +23,7 @@ double ratio(std::int64_t a, std::int64_t b) {
 }
 
 void run_inference(const Model& model, const Tensor& images) {
-  Deployment net(model, images.shape()[0]);
+  InferenceSession net(model, images.shape()[0]);
   simt::take_traces();  // packing the weights is no part of it
   net.run(images);
 }
@@ -40,7 +40,7 @@ void run_step(Model& model, const Tensor& images) {
   model.zero_grad();
   const auto [loss, probs] =
       ops::softmax_cross_entropy(model.forward(images), Tensor::from(labels, {n}));
-  learn(model, sgd, loss, nullptr);
+  backward_and_step(model, sgd, loss, nullptr);
 }
 
 std::vector<simt::Trace> traced(Model& model, std::int64_t batch, bool step) {

@@ -186,7 +186,7 @@ void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch) {
               "Machine");
 }
 
-Placement start(const MachineOptions& o) {
+TensorOptions start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
   const Dtype dtype = parse_dtype(o.dtype);
   set_num_threads(o.threads);
@@ -202,7 +202,7 @@ Placement start(const MachineOptions& o) {
   return {device, dtype};
 }
 
-Model make_model(const Architecture& arch, std::uint64_t seed, const Placement& where,
+Model make_model(const Architecture& arch, std::uint64_t seed, const TensorOptions& where,
                  const std::string& checkpoint) {
   Model model(arch, seed, where.device, where.dtype);
   if (!checkpoint.empty()) print_notes(checkpoint, load_weights(checkpoint, model).notes());

@@ -86,11 +86,11 @@ struct MachineOptions {
 void add_machine_options(CLI::App& app, MachineOptions& options);
 // Sets the threads, the memory limit and the plans' options, and makes sure that the device is
 // there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
-Placement start(const MachineOptions& options);
+TensorOptions start(const MachineOptions& options);
 
 // A network there, with random weights of this seed or those of a checkpoint, about which it says
 // on stderr what is not plain.
-Model make_model(const Architecture& arch, std::uint64_t seed, const Placement& where,
+Model make_model(const Architecture& arch, std::uint64_t seed, const TensorOptions& where,
                  const std::string& checkpoint = "");
 
 // --launch eager|graph; none = the device's default.

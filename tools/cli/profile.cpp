@@ -47,7 +47,7 @@ struct Energy {
   std::string reason;
 };
 
-Energy energy_of(Deployment& net, bool wanted) {
+Energy energy_of(InferenceSession& net, bool wanted) {
   std::optional<PowerMeter> meter;
   try {
     meter = open_meter(net.device());
@@ -205,9 +205,10 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
 }
 
 // Has run once: what it needs is there.
-std::unique_ptr<Deployment> deploy(const Model& model, std::int64_t batch, LaunchMode launch) {
+std::unique_ptr<InferenceSession> deploy(const Model& model, std::int64_t batch,
+                                         LaunchMode launch) {
   try {
-    auto net = std::make_unique<Deployment>(model, batch);
+    auto net = std::make_unique<InferenceSession>(model, batch);
     if (launch == LaunchMode::graph) net->capture();
     net->run(Tensor::zeros(net->graph().input, Dtype::f32, model.device()));
     return net;
@@ -219,8 +220,8 @@ std::unique_ptr<Deployment> deploy(const Model& model, std::int64_t batch, Launc
 
 void profile_network(const Options& o, const Model& model, LaunchMode launch) {
   const Device device = model.device();
-  const std::unique_ptr<Deployment> deployed = deploy(model, o.batch, launch);
-  Deployment& net = *deployed;
+  const std::unique_ptr<InferenceSession> deployed = deploy(model, o.batch, launch);
+  InferenceSession& net = *deployed;
   const Profile p = profile(net, o.measure);
   const Peak peak = measure_peak(device, model.dtype());
   const Energy energy = energy_of(net, o.energy);
@@ -231,7 +232,7 @@ void profile_network(const Options& o, const Model& model, LaunchMode launch) {
 }
 
 void profile_command(const Options& o) {
-  const Placement where = start(o.machine);
+  const TensorOptions where = start(o.machine);
   const LaunchMode launch = o.launch.value_or(default_launch_mode(where.device));
   require_launch_mode(launch, where.device);
   Model model =

@@ -57,7 +57,7 @@ void run(const Options& o, const std::string& command) {
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
   if (o.bad_images) recipe.train.data.bad_images = *o.bad_images;
   recipe.train.data.quiet = o.quiet;
-  const Placement where = start(o.machine);
+  const TensorOptions where = start(o.machine);
   make_folder(o.out + "/report");
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
   const Results results = run_experiment(recipe, {.out = o.out,

@@ -61,7 +61,8 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
 
 // Times the network, random widths around it and, where its input may grow, larger ones; fits a
 // model.
-LatencyModelPtr measure_model(const Options& o, const Architecture& arch, const Placement& where) {
+LatencyModelPtr measure_model(const Options& o, const Architecture& arch,
+                              const TensorOptions& where) {
   const auto kind = parse<LatencyModelKind>(o.latency_model, "latency model");
   std::vector<Architecture> nets{arch};
   for (const auto& sampled : sample_widths(widths(arch), o.sampling)) {
@@ -80,7 +81,8 @@ LatencyModelPtr measure_model(const Options& o, const Architecture& arch, const 
   return fit_latency(kind, timings, latency_source(where));
 }
 
-LatencyModelPtr latency_model(const Options& o, const Architecture& arch, const Placement& where) {
+LatencyModelPtr latency_model(const Options& o, const Architecture& arch,
+                              const TensorOptions& where) {
   const bool measured = o.latency_model == "table" || o.latency_model == "regression";
   if (measured) return measure_model(o, arch, where);
   LatencyModelPtr model = load_latency_model(o.latency_model);
@@ -170,7 +172,7 @@ void scale(Options o) {
   std::vector<ImportanceLaw> laws;
   if (!o.laws.empty()) laws = load_laws(o.laws, arch);
   if (!o.out.empty()) make_folder(o.out);
-  const Placement where = start(o.machine);
+  const TensorOptions where = start(o.machine);
   const LatencyModelPtr model = latency_model(o, arch, where);
   if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
   Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);

@@ -1,4 +1,4 @@
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 
 #include <fmt/format.h>
 
@@ -54,8 +54,8 @@ class Packer {
   explicit Packer(const Model& model)
       : state_(model.state()), device_(model.device()), dtype_(model.dtype()) {}
 
-  Deployment::Step pack(int index, const Op& op) const {
-    Deployment::Step step{.op = index};
+  InferenceSession::Step pack(int index, const Op& op) const {
+    InferenceSession::Step step{.op = index};
     if (const auto* conv = std::get_if<Conv2dSpec>(&op.spec)) {
       step.packed = packed(*conv, op);
     } else if (std::holds_alternative<BatchNormSpec>(op.spec)) {
@@ -118,7 +118,7 @@ class Packer {
 
 }  // namespace
 
-Deployment::Deployment(const Model& model, std::int64_t batch)
+InferenceSession::InferenceSession(const Model& model, std::int64_t batch)
     : graph_(fuse(lower(model.arch(), batch, model.dtype()))),
       device_(model.device()),
       dtype_(model.dtype()) {
@@ -135,7 +135,7 @@ Deployment::Deployment(const Model& model, std::int64_t batch)
 }
 
 // Each value gets a slot of memory from the step that makes it to the last that reads it.
-void Deployment::plan_buffers() {
+void InferenceSession::plan_buffers() {
   std::vector<Slot> slots;
   std::vector<int> slot_of(graph_.ops.size(), -1), last_use(graph_.ops.size(), -1);
   for (std::size_t s = 0; s < steps_.size(); ++s) {
@@ -173,11 +173,11 @@ void Deployment::plan_buffers() {
   }
 }
 
-const Tensor& Deployment::value(int index, const Tensor& images) const {
+const Tensor& InferenceSession::value(int index, const Tensor& images) const {
   return index < 0 ? images : values_[index];
 }
 
-void Deployment::execute(const Step& step, const Tensor& images) const {
+void InferenceSession::execute(const Step& step, const Tensor& images) const {
   const Op& op = graph_.ops[step.op];
   const Tensor& x = value(op.inputs[0], images);
   const Tensor& y = values_[step.op];
@@ -212,13 +212,13 @@ void Deployment::execute(const Step& step, const Tensor& images) const {
   std::visit(run, op.spec);
 }
 
-void Deployment::check_images(const Tensor& images) const {
+void InferenceSession::check_images(const Tensor& images) const {
   if (images.shape() == graph_.input) return;
   throw ShapeError(fmt::format("deployment: expected images {}, got {}", graph_.input.str(),
                                images.shape().str()));
 }
 
-void Deployment::capture(bool on) {
+void InferenceSession::capture(bool on) {
   capture_.reset();
   input_ = Tensor();
   if (!on) return;
@@ -228,23 +228,23 @@ void Deployment::capture(bool on) {
     logits_ = Tensor();
     logits_ = execute_all(input);
   };
-  capture->rehearse(work);
+  capture->warm_up(work);
   capture->record(work);
   input_ = input;
   capture_ = std::move(capture);
 }
 
-Tensor Deployment::own_form(const Tensor& images) const {
+Tensor InferenceSession::as_input(const Tensor& images) const {
   return images.to(device_).cast(dtype_).to(layout_of(device_, images.shape()));
 }
 
-Tensor Deployment::execute_all(const Tensor& images) {
-  const Tensor own = own_form(images);
+Tensor InferenceSession::execute_all(const Tensor& images) {
+  const Tensor own = as_input(images);
   for (const Step& step : steps_) execute(step, own);
   return values_[steps_.back().op].cast(Dtype::f32);
 }
 
-Tensor Deployment::run(const Tensor& images) {
+Tensor InferenceSession::run(const Tensor& images) {
   check_images(images);
   if (!capture_) return execute_all(images);
   if (images.device() != device_ || images.data() != input_.data()) input_.copy_from(images);
@@ -252,9 +252,9 @@ Tensor Deployment::run(const Tensor& images) {
   return logits_;
 }
 
-std::vector<double> Deployment::step_ms(const Tensor& images, int runs) {
+std::vector<double> InferenceSession::step_ms(const Tensor& images, int runs) {
   check_images(images);
-  const Tensor own = own_form(images);
+  const Tensor own = as_input(images);
   Context& context = Context::current(device_);
   const Runtime& runtime = context.runtime();
   for (const Step& step : steps_) execute(step, own);  // leaves every step something to read
@@ -283,7 +283,7 @@ std::vector<double> Deployment::step_ms(const Tensor& images, int runs) {
   return medians;
 }
 
-std::size_t Deployment::weight_bytes() const {
+std::size_t InferenceSession::weight_bytes() const {
   std::size_t bytes = 0;
   for (const Step& s : steps_) {
     for (const Tensor* t : {&s.packed, &s.bias, &s.gamma, &s.beta, &s.mean, &s.var}) {

@@ -7,7 +7,7 @@
 
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
-#include "models/deploy/deploy.h"
+#include "models/deploy/inference_session.h"
 #include "models/zoo/arch_options.h"
 
 namespace hac {
@@ -55,7 +55,7 @@ TEST_P(Deployed, GivesTheLogitsOfEvaluation) {
         const Tensor images = Tensor::empty({batch, 3, 64, 64});
         fill_normal(images, seed, "images", 1);
         const Tensor expected = model.forward(images).value();
-        Deployment net(model, batch);
+        InferenceSession net(model, batch);
         // Folding rounds each weight once more, and a deep net adds that up.
         EXPECT_LT(difference(net.run(images), expected), 1e-4)
             << name << " batch " << batch << " seed " << seed;
@@ -68,10 +68,10 @@ TEST_P(Deployed, GivesTheLogitsOfEvaluation) {
 INSTANTIATE_TEST_SUITE_P(Zoo, Deployed,
                          testing::Values("vgg11", "preact_resnet18", "resnet18", "resnet20"));
 
-TEST(Deployment, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
+TEST(InferenceSession, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
   const auto left = [](const char* name) {
     int count = 0;
-    const Deployment net{Model(resolve(name, {.width = 0.125}))};
+    const InferenceSession net{Model(resolve(name, {.width = 0.125}))};
     for (const Op& op : net.graph().ops) count += std::holds_alternative<BatchNormSpec>(op.spec);
     return count;
   };
@@ -84,11 +84,11 @@ TEST(Deployment, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
 
 // On a device that records and on one that does not, captured or not; a step that adds in place is
 // repeated, and leaves no trace in the next run.
-TEST(Deployment, TimesEachStepAndComputesTheSameAfterwards) {
+TEST(InferenceSession, TimesEachStepAndComputesTheSameAfterwards) {
   for (const Device device : {Device{}, Device{DeviceKind::simt, 0}}) {
     const Architecture arch = resolve(
         "resnet18", {.width = 0.125, .blocks = {1, 1, 1, 1}, .resolution = 32, .classes = 5});
-    Deployment net{Model(arch, 1, device)};
+    InferenceSession net{Model(arch, 1, device)};
     const Tensor images = Tensor::empty({1, 3, 32, 32});
     fill_normal(images, 1, "images", 1);
     for (const bool captured : {false, true}) {
@@ -105,8 +105,8 @@ TEST(Deployment, TimesEachStepAndComputesTheSameAfterwards) {
   }
 }
 
-TEST(Deployment, RefusesImagesOfAnotherShape) {
-  Deployment net{Model(resolve("vgg11", {.width = 0.125}))};
+TEST(InferenceSession, RefusesImagesOfAnotherShape) {
+  InferenceSession net{Model(resolve("vgg11", {.width = 0.125}))};
   EXPECT_THROW(net.run(Tensor::zeros({2, 3, 32, 32})), ShapeError);
   EXPECT_THROW(net.step_ms(Tensor::zeros({2, 3, 32, 32}), 1), ShapeError);
 }

@@ -15,7 +15,7 @@
 
 namespace hac {
 
-class Deployment {
+class InferenceSession {
  public:
   // One kernel call.
   struct Step {
@@ -24,7 +24,7 @@ class Deployment {
     Tensor gamma, beta, mean, var;  // batch norm left over
   };
 
-  explicit Deployment(const Model& model, std::int64_t batch = 1);
+  explicit InferenceSession(const Model& model, std::int64_t batch = 1);
 
   // images (batch, C, R, R) plain f32 -> logits (batch, classes), valid until the next run.
   Tensor run(const Tensor& images);
@@ -50,7 +50,7 @@ class Deployment {
 
  private:
   void plan_buffers();
-  Tensor own_form(const Tensor& images) const;  // on the device, in its type and layout
+  Tensor as_input(const Tensor& images) const;  // on the device, in its type and layout
   Tensor execute_all(const Tensor& images);
   void execute(const Step& step, const Tensor& images) const;
   void check_images(const Tensor& images) const;

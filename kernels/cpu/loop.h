@@ -13,7 +13,7 @@
 // table. On x86 such a file is compiled twice, for the floor and for AVX-512
 // (kernels/CMakeLists.txt sets the macros), and the table is the one that fits the instruction set
 // in use. The file throws nothing itself: for AVX-512 an error's type would be one of its own,
-// which nobody catches as an Error.
+// which no code catches as an Error.
 #if defined(HAC_AVX512)
 #define HAC_CPU_TABLE(Table, name, ...) \
   namespace avx512 {                    \

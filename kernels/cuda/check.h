@@ -19,7 +19,7 @@ bool is_sticky(cudaError_t error);
 // What a message says of a sticky error beyond its name; "" of another.
 std::string consequence(cudaError_t error);
 
-// Throws DeviceError (OutOfMemory for want of memory) naming the call, what it was for and CUDA's
+// Throws DeviceError (OutOfMemory when memory runs out) naming the call, what it was for and CUDA's
 // own words. An error that is not sticky is cleared, so that the next call does not report it; of a
 // sticky one the message says that earlier work may be to blame and the device is gone.
 void check(cudaError_t error, const char* call, const char* what);

@@ -31,7 +31,7 @@ void* allocate(Device device, std::size_t bytes) {
   make_current(device);
   const cudaError_t error = cudaMalloc(&p, bytes);
   if (error == cudaSuccess) return p;
-  // A device that earlier work has broken is no want of memory.
+  // A device that earlier work has broken is not out of memory.
   if (error != cudaErrorMemoryAllocation) {
     cuda::check(error, "cudaMalloc", to_string(device).c_str());
   }
@@ -98,7 +98,7 @@ void zero(Context& ctx, void* p, std::size_t bytes) {
   cuda::check(cudaMemsetAsync(p, 0, bytes, cuda::stream_of(ctx)), "cudaMemsetAsync", "zeros");
 }
 
-// Other threads may go on allocating and copying: only this one's calls are watched.
+// Other threads may keep allocating and copying: only this one's calls are watched.
 void begin_capture(Context& ctx) {
   refuse_in_capture("begin_capture");
   cuda::check(cudaStreamBeginCapture(cuda::stream_of(ctx), cudaStreamCaptureModeThreadLocal),

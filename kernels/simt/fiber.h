@@ -19,7 +19,7 @@ class Fiber {
   Fiber& operator=(const Fiber&) = delete;
 
   // From the thread's own stack, always the same thread: until function suspends or returns. After
-  // it has returned the next resume() calls it anew. No exception may leave function.
+  // it has returned the next resume() calls it again. No exception may leave function.
   void resume();
   // From inside function.
   void suspend();

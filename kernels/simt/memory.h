@@ -27,7 +27,7 @@ std::string describe_place(const std::vector<Range>& ranges, std::uintptr_t p);
 // The same, after "memory of simt:1, " where p lies in memory of another device than this one.
 std::string describe_place(int device, std::uintptr_t p);
 
-// Red zones: bytes that nobody should write.
+// Red zones: bytes that no code should write.
 void fill_zone(unsigned char* p, std::size_t bytes);
 // Index of the first byte that was written, or bytes.
 std::size_t find_damage(const unsigned char* p, std::size_t bytes);

@@ -16,7 +16,7 @@ class Shuffle {
   Shuffle(const Options& options, std::uint64_t stream)
       : order_(options.order), random_{options.seed, stream} {}
 
-  // Writes 0, 1, ... n - 1 in the order asked for, a random one anew at every call.
+  // Writes 0, 1, ... n - 1 in the order asked for, a new random one at every call.
   void fill(int* out, int n) {
     for (int i = 0; i < n; ++i) out[i] = order_ == Order::reversed ? n - 1 - i : i;
     if (order_ != Order::random) return;

@@ -9,7 +9,7 @@
 namespace hac::cuda {
 namespace {
 
-// Where there is no driver, every call reports that anew.
+// Where there is no driver, every call reports that again.
 void expect_cleared() {
   int devices = 0;
   if (cudaGetDeviceCount(&devices) != cudaSuccess) return;

@@ -43,7 +43,7 @@ std::string error_when_lost_at(int n, const TrainConfig& config) {
   try {
     train(model, data, config);
   } catch (const OutOfMemory& error) {
-    ADD_FAILURE() << "taken for want of memory: " << error.what();
+    ADD_FAILURE() << "taken for out of memory: " << error.what();
   } catch (const DeviceError& error) {
     EXPECT_EQ(error.exit_code(), 3);
     return error.what();
@@ -124,7 +124,7 @@ TEST(LostDevice, RefusesEverythingButToReleaseMemory) {
     Tensor::empty({4}, Dtype::f32, kSimt);
     ADD_FAILURE() << "memory of a lost device";
   } catch (const OutOfMemory& error) {
-    ADD_FAILURE() << "taken for want of memory: " << error.what();
+    ADD_FAILURE() << "taken for out of memory: " << error.what();
   } catch (const DeviceError&) {
   }
   // Destructors of what lived on it run at the end of this scope and must not throw.

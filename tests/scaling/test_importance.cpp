@@ -1,5 +1,5 @@
 // Importance of kernels (Eq. 5): against a direct double-precision sum over the gradients, the
-// properties of first-order Taylor scores, and observations that stop and go on.
+// properties of first-order Taylor scores, and observations that stop and resume.
 
 #include "scaling/importance/importance.h"
 

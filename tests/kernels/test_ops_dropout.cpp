@@ -1,37 +1,24 @@
-#include "kernels/ops/elementwise.h"
+#include "tests/cases/elementwise.h"
 #include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
 
-struct Case {
-  Shape shape;
-  ops::DropoutOptions options;
-};
-
-std::vector<Case> dropout_odd() {
-  std::vector<Case> all;
-  for (const Shape& shape : {Shape{1}, Shape{5, 7}, Shape{33, 512}, Shape{2, 3, 5, 5},
-                             Shape{2, 17, 31, 33}, Shape{5, 7, 1, 1}, Shape{1, 33, 3, 1}})
-    for (const float p : {0.f, 0.3f, 0.5f}) all.push_back({shape, {.p = p, .seed = 77, .step = 5}});
-  return all;
-}
-
 // kept or not, drawn at the logical index; scaled by 1 / (1 - p).
-Doubles mask_of(const Case& s) {
+Doubles mask_of(const DropoutSpec& s) {
   Doubles mask(s.shape.numel());
-  const Philox random{s.options.seed, s.options.step};
+  const Philox random{s.seed, s.offset};
   for (std::size_t i = 0; i < mask.size(); ++i)
-    mask[i] = random.uniform(i) >= s.options.p ? 1 / (1 - double{s.options.p}) : 0;
+    mask[i] = random.uniform(i) >= s.p ? 1 / (1 - double{s.p}) : 0;
   return mask;
 }
 
-OpCase make_case(const Case& s) {
-  OpCase c{.spec = DropoutSpec{.shape = s.shape, .p = s.options.p}.str(),
-           .seed = 71,
-           .any_threads = true};
+OpCase make_case(const DropoutSpec& s) {
+  OpCase c{.spec = s.str(), .seed = 71, .any_threads = true};
   c.input("x", s.shape);
-  c.op = [s](const std::vector<Var>& in) { return ops::dropout(in[0], s.options); };
+  c.op = [s](const std::vector<Var>& in) {
+    return ops::dropout(in[0], {.p = s.p, .seed = s.seed, .step = s.offset});
+  };
   const auto masked = [mask = mask_of(s)](const Doubles& v) {
     Doubles result = v;
     for (std::size_t i = 0; i < v.size(); ++i) result[i] *= mask[i];
@@ -45,7 +32,7 @@ OpCase make_case(const Case& s) {
 }
 
 // Own layout and plain give the same mask: the reference knows only the logical index.
-HAC_PROVE_OP(Dropout, dropout_odd());
+HAC_PROVE_OP(Dropout, cases::dropout_odd());
 
 TEST(Dropout, DropsTheShareItWasAskedFor) {
   constexpr std::int64_t n = 100000;

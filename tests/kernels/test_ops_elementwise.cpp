@@ -1,18 +1,12 @@
 // Activations, add, flatten, and the kernels that only other code calls: add with an activation,
 // Taylor.
 
-#include "kernels/ops/elementwise.h"
 #include "kernels/ops/taylor.h"
+#include "tests/cases/elementwise.h"
 #include "tests/support/every_op.h"
 
 namespace hac {
 namespace {
-
-const std::vector<Shape>& shapes() {
-  static const std::vector<Shape> all = {
-      {1}, {7, 33}, {2, 1, 3, 5}, {1, 3, 31, 33}, {5, 16, 4, 4}, {2, 17, 9, 7}, {2, 33, 31, 33}};
-  return all;
-}
 
 OpCase activation_case(const Shape& shape, Activation a) {
   OpCase c{.spec = ActivationSpec{.activation = a, .shape = shape}.str(), .seed = 81};
@@ -60,11 +54,11 @@ OpCase flatten_case(const Shape& shape) {
 
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;
-  for (const Shape& shape : shapes()) {
-    all.push_back(activation_case(shape, Activation::relu));
-    all.push_back(activation_case(shape, Activation::silu));
-    all.push_back(add_case(shape));
-    if (shape.rank() == 4) all.push_back(flatten_case(shape));
+  for (const auto& s : cases::activation_odd())
+    all.push_back(activation_case(s.shape, s.activation));
+  for (const AddSpec& s : cases::add_odd()) {
+    all.push_back(add_case(s.shape));
+    if (s.shape.rank() == 4) all.push_back(flatten_case(s.shape));
   }
   return all;
 }

@@ -1,0 +1,114 @@
+// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT | --grid] [--autotune]
+//               [--benchmark_...]
+// Google Benchmark's options select, repeat and print; bench/README.md has examples.
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include "bench/kernels/kernels.h"
+#include "engine/device/plan_options.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+#include "kernels/core/machine.h"
+
+using namespace hac;
+
+namespace {
+
+constexpr const char* usage =
+    "bench_kernels: every operation of tests/cases and every layer of the zoo\n"
+    "  --device LIST  cpu, simt, cuda:0 (default: cpu, and cuda:0 where there is one)\n"
+    "  --dtype LIST   f32, bf16, f16 (default: f32)\n"
+    "  --spec TEXT    this operation alone, conv2d:f32,n1c64h56w56,k64r3s3,st1p1g1\n"
+    "  --grid         the convolutions that the CPU's choice of algorithm is made from\n"
+    "  --autotune     cuDNN's plans measured, and the fastest taken\n\n";
+
+struct Options {
+  std::vector<Device> devices{Device{}};
+  std::vector<Dtype> dtypes{Dtype::f32};
+  std::string spec;
+  bool grid = false, autotune = false;
+};
+
+template <class Parse>
+auto parse_list(std::string_view text, Parse parse) {
+  std::vector<decltype(parse(text))> all;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    all.push_back(parse(text.substr(0, comma)));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return all;
+}
+
+// What Google Benchmark left.
+Options parse(int argc, char** argv) {
+  Options o;
+  const Device gpu{DeviceKind::cuda, 0};
+  if (runtime_cuda.count && runtime_cuda.count(nullptr) > 0) o.devices.push_back(gpu);
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view option = argv[i];
+    const auto value = [&]() -> std::string_view {
+      if (++i < argc) return argv[i];
+      throw ConfigError(fmt::format("{}: expected a value, got none", option));
+    };
+    if (option == "--grid") {
+      o.grid = true;
+    } else if (option == "--autotune") {
+      o.autotune = true;
+    } else if (option == "--spec") {
+      o.spec = value();
+    } else if (option == "--dtype") {
+      o.dtypes = parse_list(value(), parse_dtype);
+    } else if (option == "--device") {
+      o.devices = parse_list(value(), parse_device);
+    } else {
+      throw ConfigError(fmt::format("'{}': expected an option (hint: --help)", option));
+    }
+  }
+  for (const Device device : o.devices) runtime_of(device);  // throws where there is none
+  return o;
+}
+
+void add_context() {
+  const Machine m = this_machine();
+  benchmark::AddCustomContext("cpu", m.cpu);
+  benchmark::AddCustomContext("isa", m.isa);
+  benchmark::AddCustomContext("threads", std::to_string(m.threads));
+  benchmark::AddCustomContext("onednn", m.onednn);
+}
+
+void run(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv, [] {
+    fmt::print("{}", usage);
+    benchmark::PrintDefaultHelp();
+  });
+  const Options o = parse(argc, argv);
+  for (const Device device : o.devices) {
+    if (o.autotune && device.kind == DeviceKind::cuda) autotune(device, "");
+  }
+  bench::Registry registry(o.devices, o.dtypes);
+  if (!o.spec.empty()) {
+    registry.add(o.spec);
+  } else if (o.grid) {
+    registry.add_grid();
+  } else {
+    registry.add_cases();
+    registry.add_zoo();
+  }
+  add_context();
+  benchmark::RunSpecifiedBenchmarks();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  limit_openmp_spinning(argv);
+  try {
+    run(argc, argv);
+    return 0;
+  } catch (const Error& e) {
+    fmt::print(stderr, "bench_kernels: {}\n", e.what());
+    return e.exit_code();
+  }
+}

@@ -1,0 +1,104 @@
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+
+#include "bench/kernels/kernels.h"
+#include "models/zoo/zoo.h"
+#include "tests/cases/batchnorm.h"
+#include "tests/cases/conv2d.h"
+#include "tests/cases/elementwise.h"
+#include "tests/cases/linear.h"
+#include "tests/cases/pool2d.h"
+#include "tests/cases/softmax_xent.h"
+
+namespace hac::bench {
+namespace {
+
+template <class Spec>
+std::string text_of(Spec spec) {
+  if constexpr (requires { spec.pass; }) spec.pass = Pass::forward;  // its own part of the name
+  return spec.str();
+}
+
+}  // namespace
+
+template <class Spec>
+void Registry::add(Spec spec, Passes passes, const std::string& prefix) {
+  for (const Device device : devices_) {
+    const std::vector<Variant> all = variants_of(spec, device);
+    // Without a kernel of its own, inference calls forward.
+    const bool has_inference =
+        std::any_of(all.begin(), all.end(), [](const Variant& v) { return v.pass == "inference"; });
+    for (const Variant& v : all) {
+      const bool infers = v.pass == (has_inference ? "inference" : "forward");
+      if (passes == Passes::inference && !infers) continue;
+      if (passes == Passes::training && v.pass == "inference") continue;
+      const std::string name = prefix + text_of(spec) + "/" + v.pass + "/" +
+                               (v.algorithm.empty() ? to_string(device) : v.algorithm);
+      if (!names_.insert(name).second) continue;
+      auto* added = benchmark::RegisterBenchmark(
+          name.c_str(), [device, dtype = spec.dtype, v](benchmark::State& state) {
+            time_kernel(state, device, dtype, v);
+          });
+      added->Unit(benchmark::kMicrosecond);
+      // Not the caller's CPU time: kernels have threads, or a device, of their own.
+      device.kind == DeviceKind::cuda ? added->UseManualTime() : added->UseRealTime();
+    }
+  }
+}
+
+void Registry::add(const Op& op, Passes passes) {
+  std::visit([&](const auto& s) { add(s, passes); }, static_cast<const AnySpec&>(op.spec));
+}
+
+void Registry::add(const std::string& spec) {
+  const OpSpec parsed = parse_spec(spec);
+  std::visit([&](const auto& s) { add(s, Passes::all); }, static_cast<const AnySpec&>(parsed));
+}
+
+void Registry::add_cases() {
+  const auto add_each = [&](auto specs) {
+    for (auto& s : specs) {
+      for (const Dtype dtype : dtypes_) {
+        s.dtype = dtype;
+        add(s, Passes::all);
+      }
+    }
+  };
+  add_each(cases::conv2d_odd());
+  add_each(cases::batchnorm_odd());
+  add_each(cases::pool2d_odd());
+  add_each(cases::linear_odd());
+  add_each(cases::activation_odd());
+  add_each(cases::add_odd());
+  add_each(cases::dropout_odd());
+  add_each(cases::softmax_xent_odd());
+}
+
+void Registry::add_zoo() {
+  for (const std::string& name : zoo_names()) {
+    const Architecture arch = zoo(name);
+    for (const Dtype dtype : dtypes_) {
+      for (const Op& op : fuse(lower(arch, 1, dtype)).ops) add(op, Passes::inference);
+      const std::int64_t batch = arch.resolution > 64 ? 32 : 128;
+      const Graph training = lower(arch, batch, dtype);
+      for (const Op& op : training.ops) add(op, Passes::training);
+      add(SoftmaxXentSpec{.dtype = dtype, .n = batch, .classes = training.ops.back().out()[1]},
+          Passes::training);
+    }
+  }
+}
+
+void Registry::add_grid() {
+  constexpr std::int64_t most_macs = 20'000'000'000;  // what is larger chooses alike
+  for (const std::int64_t batch : {1, 8, 32, 128}) {
+    for (const std::int64_t channels : {16, 32, 64, 128, 256, 512}) {
+      for (const std::int64_t size : {2, 4, 7, 8, 14, 16, 28, 32, 56, 112}) {
+        const Conv2dSpec spec = cases::square(batch, channels, channels, size, 3, 1);
+        if (spec.cost().macs <= most_macs) add(spec, Passes::all, "grid/");
+      }
+    }
+  }
+}
+
+}  // namespace hac::bench

@@ -1,0 +1,113 @@
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <map>
+#include <optional>
+
+#include "bench/kernels/kernels.h"
+#include "engine/device/capture.h"
+#include "engine/tensor/random.h"
+#include "kernels/core/context.h"
+#include "kernels/core/error.h"
+#include "scaling/measure/peak.h"
+
+namespace hac::bench {
+namespace {
+
+// What the device does at most, measured once.
+struct Ceilings {
+  std::optional<double> gmacs, gbs;
+};
+
+const Ceilings& ceilings(Device device, Dtype dtype) {
+  static std::map<std::pair<Device, Dtype>, Ceilings> known;
+  const auto [it, fresh] = known.try_emplace({device, dtype});
+  if (fresh) {
+    it->second.gmacs = measure_peak(device, dtype).gmacs_per_s;
+    if (device.kind == DeviceKind::cpu) {
+      if (const auto bandwidth = bandwidth_if_free()) it->second.gbs = bandwidth->rate;
+    }
+  }
+  return it->second;
+}
+
+// Seconds of all iterations by the clock on the wall.
+double time_here(benchmark::State& state, const std::function<void()>& run) {
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// By a GPU's events around replays, so that it need not wait for the host.
+double time_recorded(benchmark::State& state, Context& context, const std::function<void()>& run) {
+  constexpr int repetitions = 20;
+  const Runtime& runtime = context.runtime();
+  Capture capture(context.device());
+  capture.warm_up(run);
+  warm_up(context, run);
+  capture.record([&] {
+    for (int r = 0; r < repetitions; ++r) run();
+  });
+  double seconds = 0;
+  while (state.KeepRunningBatch(repetitions)) {
+    const Event start = runtime.event_record(context);
+    capture.replay();
+    const double s = 1e-3 * runtime.elapsed_ms(context, start, runtime.event_record(context));
+    state.SetIterationTime(s);
+    seconds += s;
+  }
+  return seconds;
+}
+
+}  // namespace
+
+// A block of them, again and again.
+Tensor Operands::random(const Shape& shape, Dtype dtype, Layout layout) {
+  static const Tensor block = [] {
+    const Tensor t = Tensor::empty({1 << 16});
+    fill_normal(t, 1, "bench", 1);
+    return t;
+  }();
+  const Tensor some = block.to(device_).cast(dtype);
+  const Tensor plain = Tensor::empty(shape, dtype, device_);
+  Context& context = Context::current(device_);
+  for (std::size_t at = 0; at < plain.bytes(); at += some.bytes()) {
+    context.runtime().copy(context, plain.as<char>() + at, some.data(),
+                           std::min(some.bytes(), plain.bytes() - at));
+  }
+  bytes_ += static_cast<std::int64_t>(plain.bytes());
+  return plain.to(layout);
+}
+
+Tensor Operands::workspace(std::size_t bytes) const {
+  if (bytes == 0) return {};
+  return Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::u8, device_);
+}
+
+void time_kernel(benchmark::State& state, Device device, Dtype dtype, const Variant& variant) {
+  try {
+    Operands operands(device);
+    const Work work = variant.prepare(operands);
+    work.run();  // makes the plan
+    Context& context = Context::current(device);
+    context.runtime().synchronize(context);
+    const double seconds = device.kind == DeviceKind::cuda ? time_recorded(state, context, work.run)
+                                                           : time_here(state, work.run);
+    const double rate = 1e-9 * static_cast<double>(state.iterations()) / seconds;
+    const double bytes = rate * static_cast<double>(operands.bytes());
+    const double multiplied = rate * static_cast<double>(work.multiplications);
+    const Ceilings& most = ceilings(device, dtype);
+    if (work.macs > 0) {
+      state.counters["GMAC/s"] = rate * static_cast<double>(work.macs);
+      state.counters["multiplied"] = multiplied;
+      if (most.gmacs) state.counters["of_peak"] = multiplied / *most.gmacs;
+    }
+    state.counters["GB/s"] = bytes;
+    if (most.gbs) state.counters["of_bandwidth"] = bytes / *most.gbs;
+    if (!work.label.empty()) state.SetLabel(work.label);
+  } catch (const Error& e) {
+    state.SkipWithError(e.what());
+  }
+}
+
+}  // namespace hac::bench

@@ -84,10 +84,10 @@ class Registry {
   void add_grid();
 
  private:
-  enum class Passes { all, inference, training };
+  enum class Which { all, inference, training, algorithms };
   template <class Spec>
-  void add(Spec spec, Passes passes, const std::string& prefix = "");
-  void add(const Op& op, Passes passes);
+  void add(Spec spec, Which which, const std::string& prefix = "");
+  void add(const Op& op, Which which);
 
   std::vector<Device> devices_;
   std::vector<Dtype> dtypes_;

@@ -3,6 +3,10 @@
 #include <utility>
 
 #include "bench/kernels/kernels.h"
+#ifdef HAC_CONV_ALGORITHMS
+#include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_winograd_cpu.h"
+#endif
 #include "engine/tensor/random.h"
 #include "scaling/measure/utilization.h"
 
@@ -11,60 +15,111 @@ namespace {
 
 void* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
 
-Work conv2d(Conv2dSpec s, Pass pass, Operands& o) {
-  const Device device = o.device();
-  s.pass = pass;
-  Work work{.macs = s.cost().macs, .multiplications = s.cost().macs};
-  if (conv2d_kernels.of(device).implementation) {
-    work.label = conv2d_kernels.run(&Conv2dKernels::implementation, device, s);
-    if (device.kind == DeviceKind::cpu) work.multiplications = multiplications(s, work.label);
+// dw and db of a pass that computes them. What inference packs is f32, and so is db.
+struct ConvOperands {
+  ConvOperands(const Conv2dSpec& s, Operands& o)
+      : x(o.activation(s.in_shape(), s.dtype)), y(o.activation(s.out_shape(), s.dtype)) {
+    const Dtype weights = s.pass == Pass::inference ? Dtype::f32 : s.dtype;
+    w = o.random(s.weight_shape(), weights, weight_layout(o.device()));
+    const bool wants_bias = s.bias && s.pass != Pass::backward_data;
+    if (wants_bias) bias = o.random({s.k}, s.pass == Pass::forward ? s.dtype : Dtype::f32);
   }
-  const Dtype weights = pass == Pass::inference ? Dtype::f32 : s.dtype;
-  const Tensor x = o.activation(s.in_shape(), s.dtype), y = o.activation(s.out_shape(), s.dtype);
-  const Tensor w = o.random(s.weight_shape(), weights, weight_layout(device));
-  const Dtype of_bias = pass == Pass::backward_weights ? Dtype::f32 : weights;
-  const Tensor b = s.bias ? o.random({s.k}, of_bias) : Tensor();
-  switch (pass) {
+  Tensor x, y, w, bias;
+};
+
+// By the algorithm that the engine chooses.
+Work conv2d(const Conv2dSpec& s, Operands& o) {
+  const Device device = o.device();
+  Work work{.macs = s.cost().macs, .multiplications = s.cost().macs};
+  work.label = conv2d_kernels.run(&Conv2dKernels::implementation, device, s);
+  if (device.kind == DeviceKind::cpu) work.multiplications = multiplications(s, work.label);
+  const ConvOperands a(s, o);
+  switch (s.pass) {
     case Pass::forward:
       work.run = [=] {
-        conv2d_kernels.run(&Conv2dKernels::forward, device, s, x.data(), w.data(), data_or_null(b),
-                           y.data());
+        conv2d_kernels.run(&Conv2dKernels::forward, device, s, a.x.data(), a.w.data(),
+                           data_or_null(a.bias), a.y.data());
       };
       break;
     case Pass::backward_data:
       work.run = [=] {
-        conv2d_kernels.run(&Conv2dKernels::backward_data, device, s, y.data(), w.data(), x.data());
+        conv2d_kernels.run(&Conv2dKernels::backward_data, device, s, a.y.data(), a.w.data(),
+                           a.x.data());
       };
       break;
     case Pass::backward_weights:
       work.run = [=] {
-        conv2d_kernels.run(&Conv2dKernels::backward_weights, device, s, x.data(), y.data(),
-                           w.data(), data_or_null(b));
+        conv2d_kernels.run(&Conv2dKernels::backward_weights, device, s, a.x.data(), a.y.data(),
+                           a.w.data(), data_or_null(a.bias));
       };
       break;
     case Pass::inference: {
       const Tensor packed =
           o.workspace(conv2d_kernels.run(&Conv2dKernels::packed_bytes, device, s));
-      conv2d_kernels.run(&Conv2dKernels::pack, device, s, w.data(), data_or_null(b), packed.data());
+      conv2d_kernels.run(&Conv2dKernels::pack, device, s, a.w.data(), data_or_null(a.bias),
+                         packed.data());
       const Tensor residual = s.add ? o.activation(s.out_shape(), s.dtype) : Tensor();
       work.run = [=] {
-        conv2d_kernels.run(&Conv2dKernels::inference, device, s, x.data(), packed.data(),
-                           data_or_null(residual), y.data());
+        conv2d_kernels.run(&Conv2dKernels::inference, device, s, a.x.data(), packed.data(),
+                           data_or_null(residual), a.y.data());
       };
     }
   }
   return work;
 }
 
+#ifdef HAC_CONV_ALGORITHMS
+// By this one: what the engine does then, which packs weights in each step, but for inference once.
+Work conv2d(const Conv2dSpec& s, cpu::ConvAlgorithm algorithm, Operands& o) {
+  cpu::Library& library = Context::current(o.device()).library();
+  const std::shared_ptr<cpu::ConvPlan> plan = cpu::make_plan(library, s, algorithm);
+  if (!plan) throw_unavailable(s.str(), o.device());
+  const ConvOperands a(s, o);
+  const Tensor packed = o.workspace(plan->packed_bytes), scratch = o.workspace(plan->scratch_bytes);
+  void* const work = data_or_null(scratch);
+  Work w{.macs = s.cost().macs, .multiplications = multiplications(s, plan->implementation)};
+  w.label = plan->implementation;
+  if (cpu::choose(library, s, false) == algorithm) w.label += ", chosen";
+  if (s.pass == Pass::backward_weights) {
+    w.run = [=] {
+      plan->gradient(a.x.data(), a.y.data(), packed.as<float>(), a.w.as<float>(),
+                     as<float>(data_or_null(a.bias)), work);
+    };
+    return w;
+  }
+  const bool back = s.pass == Pass::backward_data;
+  const Tensor from = back ? a.y : a.x, to = back ? a.x : a.y;
+  const auto pack = [=] { plan->pack(a.w.as<float>(), packed.as<float>(), work); };
+  pack();
+  w.run = [=] {
+    if (s.pass != Pass::inference) pack();
+    plan->convolve(from.data(), packed.as<float>(), as<float>(data_or_null(a.bias)), to.data(),
+                   work);
+  };
+  return w;
+}
+#endif
+
 }  // namespace
 
-std::vector<Variant> variants_of(const Conv2dSpec& s, Device) {
+std::vector<Variant> variants_of(const Conv2dSpec& spec, [[maybe_unused]] Device device) {
   std::vector<Variant> all;
   for (const auto& [name, pass] : {std::pair("inference", Pass::inference),
                                    {"forward", Pass::forward},
                                    {"backward_data", Pass::backward_data},
                                    {"backward_weights", Pass::backward_weights}}) {
-    all.push_back({name, [s, pass = pass](Operands& o) { return conv2d(s, pass, o); }});
+    Conv2dSpec s = spec;
+    s.pass = pass;
+    all.push_back({name, [s](Operands& o) { return conv2d(s, o); }});
+#ifdef HAC_CONV_ALGORITHMS
+    if (device.kind != DeviceKind::cpu) continue;
+    for (std::size_t i = 0; i < cpu::conv_algorithm_names().size(); ++i) {
+      const auto algorithm = static_cast<cpu::ConvAlgorithm>(i);
+      if (is_winograd(algorithm) && !cpu::has_winograd(s)) continue;
+      all.push_back({name, [=](Operands& o) { return conv2d(s, algorithm, o); },
+                     std::string(cpu::conv_algorithm_names()[i])});
+    }
+#endif
   }
   return all;
 }

@@ -23,16 +23,20 @@ std::string text_of(Spec spec) {
 }  // namespace
 
 template <class Spec>
-void Registry::add(Spec spec, Passes passes, const std::string& prefix) {
+void Registry::add(Spec spec, Which which, const std::string& prefix) {
   for (const Device device : devices_) {
     const std::vector<Variant> all = variants_of(spec, device);
     // Without a kernel of its own, inference calls forward.
     const bool has_inference =
         std::any_of(all.begin(), all.end(), [](const Variant& v) { return v.pass == "inference"; });
+    // The engine's choice is one of them.
+    const bool has_algorithms =
+        std::any_of(all.begin(), all.end(), [](const Variant& v) { return !v.algorithm.empty(); });
     for (const Variant& v : all) {
       const bool infers = v.pass == (has_inference ? "inference" : "forward");
-      if (passes == Passes::inference && !infers) continue;
-      if (passes == Passes::training && v.pass == "inference") continue;
+      if (which == Which::inference && !infers) continue;
+      if (which == Which::training && v.pass == "inference") continue;
+      if (which == Which::algorithms && has_algorithms && v.algorithm.empty()) continue;
       const std::string name = prefix + text_of(spec) + "/" + v.pass + "/" +
                                (v.algorithm.empty() ? to_string(device) : v.algorithm);
       if (!names_.insert(name).second) continue;
@@ -47,13 +51,13 @@ void Registry::add(Spec spec, Passes passes, const std::string& prefix) {
   }
 }
 
-void Registry::add(const Op& op, Passes passes) {
-  std::visit([&](const auto& s) { add(s, passes); }, static_cast<const AnySpec&>(op.spec));
+void Registry::add(const Op& op, Which which) {
+  std::visit([&](const auto& s) { add(s, which); }, static_cast<const AnySpec&>(op.spec));
 }
 
 void Registry::add(const std::string& spec) {
   const OpSpec parsed = parse_spec(spec);
-  std::visit([&](const auto& s) { add(s, Passes::all); }, static_cast<const AnySpec&>(parsed));
+  std::visit([&](const auto& s) { add(s, Which::all); }, static_cast<const AnySpec&>(parsed));
 }
 
 void Registry::add_cases() {
@@ -61,7 +65,7 @@ void Registry::add_cases() {
     for (auto& s : specs) {
       for (const Dtype dtype : dtypes_) {
         s.dtype = dtype;
-        add(s, Passes::all);
+        add(s, Which::all);
       }
     }
   };
@@ -79,12 +83,12 @@ void Registry::add_zoo() {
   for (const std::string& name : zoo_names()) {
     const Architecture arch = zoo(name);
     for (const Dtype dtype : dtypes_) {
-      for (const Op& op : fuse(lower(arch, 1, dtype)).ops) add(op, Passes::inference);
+      for (const Op& op : fuse(lower(arch, 1, dtype)).ops) add(op, Which::inference);
       const std::int64_t batch = arch.resolution > 64 ? 32 : 128;
       const Graph training = lower(arch, batch, dtype);
-      for (const Op& op : training.ops) add(op, Passes::training);
+      for (const Op& op : training.ops) add(op, Which::training);
       add(SoftmaxXentSpec{.dtype = dtype, .n = batch, .classes = training.ops.back().out()[1]},
-          Passes::training);
+          Which::training);
     }
   }
 }
@@ -95,7 +99,7 @@ void Registry::add_grid() {
     for (const std::int64_t channels : {16, 32, 64, 128, 256, 512}) {
       for (const std::int64_t size : {2, 4, 7, 8, 14, 16, 28, 32, 56, 112}) {
         const Conv2dSpec spec = cases::square(batch, channels, channels, size, 3, 1);
-        if (spec.cost().macs <= most_macs) add(spec, Passes::all, "grid/");
+        if (spec.cost().macs <= most_macs) add(spec, Which::algorithms, "grid/");
       }
     }
   }

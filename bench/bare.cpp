@@ -126,26 +126,27 @@ void BareChain::add(const Conv2dSpec& s) {
   const auto src = cpu::activation_desc(s.in_shape(), s.dtype);
   const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
   const auto any = memory::format_tag::any;
-  const std::int64_t k = dst.dims()[1], c = src.dims()[1];
+  const std::int64_t k = padded_channels(layout_of({}, s.out_shape()), s.k);
+  const std::int64_t c = padded_channels(layout_of({}, s.in_shape()), s.c);
   const memory::desc weights =
       s.groups == 1 ? memory::desc({k, c, s.r, s.s}, type, any)
                     : memory::desc({s.groups, k / s.groups, c / s.groups, s.r, s.s}, type, any);
-  const memory::desc bias({k}, type, memory::format_tag::x);
+  const memory::desc bias =
+      s.bias ? memory::desc({k}, type, memory::format_tag::x) : memory::desc();
   const memory::dims stride{s.stride, s.stride}, pad{s.pad, s.pad};
   const auto algorithm = dnnl::algorithm::convolution_auto;
   const auto kind = s.pass == Pass::inference ? dnnl::prop_kind::forward_inference
                                               : dnnl::prop_kind::forward_training;
   using F = dnnl::convolution_forward;
-  const F::primitive_desc forward(
-      s.bias ? F::desc(kind, algorithm, src, weights, bias, dst, stride, pad, pad)
-             : F::desc(kind, algorithm, src, weights, dst, stride, pad, pad),
-      cpu::fused_behind(s.add, s.activation), impl_->engine);
+  const auto forward =
+      cpu::primitive_desc<F>(impl_->engine, cpu::fused_behind(s.add, s.activation), kind, algorithm,
+                             src, weights, bias, dst, stride, pad, pad);
   Impl::Call call;
   if (s.pass == Pass::backward_data) {
-    const dnnl::convolution_backward_data::primitive_desc pd(
-        {algorithm, src, weights, dst, stride, pad, pad}, cpu::user_scratchpad(), impl_->engine,
-        forward);
-    call.primitive = dnnl::convolution_backward_data(pd);
+    using D = dnnl::convolution_backward_data;
+    const auto pd = cpu::backward_desc<D>(impl_->engine, cpu::user_scratchpad(), forward, algorithm,
+                                          src, weights, dst, stride, pad, pad);
+    call.primitive = D(pd);
     impl_->share(call, DNNL_ARG_DIFF_SRC, src);
     impl_->share(call, DNNL_ARG_DIFF_DST, dst);
     impl_->own(call, DNNL_ARG_WEIGHTS, pd.weights_desc());
@@ -153,10 +154,8 @@ void BareChain::add(const Conv2dSpec& s) {
     impl_->take_product_unless_blocked(call, s, pd.impl_info_str());
   } else if (s.pass == Pass::backward_weights) {
     using W = dnnl::convolution_backward_weights;
-    const W::primitive_desc pd(s.bias
-                                   ? W::desc(algorithm, src, weights, bias, dst, stride, pad, pad)
-                                   : W::desc(algorithm, src, weights, dst, stride, pad, pad),
-                               cpu::user_scratchpad(), impl_->engine, forward);
+    const auto pd = cpu::backward_desc<W>(impl_->engine, cpu::user_scratchpad(), forward, algorithm,
+                                          src, weights, bias, dst, stride, pad, pad);
     call.primitive = W(pd);
     impl_->share(call, DNNL_ARG_SRC, src);
     impl_->share(call, DNNL_ARG_DIFF_DST, dst);
@@ -182,19 +181,14 @@ void BareChain::add(const Pool2dSpec& s) {
   const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
   const memory::dims kernel{global ? s.h : s.kernel, global ? s.w : s.kernel};
   const std::int64_t step = global ? 1 : s.stride, p = global ? 0 : s.pad;
+  const memory::dims stride{step, step}, pad{p, p}, dilation{0, 0};
   const auto algorithm = s.mode == PoolMode::max ? dnnl::algorithm::pooling_max
                                                  : dnnl::algorithm::pooling_avg_include_padding;
-  const dnnl::pooling_forward::primitive_desc pd({dnnl::prop_kind::forward_inference,
-                                                  algorithm,
-                                                  src,
-                                                  dst,
-                                                  {step, step},
-                                                  kernel,
-                                                  {p, p},
-                                                  {p, p}},
-                                                 cpu::user_scratchpad(), impl_->engine);
+  const auto pd = cpu::primitive_desc<cpu::Pooling>(impl_->engine, cpu::user_scratchpad(),
+                                                    dnnl::prop_kind::forward_inference, algorithm,
+                                                    src, dst, stride, kernel, dilation, pad, pad);
   Impl::Call call;
-  call.primitive = dnnl::pooling_forward(pd);
+  call.primitive = cpu::Pooling(pd);
   impl_->share(call, DNNL_ARG_SRC, src);
   impl_->share(call, DNNL_ARG_DST, dst);
   impl_->scratch(call, pd.scratchpad_desc());

@@ -10,16 +10,22 @@
 
 namespace hac::cpu {
 
-dnnl::memory::desc Primitive::desc(int arg) const {
-  const auto pd = primitive_.get_primitive_desc();
-  return *dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
+namespace {
+
+// A view: the primitive keeps what it describes.
+dnnl::primitive_desc_base desc_of(const dnnl::primitive& primitive) {
+  dnnl::primitive_desc_base desc;
+  desc.reset(const_cast<dnnl_primitive_desc_t>(primitive.get_primitive_desc()), true);
+  return desc;
 }
 
-std::string Primitive::implementation() const {
-  const char* name = "";
-  dnnl_primitive_desc_query(primitive_.get_primitive_desc(), dnnl_query_impl_info_str, 0, &name);
-  return name;
+}  // namespace
+
+dnnl::memory::desc Primitive::desc(int arg) const {
+  return desc_of(primitive_).query_md(dnnl::query::exec_arg_md, arg);
 }
+
+std::string Primitive::implementation() const { return desc_of(primitive_).impl_info_str(); }
 
 void Primitive::run(std::initializer_list<std::pair<int, const void*>> args) {
   for (const auto& [arg, data] : args) {
@@ -28,7 +34,7 @@ void Primitive::run(std::initializer_list<std::pair<int, const void*>> args) {
     if (it == args_.end()) {
       it = args_.emplace(arg, dnnl::memory(desc(arg), library_->engine, nullptr)).first;
     }
-    it->second.set_data_handle(const_cast<void*>(data), library_->stream);
+    it->second.set_data_handle(const_cast<void*>(data));
   }
   primitive_.execute(library_->stream, args_);
 }
@@ -54,8 +60,8 @@ dnnl::primitive_attr fused_behind(bool add, Activation activation) {
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops ops;
   if (add) ops.append_sum(1.f);
-  if (activation == Activation::relu) ops.append_eltwise(1.f, algorithm::eltwise_relu, 0, 0);
-  if (activation == Activation::silu) ops.append_eltwise(1.f, algorithm::eltwise_swish, 1, 0);
+  if (activation == Activation::relu) append_activation(ops, algorithm::eltwise_relu, 0);
+  if (activation == Activation::silu) append_activation(ops, algorithm::eltwise_swish, 1);
   attr.set_post_ops(ops);
   return attr;
 }

@@ -1,8 +1,7 @@
 #pragma once
-// The adapter to oneDNN 2.6 (the v2 API): the only folder that sees its headers. Primitives are
-// made once per (spec, threads) and kept; their memory objects are re-pointed at each call.
+// The adapter to oneDNN 2 and 3: the only folder that sees its headers. Primitives are made once
+// per (spec, threads) and kept; their memory objects are re-pointed at each call.
 
-#include <dnnl.hpp>
 #include <initializer_list>
 #include <string>
 #include <unordered_map>
@@ -13,6 +12,7 @@
 #include "kernels/core/context.h"
 #include "kernels/core/plan_cache.h"
 #include "kernels/core/types.h"
+#include "kernels/cpu/onednn_api.h"
 
 namespace hac::cpu {
 

@@ -14,16 +14,16 @@ Plan make_plan(cpu::Library& lib, const LinearSpec& s) {
   using tag = dnnl::memory::format_tag;
   const auto type = cpu::data_type(s.dtype);
   const dnnl::memory::desc x({s.n, s.in}, type, tag::nc), w({s.out, s.in}, type, tag::oi);
-  const dnnl::memory::desc b({s.out}, type, tag::x), y({s.n, s.out}, type, tag::nc);
+  const dnnl::memory::desc y({s.n, s.out}, type, tag::nc);
+  const auto b = s.bias ? dnnl::memory::desc({s.out}, type, tag::x) : dnnl::memory::desc();
   using F = dnnl::inner_product_forward;
   using D = dnnl::inner_product_backward_data;
   using W = dnnl::inner_product_backward_weights;
   const auto kind = dnnl::prop_kind::forward_training;
   const auto attr = cpu::user_scratchpad();
-  const F::primitive_desc f(s.bias ? F::desc(kind, x, w, b, y) : F::desc(kind, x, w, y), attr,
-                            lib.engine);
-  const D::primitive_desc d({x, w, y}, attr, lib.engine, f);
-  const W::primitive_desc g(s.bias ? W::desc(x, w, b, y) : W::desc(x, w, y), attr, lib.engine, f);
+  const auto f = cpu::primitive_desc<F>(lib.engine, attr, kind, x, w, b, y);
+  const auto d = cpu::backward_desc<D>(lib.engine, attr, f, x, w, y);
+  const auto g = cpu::backward_desc<W>(lib.engine, attr, f, x, w, b, y);
   Plan plan{{lib, F(f)}, {lib, D(d)}, {lib, W(g)}};
   for (const cpu::Primitive& p : {plan.forward, plan.backward_data, plan.backward_weights}) {
     cpu::warn_if_reference(p, s.str());

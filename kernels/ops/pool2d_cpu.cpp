@@ -19,8 +19,8 @@ struct Plan {
 
 Plan make_plan(cpu::Library& lib, const Pool2dSpec& s) {
   s.validate();
-  using F = dnnl::pooling_forward;
-  using B = dnnl::pooling_backward;
+  using F = cpu::Pooling;
+  using B = cpu::PoolingBackward;
   const auto src = cpu::activation_desc(s.in_shape(), s.dtype);
   const auto dst = cpu::activation_desc(s.out_shape(), s.dtype);
   const bool global = s.mode == PoolMode::global_avg;
@@ -28,16 +28,16 @@ Plan make_plan(cpu::Library& lib, const Pool2dSpec& s) {
                                                  : dnnl::algorithm::pooling_avg_include_padding;
   const dnnl::memory::dims kernel{global ? s.h : s.kernel, global ? s.w : s.kernel};
   const std::int64_t step = global ? 1 : s.stride, p = global ? 0 : s.pad;
-  const dnnl::memory::dims stride{step, step}, pad{p, p};
+  const dnnl::memory::dims stride{step, step}, pad{p, p}, dilation{0, 0};
   const auto attr = cpu::user_scratchpad();
   const auto forward = [&](dnnl::prop_kind kind) {
-    return F::primitive_desc({kind, algorithm, src, dst, stride, kernel, pad, pad}, attr,
-                             lib.engine);
+    return cpu::primitive_desc<F>(lib.engine, attr, kind, algorithm, src, dst, stride, kernel,
+                                  dilation, pad, pad);
   };
   const F::primitive_desc train = forward(dnnl::prop_kind::forward_training);
   const F::primitive_desc inference = forward(dnnl::prop_kind::forward_inference);
-  const B::primitive_desc backward({algorithm, src, dst, stride, kernel, pad, pad}, attr,
-                                   lib.engine, train);
+  const auto backward = cpu::backward_desc<B>(lib.engine, attr, train, algorithm, src, dst, stride,
+                                              kernel, dilation, pad, pad);
   const Plan plan{
       {lib, F(train)}, {lib, F(inference)}, {lib, B(backward)}, train.workspace_desc().get_size()};
   cpu::warn_if_reference(plan.train, s.str());

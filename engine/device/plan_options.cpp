@@ -8,8 +8,8 @@
 #include "engine/io/file.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
+#include "kernels/cpu/options.h"
 #include "kernels/cuda/options.h"
-#include "kernels/cuda/tuned_plans.h"
 
 namespace hac {
 namespace {
@@ -17,14 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t max_bytes = 1 << 26;
-
-cuda::Library& library_of(Device device, const char* wish, const char* instead) {
-  if (device.kind != DeviceKind::cuda) {
-    throw ConfigError(fmt::format("{}: expected a GPU, got {}, where {} (hint: --device cuda:0)",
-                                  wish, to_string(device), instead));
-  }
-  return Context::current(device).cuda();
-}
 
 bool exists(const std::string& file) {
   std::error_code ignored;
@@ -42,22 +34,44 @@ fs::path folder_from(const char* name) {
 }  // namespace
 
 void allow_tf32(Device device) {
-  cuda::plan_options(library_of(device, "tf32", "f32 has all its bits")).allow_tf32 = true;
+  if (device.kind != DeviceKind::cuda) {
+    throw ConfigError(
+        fmt::format("tf32: expected a GPU, got {}, where f32 has all its bits (hint: --device "
+                    "cuda:0)",
+                    to_string(device)));
+  }
+  cuda::plan_options(Context::current(device).cuda()).allow_tf32 = true;
+}
+
+void set_convolutions(Device device, Convolutions how) {
+  Context& ctx = Context::current(device);
+  const bool exact = how == Convolutions::exact;
+  if (device.kind == DeviceKind::cuda) cuda::plan_options(ctx.cuda()).exact = exact;
+  if (device.kind == DeviceKind::cpu) cpu::set_exact(ctx.library(), exact);
 }
 
 void autotune(Device device, const std::string& file) {
-  cuda::Library& library = library_of(device, "autotune", "there are no plans to choose from");
-  if (file.empty()) return cuda::autotune(library, {});
-  make_folder(fs::absolute(file).parent_path());
-  cuda::autotune(library,
-                 {.name = file,
-                  .read = [file] { return exists(file) ? read_file(file, max_bytes) : ""; },
-                  .write = [file](const std::string& text) { write_file_atomically(file, text); }});
+  PlanFile plans;
+  if (!file.empty()) {
+    make_folder(fs::absolute(file).parent_path());
+    plans = {.name = file,
+             .read = [file] { return exists(file) ? read_file(file, max_bytes) : ""; },
+             .write = [file](const std::string& text) { write_file_atomically(file, text); }};
+  }
+  Context& ctx = Context::current(device);
+  if (device.kind == DeviceKind::cuda) return cuda::autotune(ctx.cuda(), plans);
+  if (device.kind == DeviceKind::cpu) return cpu::autotune(ctx.library(), plans);
+  throw ConfigError(
+      fmt::format("autotune: expected a GPU or the CPU, got {}, where there are no "
+                  "plans to choose from",
+                  to_string(device)));
 }
 
 std::string describe_plan_options(Device device) {
-  if (device.kind != DeviceKind::cuda) return "";
-  return cuda::describe_plans(Context::current(device).cuda());
+  Context& ctx = Context::current(device);
+  return device.kind == DeviceKind::cuda  ? cuda::describe_plans(ctx.cuda())
+         : device.kind == DeviceKind::cpu ? cpu::describe_plans(ctx.library())
+                                          : "";
 }
 
 std::string plan_cache_path() {
@@ -67,13 +81,13 @@ std::string plan_cache_path() {
   if (cache.empty()) {
     throw ConfigError("HAC_PLAN_CACHE: expected a file, got none, and HOME is not set either");
   }
-  return cache / "hacscale" / "cudnn-plans.txt";
+  return cache / "hacscale" / "plans.txt";
 }
 
 std::string describe_plan_cache(const std::string& file) {
   if (!exists(file)) return "";
   try {
-    const auto plans = cuda::parse_tuned_plans(read_file(file, max_bytes), file);
+    const auto plans = parse_tuned_plans(read_file(file, max_bytes), file);
     return fmt::format("{}, {} plans", file, plans.size());
   } catch (const IoError& e) {
     return e.what();

@@ -39,8 +39,9 @@ const Descriptor& Library::properties() {
 PlanOptions& plan_options(Library& library) { return library.options; }
 
 std::string describe_plans(Library& library) {
-  return fmt::format("cudnn {}{}{}", cudnnGetVersion(), library.options.allow_tf32 ? ", tf32" : "",
-                     library.tuner ? ", autotuned" : "");
+  const PlanOptions& o = library.options;
+  return fmt::format("cudnn {}{}{}{}", cudnnGetVersion(), o.allow_tf32 ? ", tf32" : "",
+                     o.exact ? ", exact" : "", library.tuner ? ", autotuned" : "");
 }
 
 }  // namespace hac::cuda

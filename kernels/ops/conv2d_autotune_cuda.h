@@ -1,13 +1,13 @@
 #pragma once
 // Which of cuDNN's plans is the fastest: measured when one is first needed, then remembered for the
-// same device, version of cuDNN, options and spec (kernels/cuda/tuned_plans.h).
+// same device, version of cuDNN, options and spec (kernels/core/tuned_plans.h).
 
 #include <functional>
 #include <span>
 #include <string>
 
 #include "kernels/core/context.h"
-#include "kernels/cuda/tuned_plans.h"
+#include "kernels/core/tuned_plans.h"
 #include "kernels/ops/conv2d_plan_cuda.h"
 
 namespace hac::cuda {
@@ -21,29 +21,22 @@ struct Choice {
   bool all_tried = true;  // false: memory did not suffice for one, which may be faster
 };
 
-// The earliest plan within 2 % of the fastest, so that noise does not decide against the order of
-// cuDNN's heuristics. One that does not run is passed over; where none does, the first one's error,
-// with the spec. There must be one at least.
+// hac::fastest of the plans. One that does not run is passed over; where none does, the first one's
+// error, with the spec. There must be one at least.
 Choice fastest(const Conv2dSpec& spec, std::span<const ConvPlan> plans, const MeasurePlan& measure);
 
 class Tuner {
  public:
-  // device: a name that tells apart what runs at different speeds. Throws IoError as PlanFile does.
-  Tuner(std::string device, PlanFile file);
+  explicit Tuner(PlanMemory memory) : memory_(std::move(memory)) {}
 
   // The remembered plan; the fastest of the first ten if there is none, or if this cuDNN cannot
-  // build it or the options speak against it. Then the file gets it, beside all that it holds by
-  // then: of two processes that write at the very same time one's last result may be lost, and is
-  // measured again. Throws DeviceError as make_plan does, IoError as PlanFile does.
+  // build it or the options speak against it. Throws DeviceError as make_plan does, IoError as
+  // PlanFile does.
   ConvPlan plan(const Descriptor& properties, const Conv2dSpec& spec, const PlanOptions& options,
                 const MeasurePlan& measure);
 
  private:
-  void remember(const TunedKey& key, TunedPlan plan);
-
-  std::string device_;
-  PlanFile file_;
-  TunedPlans known_, measured_;  // what the file held when last read; this process' own
+  PlanMemory memory_;
 };
 
 // Enqueues a plan on the context's device.

@@ -129,6 +129,7 @@ std::string objection(const EngineConfig& config, const Conv2dSpec& spec,
     return "nondeterministic";
   }
   if (config.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return "sums in 16 bits";
+  if (options.exact && config.has(CUDNN_NUMERICAL_NOTE_WINOGRAD)) return "Winograd";
   // The same plans run eagerly and in captured graphs.
   if (config.has(CUDNN_BEHAVIOR_NOTE_CUBLASLT_DEPENDENCY)) return "not captured into graphs";
   if (spec.dtype != Dtype::f32) return "";

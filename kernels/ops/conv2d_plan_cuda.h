@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/cuda/options.h"
-#include "kernels/cuda/tuned_plans.h"
+#include "kernels/core/tuned_plans.h"
 #include "kernels/ops/conv2d_graph_cuda.h"
 
 namespace hac::cuda {

@@ -4,7 +4,6 @@
 
 #include "kernels/core/runtime.h"
 #include "kernels/cuda/options.h"
-#include "kernels/cuda/tuned_plans.h"
 #include "kernels/ops/bias_gradient.h"
 
 namespace hac {

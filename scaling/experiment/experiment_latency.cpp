@@ -18,7 +18,7 @@ using nlohmann::json;
 
 // Of how and what is measured: to be raised with it, so that a run that is resumed does not mix
 // figures that were taken in two ways, and finds every field that it reads.
-constexpr int measurement_version = 3;
+constexpr int measurement_version = 4;
 
 json here(const MeasuredOn& on) {
   json j{{"measurement", measurement_version},
@@ -26,10 +26,11 @@ json here(const MeasuredOn& on) {
          {"threads", on.machine.threads},
          {"isa", on.machine.isa},
          {"onednn", on.machine.onednn}};
-  if (on.where == TensorOptions{}) return j;
+  const std::string plans = describe_plan_options(on.where.device);
+  if (on.where == TensorOptions{} && plans.empty()) return j;
   j["device"] = runtime_of(on.where.device).name(on.where.device);
   j["dtype"] = name_of(on.where.dtype);
-  j["plans"] = describe_plan_options(on.where.device);
+  j["plans"] = plans;
   return j;
 }
 

@@ -50,10 +50,10 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
 }
 
 TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
-  const std::string place =
-      where_ == TensorOptions{}
-          ? ""
-          : fmt::format("\non {} {}", where_.str(), describe_plan_options(where_.device));
+  const std::string plans = describe_plan_options(where_.device);
+  const std::string place = where_ == TensorOptions{} && plans.empty()
+                                ? ""
+                                : fmt::format("\non {} {}", where_.str(), plans);
   const bool test = request.test || request.config.validation == 0;
   const std::string question = fmt::format(
       "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(request.config),

@@ -24,7 +24,8 @@ LatencySource latency_source(const TensorOptions& where) {
   source.device = where.device.kind == DeviceKind::cpu ? machine.cpu : "simt on " + machine.cpu;
   source.threads = machine.threads;
   source.isa = machine.isa;
-  source.library = "oneDNN " + machine.onednn;
+  source.library = fmt::format("oneDNN {}, own convolutions{}{}", machine.onednn,
+                               source.library.empty() ? "" : ", ", source.library);
   return source;
 }
 

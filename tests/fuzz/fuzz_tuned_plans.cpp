@@ -4,15 +4,15 @@
 #include <cstdint>
 
 #include "kernels/core/error.h"
-#include "kernels/cuda/tuned_plans.h"
+#include "kernels/core/tuned_plans.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace hac::cuda;
+  using namespace hac;
   try {
     const auto plans = parse_tuned_plans({reinterpret_cast<const char*>(data), size}, "fuzz");
     const std::string text = to_text(plans);
     if (to_text(parse_tuned_plans(text, "again")) != text) __builtin_trap();
-  } catch (const hac::IoError&) {
+  } catch (const IoError&) {
   }
   return 0;
 }

@@ -22,8 +22,6 @@ using cuda::ConvPlan;
 using cuda::Descriptor;
 using cuda::measure_on;
 using cuda::PlanOptions;
-using cuda::to_text;
-using cuda::TunedPlans;
 using cuda::Tuner;
 
 const Conv2dSpec kSpec{.dtype = Dtype::bf16, .n = 128, .c = 64, .h = 32, .w = 32, .k = 128};
@@ -62,13 +60,13 @@ class Autotune : public testing::Test {
   }
   Tuner tuner(const std::string& gpu = "H100") const {
     const std::string path = file();
-    return Tuner(gpu,
-                 {.name = path,
-                  .read = [path] { return fs::exists(path) ? read_file(path) : ""; },
-                  .write = [path](const std::string& text) { write_file_atomically(path, text); }});
+    return Tuner(PlanMemory(
+        gpu, {.name = path,
+              .read = [path] { return fs::exists(path) ? read_file(path) : ""; },
+              .write = [path](const std::string& text) { write_file_atomically(path, text); }}));
   }
   std::string file() const { return folder_.file("plans.txt"); }
-  TunedPlans kept() const { return cuda::parse_tuned_plans(read_file(file()), file()); }
+  TunedPlans kept() const { return parse_tuned_plans(read_file(file()), file()); }
   ConvPlan plan(Tuner& tuner, Clock& clock, const PlanOptions& options = {},
                 const Conv2dSpec& spec = kSpec) const {
     return tuner.plan(device_, spec, options, std::ref(clock));
@@ -158,8 +156,8 @@ TEST_F(Autotune, OthersEntriesAreKeptAndNotUsed) {
   ASSERT_EQ(all.size(), 1u);
   const auto [key, value] = *all.begin();
   EXPECT_EQ(key.library, "cudnn " + std::to_string(cudnnGetVersion()));
-  for (const auto& change : {&cuda::TunedKey::device, &cuda::TunedKey::library}) {
-    cuda::TunedKey other = key;
+  for (const auto& change : {&TunedKey::device, &TunedKey::library}) {
+    TunedKey other = key;
     other.*change += "0";
     all[other] = {0, {}, 7};
   }
@@ -197,8 +195,8 @@ TEST_F(Autotune, AnEntryThatCannotBeTakenIsMeasuredAnew) {
   Tuner first = tuner();
   plan(first, clock);
   TunedPlans all = kept();
-  const cuda::TunedKey key = all.begin()->first;
-  const auto measures = [&](const cuda::TunedPlan& entry) {
+  const TunedKey key = all.begin()->first;
+  const auto measures = [&](const TunedPlan& entry) {
     write_file_atomically(file(), to_text({{key, entry}}));
     Tuner t = tuner();
     Clock fresh({3, 1});
@@ -218,7 +216,7 @@ TEST_F(Autotune, AnEntryThatCannotBeTakenIsMeasuredAnew) {
     return !objection(p.config, dw, {}).empty();
   });
   ASSERT_TRUE(random != any_order.end());
-  cuda::TunedKey dw_key = key;
+  TunedKey dw_key = key;
   dw_key.spec = dw.str();
   write_file_atomically(file(),
                         to_text({{dw_key, {random->config.engine, random->config.knobs, 1}}}));

@@ -1,7 +1,7 @@
 // The file that remembers measured plans: its text, what is refused, and where it lies. No GPU and
 // no cuDNN needed; tests/kernels/test_autotune.cpp has the choice itself.
 
-#include "kernels/cuda/tuned_plans.h"
+#include "kernels/core/tuned_plans.h"
 
 #include <cstdlib>
 #include <optional>
@@ -13,10 +13,6 @@
 
 namespace hac {
 namespace {
-
-using cuda::parse_tuned_plans;
-using cuda::to_text;
-using cuda::TunedPlans;
 
 const TunedPlans kPlans{
     {{"NVIDIA H100 80GB HBM3, sm_90, 132 SMs", "cudnn 91900", "deterministic,strict,268435456",
@@ -78,21 +74,20 @@ TEST(TunedPlans, DamagedTextIsRefusedWithItsLine) {
   EXPECT_CONTAINS(refusal(good + good.substr(good.find('\n') + 1)), "once");
 }
 
-TEST(TunedPlans, OnlyAGpuHasThem) {
-  for (const Device device : {Device{}, Device{DeviceKind::simt, 0}}) {
-    EXPECT_THROW(autotune(device, ""), ConfigError);
-    EXPECT_THROW(allow_tf32(device), ConfigError);
-  }
+TEST(TunedPlans, OnlyADeviceThatHasThemCanChoose) {
+  EXPECT_THROW(autotune({DeviceKind::simt, 0}, ""), ConfigError);
+  EXPECT_THROW(allow_tf32({DeviceKind::simt, 0}), ConfigError);
+  EXPECT_THROW(allow_tf32({}), ConfigError);
   EXPECT_THROW(autotune({DeviceKind::cuda, 4096}, ""), DeviceError);
 }
 
 TEST(TunedPlans, LieWhereTheUserSays) {
   const Variable file("HAC_PLAN_CACHE", nullptr), cache("XDG_CACHE_HOME", "/cache");
   const Variable home("HOME", "/one");
-  EXPECT_EQ(plan_cache_path(), "/cache/hacscale/cudnn-plans.txt");
+  EXPECT_EQ(plan_cache_path(), "/cache/hacscale/plans.txt");
   {
     const Variable relative("XDG_CACHE_HOME", "cache");
-    EXPECT_EQ(plan_cache_path(), "/one/.cache/hacscale/cudnn-plans.txt");
+    EXPECT_EQ(plan_cache_path(), "/one/.cache/hacscale/plans.txt");
     const Variable homeless("HOME", nullptr);
     EXPECT_THROW(plan_cache_path(), ConfigError);
   }

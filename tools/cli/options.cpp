@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "engine/device/plan_options.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
 #include "engine/tensor/storage.h"
@@ -191,6 +190,7 @@ TensorOptions start(const MachineOptions& o) {
   const Dtype dtype = parse_dtype(o.dtype);
   set_num_threads(o.threads);
   Context::current(device);
+  set_convolutions(device, o.conv);
   if (o.tf32) allow_tf32(device);
   if (o.autotune) autotune(device, plan_cache_path());
   // A control group kills who takes more of the host's memory than it has.

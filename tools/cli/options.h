@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/sets/datasets.h"
+#include "engine/device/plan_options.h"
 #include "kernels/core/types.h"
 #include "models/model.h"
 #include "models/train/train_config.h"
@@ -59,13 +60,14 @@ std::string resume_hint(const TrainConfig& config, const std::string& command);
 // The bytes of 2GiB, 500MiB, 64KiB or a plain number; 0 of "". Throws ConfigError.
 std::size_t parse_size(const std::string& text);
 
-// --threads --device --dtype --memory-limit --tf32 --autotune.
+// --threads --device --dtype --memory-limit --conv --tf32 --autotune.
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
   std::string dtype = "f32";
-  std::string memory_limit;             // "2GiB"; "" = none
-  bool tf32 = false, autotune = false;  // engine/device/plan_options.h
+  std::string memory_limit;                // "2GiB"; "" = none
+  Convolutions conv = Convolutions::fast;  // engine/device/plan_options.h
+  bool tf32 = false, autotune = false;
 
   Fields fields() {
     return Fields()
@@ -77,10 +79,13 @@ struct MachineOptions {
              "of tensors: 2GiB, 500MiB; a plain number is bytes; at most the control group's "
              "limit, which is the default",
              {.type = "SIZE", .valid = [](const std::string& text) { parse_size(text); }})
+        .add("conv", conv, "exact: no Winograd, whose error is larger (1e-6 of the output)")
         .add("tf32", tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
-        .add("autotune", autotune,
-             "on a GPU: time cuDNN's plans when first needed and remember the fastest in "
-             "$HAC_PLAN_CACHE (default: hacscale/cudnn-plans.txt in the user's cache folder)");
+        .add(
+            "autotune", autotune,
+            "time cuDNN's plans (on the CPU: the algorithms of convolutions) when first needed and "
+            "remember the fastest in "
+            "$HAC_PLAN_CACHE (default: hacscale/plans.txt in the user's cache folder)");
   }
 };
 void add_machine_options(CLI::App& app, MachineOptions& options);

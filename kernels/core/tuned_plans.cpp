@@ -1,4 +1,4 @@
-#include "kernels/cuda/tuned_plans.h"
+#include "kernels/core/tuned_plans.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 
 #include "kernels/core/error.h"
 
-namespace hac::cuda {
+namespace hac {
 namespace {
 
 constexpr std::string_view kHeader =
@@ -100,4 +100,30 @@ TunedPlans parse_tuned_plans(std::string_view text, const std::string& file) {
   return plans;
 }
 
-}  // namespace hac::cuda
+PlanMemory::PlanMemory(std::string device, PlanFile file)
+    : device_(std::move(device)), file_(std::move(file)) {
+  std::replace_if(
+      device_.begin(), device_.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  if (file_.read) known_ = parse_tuned_plans(file_.read(), file_.name);
+}
+
+const TunedPlan* PlanMemory::find(const TunedKey& key) const {
+  const auto it = known_.find(key);
+  return it == known_.end() ? nullptr : &it->second;
+}
+
+void PlanMemory::remember(const TunedKey& key, TunedPlan plan) {
+  measured_[key] = std::move(plan);
+  // Others may have written since.
+  if (file_.read) known_ = parse_tuned_plans(file_.read(), file_.name);
+  for (const auto& [k, p] : measured_) known_[k] = p;
+  if (file_.write) file_.write(to_text(known_));
+}
+
+std::size_t fastest(std::span<const double> ms) {
+  constexpr double noise = 0.02;
+  const double limit = *std::min_element(ms.begin(), ms.end()) * (1 + noise);
+  return std::find_if(ms.begin(), ms.end(), [&](double t) { return t <= limit; }) - ms.begin();
+}
+
+}  // namespace hac

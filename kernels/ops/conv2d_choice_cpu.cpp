@@ -1,0 +1,140 @@
+// Which algorithm computes a convolution on the CPU: by rules, or measured.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "kernels/core/isa.h"
+#include "kernels/core/machine.h"
+#include "kernels/cpu/options.h"
+#include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_operands.h"
+#include "kernels/ops/conv2d_winograd_cpu.h"
+
+namespace hac::cpu {
+namespace {
+
+using enum ConvAlgorithm;
+
+// In the order in which they are tried where no rule speaks.
+constexpr ConvAlgorithm all[] = {direct, product, winograd4, winograd2};
+constexpr std::string_view names[] = {"direct", "product", "winograd4", "winograd2"};
+
+// Winograd's outputs, or 0 where it does not pay.
+ConvAlgorithm by_rule(const Conv2dSpec& s) {
+  if (!has_winograd(s)) return direct;
+  return s.oh() * s.ow() >= 16 ? winograd4 : winograd2;
+}
+
+// One plan with memory of its own, run as the network would: weights are packed each step, but once
+// for inference.
+class Trial {
+ public:
+  Trial(Context& ctx, std::unique_ptr<ConvPlan> plan, const RandomOperands& operands)
+      : plan_(std::move(plan)),
+        operands_(operands),
+        packed_(allocate_to_measure(ctx, plan_->packed_bytes)),
+        scratch_(allocate_to_measure(ctx, plan_->scratch_bytes)) {
+    plan_->pack(as<float>(operands.w), as<float>(packed_.get()), scratch_.get());
+    run();
+  }
+
+  void run() {
+    const auto start = std::chrono::steady_clock::now();
+    once();
+    const std::chrono::duration<double, std::milli> taken =
+        std::chrono::steady_clock::now() - start;
+    least_ms = std::min(least_ms, taken.count());
+  }
+
+  ConvAlgorithm algorithm() const { return plan_->algorithm; }
+
+  double least_ms = 1e30;
+
+ private:
+  void once() {
+    const Conv2dSpec& s = plan_->spec;
+    auto* const w = as<float>(operands_.w);
+    auto* const bias = s.bias ? as<float>(operands_.bias) : nullptr;
+    auto* const packed = as<float>(packed_.get());
+    if (s.pass == Pass::backward_weights) {
+      return plan_->gradient(operands_.x, operands_.y, packed, w, bias, scratch_.get());
+    }
+    if (s.pass != Pass::inference) plan_->pack(w, packed, scratch_.get());
+    const bool back = s.pass == Pass::backward_data;
+    plan_->convolve(back ? operands_.y : operands_.x, packed, bias,
+                    back ? operands_.x : operands_.y, scratch_.get());
+  }
+
+  std::unique_ptr<ConvPlan> plan_;
+  const RandomOperands& operands_;
+  std::shared_ptr<void> packed_, scratch_;
+};
+
+// The rule's choice, and every other that has a plan.
+std::vector<ConvAlgorithm> candidates(Library& library, const Conv2dSpec& s) {
+  std::vector<ConvAlgorithm> found{choose(library, s, library.exact)};
+  for (const ConvAlgorithm a : all) {
+    if (a == found.front() || (library.exact && is_winograd(a))) continue;
+    if (make_plan(library, s, a)) found.push_back(a);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::span<const std::string_view> conv_algorithm_names() { return names; }
+
+ConvAlgorithm choose(Library& library, const Conv2dSpec& s, bool exact) {
+  const ConvAlgorithm ruled = by_rule(s);
+  if (is_winograd(ruled) && !exact) return ruled;
+  return onednn_plan(library, s) ? direct : product;
+}
+
+ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& s) {
+  Library& library = ctx.library();
+  const TunedKey key{library.measured->device(), fmt::format("onednn {}", this_machine().onednn),
+                     fmt::format("{},{} threads", library.exact ? "exact" : "fast", num_threads()),
+                     s.str()};
+  const std::vector<ConvAlgorithm> algorithms = candidates(library, s);
+  if (const TunedPlan* known = library.measured->find(key)) {
+    const auto algorithm = static_cast<ConvAlgorithm>(known->engine);
+    if (std::ranges::find(algorithms, algorithm) != algorithms.end()) return algorithm;
+  }
+  const RandomOperands operands(ctx, s);
+  std::vector<Trial> trials;
+  for (const ConvAlgorithm a : algorithms) {
+    trials.emplace_back(ctx, make_plan(library, s, a), operands);
+  }
+  constexpr int most = 30;
+  constexpr double wanted_ms = 60;  // of each, but three runs at least
+  for (int i = 0; i < most; ++i) {
+    for (Trial& t : trials) {
+      if (i < 3 || i * t.least_ms < wanted_ms) t.run();
+    }
+  }
+  std::vector<double> ms;
+  for (const Trial& t : trials) ms.push_back(t.least_ms);
+  const std::size_t best = fastest(ms);
+  library.measured->remember(
+      key, {.engine = static_cast<std::int64_t>(algorithms[best]), .microseconds = 1e3 * ms[best]});
+  return algorithms[best];
+}
+
+void set_exact(Library& library, bool exact) { library.exact = exact; }
+
+void autotune(Library& library, PlanFile file) {
+  const Machine m = this_machine();
+  library.measured =
+      std::make_shared<PlanMemory>(fmt::format("{}, {}", m.cpu, m.isa), std::move(file));
+}
+
+std::string describe_plans(const Library& library) {
+  return fmt::format("{}{}{}", library.exact ? "exact" : "",
+                     library.exact && library.measured ? ", " : "",
+                     library.measured ? "autotuned" : "");
+}
+
+}  // namespace hac::cpu

@@ -1,0 +1,169 @@
+// Direct convolution by oneDNN, which chooses the format of the weights.
+
+#include <cstring>
+
+#include "kernels/ops/conv2d_cpu.h"
+
+namespace hac::cpu {
+namespace {
+
+using dnnl::memory;
+using Desc = memory::desc;
+
+bool depthwise(const Conv2dSpec& s) { return s.groups > 1 && s.groups == s.c && s.groups == s.k; }
+
+// How a spec is given to oneDNN: block-padded channels, and the weights in a plain padded form.
+struct Geometry {
+  Shape w_shape;  // (K', C'/G, R, S) after padding
+  Desc src, weights, weights_plain, bias, dst;
+  memory::dims strides, pad;
+};
+
+// Groups that straddle blocks have no such form.
+bool has_geometry(const Conv2dSpec& s) {
+  const std::int64_t block = std::max(block_of(layout_of({}, s.in_shape()), s.c),
+                                      block_of(layout_of({}, s.out_shape()), s.k));
+  const bool aligned = (s.c / s.groups) % block == 0 && (s.k / s.groups) % block == 0;
+  return s.groups == 1 || depthwise(s) || aligned;
+}
+
+Geometry geometry(const Conv2dSpec& s) {
+  Geometry g;
+  const Layout in = layout_of({}, s.in_shape());
+  const Layout out = layout_of({}, s.out_shape());
+  const std::int64_t c = padded_channels(in, s.c), k = padded_channels(out, s.k);
+  const std::int64_t groups = depthwise(s) ? k : s.groups;
+  g.w_shape = {k, c / groups, s.r, s.s};
+  g.src = cpu::activation_desc(s.in_shape(), s.dtype, in);
+  g.dst = cpu::activation_desc(s.out_shape(), s.dtype, out);
+  const auto type = cpu::data_type(s.dtype);
+  memory::dims w{k, c / groups, s.r, s.s};
+  auto w_tag = memory::format_tag::oihw;
+  if (groups > 1) {
+    w = {groups, k / groups, c / groups, s.r, s.s};
+    w_tag = memory::format_tag::goihw;
+  }
+  g.weights = Desc(w, type, memory::format_tag::any);
+  g.weights_plain = Desc(w, type, w_tag);
+  g.bias = Desc({k}, type, memory::format_tag::x);
+  g.strides = {s.stride, s.stride};
+  g.pad = {s.pad, s.pad};
+  return g;
+}
+
+dnnl::primitive make_primitive(cpu::Library& lib, const Conv2dSpec& s, const Geometry& g) {
+  using F = dnnl::convolution_forward;
+  using D = dnnl::convolution_backward_data;
+  using W = dnnl::convolution_backward_weights;
+  const auto kind = s.pass == Pass::inference ? dnnl::prop_kind::forward_inference
+                                              : dnnl::prop_kind::forward_training;
+  const auto how = dnnl::algorithm::convolution_direct;
+  const F::primitive_desc forward(
+      s.bias ? F::desc(kind, how, g.src, g.weights, g.bias, g.dst, g.strides, g.pad, g.pad)
+             : F::desc(kind, how, g.src, g.weights, g.dst, g.strides, g.pad, g.pad),
+      cpu::fused_behind(s.add, s.activation), lib.engine);
+  const auto attr = cpu::user_scratchpad();
+  if (s.pass == Pass::backward_data) {
+    const D::desc desc(how, g.src, g.weights, g.dst, g.strides, g.pad, g.pad);
+    return D(D::primitive_desc(desc, attr, lib.engine, forward));
+  }
+  if (s.pass == Pass::backward_weights) {
+    const W::desc desc =
+        s.bias ? W::desc(how, g.src, g.weights, g.bias, g.dst, g.strides, g.pad, g.pad)
+               : W::desc(how, g.src, g.weights, g.dst, g.strides, g.pad, g.pad);
+    return W(W::primitive_desc(desc, attr, lib.engine, forward));
+  }
+  return F(forward);
+}
+
+// The weights with the channels that blocks add, all of those zero.
+void pad_weights(const Shape& padded_shape, const Conv2dSpec& s, const float* w, float* padded) {
+  const std::int64_t run = s.c / s.groups * s.r * s.s;
+  const std::int64_t padded_run = padded_shape[1] * s.r * s.s;
+  for (std::int64_t k = 0; k < s.k; ++k) {
+    float* to = padded + k * padded_run;
+    std::memcpy(to, w + k * run, run * sizeof(float));
+    std::memset(to + run, 0, (padded_run - run) * sizeof(float));
+  }
+  std::memset(padded + s.k * padded_run, 0, (padded_shape[0] - s.k) * padded_run * sizeof(float));
+}
+
+void strip_weights(const Shape& padded_shape, const Conv2dSpec& s, const float* padded, float* w) {
+  const std::int64_t run = s.c / s.groups * s.r * s.s;
+  const std::int64_t padded_run = padded_shape[1] * s.r * s.s;
+  for (std::int64_t k = 0; k < s.k; ++k) {
+    std::memcpy(w + k * run, padded + k * padded_run, run * sizeof(float));
+  }
+}
+
+class OneDnnPlan final : public ConvPlan {
+ public:
+  OneDnnPlan(Library& library, const Conv2dSpec& s) : OneDnnPlan(library, s, geometry(s)) {}
+
+  void pack(const float* w, float* packed, void* scratch) override {
+    if (padded_bytes_ > 0) pad_weights(w_shape_, spec, w, as<float>(scratch));
+    const float* const plain = padded_bytes_ > 0 ? as<float>(scratch) : w;
+    if (reorder_) return reorder_.run({{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});
+    std::memcpy(packed, plain, packed_bytes);
+  }
+
+  void convolve(const void* x, const float* packed, const float* bias, void* y,
+                void* scratch) override {
+    const bool back = spec.pass == Pass::backward_data;
+    conv_.run({{back ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, x},
+               {DNNL_ARG_WEIGHTS, packed},
+               {DNNL_ARG_BIAS, bias},
+               {back ? DNNL_ARG_DIFF_SRC : DNNL_ARG_DST, y},
+               {DNNL_ARG_SCRATCHPAD, as<char>(scratch) + padded_bytes_}});
+  }
+
+  void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+                void* scratch) override {
+    if (!reorder_ && padded_bytes_ == 0) packed = dw;
+    conv_.run({{DNNL_ARG_SRC, x},
+               {DNNL_ARG_DIFF_DST, dy},
+               {DNNL_ARG_DIFF_WEIGHTS, packed},
+               {DNNL_ARG_DIFF_BIAS, db},
+               {DNNL_ARG_SCRATCHPAD, as<char>(scratch) + padded_bytes_}});
+    float* plain = packed;
+    if (reorder_) {
+      plain = padded_bytes_ > 0 ? as<float>(scratch) : dw;
+      reorder_.run({{DNNL_ARG_FROM, packed}, {DNNL_ARG_TO, plain}});
+    }
+    if (padded_bytes_ > 0) strip_weights(w_shape_, spec, plain, dw);
+  }
+
+ private:
+  OneDnnPlan(Library& library, const Conv2dSpec& s, const Geometry& g)
+      : ConvPlan(s), conv_(library, make_primitive(library, s, g)), w_shape_(g.w_shape) {
+    const bool gradient = s.pass == Pass::backward_weights;
+    const Desc weights = conv_.desc(gradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS);
+    if (weights != g.weights_plain) {
+      const Desc from = gradient ? weights : g.weights_plain;
+      const Desc to = gradient ? g.weights_plain : weights;
+      reorder_ = {library, dnnl::reorder({library.engine, from, library.engine, to})};
+    }
+    if (w_shape_ != s.weight_shape()) {
+      padded_bytes_ = round_up(w_shape_.numel() * sizeof(float), 64);
+    }
+    packed_bytes = weights.get_size();
+    scratch_bytes = padded_bytes_ + conv_.scratchpad_bytes();
+    implementation = conv_.implementation();
+  }
+
+  Primitive conv_;
+  Primitive reorder_;             // plain padded weights <-> the primitive's; unset if they agree
+  Shape w_shape_;                 // of the padded weights
+  std::size_t padded_bytes_ = 0;  // 0 where nothing is padded
+};
+
+}  // namespace
+
+std::unique_ptr<ConvPlan> onednn_plan(Library& library, const Conv2dSpec& s) {
+  if (!has_geometry(s)) return nullptr;
+  auto plan = std::make_unique<OneDnnPlan>(library, s);
+  if (!is_blocked_code(plan->implementation)) return nullptr;
+  return plan;
+}
+
+}  // namespace hac::cpu

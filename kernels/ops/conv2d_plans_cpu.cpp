@@ -1,0 +1,83 @@
+// The own plans of a convolution on the CPU, and the making of any.
+
+#include <fmt/format.h>
+
+#include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_product_cpu.h"
+#include "kernels/ops/conv2d_winograd_cpu.h"
+
+namespace hac::cpu {
+namespace {
+
+class ProductPlan final : public ConvPlan {
+ public:
+  explicit ProductPlan(const Conv2dSpec& s) : ConvPlan(s) {
+    const ProductSizes sizes = product_sizes(s);
+    packed_bytes = sizes.weights * sizeof(float);
+    scratch_bytes = sizes.bytes() - packed_bytes;
+    implementation = "product:im2col";
+  }
+
+  void pack(const float* w, float* packed, void*) override { product_pack(spec, w, packed); }
+
+  void convolve(const void* x, const float* packed, const float* bias, void* y,
+                void* scratch) override {
+    if (spec.pass == Pass::backward_data) {
+      return product_backward_data(spec, as<float>(x), packed, as<float>(y), as<float>(scratch));
+    }
+    product_forward(spec, as<float>(x), packed, bias, as<float>(y), as<float>(scratch));
+  }
+
+  void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+                void* scratch) override {
+    product_backward_weights(spec, as<float>(x), as<float>(dy), packed, db, as<float>(scratch));
+    product_unpack(spec, packed, dw);
+  }
+};
+
+class WinogradPlan final : public ConvPlan {
+ public:
+  WinogradPlan(const Conv2dSpec& s, std::int64_t outputs)
+      : ConvPlan(s), how_(winograd(s, outputs)) {
+    packed_bytes = how_.weights * sizeof(float);
+    scratch_bytes = how_.work * sizeof(float) * (how_.alone ? num_threads() : 1);
+    implementation = fmt::format("winograd:f{}x3", outputs);
+  }
+
+  void pack(const float* w, float* packed, void*) override {
+    winograd_loops.pack(spec, how_, w, packed);
+  }
+  void convolve(const void* x, const float* packed, const float* bias, void* y,
+                void* scratch) override {
+    winograd_loops.convolve(spec, how_, as<float>(x), packed, bias, as<float>(y),
+                            as<float>(scratch));
+  }
+  void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+                void* scratch) override {
+    winograd_loops.weights(spec, how_, as<float>(x), as<float>(dy), dw, db, packed,
+                           as<float>(scratch));
+  }
+
+ private:
+  Winograd how_;
+};
+
+std::unique_ptr<ConvPlan> plan_of(Library& library, const Conv2dSpec& s, ConvAlgorithm algorithm) {
+  if (algorithm == ConvAlgorithm::direct) return onednn_plan(library, s);
+  if (algorithm == ConvAlgorithm::product) {
+    return s.dtype == Dtype::f32 ? std::make_unique<ProductPlan>(s) : nullptr;
+  }
+  if (!has_winograd(s)) return nullptr;
+  return std::make_unique<WinogradPlan>(s, algorithm == ConvAlgorithm::winograd4 ? 4 : 2);
+}
+
+}  // namespace
+
+std::unique_ptr<ConvPlan> make_plan(Library& library, const Conv2dSpec& s,
+                                    ConvAlgorithm algorithm) {
+  auto plan = plan_of(library, s, algorithm);
+  if (plan) plan->algorithm = algorithm;
+  return plan;
+}
+
+}  // namespace hac::cpu

@@ -1,0 +1,557 @@
+#include "kernels/ops/conv2d_winograd_cpu.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "kernels/cpu/loop.h"
+
+namespace hac::cpu {
+namespace {
+
+#if defined(HAC_AVX512)
+constexpr int lanes = 16, most_rows = 12;  // 24 sums, 2 weights of 32 registers
+#elif defined(__x86_64__)
+constexpr int lanes = 8, most_rows = 6;  // 12 sums, 2 weights, 1 input of 16
+#else
+constexpr int lanes = 4, most_rows = 12;
+#endif
+
+// Aligned as its elements, so that any array can be read through it.
+using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(4)));
+
+Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
+void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
+
+// ---- the transforms ----
+
+template <int R, int C>
+struct Matrix {
+  float at[R][C];
+};
+
+template <int m>
+struct Form;
+
+template <>
+struct Form<2> {
+  static constexpr Matrix<4, 4> bt{{{1, 0, -1, 0},  //
+                                    {0, 1, 1, 0},
+                                    {0, -1, 1, 0},
+                                    {0, 1, 0, -1}}};
+  static constexpr Matrix<4, 3> g{{{1, 0, 0},  //
+                                   {.5f, .5f, .5f},
+                                   {.5f, -.5f, .5f},
+                                   {0, 0, 1}}};
+  static constexpr Matrix<2, 4> at{{{1, 1, 1, 0},  //
+                                    {0, 1, -1, -1}}};
+};
+
+// The points 0, 3/4, -3/4, 3/2, -3/2 and infinity; with 1 and 2 in place of 3/4 and 3/2, as is
+// usual, the error is five times as large.
+template <>
+struct Form<4> {
+  static constexpr Matrix<6, 6> bt{{{1.265625f, 0, -2.8125f, 0, 1, 0},
+                                    {0, -1.6875f, -2.25f, .75f, 1, 0},
+                                    {0, 1.6875f, -2.25f, -.75f, 1, 0},
+                                    {0, -.84375f, -.5625f, 1.5f, 1, 0},
+                                    {0, .84375f, -.5625f, -1.5f, 1, 0},
+                                    {0, 1.265625f, 0, -2.8125f, 0, 1}}};
+  static constexpr Matrix<6, 3> g{{{64 / 81.f, 0, 0},
+                                   {-128 / 243.f, -32 / 81.f, -8 / 27.f},
+                                   {-128 / 243.f, 32 / 81.f, -8 / 27.f},
+                                   {32 / 243.f, 16 / 81.f, 8 / 27.f},
+                                   {32 / 243.f, -16 / 81.f, 8 / 27.f},
+                                   {0, 0, 1}}};
+  static constexpr Matrix<4, 6> at{{{1, 1, 1, 1, 1, 0},
+                                    {0, .75f, -.75f, 1.5f, -1.5f, 0},
+                                    {0, .5625f, .5625f, 2.25f, 2.25f, 0},
+                                    {0, .421875f, -.421875f, 3.375f, -3.375f, 1}}};
+};
+
+template <int R, int C>
+constexpr Matrix<C, R> transposed(const Matrix<R, C>& m) {
+  Matrix<C, R> t{};
+  for (int i = 0; i < R; ++i) {
+    for (int j = 0; j < C; ++j) t.at[j][i] = m.at[i][j];
+  }
+  return t;
+}
+
+// Row i + 1 is row i with every second sign turned.
+template <int R, int C>
+constexpr bool mirrored(const Matrix<R, C>& m, int i) {
+  if (i < 0 || i + 1 >= R) return false;
+  for (int j = 0; j < C; ++j) {
+    if (m.at[i + 1][j] != (j % 2 == 0 ? m.at[i][j] : -m.at[i][j])) return false;
+  }
+  return true;
+}
+
+// The sum of M[i][j] x[j] over every second j, unrolled, so that zeros cost nothing.
+template <const auto& M, int i, int first, int C>
+[[gnu::always_inline]] inline Lanes half_row(const Lanes (&x)[C]) {
+  Lanes sum{};
+#pragma GCC unroll 4
+  for (int j = first; j < C; j += 2) {
+    if (M.at[i][j] != 0) sum += M.at[i][j] * x[j];
+  }
+  return sum;
+}
+
+template <const auto& M, int i, int R, int C>
+[[gnu::always_inline]] inline void multiply_rows(const Lanes (&x)[C], Lanes (&y)[R]) {
+  if constexpr (i < R) {
+    const Lanes even = half_row<M, i, 0>(x), odd = half_row<M, i, 1>(x);
+    y[i] = even + odd;
+    if constexpr (mirrored(M, i)) {
+      y[i + 1] = even - odd;
+      multiply_rows<M, i + 2>(x, y);
+    } else {
+      multiply_rows<M, i + 1>(x, y);
+    }
+  }
+}
+
+// y = M x. Points come in pairs p, -p, which are two rows of B^T, G and A that share the halves of
+// their sums, or two columns of A^T and G^T that meet x as a sum and as a difference.
+template <const auto& M, int R, int C>
+[[gnu::always_inline]] inline void multiply(const Lanes (&x)[C], Lanes (&y)[R]) {
+  static constexpr auto columns = transposed(M);
+  if constexpr (!mirrored(columns, 1)) return multiply_rows<M, 0>(x, y);
+  Lanes even[C], odd[C];  // of which a row of that parity takes its multiples
+#pragma GCC unroll 8
+  for (int j = 0; j < C; ++j) {
+    const int other = mirrored(columns, j) ? j + 1 : mirrored(columns, j - 1) ? j - 1 : j;
+    even[j] = other == j ? x[j] : j < other ? x[j] + x[other] : Lanes{};
+    odd[j] = other == j ? x[j] : j < other ? x[j] - x[other] : Lanes{};
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+    Lanes sum{};
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) {
+      if (M.at[i][j] != 0 && !mirrored(columns, j - 1)) {
+        sum += M.at[i][j] * (i % 2 == 0 ? even[j] : odd[j]);
+      }
+    }
+    y[i] = sum;
+  }
+}
+
+// y = M x M^T.
+template <const auto& M, int R, int C>
+[[gnu::always_inline]] inline void transform(const Lanes (&x)[C][C], Lanes (&y)[R][R]) {
+  Lanes half[C][R];
+#pragma GCC unroll 8
+  for (int i = 0; i < C; ++i) multiply<M, R, C>(x[i], half[i]);
+#pragma GCC unroll 8
+  for (int j = 0; j < R; ++j) {
+    Lanes column[C], out[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < C; ++i) column[i] = half[i][j];
+    multiply<M, R, C>(column, out);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) y[i][j] = out[i];
+  }
+}
+
+// ---- tiles ----
+
+struct Range {
+  std::int64_t begin, end;
+};
+
+// Of `items`, those of one of `team` threads.
+Range share(std::int64_t items, int team, int me) {
+  return {items * me / team, items * (me + 1) / team};
+}
+
+// A blocked tensor cut into tiles of `outputs` pixels, and a border of `pad` around it that is
+// zero.
+struct Tiles {
+  Tiles(const Shape& shape, std::int64_t rows, std::int64_t columns, std::int64_t m)
+      : down(ceil_div(rows, m)),
+        across(ceil_div(columns, m)),
+        count(shape[0] * down * across),
+        h(shape[2]),
+        w(shape[3]),
+        blocks(round_up(shape[1], lanes) / lanes) {}
+
+  // First float of the image's plane of channels, and the tile's first pixel.
+  struct Place {
+    std::int64_t plane, y, x;
+  };
+  Place place(std::int64_t tile, std::int64_t block, std::int64_t m) const {
+    const std::int64_t image = tile / (down * across);
+    return {(image * blocks + block) * h * w * lanes, tile / across % down * m, tile % across * m};
+  }
+
+  std::int64_t down, across, count, h, w, blocks;
+};
+
+// What the passes share: the tensor that is read, the one that is written, and their tiles.
+template <int m>
+struct Pixels {
+  explicit Pixels(const Conv2dSpec& s)
+      : back(s.pass == Pass::backward_data),
+        from(back ? s.out_shape() : s.in_shape(), back ? s.h : s.oh(), back ? s.w : s.ow(), m),
+        to(back ? s.in_shape() : s.out_shape(), back ? s.h : s.oh(), back ? s.w : s.ow(), m),
+        pad(back ? 2 - s.pad : s.pad) {}
+
+  bool back;
+  Tiles from, to;
+  std::int64_t pad;
+};
+
+// The a x a pixels around a tile, zero outside the image; B^T d B to v[t][tile][channel].
+template <int m>
+void read_tile(const Tiles& tiles, std::int64_t pad, const float* x, std::int64_t tile,
+               std::int64_t block, float* v, std::int64_t step) {
+  constexpr int a = m + 2;
+  const auto [plane, top, left] = tiles.place(tile, block, m);
+  const std::int64_t y0 = top - pad, x0 = left - pad;
+  const float* const pixels = x + plane;
+  Lanes d[a][a], out[a][a];
+  if (y0 >= 0 && x0 >= 0 && y0 + a <= tiles.h && x0 + a <= tiles.w) {
+    const float* const first = pixels + (y0 * tiles.w + x0) * lanes;
+#pragma GCC unroll 8
+    for (int i = 0; i < a; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < a; ++j) d[i][j] = load(first + (i * tiles.w + j) * lanes);
+    }
+  } else {
+    for (int i = 0; i < a; ++i) {
+      for (int j = 0; j < a; ++j) {
+        const std::int64_t row = y0 + i, column = x0 + j;
+        const bool inside = row >= 0 && row < tiles.h && column >= 0 && column < tiles.w;
+        d[i][j] = inside ? load(pixels + (row * tiles.w + column) * lanes) : Lanes{};
+      }
+    }
+  }
+  transform<Form<m>::bt, a, a>(d, out);
+#pragma GCC unroll 8
+  for (int i = 0; i < a; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < a; ++j) store(v + (i * a + j) * step, out[i][j]);
+  }
+}
+
+// A dy A^T of the m x m pixels of a tile, for the gradient of the weights.
+template <int m>
+void read_gradient(const Tiles& tiles, const float* dy, std::int64_t tile, std::int64_t block,
+                   float* z, std::int64_t step) {
+  constexpr int a = m + 2;
+  static constexpr auto matrix = transposed(Form<m>::at);
+  const auto [plane, top, left] = tiles.place(tile, block, m);
+  Lanes d[m][m], out[a][a];
+  for (int i = 0; i < m; ++i) {
+    for (int j = 0; j < m; ++j) {
+      const bool inside = top + i < tiles.h && left + j < tiles.w;
+      d[i][j] = inside ? load(dy + plane + ((top + i) * tiles.w + left + j) * lanes) : Lanes{};
+    }
+  }
+  transform<matrix, a, m>(d, out);
+#pragma GCC unroll 8
+  for (int i = 0; i < a; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < a; ++j) store(z + (i * a + j) * step, out[i][j]);
+  }
+}
+
+// A^T M A and what is fused behind, to the pixels of the tile that the image has.
+template <int m, Activation activation>
+void write_tile(const Tiles& tiles, bool add, const float* products, std::int64_t step, Lanes bias,
+                std::int64_t tile, std::int64_t block, float* y) {
+  constexpr int a = m + 2;
+  Lanes d[a][a], out[m][m];
+#pragma GCC unroll 8
+  for (int i = 0; i < a; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < a; ++j) d[i][j] = load(products + (i * a + j) * step);
+  }
+  transform<Form<m>::at, m, a>(d, out);
+  const auto [plane, top, left] = tiles.place(tile, block, m);
+  const std::int64_t rows = std::min<std::int64_t>(m, tiles.h - top);
+  const std::int64_t columns = std::min<std::int64_t>(m, tiles.w - left);
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < columns; ++j) {
+      float* const to = y + plane + ((top + i) * tiles.w + left + j) * lanes;
+      Lanes value = out[i][j] + bias;
+      if (add) value += load(to);
+      if constexpr (activation != Activation::none) {
+        for (int l = 0; l < lanes; ++l) value[l] = activate<activation>(value[l]);
+      }
+      store(to, value);
+    }
+  }
+}
+
+// ---- the products ----
+
+// y (rows, columns lanes) = v (rows, depth) u (depth, columns lanes), u in one run.
+template <int rows, int columns>
+void product(std::int64_t depth, const float* v, std::int64_t v_step, const float* u, float* y,
+             std::int64_t y_step) {
+  Lanes sums[rows][columns] = {};
+  for (std::int64_t c = 0; c < depth; ++c, u += columns * lanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+      for (int j = 0; j < columns; ++j) sums[i][j] += v[i * v_step + c] * load(u + j * lanes);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < columns; ++j) store(y + i * y_step + j * lanes, sums[i][j]);
+  }
+}
+
+// du (rows, columns lanes) += v^T z over `depth` tiles.
+template <int rows, int columns>
+void outer_product(std::int64_t depth, const float* v, std::int64_t v_step, const float* z,
+                   std::int64_t z_step, float* du, std::int64_t du_step) {
+  Lanes sums[rows][columns];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < columns; ++j) sums[i][j] = load(du + i * du_step + j * lanes);
+  }
+  for (std::int64_t t = 0; t < depth; ++t, v += v_step, z += z_step) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+      for (int j = 0; j < columns; ++j) sums[i][j] += v[i] * load(z + j * lanes);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < columns; ++j) store(du + i * du_step + j * lanes, sums[i][j]);
+  }
+}
+
+// run(first row, the number of rows as a constant) for all of `count`, most_rows at a time; the
+// last in halves of what is left, down to single rows.
+template <int rows = most_rows, class Run>
+void by_rows(std::int64_t first, std::int64_t count, Run run) {
+  for (; count - first >= rows; first += rows) run(first, std::integral_constant<int, rows>());
+  if constexpr (rows > 1) {
+    if (first < count) by_rows<rows / 2>(first, count, run);
+  }
+}
+
+// run(first block, how many blocks as a constant) for pairs of blocks, the last alone if odd.
+template <class Run>
+void by_pair(std::int64_t pair, std::int64_t blocks, Run run) {
+  if (2 * pair + 1 < blocks) return run(2 * pair, std::integral_constant<int, 2>());
+  run(2 * pair, std::integral_constant<int, 1>());
+}
+
+// ---- the passes ----
+
+// body(first tile, tiles, team, me, work) for each part; barrier() between its phases.
+template <class Body>
+void for_each_part(const Winograd& p, std::int64_t tiles, float* work, Body body) {
+  const std::int64_t parts = ceil_div(tiles, p.part);
+#pragma omp parallel if (tiles > 1)
+  {
+    const int threads = omp_get_num_threads(), thread = omp_get_thread_num();
+    const Range own = p.alone ? share(parts, threads, thread) : Range{0, parts};
+    float* const own_work = p.alone ? work + thread * p.work : work;
+    for (std::int64_t i = own.begin; i < own.end; ++i) {
+      const std::int64_t first = i * p.part, count = std::min(p.part, tiles - first);
+      body(first, count, p.alone ? 1 : threads, p.alone ? 0 : thread, own_work);
+    }
+  }
+}
+
+void meet(const Winograd& p) {
+  if (!p.alone) {
+#pragma omp barrier
+  }
+}
+
+template <int m, Activation activation>
+void convolve_as(const Conv2dSpec& s, const Winograd& p, const float* x, const float* u,
+                 const float* bias, float* y, float* work) {
+  constexpr int a2 = (m + 2) * (m + 2);
+  const Pixels<m> pixels(s);
+  const std::int64_t in = pixels.from.blocks, out = pixels.to.blocks;
+  const std::int64_t c = in * lanes, k = out * lanes, pairs = ceil_div(out, 2);
+  for_each_part(p, pixels.to.count, work,
+                [&](std::int64_t first, std::int64_t count, int team, int me, float* v) {
+                  float* const products = v + a2 * p.part * c;
+                  const Range read = share(count * in, team, me);
+                  for (std::int64_t i = read.begin; i < read.end; ++i) {
+                    const std::int64_t tile = i / in, block = i % in;
+                    read_tile<m>(pixels.from, pixels.pad, x, first + tile, block,
+                                 v + tile * c + block * lanes, p.part * c);
+                  }
+                  meet(p);
+                  const Range multiplied = share(a2 * pairs, team, me);
+                  for (std::int64_t i = multiplied.begin; i < multiplied.end; ++i) {
+                    const std::int64_t t = i / pairs;
+                    by_pair(i % pairs, out, [&](std::int64_t block, auto columns) {
+                      by_rows(0, count, [&](std::int64_t row, auto rows) {
+                        product<rows, columns>(
+                            c, v + (t * p.part + row) * c, c, u + (t * k + block * lanes) * c,
+                            products + (t * p.part + row) * k + block * lanes, k);
+                      });
+                    });
+                  }
+                  meet(p);
+                  const Range written = share(count * out, team, me);
+                  for (std::int64_t i = written.begin; i < written.end; ++i) {
+                    const std::int64_t tile = i / out, block = i % out;
+                    write_tile<m, activation>(
+                        pixels.to, s.add, products + tile * k + block * lanes, p.part * k,
+                        bias ? load(bias + block * lanes) : Lanes{}, first + tile, block, y);
+                  }
+                  meet(p);
+                });
+}
+
+template <int m>
+void convolve(const Conv2dSpec& s, const Winograd& p, const float* x, const float* u,
+              const float* bias, float* y, float* work) {
+  by_activation(s.activation, [&](auto a) { convolve_as<m, a.value>(s, p, x, u, bias, y, work); });
+}
+
+// U[t][pair of blocks of K][c][K of the pair].
+template <int m>
+void pack(const Conv2dSpec& s, const float* w, float* u) {
+  constexpr int a = m + 2;
+  const bool back = s.pass == Pass::backward_data;
+  const std::int64_t in = back ? s.k : s.c, out = back ? s.c : s.k;
+  const std::int64_t c = round_up(in, lanes), blocks = round_up(out, lanes) / lanes;
+#pragma omp parallel for schedule(static)
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const std::int64_t alone = block % 2 == 0 && block + 1 == blocks ? 1 : 2;
+    float* const group = u + block / 2 * 2 * lanes * c + block % 2 * lanes;
+    for (std::int64_t i = 0; i < c; ++i) {
+      Lanes g[3][3] = {}, rows[3][a];
+      for (int l = 0; l < lanes && i < in && block * lanes + l < out; ++l) {
+        const std::int64_t o = block * lanes + l;
+        const float* const from = w + (back ? i * out + o : o * in + i) * 9;
+        for (int q = 0; q < 9; ++q) g[q / 3][q % 3][l] = from[back ? 8 - q : q];
+      }
+#pragma GCC unroll 4
+      for (int q = 0; q < 3; ++q) multiply<Form<m>::g, a, 3>(g[q], rows[q]);
+#pragma GCC unroll 8
+      for (int j = 0; j < a; ++j) {
+        const Lanes column[3] = {rows[0][j], rows[1][j], rows[2][j]};
+        Lanes result[a];
+        multiply<Form<m>::g, a, 3>(column, result);
+#pragma GCC unroll 8
+        for (int q = 0; q < a; ++q) {
+          store(group + (q * a + j) * c * blocks * lanes + i * alone * lanes, result[q]);
+        }
+      }
+    }
+  }
+}
+
+template <int m>
+void weight_gradient(const Conv2dSpec& s, const Winograd& p, const float* x, const float* dy,
+                     float* dw, float* du, float* work) {
+  constexpr int a = m + 2, a2 = a * a;
+  const Pixels<m> pixels(s);
+  const std::int64_t in = pixels.from.blocks, out = pixels.to.blocks;
+  const std::int64_t c = in * lanes, k = out * lanes, pairs = ceil_div(out, 2);
+  for_each_part(p, pixels.to.count, work,
+                [&](std::int64_t first, std::int64_t count, int team, int me, float* v) {
+                  float* const z = v + a2 * p.part * c;
+                  const Range read = share(count * (in + out), team, me);
+                  for (std::int64_t i = read.begin; i < read.end; ++i) {
+                    const std::int64_t tile = i / (in + out), block = i % (in + out);
+                    if (block < in) {
+                      read_tile<m>(pixels.from, pixels.pad, x, first + tile, block,
+                                   v + tile * c + block * lanes, p.part * c);
+                    } else {
+                      read_gradient<m>(pixels.to, dy, first + tile, block - in,
+                                       z + tile * k + (block - in) * lanes, p.part * k);
+                    }
+                  }
+                  meet(p);
+                  const Range multiplied = share(a2 * pairs, team, me);
+                  for (std::int64_t i = multiplied.begin; i < multiplied.end; ++i) {
+                    const std::int64_t t = i / pairs;
+                    by_pair(i % pairs, out, [&](std::int64_t block, auto columns) {
+                      by_rows(0, c, [&](std::int64_t row, auto rows) {
+                        float* const sum = du + (t * c + row) * k + block * lanes;
+                        if (first == 0) {
+                          for (int r = 0; r < rows; ++r) {
+                            for (int j = 0; j < columns; ++j)
+                              store(sum + r * k + j * lanes, Lanes{});
+                          }
+                        }
+                        outer_product<rows, columns>(count, v + t * p.part * c + row, c,
+                                                     z + t * p.part * k + block * lanes, k, sum, k);
+                      });
+                    });
+                  }
+                  meet(p);
+                });
+  static constexpr auto gt = transposed(Form<m>::g);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t block = 0; block < out; ++block) {
+    for (std::int64_t i = 0; i < s.c; ++i) {
+      Lanes d[a][a], g[3][3];
+      for (int t = 0; t < a2; ++t) d[t / a][t % a] = load(du + (t * c + i) * k + block * lanes);
+      transform<gt, 3, a>(d, g);
+      for (int l = 0; l < lanes && block * lanes + l < s.k; ++l) {
+        float* const to = dw + ((block * lanes + l) * s.c + i) * 9;
+        for (int q = 0; q < 9; ++q) to[q] = g[q / 3][q % 3][l];
+      }
+    }
+  }
+}
+
+// run(m as a constant)
+template <class Run>
+void by_outputs(const Winograd& p, Run run) {
+  if (p.outputs == 4) return run(std::integral_constant<int, 4>());
+  run(std::integral_constant<int, 2>());
+}
+
+void pack_any(const Conv2dSpec& s, const Winograd& p, const float* w, float* u) {
+  by_outputs(p, [&](auto m) { pack<m>(s, w, u); });
+}
+
+void convolve_any(const Conv2dSpec& s, const Winograd& p, const float* x, const float* u,
+                  const float* bias, float* y, float* work) {
+  by_outputs(p, [&](auto m) { convolve<m>(s, p, x, u, bias, y, work); });
+}
+
+// db[k] = the sum of dy over images and pixels, a block of channels a thread.
+void bias_gradient(const Conv2dSpec& s, const float* dy, float* db) {
+  const std::int64_t blocks = ceil_div(s.k, lanes), hw = s.oh() * s.ow();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    double sums[lanes] = {};
+    for (std::int64_t n = 0; n < s.n; ++n) {
+      const float* const plane = dy + (n * blocks + block) * hw * lanes;
+      Lanes sum{};
+      for (std::int64_t i = 0; i < hw; ++i) sum += load(plane + i * lanes);
+      for (int l = 0; l < lanes; ++l) sums[l] += sum[l];
+    }
+    for (std::int64_t l = 0; l < lanes && block * lanes + l < s.k; ++l) {
+      db[block * lanes + l] = static_cast<float>(sums[l]);
+    }
+  }
+}
+
+void weights_any(const Conv2dSpec& s, const Winograd& p, const float* x, const float* dy, float* dw,
+                 float* db, float* du, float* work) {
+  by_outputs(p, [&](auto m) { weight_gradient<m>(s, p, x, dy, dw, du, work); });
+  if (db) bias_gradient(s, dy, db);
+}
+
+}  // namespace
+
+HAC_CPU_TABLE(WinogradKernels, winograd_loops,
+              {.pack = pack_any, .convolve = convolve_any, .weights = weights_any})
+
+}  // namespace hac::cpu

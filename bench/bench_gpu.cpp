@@ -1,16 +1,12 @@
 // What the engine does on a GPU against what the GPU can do.
-// usage: bench_gpu --part conv|train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
-//                  [--tflops X] [--gbs X] [--autotune] [--seconds S]
-//   conv    every distinct convolution of the zoo: milliseconds by events around a recording of
-//           repetitions, plan, share of its floor
+// usage: bench_gpu --part train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
+//                  [--autotune]
 //   train   VGG11's step in f32, bf16, f16 and TF32, eager and as a graph
 //   infer   ResNet18 and VGG11 at batch 1 in the same: eager and graph, warm and cold, by events
 //           and the clock
 //   energy  joules an inference
-// floor = max(2 MACs / peak, bytes / bandwidth); the ceilings are those of an H100 unless
-// given (798 TFLOP/s in 16 bits, 60 in f32, 3000 GB/s). --tiny: small shapes, and simt to run the
-// same code without a GPU. --autotune: cuDNN's plans measured, and the fastest taken instead of the
-// heuristics' first choice. --seconds: conv begins nothing new after that. Exit codes: 0, 1 failed,
+// --tiny: small shapes, and simt to run the same code without a GPU. --autotune: cuDNN's plans
+// measured, and the fastest taken instead of the heuristics' first choice. Exit codes: 0, 1 failed,
 // 2 usage, 3 no GPU, 77 skipped (the last line says why).
 
 #include <fmt/format.h>
@@ -19,7 +15,6 @@
 #include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 
 #include "bench/bench.h"
@@ -45,8 +40,6 @@ struct Options {
   std::string part, json;
   Device device{DeviceKind::cuda, 0};
   bool tiny = false, autotune = false;
-  double tflops = 0, gbs = 3000;  // 0: f32 60, 16 bit 798
-  double seconds = 1e9;
   int rounds() const { return tiny ? 2 : 20; }
 };
 
@@ -69,98 +62,6 @@ Tensor operand(Device device, const Shape& shape, Dtype dtype) {
     rounded.as<bf16>()[i] = from_float<bf16>(host.as<float>()[i]);
   }
   return rounded.to(device).to(layout_of(device, shape));
-}
-
-// ---- conv ----
-
-std::set<Conv2dSpec> convolutions(const Options& o) {
-  std::set<Conv2dSpec> all;
-  const std::vector<std::string> names = o.tiny ? std::vector<std::string>{"vgg11"} : zoo_names();
-  for (const std::string& name : names) {
-    const Architecture arch =
-        o.tiny ? resolve(name, {.width = 0.125}) : resolve(name, ArchOptions{});
-    for (const std::int64_t batch : {1, o.tiny ? 2 : 128}) {
-      for (const Op& op : lower(arch, batch).ops) {
-        const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
-        if (!conv) continue;
-        Conv2dSpec s = *conv;
-        s.bias = false;
-        if (o.tiny) s.h = s.w = 4;
-        all.insert(s);
-      }
-    }
-  }
-  return all;
-}
-
-std::function<void()> pass_of(const Options& o, const Conv2dSpec& s) {
-  const Tensor x = operand(o.device, s.in_shape(), s.dtype);
-  const Tensor y = operand(o.device, s.out_shape(), s.dtype);
-  const Tensor plain = Tensor::empty(s.weight_shape(), Dtype::f32, o.device);
-  fill_normal(plain, 2, "weights", 0.1);
-  const Tensor w = plain.to(weight_layout(o.device)).cast(s.dtype);
-  const Device device = o.device;
-  switch (s.pass) {
-    case Pass::backward_data:
-      return [=] {
-        conv2d_kernels.run(&Conv2dKernels::backward_data, device, s, y.data(), w.data(), x.data());
-      };
-    case Pass::backward_weights:
-      return [=] {
-        conv2d_kernels.run(&Conv2dKernels::backward_weights, device, s, x.data(), y.data(),
-                           w.data(), nullptr);
-      };
-    default:
-      return [=] {
-        conv2d_kernels.run(&Conv2dKernels::forward, device, s, x.data(), w.data(), nullptr,
-                           y.data());
-      };
-  }
-}
-
-double floor_ms(const Options& o, const Conv2dSpec& s) {
-  const double peak = o.tflops > 0 ? o.tflops : s.dtype == Dtype::f32 ? 60 : 798;
-  const auto bytes =
-      static_cast<double>(size_of(s.dtype)) *
-      static_cast<double>(s.in_shape().numel() + s.out_shape().numel() + s.weight_shape().numel());
-  return std::max(2e-9 * static_cast<double>(s.cost().macs) / peak, 1e-6 * bytes / o.gbs);
-}
-
-ordered_json conv_part(const Options& o) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
-  ordered_json rows = ordered_json::array();
-  int left_out = 0;
-  fmt::print("{:>9}  {:>5}  convolution, plan\n", "ms", "floor");
-  for (const Dtype dtype : {Dtype::bf16, Dtype::f32}) {
-    for (Conv2dSpec s : convolutions(o)) {
-      for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
-        if (std::chrono::duration<double>(Clock::now() - begin).count() > o.seconds) {
-          ++left_out;
-          continue;
-        }
-        s.dtype = dtype;
-        s.pass = pass;
-        ordered_json row{{"spec", s.str()}};
-        // One that cuDNN has no plan for does not stop the others.
-        try {
-          Context& context = Context::current(o.device);
-          const double ms = recorded_ms(context, 3, o.rounds(), pass_of(o, s));
-          const std::string plan =
-              conv2d_kernels.on(o.device, &Conv2dKernels::implementation, s)(context, s);
-          row.update({{"ms", ms}, {"floor_share", floor_ms(o, s) / ms}, {"plan", plan}});
-          fmt::print("{:>9.4f}  {:>3.0f} %  {}, {}\n", ms, 100 * floor_ms(o, s) / ms, s.str(),
-                     plan);
-        } catch (const Error& e) {
-          row["error"] = e.what();
-          fmt::print("{:>9}  {:>5}  {}: {}\n", "--", "--", s.str(), e.what());
-        }
-        rows.push_back(std::move(row));
-      }
-    }
-  }
-  if (left_out > 0) fmt::print("{} left out: no time\n", left_out);
-  return {{"rows", rows}, {"left_out", left_out}};
 }
 
 // ---- train ----
@@ -334,12 +235,6 @@ Options parse(int argc, char** argv) {
       o.json = value();
     } else if (words[i] == "--device") {
       o.device = parse_device(value());
-    } else if (words[i] == "--tflops") {
-      o.tflops = std::stod(value());
-    } else if (words[i] == "--gbs") {
-      o.gbs = std::stod(value());
-    } else if (words[i] == "--seconds") {
-      o.seconds = std::stod(value());
     } else if (words[i] == "--autotune") {
       o.autotune = true;
     } else if (words[i] == "--tiny") {
@@ -354,12 +249,12 @@ Options parse(int argc, char** argv) {
 void run(const Options& o) {
   using Part = ordered_json (*)(const Options&);
   const std::pair<const char*, Part> parts[] = {
-      {"conv", conv_part}, {"train", train_part}, {"infer", infer_part}, {"energy", energy_part}};
+      {"train", train_part}, {"infer", infer_part}, {"energy", energy_part}};
   const auto* const part = std::find_if(std::begin(parts), std::end(parts),
                                         [&](const auto& p) { return o.part == p.first; });
   if (part == std::end(parts)) {
     throw ConfigError(
-        fmt::format("option '--part': expected conv, train, infer or energy, got '{}'", o.part));
+        fmt::format("option '--part': expected train, infer or energy, got '{}'", o.part));
   }
   Context::current(o.device);
   if (o.autotune) autotune(o.device, "");

@@ -92,10 +92,10 @@ part_build() {
   fi
   # First what measures, so that a build that is too slow or broken still leaves figures.
   local target jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)} bad=0
-  for target in gpu_peaks bench_gpu all; do
+  for target in gpu_peaks bench_kernels bench_gpu all; do
     echo "building $target"
     with_libraries cmake --build "$build" -j "$jobs" --target "$target" -- "$keep" ||
-      [[ $target == bench_gpu ]] || bad=1
+      [[ $target == bench_* ]] || bad=1
   done
   return "$bad"
 }
@@ -112,11 +112,13 @@ part_device() { peaks device --describe "$out/cudnn_device.json"; }
 part_copy() { peaks copy; }
 part_gemm() { peaks gemm; }
 part_launch() { peaks launch; }
-part_conv() { bench conv --seconds 50; }
-# The same once more on the plans that are the fastest when measured.
-part_tune() {
-  program bench_gpu --part conv --json "$work/tune.json" --autotune --seconds 50
+# Every convolution of the zoo; the same once more on the plans that are the fastest when measured.
+convolutions() {
+  program bench_kernels --device cuda:0 --dtype bf16,f32 --benchmark_filter=^conv2d \
+    --benchmark_min_time=0.01 --seconds 50 --benchmark_out="$work/$1.json" "${@:2}"
 }
+part_conv() { convolutions conv; }
+part_tune() { convolutions tune --autotune; }
 part_train() { bench train; }
 part_infer() { bench infer; }
 part_energy() { bench energy; }
@@ -294,7 +296,7 @@ if [[ -z $arch ]]; then
 fi
 export arch
 for name in "${parts[@]}"; do export -f "part_${name?}"; done
-export -f skip cudnn_root with_libraries program peaks bench gpu_tests sanitized sanitize
+export -f skip cudnn_root with_libraries program peaks bench convolutions gpu_tests sanitized sanitize
 
 trap 'finish "interrupted"; rm -rf "$work"; exit 130' INT TERM
 for name in "${parts[@]}"; do

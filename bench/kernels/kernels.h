@@ -64,8 +64,14 @@ std::vector<Variant> variants_of(const DropoutSpec& spec, Device device);
 std::vector<Variant> variants_of(const FlattenSpec& spec, Device device);  // none: no kernel
 std::vector<Variant> variants_of(const SoftmaxXentSpec& spec, Device device);
 
+// No benchmark begins later than so many seconds from here.
+void set_time_limit(double seconds);
+
 // The body of a benchmark. What the device cannot do is the benchmark's error.
 void time_kernel(benchmark::State& state, Device device, Dtype dtype, const Variant& variant);
+
+// What simt's executor itself costs, under executor/.
+void add_executor();
 
 // Registers benchmarks, each name once. Nothing is made before one runs.
 class Registry {

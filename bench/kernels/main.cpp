@@ -1,9 +1,11 @@
-// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT | --grid] [--autotune]
+// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT | --grid] [--autotune] [--seconds S]
 //               [--benchmark_...]
 // Google Benchmark's options select, repeat and print; bench/README.md has examples.
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "bench/kernels/kernels.h"
 #include "engine/device/plan_options.h"
@@ -21,7 +23,8 @@ constexpr const char* usage =
     "  --dtype LIST   f32, bf16, f16 (default: f32)\n"
     "  --spec TEXT    this operation alone, conv2d:f32,n1c64h56w56,k64r3s3,st1p1g1\n"
     "  --grid         the convolutions that the CPU's choice of algorithm is made from\n"
-    "  --autotune     cuDNN's plans measured, and the fastest taken\n\n";
+    "  --autotune     cuDNN's plans measured, and the fastest taken\n"
+    "  --seconds S    begin nothing later than that; what is left out is an error\n\n";
 
 struct Options {
   std::vector<Device> devices{Device{}};
@@ -58,6 +61,8 @@ Options parse(int argc, char** argv) {
       o.autotune = true;
     } else if (option == "--spec") {
       o.spec = value();
+    } else if (option == "--seconds") {
+      bench::set_time_limit(std::stod(std::string(value())));
     } else if (option == "--dtype") {
       o.dtypes = parse_list(value(), parse_dtype);
     } else if (option == "--device") {
@@ -93,8 +98,9 @@ void run(int argc, char** argv) {
   } else if (o.grid) {
     registry.add_grid();
   } else {
-    registry.add_cases();
     registry.add_zoo();
+    registry.add_cases();
+    if (std::ranges::count(o.devices, DeviceKind::simt, &Device::kind) > 0) bench::add_executor();
   }
   add_context();
   benchmark::RunSpecifiedBenchmarks();
@@ -110,5 +116,8 @@ int main(int argc, char** argv) {
   } catch (const Error& e) {
     fmt::print(stderr, "bench_kernels: {}\n", e.what());
     return e.exit_code();
+  } catch (const std::exception& e) {  // of std::stod
+    fmt::print(stderr, "bench_kernels: {}\n", e.what());
+    return 2;
   }
 }

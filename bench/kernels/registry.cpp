@@ -46,7 +46,7 @@ void Registry::add(Spec spec, Which which, const std::string& prefix) {
           });
       added->Unit(benchmark::kMicrosecond);
       // Not the caller's CPU time: kernels have threads, or a device, of their own.
-      device.kind == DeviceKind::cuda ? added->UseManualTime() : added->UseRealTime();
+      device.kind != DeviceKind::cpu ? added->UseManualTime() : added->UseRealTime();
     }
   }
 }

@@ -1,5 +1,6 @@
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -14,6 +15,19 @@
 namespace hac::bench {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+Clock::time_point end_of_time = Clock::time_point::max();
+
+// Bytes read plus written by a copy inside the device's memory.
+double copy_gbs(Context& context) {
+  constexpr std::size_t bytes = std::size_t{256} << 20;
+  const Tensor from = Tensor::zeros({bytes}, Dtype::u8, context.device()), to = from.clone();
+  return 2e-6 * bytes / event_ms(context, 3, 10, [&] {
+           context.runtime().copy(context, to.data(), from.data(), bytes);
+         });
+}
+
 // What the device does at most, measured once.
 struct Ceilings {
   std::optional<double> gmacs, gbs;
@@ -24,6 +38,7 @@ const Ceilings& ceilings(Device device, Dtype dtype) {
   const auto [it, fresh] = known.try_emplace({device, dtype});
   if (fresh) {
     it->second.gmacs = measure_peak(device, dtype).gmacs_per_s;
+    if (device.kind == DeviceKind::cuda) it->second.gbs = copy_gbs(Context::current(device));
     if (device.kind == DeviceKind::cpu) {
       if (const auto bandwidth = bandwidth_if_free()) it->second.gbs = bandwidth->rate;
     }
@@ -33,18 +48,18 @@ const Ceilings& ceilings(Device device, Dtype dtype) {
 
 // Seconds of all iterations by the clock on the wall.
 double time_here(benchmark::State& state, const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   for (auto _ : state) run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// By a GPU's events around replays, so that it need not wait for the host.
+// By the device's events around replays of short work several times over: it waits for no host.
 double time_recorded(benchmark::State& state, Context& context, const std::function<void()>& run) {
-  constexpr int repetitions = 20;
   const Runtime& runtime = context.runtime();
   Capture capture(context.device());
   capture.warm_up(run);
-  warm_up(context, run);
+  const double once = std::max(event_ms(context, 1, 1, run), 1e-3);
+  const int repetitions = std::clamp(static_cast<int>(0.2 / once), 1, 20);
   capture.record([&] {
     for (int r = 0; r < repetitions; ++r) run();
   });
@@ -84,15 +99,21 @@ Tensor Operands::workspace(std::size_t bytes) const {
   return Tensor::empty({static_cast<std::int64_t>(bytes)}, Dtype::u8, device_);
 }
 
+void set_time_limit(double seconds) {
+  end_of_time = Clock::now() +
+                std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
 void time_kernel(benchmark::State& state, Device device, Dtype dtype, const Variant& variant) {
+  if (Clock::now() > end_of_time) return state.SkipWithError("no time left");
   try {
     Operands operands(device);
     const Work work = variant.prepare(operands);
     work.run();  // makes the plan
     Context& context = Context::current(device);
     context.runtime().synchronize(context);
-    const double seconds = device.kind == DeviceKind::cuda ? time_recorded(state, context, work.run)
-                                                           : time_here(state, work.run);
+    const double seconds = device.kind != DeviceKind::cpu ? time_recorded(state, context, work.run)
+                                                          : time_here(state, work.run);
     const double rate = 1e-9 * static_cast<double>(state.iterations()) / seconds;
     const double bytes = rate * static_cast<double>(operands.bytes());
     const double multiplied = rate * static_cast<double>(work.multiplications);

@@ -58,12 +58,18 @@ if [[ $1 == --build ]]; then
   cp "$(dirname "$0")/program" "$2/bin/gpu_peaks"
   [[ -n ${FULL:-} ]] || exit 0
   cp "$(dirname "$0")/program" "$2/bin/bench_gpu"
+  cp "$(dirname "$0")/program" "$2/bin/bench_kernels"
   touch "$2/CTestTestfile.cmake"
   exit 0
 fi
 [[ " $* " == *" -DCMAKE_CUDA_ARCHITECTURES=90 "* ]] || exit 5
 [[ -n ${FULL:-} || " $* " == *" -DHAC_GPU_CHECK=ON "* ]] || { echo "needs fmt" >&2; exit 1; }'
 stand_in program '
+if [[ $* == *--benchmark_out=* ]]; then
+  file=${*##*--benchmark_out=}
+  file=${file%% *} part=${file##*/}
+  set -- --part "${part%.json}" --json "$file"
+fi
 [[ $1 == --part && $3 == --json ]] || exit 2
 [[ ${BAD:-} != "$2" ]] || { echo "{\"cut\": " >"$4"; echo "it | broke" >&2; exit 4; }
 [[ ${HANG:-} != "$2" ]] || { trap "" TERM; sleep 60; }
@@ -89,7 +95,7 @@ run 0 # a bare machine: what cannot be built is skipped with a reason
 holds 's["error"] is None and s["gpu"].startswith("NVIDIA Fake \"1\"") and len(p) == 15'
 holds 'p["build"]["state"] == "ok" and "bench/gpu only" in p["build"]["note"]'
 holds 'all(p[n]["state"] == "ok" and p[n]["result"] == {"part": n} for n in ("copy", "gemm"))'
-holds 'p["conv"]["state"] == "skipped" and p["conv"]["note"] == "bench_gpu was not built"'
+holds 'p["conv"]["state"] == "skipped" and p["conv"]["note"] == "bench_kernels was not built"'
 holds 'p["tests"]["state"] == "skipped" and p["pytorch"]["state"] == "skipped"'
 [[ -s $work/out/cudnn_device.json ]] || fail "no device description"
 grep -q 'figures of gemm' "$work/out/summary.md" || fail "summary.md holds no figures"

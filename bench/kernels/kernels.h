@@ -90,10 +90,11 @@ class Registry {
   void add_grid();
 
  private:
-  enum class Which { all, inference, training, algorithms };
+  // Of training the first layer's: it has no gradient of the images.
+  enum class Which { all, inference, training, training_first, algorithms };
   template <class Spec>
   void add(Spec spec, Which which, const std::string& prefix = "");
-  void add(const Op& op, Which which);
+  void add(const OpSpec& spec, Which which);
 
   std::vector<Device> devices_;
   std::vector<Dtype> dtypes_;

@@ -3,11 +3,9 @@
 #include <utility>
 
 #include "bench/kernels/kernels.h"
-#ifdef HAC_CONV_ALGORITHMS
+#include "engine/tensor/random.h"
 #include "kernels/ops/conv2d_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
-#endif
-#include "engine/tensor/random.h"
 #include "scaling/measure/utilization.h"
 
 namespace hac::bench {
@@ -68,7 +66,6 @@ Work conv2d(const Conv2dSpec& s, Operands& o) {
   return work;
 }
 
-#ifdef HAC_CONV_ALGORITHMS
 // By this one: what the engine does then, which packs weights in each step, but for inference once.
 Work conv2d(const Conv2dSpec& s, cpu::ConvAlgorithm algorithm, Operands& o) {
   cpu::Library& library = Context::current(o.device()).library();
@@ -98,11 +95,10 @@ Work conv2d(const Conv2dSpec& s, cpu::ConvAlgorithm algorithm, Operands& o) {
   };
   return w;
 }
-#endif
 
 }  // namespace
 
-std::vector<Variant> variants_of(const Conv2dSpec& spec, [[maybe_unused]] Device device) {
+std::vector<Variant> variants_of(const Conv2dSpec& spec, Device device) {
   std::vector<Variant> all;
   for (const auto& [name, pass] : {std::pair("inference", Pass::inference),
                                    {"forward", Pass::forward},
@@ -111,7 +107,6 @@ std::vector<Variant> variants_of(const Conv2dSpec& spec, [[maybe_unused]] Device
     Conv2dSpec s = spec;
     s.pass = pass;
     all.push_back({name, [s](Operands& o) { return conv2d(s, o); }});
-#ifdef HAC_CONV_ALGORITHMS
     if (device.kind != DeviceKind::cpu) continue;
     for (std::size_t i = 0; i < cpu::conv_algorithm_names().size(); ++i) {
       const auto algorithm = static_cast<cpu::ConvAlgorithm>(i);
@@ -119,7 +114,6 @@ std::vector<Variant> variants_of(const Conv2dSpec& spec, [[maybe_unused]] Device
       all.push_back({name, [=](Operands& o) { return conv2d(s, algorithm, o); },
                      std::string(cpu::conv_algorithm_names()[i])});
     }
-#endif
   }
   return all;
 }

@@ -28,18 +28,28 @@ void Registry::add(Spec spec, Which which, const std::string& prefix) {
     const std::vector<Variant> all = variants_of(spec, device);
     // Without a kernel of its own, inference calls forward.
     const bool has_inference =
-        std::any_of(all.begin(), all.end(), [](const Variant& v) { return v.pass == "inference"; });
-    // The engine's choice is one of them.
+        std::ranges::any_of(all, [](const Variant& v) { return v.pass == "inference"; });
     const bool has_algorithms =
-        std::any_of(all.begin(), all.end(), [](const Variant& v) { return !v.algorithm.empty(); });
+        std::ranges::any_of(all, [](const Variant& v) { return !v.algorithm.empty(); });
+    const auto wanted = [&](const Variant& v) {
+      switch (which) {
+        case Which::all:
+          return true;
+        case Which::inference:
+          return v.pass == (has_inference ? "inference" : "forward");
+        case Which::training:
+          return v.pass != "inference";
+        case Which::training_first:
+          return v.pass != "inference" && v.pass != "backward_data";
+        case Which::algorithms:  // of which the engine's choice is one
+          return !(has_algorithms && v.algorithm.empty());
+      }
+      return false;
+    };
     for (const Variant& v : all) {
-      const bool infers = v.pass == (has_inference ? "inference" : "forward");
-      if (which == Which::inference && !infers) continue;
-      if (which == Which::training && v.pass == "inference") continue;
-      if (which == Which::algorithms && has_algorithms && v.algorithm.empty()) continue;
       const std::string name = prefix + text_of(spec) + "/" + v.pass + "/" +
                                (v.algorithm.empty() ? to_string(device) : v.algorithm);
-      if (!names_.insert(name).second) continue;
+      if (!wanted(v) || !names_.insert(name).second) continue;
       auto* added = benchmark::RegisterBenchmark(
           name.c_str(), [device, dtype = spec.dtype, v](benchmark::State& state) {
             time_kernel(state, device, dtype, v);
@@ -51,14 +61,11 @@ void Registry::add(Spec spec, Which which, const std::string& prefix) {
   }
 }
 
-void Registry::add(const Op& op, Which which) {
-  std::visit([&](const auto& s) { add(s, which); }, static_cast<const AnySpec&>(op.spec));
+void Registry::add(const OpSpec& spec, Which which) {
+  std::visit([&](const auto& s) { add(s, which); }, static_cast<const AnySpec&>(spec));
 }
 
-void Registry::add(const std::string& spec) {
-  const OpSpec parsed = parse_spec(spec);
-  std::visit([&](const auto& s) { add(s, Which::all); }, static_cast<const AnySpec&>(parsed));
-}
+void Registry::add(const std::string& spec) { add(parse_spec(spec), Which::all); }
 
 void Registry::add_cases() {
   const auto add_each = [&](auto specs) {
@@ -83,10 +90,12 @@ void Registry::add_zoo() {
   for (const std::string& name : zoo_names()) {
     const Architecture arch = zoo(name);
     for (const Dtype dtype : dtypes_) {
-      for (const Op& op : fuse(lower(arch, 1, dtype)).ops) add(op, Which::inference);
+      for (const Op& op : fuse(lower(arch, 1, dtype)).ops) add(op.spec, Which::inference);
       const std::int64_t batch = arch.resolution > 64 ? 32 : 128;
       const Graph training = lower(arch, batch, dtype);
-      for (const Op& op : training.ops) add(op, Which::training);
+      for (const Op& op : training.ops) {
+        add(op.spec, op.inputs[0] < 0 ? Which::training_first : Which::training);
+      }
       add(SoftmaxXentSpec{.dtype = dtype, .n = batch, .classes = training.ops.back().out()[1]},
           Which::training);
     }

@@ -66,7 +66,8 @@ fi
 [[ -n ${FULL:-} || " $* " == *" -DHAC_GPU_CHECK=ON "* ]] || { echo "needs fmt" >&2; exit 1; }'
 stand_in program '
 if [[ $* == *--benchmark_out=* ]]; then
-  file=${*##*--benchmark_out=}
+  all=$*
+  file=${all##*--benchmark_out=}
   file=${file%% *} part=${file##*/}
   set -- --part "${part%.json}" --json "$file"
 fi
@@ -106,6 +107,7 @@ BAD=gemm run 1 # a failed part; everything after it still runs
 holds 'p["gemm"]["state"] == "failed" and "it | broke" in p["gemm"]["note"]'
 holds 'p["gemm"]["result"] is None and p["launch"]["state"] == "ok"'
 holds 'p["tests"]["state"] == "ok" and p["train"]["state"] == "ok"'
+holds 'all(p[n]["result"] == {"part": n} for n in ("conv", "tune", "infer"))'
 holds 'p["memcheck"]["state"] == "ok" and p["initcheck"]["state"] == "failed"'
 holds 'p["racecheck"]["state"] == "ok"' # reported of a kernel that is not ours
 FAILS=1 run 1 build racecheck # a failed test is not hidden by the tool's own exit code

@@ -63,6 +63,8 @@ std::vector<Variant> variants_of(const AddSpec& spec, Device device);
 std::vector<Variant> variants_of(const DropoutSpec& spec, Device device);
 std::vector<Variant> variants_of(const FlattenSpec& spec, Device device);  // none: no kernel
 std::vector<Variant> variants_of(const SoftmaxXentSpec& spec, Device device);
+// A step of SGD on all parameters of a network.
+Variant sgd_of(const Graph& graph, Device device);
 
 // No benchmark begins later than so many seconds from here.
 void set_time_limit(double seconds);
@@ -83,7 +85,7 @@ class Registry {
   void add(const std::string& spec);
   void add_cases();  // of tests/cases, in every type
   // Every layer of every network of the zoo: inference at batch 1, the passes of training at 128
-  // images of CIFAR's size and 32 of ImageNet's.
+  // images of CIFAR's size and 32 of ImageNet's, and its optimiser's step.
   void add_zoo();
   // What the choice among the CPU's algorithms is made from: every pass of 3x3 convolutions over
   // channels, sizes of maps and batches, under grid/.
@@ -95,6 +97,7 @@ class Registry {
   template <class Spec>
   void add(Spec spec, Which which, const std::string& prefix = "");
   void add(const OpSpec& spec, Which which);
+  void add(const std::string& text, Device device, Dtype dtype, const Variant& variant);
 
   std::vector<Device> devices_;
   std::vector<Dtype> dtypes_;

@@ -6,6 +6,7 @@
 #include "engine/tensor/random.h"
 #include "kernels/ops/conv2d_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
+#include "kernels/ops/sgd.h"
 #include "scaling/measure/utilization.h"
 
 namespace hac::bench {
@@ -73,25 +74,24 @@ Work conv2d(const Conv2dSpec& s, cpu::ConvAlgorithm algorithm, Operands& o) {
   if (!plan) throw_unavailable(s.str(), o.device());
   const ConvOperands a(s, o);
   const Tensor packed = o.workspace(plan->packed_bytes), scratch = o.workspace(plan->scratch_bytes);
-  void* const work = data_or_null(scratch);
   Work w{.macs = s.cost().macs, .multiplications = multiplications(s, plan->implementation)};
   w.label = plan->implementation;
   if (cpu::choose(library, s, false) == algorithm) w.label += ", chosen";
   if (s.pass == Pass::backward_weights) {
     w.run = [=] {
       plan->gradient(a.x.data(), a.y.data(), packed.as<float>(), a.w.as<float>(),
-                     as<float>(data_or_null(a.bias)), work);
+                     as<float>(data_or_null(a.bias)), data_or_null(scratch));
     };
     return w;
   }
   const bool back = s.pass == Pass::backward_data;
   const Tensor from = back ? a.y : a.x, to = back ? a.x : a.y;
-  const auto pack = [=] { plan->pack(a.w.as<float>(), packed.as<float>(), work); };
+  const auto pack = [=] { plan->pack(a.w.as<float>(), packed.as<float>(), data_or_null(scratch)); };
   pack();
   w.run = [=] {
     if (s.pass != Pass::inference) pack();
     plan->convolve(from.data(), packed.as<float>(), as<float>(data_or_null(a.bias)), to.data(),
-                   work);
+                   data_or_null(scratch));
   };
   return w;
 }
@@ -304,6 +304,29 @@ std::vector<Variant> variants_of(const SoftmaxXentSpec& s, Device device) {
                                     target.data(), dloss.data(), dx.data());
          }};
        }}};
+}
+
+Variant sgd_of(const Graph& graph, Device device) {
+  std::vector<std::int64_t> sizes;  // of an operation's parameters together
+  for (const Op& op : graph.ops) {
+    if (const std::int64_t params = op.spec.cost().params; params > 0) sizes.push_back(params);
+  }
+  return {"step", [=](Operands& o) {
+            std::vector<Tensor> owned;
+            std::vector<SgdSegment> segments;
+            const auto take = [&](std::int64_t n) {
+              return owned.emplace_back(o.random({n})).data();
+            };
+            for (const std::int64_t n : sizes)
+              segments.push_back({take(n), take(n), take(n), nullptr, n});
+            const Tensor rate = Tensor::zeros({1}, Dtype::f32, device);
+            fill(rate, 1e-6f);
+            const SgdSpec spec{.weight_decay = 5e-4f};
+            return Work{[=, owned = std::move(owned)] {
+              sgd_kernels.run(&SgdKernels::step, device, spec, rate.data(), nullptr,
+                              std::span<const SgdSegment>(segments));
+            }};
+          }};
 }
 
 }  // namespace hac::bench

@@ -22,6 +22,17 @@ std::string text_of(Spec spec) {
 
 }  // namespace
 
+void Registry::add(const std::string& text, Device device, Dtype dtype, const Variant& v) {
+  const std::string name =
+      text + "/" + v.pass + "/" + (v.algorithm.empty() ? to_string(device) : v.algorithm);
+  if (!names_.insert(name).second) return;
+  auto* added = benchmark::RegisterBenchmark(
+      name.c_str(), [=](benchmark::State& state) { time_kernel(state, device, dtype, v); });
+  added->Unit(benchmark::kMicrosecond);
+  // Not the caller's CPU time: kernels have threads, or a device, of their own.
+  device.kind != DeviceKind::cpu ? added->UseManualTime() : added->UseRealTime();
+}
+
 template <class Spec>
 void Registry::add(Spec spec, Which which, const std::string& prefix) {
   for (const Device device : devices_) {
@@ -47,16 +58,7 @@ void Registry::add(Spec spec, Which which, const std::string& prefix) {
       return false;
     };
     for (const Variant& v : all) {
-      const std::string name = prefix + text_of(spec) + "/" + v.pass + "/" +
-                               (v.algorithm.empty() ? to_string(device) : v.algorithm);
-      if (!wanted(v) || !names_.insert(name).second) continue;
-      auto* added = benchmark::RegisterBenchmark(
-          name.c_str(), [device, dtype = spec.dtype, v](benchmark::State& state) {
-            time_kernel(state, device, dtype, v);
-          });
-      added->Unit(benchmark::kMicrosecond);
-      // Not the caller's CPU time: kernels have threads, or a device, of their own.
-      device.kind != DeviceKind::cpu ? added->UseManualTime() : added->UseRealTime();
+      if (wanted(v)) add(prefix + text_of(spec), device, spec.dtype, v);
     }
   }
 }
@@ -98,6 +100,9 @@ void Registry::add_zoo() {
       }
       add(SoftmaxXentSpec{.dtype = dtype, .n = batch, .classes = training.ops.back().out()[1]},
           Which::training);
+    }
+    for (const Device device : devices_) {
+      add("sgd:" + name, device, Dtype::f32, sgd_of(lower(arch), device));
     }
   }
 }

@@ -23,7 +23,7 @@ constexpr const char* usage =
     "  --dtype LIST   f32, bf16, f16 (default: f32)\n"
     "  --spec TEXT    this operation alone, conv2d:f32,n1c64h56w56,k64r3s3,st1p1g1\n"
     "  --grid         the convolutions that the CPU's choice of algorithm is made from\n"
-    "  --autotune     cuDNN's plans measured, and the fastest taken\n"
+    "  --autotune     the engine measures its plans of convolutions and takes the fastest\n"
     "  --seconds S    begin nothing later than that; what is left out is an error\n\n";
 
 struct Options {
@@ -90,7 +90,7 @@ void run(int argc, char** argv) {
   });
   const Options o = parse(argc, argv);
   for (const Device device : o.devices) {
-    if (o.autotune && device.kind == DeviceKind::cuda) autotune(device, "");
+    if (o.autotune) autotune(device, "");
   }
   bench::Registry registry(o.devices, o.dtypes);
   if (!o.spec.empty()) {

@@ -1,62 +1,118 @@
-// One figure for comparison with another program: bench_peer CASE ROUNDS THREADS prints
-// {"case", "median_ms"}. Cases: vgg11-train (a step at batch 128), vgg11-infer, resnet18-infer.
+// Our side of compare_peers.py, in the protocol that every peer there speaks:
+//   bench_peer '{"network": "vgg11", "width": 0.25, "batch": 128, "train": true, ...}'
+// prints a line of who it is, a line of what it computes (the logits of the first batch, or the
+// losses of two steps), then for each number N on its input a line of N times in milliseconds.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/bench.h"
 #include "engine/autograd/ops.h"
+#include "engine/device/plan_options.h"
+#include "engine/io/fields_json.h"
+#include "engine/io/safetensors.h"
 #include "engine/optim/sgd.h"
-#include "engine/tensor/random.h"
+#include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/deploy/inference_session.h"
-#include "models/zoo/zoo.h"
+#include "models/zoo/arch_options.h"
 
 using namespace hac;
 
 namespace {
 
-Tensor random_images(const Shape& shape) {
-  const Tensor images = Tensor::empty(shape);
-  fill_normal(images, 1, "images", 1);
-  return images;
+struct Case {
+  std::string network;
+  double width = 1;
+  std::int64_t batch = 1;
+  bool train = false;
+  Dtype dtype = Dtype::f32;
+  double lr = 0.01;
+  int threads = 1;
+  Convolutions conv = Convolutions::fast;
+  std::string tensors;  // a safetensors file: the weights by name, "images", "labels"
+
+  Fields fields() {
+    return Fields()
+        .add("network", network)
+        .add("width", width)
+        .add("batch", batch)
+        .add("train", train)
+        .add("dtype", dtype)
+        .add("lr", lr)
+        .add("threads", threads, {1, 1024})
+        .add("conv", conv, {.omit = true})
+        .add("tensors", tensors);
+  }
+};
+
+// Times a call as often as each line of the input says.
+void answer(const std::function<void()>& call) {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::vector<double> times(std::stoi(line));
+    for (double& t : times) t = bench::milliseconds(call);
+    fmt::print("[{:.4f}]\n", fmt::join(times, ", "));
+    std::fflush(stdout);
+  }
 }
 
-double train_step(int rounds) {
-  Model model(zoo("vgg11"), 1);
+void say_values(const std::vector<float>& values) {
+  fmt::print("{{\"values\": [{:.7g}]}}\n", fmt::join(values, ", "));
+  std::fflush(stdout);
+}
+
+void run(const Case& c) {
+  ArchOptions options;
+  if (c.width != 1) options.width = c.width;
+  const Architecture arch = resolve(c.network, options);
+  const Machine machine = this_machine();
+  fmt::print("{{\"name\": \"oneDNN {}\", \"isa\": \"{}\", \"resident\": {}}}\n", machine.onednn,
+             machine.isa, peak_resident_bytes());
+
+  auto state = load_safetensors(c.tensors).tensors;
+  const Tensor images = state.extract("images").mapped();
+  const Tensor labels = state.extract("labels").mapped();
+  Model model(arch, 0, {}, c.dtype);
+  model.load_state(state);
+  state.clear();
+  if (!c.train) {
+    InferenceSession session(model, c.batch);
+    say_values(session.run(images).to_vector());
+    return answer([&] { session.run(images); });
+  }
   Sgd sgd(model.parameters(), {});
-  const Tensor images = random_images({128, 3, 32, 32});
-  std::vector<std::int32_t> labels(128);
-  for (int i = 0; i < 128; ++i) labels[i] = i % 10;
-  const Tensor target = Tensor::from(labels, {128});
-  return bench::interleaved(
-      rounds, {[&] {
-        model.zero_grad();
-        backward(ops::softmax_cross_entropy(model.forward(images), target).loss);
-        sgd.step(0.01);
-      }})[0];
-}
-
-double infer(const std::string& name, int rounds) {
-  InferenceSession net{Model(zoo(name))};
-  const Tensor images = random_images(net.graph().input);
-  return bench::interleaved(rounds, {[&] { net.run(images); }})[0];
+  float loss = 0;
+  const auto step = [&] {
+    model.zero_grad();
+    const Var mean = ops::softmax_cross_entropy(model.forward(images), labels).loss;
+    backward(mean);
+    sgd.step(c.lr);
+    loss = mean.value().item();
+  };
+  step();
+  const float first = loss;
+  step();
+  say_values({first, loss});
+  answer(step);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   limit_openmp_spinning(argv);
-  if (argc != 4) {
-    fmt::print(stderr, "usage: bench_peer vgg11-train|vgg11-infer|resnet18-infer ROUNDS THREADS\n");
-    return 2;
+  try {
+    if (argc != 2) throw ConfigError("usage: bench_peer JSON");
+    Case c;
+    read_json(parse_json(argv[1], "case"), c.fields(), "case");
+    set_num_threads(c.threads);
+    set_convolutions({}, c.conv);
+    run(c);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "bench_peer: {}\n", e.what());
+    return 1;
   }
-  const std::string what = argv[1];
-  const int rounds = std::stoi(argv[2]);
-  set_num_threads(std::stoi(argv[3]));
-  const double ms =
-      what == "vgg11-train" ? train_step(rounds) : infer(what.substr(0, what.find('-')), rounds);
-  fmt::print("{{\"case\": \"{}\", \"median_ms\": {:.4f}}}\n", what, ms);
 }

@@ -15,8 +15,8 @@ import time
 import torch
 from torch import nn
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from compare_pytorch import resnet18, vgg11  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "peers"))
+from networks import build  # noqa: E402
 
 
 def timed(f, rounds=30, warmup=5):
@@ -52,7 +52,7 @@ def half():
 
 
 def train_step(batch, precision):
-    net = vgg11().cuda().train().to(memory_format=torch.channels_last)
+    net = build("vgg11").cuda().train().to(memory_format=torch.channels_last)
     sgd = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     x = torch.randn(batch, 3, 32, 32, device="cuda").to(memory_format=torch.channels_last)
     y = torch.arange(batch, device="cuda") % 10
@@ -68,7 +68,7 @@ def train_step(batch, precision):
 
 
 def inference(dtype):
-    net = resnet18().cuda().eval().to(dtype=dtype, memory_format=torch.channels_last)
+    net = build("resnet18").cuda().eval().to(dtype=dtype, memory_format=torch.channels_last)
     x = torch.randn(1, 3, 224, 224, device="cuda", dtype=dtype)
     x = x.to(memory_format=torch.channels_last)
 

@@ -1,42 +1,45 @@
 #include "kernels/ops/max_pool_tiles_cpu.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/cpu/loop.h"
 
 namespace hac::cpu {
 namespace {
 
+// The B channels of a pixel in registers. GCC leaves loops over them scalar where floats meet
+// bytes.
+template <int B>
+struct Lanes {
+  typedef float Floats __attribute__((vector_size(B * sizeof(float))));
+  typedef std::int32_t Places __attribute__((vector_size(B * sizeof(std::int32_t))));
+  typedef std::uint8_t Bytes __attribute__((vector_size(B)));
+};
+
 // One row of windows. x: first of the k input rows, row_stride elements apart; B lanes a pixel.
 template <int B, bool kKeep>
 void forward_row(std::int64_t k, std::int64_t ow, std::int64_t row_stride, const float* x, float* y,
                  std::uint8_t* index) {
+  using V = Lanes<B>;
   for (std::int64_t j = 0; j < ow; ++j) {
-    float best[B];
-    std::int32_t place[B];
     const float* window = x + j * k * B;
-#pragma omp simd
-    for (int b = 0; b < B; ++b) {
-      best[b] = window[b];
-      place[b] = 0;
-    }
+    typename V::Floats best, pixel;
+    typename V::Places place{};
+    std::memcpy(&best, window, sizeof best);
     for (std::int64_t u = 0; u < k; ++u) {
       for (std::int64_t v = u == 0; v < k; ++v) {
-        const float* pixel = window + u * row_stride + v * B;
-        const auto here = static_cast<std::int32_t>(u * k + v);
-#pragma omp simd
-        for (int b = 0; b < B; ++b) {
-          const bool larger = pixel[b] > best[b];
-          best[b] = larger ? pixel[b] : best[b];
-          if (kKeep) place[b] = larger ? here : place[b];
-        }
+        const auto here = static_cast<std::int32_t>(u * k + v) + typename V::Places{};
+        std::memcpy(&pixel, window + u * row_stride + v * B, sizeof pixel);
+        const auto larger = pixel > best;
+        best = larger ? pixel : best;
+        if (kKeep) place = larger ? here : place;
       }
     }
-#pragma omp simd
-    for (int b = 0; b < B; ++b) {
-      y[j * B + b] = best[b];
-      if (kKeep) index[j * B + b] = static_cast<std::uint8_t>(place[b]);
-    }
+    std::memcpy(y + j * B, &best, sizeof best);
+    if (!kKeep) continue;
+    const auto bytes = __builtin_convertvector(place, typename V::Bytes);
+    std::memcpy(index + j * B, &bytes, sizeof bytes);
   }
 }
 
@@ -44,16 +47,18 @@ void forward_row(std::int64_t k, std::int64_t ow, std::int64_t row_stride, const
 template <int B>
 void backward_rows(std::int64_t k, std::int64_t w, std::int64_t ow, const float* dy,
                    const std::uint8_t* index, float* dx) {
+  using V = Lanes<B>;
   for (std::int64_t j = 0; j < ow; ++j) {
-    std::int32_t place[B];
-#pragma omp simd
-    for (int b = 0; b < B; ++b) place[b] = index[j * B + b];
+    typename V::Floats gradient;
+    typename V::Bytes bytes;
+    std::memcpy(&gradient, dy + j * B, sizeof gradient);
+    std::memcpy(&bytes, index + j * B, sizeof bytes);
+    const auto place = __builtin_convertvector(bytes, typename V::Places);
     for (std::int64_t u = 0; u < k; ++u) {
       for (std::int64_t v = 0; v < k; ++v) {
-        float* pixel = dx + (u * w + j * k + v) * B;
-        const auto here = static_cast<std::int32_t>(u * k + v);
-#pragma omp simd
-        for (int b = 0; b < B; ++b) pixel[b] = place[b] == here ? dy[j * B + b] : 0.f;
+        const auto here = static_cast<std::int32_t>(u * k + v) + typename V::Places{};
+        const auto pixel = place == here ? gradient : typename V::Floats{};
+        std::memcpy(dx + (u * w + j * k + v) * B, &pixel, sizeof pixel);
       }
     }
   }

@@ -64,7 +64,7 @@ void Registry::add(Spec spec, Which which, const std::string& prefix) {
 }
 
 void Registry::add(const OpSpec& spec, Which which) {
-  std::visit([&](const auto& s) { add(s, which); }, static_cast<const AnySpec&>(spec));
+  std::visit([&](const auto& s) { add(s, which); }, spec);
 }
 
 void Registry::add(const std::string& spec) { add(parse_spec(spec), Which::all); }

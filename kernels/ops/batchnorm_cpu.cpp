@@ -1,9 +1,13 @@
-// Own loops: sums over planes, then one pass that applies them. Activation and add are fused in
-// both directions; where nothing was added, backward computes what was activated again from x.
+// Own loops. Both directions sum over a channel and then go through the map once more. Activation
+// and add are fused in both; where nothing was added, backward computes what was activated again
+// from x.
+
+#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/core/half.h"
 #include "kernels/cpu/loop.h"
 #include "kernels/ops/batchnorm.h"
 
@@ -12,202 +16,282 @@ namespace {
 
 using cpu::Planes;
 
-bool parallel(const Planes& v) { return v.n * v.padded * v.hw > cpu::serial_elements; }
+// What the passes share: the sums of every thread, and a few floats a channel.
+struct Work {
+  Work(Context& ctx, const BatchNormSpec& s) : v(layout_of(ctx.device(), s.shape()), s.shape()) {
+    if (v.n * v.padded * v.hw > cpu::serial_elements) threads = num_threads();
+    const std::int64_t sums = threads * 2 * v.padded * sizeof(double);
+    partial = as<double>(ctx.scratch(sums + 4 * v.padded * sizeof(float)));
+    scale = reinterpret_cast<float*>(partial + threads * 2 * v.padded);
+    offset = scale + v.padded;
+    slope = offset + v.padded;
+    shift = slope + v.padded;
+  }
+
+  // A thread's two sums of channel c and its block.
+  double* sums(int thread, std::int64_t c) const {
+    return partial + thread * 2 * v.padded + c / v.block * 2 * v.block + c % v.block;
+  }
+
+  Planes v;
+  int threads = 1;
+  double* partial;  // (threads, blocks, 2, block)
+  float *scale, *offset, *slope, *shift;
+};
+
+// sum(at, c, sums) for every plane of B channels, which begins at element `at` and channel c; then,
+// once for every block, finish(c, totals) with the sums of all threads, which depend on the number
+// of threads alone; then write(at, c) for every plane. A thread writes the planes that it has
+// summed.
+template <int B, class Sum, class Finish, class Write>
+void in_two_passes(const Work& work, Sum sum, Finish finish, Write write) {
+  const std::int64_t blocks = work.v.padded / B, planes = work.v.n * blocks, size = work.v.hw * B;
+#pragma omp parallel num_threads(work.threads)
+  {
+    const int t = omp_get_thread_num(), threads = omp_get_num_threads();
+    const std::int64_t begin = planes * t / threads, end = planes * (t + 1) / threads;
+    std::fill_n(work.sums(t, 0), 2 * work.v.padded, 0.0);
+    for (std::int64_t p = begin; p < end; ++p) {
+      sum(p * size, p % blocks * B, work.sums(t, p % blocks * B));
+    }
+#pragma omp barrier
+#pragma omp for schedule(static)
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      double totals[2 * B] = {};
+      for (int other = 0; other < threads; ++other) {
+        for (int i = 0; i < 2 * B; ++i) totals[i] += work.sums(other, block * B)[i];
+      }
+      finish(block * B, totals);
+    }
+    for (std::int64_t p = begin; p < end; ++p) write(p * size, p % blocks * B);
+  }
+}
 
 struct Terms {
   float first, second;
 };
 
-// Adds the terms f(element, lane) of one plane of B channels to a and b. Floats over a few pixels,
-// doubles over the plane.
+// Adds the terms f(element, lane) of one plane to its 2 B sums. Floats over a few pixels, in chains
+// that do not wait for each other, doubles over the plane.
 template <int B, class F>
-void add_plane(std::int64_t hw, double* a, double* b, F f) {
-  constexpr std::int64_t few = 64;
+void add_plane(std::int64_t hw, double* sums, F f) {
+  constexpr std::int64_t few = 64, chains = 4;
   for (std::int64_t begin = 0; begin < hw; begin += few) {
-    float first[B] = {}, second[B] = {};
-    for (std::int64_t i = begin; i < std::min(begin + few, hw); ++i) {
+    const std::int64_t end = std::min(begin + few, hw);
+    float terms[chains][2][B] = {};
+    const auto add = [&](std::int64_t i, float(&to)[2][B]) {
 #pragma omp simd
       for (int lane = 0; lane < B; ++lane) {
-        const auto [left, right] = f(i * B + lane, lane);
-        first[lane] += left;
-        second[lane] += right;
+        const auto [first, second] = f(i * B + lane, lane);
+        to[0][lane] += first;
+        to[1][lane] += second;
+      }
+    };
+    std::int64_t i = begin;
+    for (; i + chains <= end; i += chains) {
+      add(i, terms[0]);
+      add(i + 1, terms[1]);
+      add(i + 2, terms[2]);
+      add(i + 3, terms[3]);
+    }
+    for (; i < end; ++i) add(i, terms[0]);
+    for (int which = 0; which < 2; ++which) {
+#pragma omp simd
+      for (int lane = 0; lane < B; ++lane) {
+        sums[which * B + lane] += (terms[0][which][lane] + terms[1][which][lane]) +
+                                  (terms[2][which][lane] + terms[3][which][lane]);
       }
     }
-    for (int lane = 0; lane < B; ++lane) {
-      a[lane] += first[lane];
-      b[lane] += second[lane];
-    }
   }
 }
 
-// What the passes share: the sums of every thread, and a few floats a channel.
-struct Work {
-  Work(Context& ctx, const Planes& v)
-      : threads(parallel(v) ? num_threads() : 1), width(2 * v.padded) {
-    const std::int64_t sums = threads * width * sizeof(double);
-    partial = as<double>(ctx.scratch(sums + 3 * v.padded * sizeof(float)));
-    scale = reinterpret_cast<float*>(partial + threads * width);
-    offset = scale + v.padded;
-    slope = offset + v.padded;
-  }
-
-  int threads;
-  std::int64_t width;
-  double* partial;  // (threads, 2, padded); after sum_planes the first row holds the totals
-  float *scale, *offset, *slope;
-};
-
-// Sums two quantities a channel over all images; plane(offset, channel) gives the f of add_plane.
-// Each thread sums its own planes, so the result depends on the number of threads alone.
-template <int B, class Plane>
-void sum_planes(const Work& work, const Planes& v, Plane plane) {
-  const std::int64_t blocks = v.padded / B, planes = v.n * blocks;
-#pragma omp parallel for schedule(static) num_threads(work.threads)
-  for (int t = 0; t < work.threads; ++t) {
-    double* mine = work.partial + t * work.width;
-    std::fill(mine, mine + work.width, 0.0);
-    for (std::int64_t p = planes * t / work.threads; p < planes * (t + 1) / work.threads; ++p) {
-      const std::int64_t c = p % blocks * B;
-      add_plane<B>(v.hw, mine + c, mine + v.padded + c, plane(p * v.hw * B, c));
-    }
-  }
-  for (std::int64_t i = work.width; i < work.threads * work.width; ++i) {
-    work.partial[i % work.width] += work.partial[i];
-  }
-}
-
-// y = f(element, channel) for every element. A pixel is computed before it is stored, or the
-// compiler would fear that y overlaps what f reads and give up on vectors.
-template <int B, class F>
-void for_each(const Work& work, const Planes& v, float* y, F f) {
-  const std::int64_t blocks = v.padded / B, planes = v.n * blocks;
-#pragma omp parallel for schedule(static) num_threads(work.threads)
-  for (std::int64_t p = 0; p < planes; ++p) {
-    const std::int64_t at = p * v.hw * B, c = p % blocks * B;
-    for (std::int64_t i = 0; i < v.hw; ++i) {
-      float pixel[B];
+// y = f(element, lane) over one plane. A pixel is computed before it is stored, or the compiler
+// would fear that y overlaps what f reads and give up on vectors.
+template <int B, class T, class F>
+void write_plane(std::int64_t hw, T* y, F f) {
+  for (std::int64_t i = 0; i < hw; ++i) {
+    T pixel[B];
 #pragma omp simd
-      for (int lane = 0; lane < B; ++lane) pixel[lane] = f(at + i * B + lane, c + lane);
-      std::copy_n(pixel, B, y + at + i * B);
-    }
+    for (int lane = 0; lane < B; ++lane) pixel[lane] = from_float<T>(f(i * B + lane, lane));
+    std::copy_n(pixel, B, y + i * B);
   }
 }
-
-// Mean and biased variance. Sums are taken about the channel's first value, which lies within its
-// spread, so that one pass loses no more digits than two.
-template <int B>
-void statistics(const Work& work, const Planes& v, const float* x, const BatchNormStatistics& out) {
-  float *mean = as<float>(out.mean), *var = as<float>(out.var);
-  float *running_mean = as<float>(out.running_mean), *running_var = as<float>(out.running_var);
-  const float momentum = out.momentum;
-  const auto first = [=](std::int64_t c) { return x + c / B * v.hw * B + c % B; };
-  sum_planes<B>(work, v, [&](std::int64_t at, std::int64_t channel) {
-    return [at, x, shift = first(channel)](std::int64_t i, int lane) {
-      const float d = x[at + i] - shift[lane];
-      return Terms{d, d * d};
-    };
-  });
-  const double m = static_cast<double>(v.n * v.hw);
-  const float unbiased = static_cast<float>(m / (m - 1));
-  for (std::int64_t c = 0; c < v.padded; ++c) {
-    const double offset = work.partial[c] / m;
-    const double variance = work.partial[v.padded + c] / m - offset * offset;
-    mean[c] = static_cast<float>(*first(c) + offset);
-    var[c] = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
-    running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
-    running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
-  }
-}
-
-// One call's operands; those that a pass does not have are null.
-struct Operands {
-  const float *x, *residual, *gamma, *beta, *mean, *var;
-};
 
 double inverse_deviation(const BatchNormSpec& s, float var) {
   return 1 / std::sqrt(static_cast<double>(var) + s.eps);
 }
 
-// gamma (x - mean) / sqrt(var + eps) + beta of (element, channel). Taking the mean off first keeps
-// the digits of an x far from zero.
-auto normalized(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in) {
-  for (std::int64_t c = 0; c < v.padded; ++c) {
+// A block's own copy of some floats a channel, which stays in registers.
+template <int B>
+struct Lanes {
+  explicit Lanes(const float* from) { std::copy_n(from, B, values); }
+  float operator[](int lane) const { return values[lane]; }
+  float values[B];
+};
+
+// gamma (x - mean) / sqrt(var + eps) + beta of a block. Taking the mean off first keeps the digits
+// of an x far from zero.
+template <int B>
+struct Normalize {
+  Lanes<B> mean, scale, beta;
+  float operator()(float x, int lane) const { return (x - mean[lane]) * scale[lane] + beta[lane]; }
+};
+
+// One call's operands; those that a pass does not have are null.
+template <class T>
+struct Operands {
+  const T *x, *residual;
+  const float *gamma, *beta, *mean, *var;
+};
+
+template <class T>
+void set_scale(const Work& work, const BatchNormSpec& s, const Operands<T>& in) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < work.v.padded; ++c) {
     work.scale[c] = static_cast<float>(in.gamma[c] * inverse_deviation(s, in.var[c]));
   }
-  return [x = in.x, mean = in.mean, scale = work.scale, beta = in.beta](
-             std::int64_t i, std::int64_t c) { return (x[i] - mean[c]) * scale[c] + beta[c]; };
 }
 
-template <int B>
-void apply(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
-           float* y) {
-  const auto write = [&](auto value) {
-    by_activation(s.activation, [&](auto a) {
-      for_each<B>(work, v, y, [=](auto i, auto c) { return activate<a.value>(value(i, c)); });
-    });
-  };
-  const auto value = normalized(work, s, v, in);
-  if (s.add) {
-    write([=, residual = in.residual](auto i, auto c) { return value(i, c) + residual[i]; });
-  } else {
-    write(value);
-  }
-}
-
-// `dz` is the gradient behind ReLU and add as a function of (element, channel), called once for
-// each element before `dz_again` is.
-template <int B, class Dz, class Again>
-void backward_from(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
-                   Dz dz, Again dz_again, float* dx, float* dgamma, float* dbeta) {
-  const float *x = in.x, *mean = in.mean;
-  sum_planes<B>(work, v, [=](std::int64_t at, std::int64_t channel) {
-    return [=](std::int64_t i, int lane) {
-      const float d = dz(at + i, channel + lane);
-      return Terms{d, d * (x[at + i] - mean[channel + lane])};
-    };
-  });
-  // dx = scale dz - offset - slope (x - mean) is the formula of the header with what is constant in
-  // a channel taken together.
-  const double m = static_cast<double>(v.n * v.hw);
-  const float *scale = work.scale, *offset = work.offset, *slope = work.slope;
-  for (std::int64_t c = 0; c < v.padded; ++c) {
-    const double inverse = inverse_deviation(s, in.var[c]);
-    const double sum = work.partial[c], product = work.partial[v.padded + c] * inverse;
-    dbeta[c] = static_cast<float>(sum);
-    dgamma[c] = static_cast<float>(product);
-    work.scale[c] = static_cast<float>(in.gamma[c] * inverse);
-    work.offset[c] = static_cast<float>(in.gamma[c] * inverse * sum / m);
-    work.slope[c] = static_cast<float>(in.gamma[c] * inverse * inverse * product / m);
-  }
-  for_each<B>(work, v, dx, [=](std::int64_t i, std::int64_t c) {
-    return scale[c] * dz_again(i, c) - offset[c] - slope[c] * (x[i] - mean[c]);
-  });
-}
-
-template <int B>
-void backward(const Work& work, const BatchNormSpec& s, const Planes& v, const Operands& in,
-              const float* y, const float* dy, float* dx, float* dgamma, float* dbeta,
-              float* dresidual) {
-  const auto run = [&](auto dz, auto dz_again) {
-    backward_from<B>(work, s, v, in, dz, dz_again, dx, dgamma, dbeta);
-  };
-  const auto given = [=](auto i, auto) { return dy[i]; };
-  if (s.add) {
-    const auto stored = [=](auto i, auto) { return dresidual[i]; };
-    if (s.activation == Activation::relu) {
-      const auto kept = [=](auto i) { return activation_gradient<Activation::relu>(y[i], dy[i]); };
-      run([=](auto i, auto) { return dresidual[i] = kept(i); }, stored);
+// One plane of y.
+template <int B, class T>
+void apply(const Work& work, const BatchNormSpec& s, const Operands<T>& in, std::int64_t at,
+           std::int64_t c, T* y) {
+  const Normalize<B> normalize{Lanes<B>(in.mean + c), Lanes<B>(work.scale + c),
+                               Lanes<B>(in.beta + c)};
+  const T *x = in.x + at, *residual = in.residual + at;
+  by_activation(s.activation, [&](auto a) {
+    if (s.add) {
+      write_plane<B>(work.v.hw, y + at, [=](std::int64_t i, int lane) {
+        return activate<a.value>(normalize(to_float(x[i]), lane) + to_float(residual[i]));
+      });
     } else {
-      run([=](auto i, auto) { return dresidual[i] = dy[i]; }, given);
+      write_plane<B>(work.v.hw, y + at, [=](std::int64_t i, int lane) {
+        return activate<a.value>(normalize(to_float(x[i]), lane));
+      });
     }
+  });
+}
+
+// Sums are taken about the channel's first value, which lies within its spread, so that one pass
+// loses no more digits than two.
+template <int B, class T>
+void forward_train(const Work& work, const BatchNormSpec& s, const Operands<T>& in, T* y,
+                   const BatchNormStatistics& out) {
+  const Planes& v = work.v;
+  const double m = static_cast<double>(v.n * v.hw);
+  const float unbiased = static_cast<float>(m / (m - 1)), momentum = out.momentum;
+  float *mean = as<float>(out.mean), *var = as<float>(out.var);
+  float *running_mean = as<float>(out.running_mean), *running_var = as<float>(out.running_var);
+  for (std::int64_t c = 0; c < v.padded; ++c) {
+    work.shift[c] = to_float(in.x[c / B * v.hw * B + c % B]);
+  }
+  in_two_passes<B>(
+      work,
+      [&](std::int64_t at, std::int64_t c, double* sums) {
+        add_plane<B>(v.hw, sums,
+                     [x = in.x + at, shift = Lanes<B>(work.shift + c)](auto i, int lane) {
+                       const float d = to_float(x[i]) - shift[lane];
+                       return Terms{d, d * d};
+                     });
+      },
+      [&](std::int64_t first, const double* totals) {
+#pragma omp simd
+        for (int lane = 0; lane < B; ++lane) {
+          const std::int64_t c = first + lane;
+          const double offset = totals[lane] / m, variance = totals[B + lane] / m - offset * offset;
+          mean[c] = static_cast<float>(work.shift[c] + offset);
+          var[c] = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
+          work.scale[c] = static_cast<float>(in.gamma[c] * inverse_deviation(s, var[c]));
+          running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
+          running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
+        }
+      },
+      [&](std::int64_t at, std::int64_t c) { apply<B>(work, s, in, at, c, y); });
+}
+
+// dz(at, c) makes the gradient behind activation and add as a function of (element, lane) of that
+// plane, and so does again; of an element the first one's is called before the other's.
+template <int B, class T, class Dz, class Again>
+void backward_from(const Work& work, const BatchNormSpec& s, const Operands<T>& in, Dz dz,
+                   Again again, T* dx, float* dgamma, float* dbeta) {
+  const Planes& v = work.v;
+  const double m = static_cast<double>(v.n * v.hw);
+  in_two_passes<B>(
+      work,
+      [&](std::int64_t at, std::int64_t c, double* sums) {
+        add_plane<B>(v.hw, sums,
+                     [x = in.x + at, mean = Lanes<B>(in.mean + c), gradient = dz(at, c)](
+                         std::int64_t i, int lane) {
+                       const float d = gradient(i, lane);
+                       return Terms{d, d * (to_float(x[i]) - mean[lane])};
+                     });
+      },
+      // dx = scale dz - offset - slope (x - mean) is the formula of the header with what is
+      // constant in a channel taken together.
+      [&](std::int64_t first, const double* totals) {
+#pragma omp simd
+        for (int lane = 0; lane < B; ++lane) {
+          const std::int64_t c = first + lane;
+          const double inverse = inverse_deviation(s, in.var[c]);
+          const double sum = totals[lane], product = totals[B + lane] * inverse;
+          dbeta[c] = static_cast<float>(sum);
+          dgamma[c] = static_cast<float>(product);
+          work.offset[c] = static_cast<float>(in.gamma[c] * inverse * sum / m);
+          work.slope[c] = static_cast<float>(in.gamma[c] * inverse * inverse * product / m);
+        }
+      },
+      [&](std::int64_t at, std::int64_t c) {
+        write_plane<B>(
+            v.hw, dx + at,
+            [x = in.x + at, mean = Lanes<B>(in.mean + c), scale = Lanes<B>(work.scale + c),
+             offset = Lanes<B>(work.offset + c), slope = Lanes<B>(work.slope + c),
+             gradient = again(at, c)](std::int64_t i, int lane) {
+              return scale[lane] * gradient(i, lane) - offset[lane] -
+                     slope[lane] * (to_float(x[i]) - mean[lane]);
+            });
+      });
+}
+
+template <int B, class T>
+void backward(const Work& work, const BatchNormSpec& s, const Operands<T>& in, const T* y,
+              const T* dy, T* dx, float* dgamma, float* dbeta, T* dresidual) {
+  set_scale(work, s, in);
+  const auto run = [&](auto dz, auto again) {
+    backward_from<B>(work, s, in, dz, again, dx, dgamma, dbeta);
+  };
+  const auto given = [=](std::int64_t at, std::int64_t) {
+    return [dy = dy + at](std::int64_t i, int) { return to_float(dy[i]); };
+  };
+  if (s.add && s.activation == Activation::relu) {
+    const auto keep = [=](std::int64_t at, std::int64_t) {
+      return [dy = dy + at, y = y + at, kept = dresidual + at](std::int64_t i, int) {
+        const float dz = activation_gradient<Activation::relu>(to_float(y[i]), to_float(dy[i]));
+        kept[i] = from_float<T>(dz);
+        return dz;
+      };
+    };
+    const auto kept = [=](std::int64_t at, std::int64_t) {
+      return [kept = dresidual + at](std::int64_t i, int) { return to_float(kept[i]); };
+    };
+    run(keep, kept);
+  } else if (s.add) {
+    const auto keep = [=](std::int64_t at, std::int64_t) {
+      return [dy = dy + at, kept = dresidual + at](std::int64_t i, int) {
+        return to_float(kept[i] = dy[i]);
+      };
+    };
+    run(keep, given);
   } else if (s.activation == Activation::none) {
     run(given, given);
   } else {
-    // The same expression as forward, so the same mask.
-    const auto value = normalized(work, s, v, in);
     by_activation(s.activation, [&](auto a) {
-      const auto dz = [=](auto i, auto c) {
-        return activation_gradient<a.value>(value(i, c), dy[i]);
+      // The same expression as forward, so the same mask.
+      const auto dz = [&, a](std::int64_t at, std::int64_t c) {
+        const Normalize<B> normalize{Lanes<B>(in.mean + c), Lanes<B>(work.scale + c),
+                                     Lanes<B>(in.beta + c)};
+        return [=, x = in.x + at, dy = dy + at](std::int64_t i, int lane) {
+          return activation_gradient<a.value>(normalize(to_float(x[i]), lane), to_float(dy[i]));
+        };
       };
       run(dz, dz);
     });
@@ -217,32 +301,38 @@ void backward(const Work& work, const BatchNormSpec& s, const Planes& v, const O
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
   cpu::require_f32(ctx, s);
-  const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
-  const Work work(ctx, v);
-  const Operands in{as<float>(x),    as<float>(residual), as<float>(gamma),
-                    as<float>(beta), as<float>(mean),     as<float>(var)};
-  cpu::by_block(v, [&](auto block) { apply<block.value>(work, s, v, in, as<float>(y)); });
+  const Work work(ctx, s);
+  const Operands<float> in{as<float>(x),    as<float>(residual), as<float>(gamma),
+                           as<float>(beta), as<float>(mean),     as<float>(var)};
+  set_scale(work, s, in);
+  cpu::by_block(work.v, [&](auto block) {
+    const std::int64_t blocks = work.v.padded / block, planes = work.v.n * blocks;
+#pragma omp parallel for schedule(static) num_threads(work.threads)
+    for (std::int64_t p = 0; p < planes; ++p) {
+      apply<block.value>(work, s, in, p * work.v.hw * block, p % blocks * block, as<float>(y));
+    }
+  });
 }
 
 void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                    const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
   cpu::require_f32(ctx, s);
-  const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
-  const Work work(ctx, v);
-  cpu::by_block(v, [&](auto block) { statistics<block.value>(work, v, as<float>(x), out); });
-  forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
+  const Work work(ctx, s);
+  const Operands<float> in{as<float>(x),    as<float>(residual), as<float>(gamma),
+                           as<float>(beta), as<float>(out.mean), as<float>(out.var)};
+  cpu::by_block(work.v,
+                [&](auto block) { forward_train<block.value>(work, s, in, as<float>(y), out); });
 }
 
 void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
               const void* beta, const void* mean, const void* var, const void* dy, void* dx,
               void* dgamma, void* dbeta, void* dresidual) {
   cpu::require_f32(ctx, s);
-  const Planes v(layout_of(ctx.device(), s.shape()), s.shape());
-  const Work work(ctx, v);
-  const Operands in{as<float>(x),    nullptr,         as<float>(gamma),
-                    as<float>(beta), as<float>(mean), as<float>(var)};
-  cpu::by_block(v, [&](auto block) {
-    backward<block.value>(work, s, v, in, as<float>(y), as<float>(dy), as<float>(dx),
+  const Work work(ctx, s);
+  const Operands<float> in{as<float>(x),    nullptr,         as<float>(gamma),
+                           as<float>(beta), as<float>(mean), as<float>(var)};
+  cpu::by_block(work.v, [&](auto block) {
+    backward<block.value>(work, s, in, as<float>(y), as<float>(dy), as<float>(dx),
                           as<float>(dgamma), as<float>(dbeta), as<float>(dresidual));
   });
 }

@@ -24,7 +24,21 @@ class Function final : public Module {
   F f_;
 };
 
+// Whether value i goes through a batch norm whatever way it takes.
+bool normalized(const Graph& graph, int i) {
+  int readers = 0;
+  for (const Op& op : graph.ops) {
+    for (std::size_t j = 0; j < op.inputs.size(); ++j) {
+      if (op.inputs[j] != i) continue;
+      if (j > 0 || !std::holds_alternative<BatchNormSpec>(op.spec)) return false;
+      ++readers;
+    }
+  }
+  return readers > 0;
+}
+
 struct Builder {
+  const Graph& graph;
   const std::string& name;
   std::uint64_t seed;
   std::size_t index;
@@ -32,7 +46,8 @@ struct Builder {
 
   using Made = std::unique_ptr<Module>;
   Made operator()(const Conv2dSpec& s) {
-    return std::make_unique<nn::Conv2d>(name, s, seed, device);
+    return std::make_unique<nn::Conv2d>(name, s, normalized(graph, static_cast<int>(index)), seed,
+                                        device);
   }
   Made operator()(const BatchNormSpec& s) {
     return std::make_unique<nn::BatchNorm2d>(name, s, device);
@@ -109,7 +124,7 @@ Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
   }
   for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
     const Op& op = graph_.ops[i];
-    modules_.push_back(std::visit(Builder{op.name, seed, i, device}, op.spec));
+    modules_.push_back(std::visit(Builder{graph_, op.name, seed, i, device}, op.spec));
     const bool multiplies =
         std::holds_alternative<Conv2dSpec>(op.spec) || std::holds_alternative<LinearSpec>(op.spec);
     if (!multiplies) continue;

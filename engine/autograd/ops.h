@@ -12,6 +12,9 @@ namespace hac::ops {
 
 struct Conv2dOptions {
   std::int64_t stride = 1, pad = 0, groups = 1;
+  // Batch norms alone read y and take the mean off again: the bias's gradient is zero in
+  // mathematics, and is not computed.
+  bool normalized = false;
 };
 // x (N,C,H,W), weight (K, C/groups, R, S), bias (K) or undefined -> (N,K,OH,OW)
 Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions options);

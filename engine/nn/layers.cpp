@@ -6,8 +6,10 @@
 
 namespace hac::nn {
 
-Conv2d::Conv2d(const std::string& prefix, const Conv2dSpec& spec, std::uint64_t seed, Device device)
-    : options_{.stride = spec.stride, .pad = spec.pad, .groups = spec.groups} {
+Conv2d::Conv2d(const std::string& prefix, const Conv2dSpec& spec, bool normalized,
+               std::uint64_t seed, Device device)
+    : options_{
+          .stride = spec.stride, .pad = spec.pad, .groups = spec.groups, .normalized = normalized} {
   const std::string name = prefix + ".weight";
   const double fan_out = static_cast<double>(spec.k / spec.groups * spec.r * spec.s);
   const Tensor w = Tensor::empty(spec.weight_shape(), Dtype::f32, device);

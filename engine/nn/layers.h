@@ -11,9 +11,11 @@ namespace hac::nn {
 // whatever else the network holds.
 
 // weight (K, C/groups, R, S): He normal, std = sqrt(2 / (K R S)) (fan out); bias (K) zero.
+// normalized: batch norms alone read the output (ops::Conv2dOptions).
 class Conv2d : public Module {
  public:
-  Conv2d(const std::string& prefix, const Conv2dSpec& spec, std::uint64_t seed, Device device = {});
+  Conv2d(const std::string& prefix, const Conv2dSpec& spec, bool normalized, std::uint64_t seed,
+         Device device = {});
   Var forward(std::span<const Var> inputs) override;
 
  private:

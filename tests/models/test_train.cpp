@@ -104,7 +104,7 @@ TEST_F(Train, OnSimtIsTheTrainingOfTheCpu) {
   const auto expected = cpu.state(), got = simt.state();
   for (const auto& [name, tensor] : expected) {
     const std::vector<float> a = tensor.to_vector(), b = got.at(name).to_vector();
-    float largest = 1e-2f;  // a bias before batch norm learns nothing but rounding errors
+    float largest = 1e-2f;
     for (const float v : a) largest = std::max(largest, std::abs(v));
     for (std::size_t i = 0; i < a.size(); ++i) {
       ASSERT_NEAR(a[i], b[i], 1e-4 * largest) << name << " at " << i << " seed " << kSeed;

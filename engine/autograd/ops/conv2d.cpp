@@ -53,12 +53,14 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
   // A gradient has the layout of its value.
   const Layout x_layout = x.value().layout(), w_layout = weight.value().layout();
   const bool want_dx = x.requires_grad(), want_db = bias.requires_grad();
+  const bool zero_db = options.normalized;
   return make_var("conv2d", y, {x, weight, bias}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx, db;
     const Tensor dw = Tensor::empty(w.shape(), spec.dtype, device, w.layout());
     if (want_db) db = Tensor::empty({spec.k}, Dtype::f32, device);
+    if (want_db && zero_db) db.zero();
     conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(), dy.data(),
-                       dw.data(), data_or_null(db));
+                       dw.data(), zero_db ? nullptr : data_or_null(db));
     if (want_dx) {
       Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
       conv2d_kernels.run(&Conv2dKernels::backward_data, device, spec, dy.data(), w.data(),

@@ -47,7 +47,19 @@ void set_convolutions(Device device, Convolutions how) {
   Context& ctx = Context::current(device);
   const bool exact = how == Convolutions::exact;
   if (device.kind == DeviceKind::cuda) cuda::plan_options(ctx.cuda()).exact = exact;
-  if (device.kind == DeviceKind::cpu) cpu::set_exact(ctx.library(), exact);
+  if (device.kind == DeviceKind::cpu) cpu::conv_options(ctx.library()).exact = exact;
+}
+
+void set_inference_weights(Device device, Dtype dtype) {
+  if (dtype != Dtype::f32 && (dtype != Dtype::bf16 || device.kind != DeviceKind::cpu)) {
+    throw ConfigError(
+        fmt::format("weights: expected f32, or on the CPU bf16, got {} on {} (hint: "
+                    "--dtype {} has weights and activations in it)",
+                    name_of(dtype), to_string(device), name_of(dtype)));
+  }
+  if (device.kind == DeviceKind::cpu) {
+    cpu::conv_options(Context::current(device).library()).bf16_weights = dtype == Dtype::bf16;
+  }
 }
 
 void autotune(Device device, const std::string& file) {

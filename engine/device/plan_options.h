@@ -20,6 +20,11 @@ template <>
 inline constexpr std::string_view enum_names<Convolutions>[] = {"fast", "exact"};
 void set_convolutions(Device device, Convolutions how);
 
+// bf16: for inference on the CPU, in f32, weights that would stream from memory (those of small
+// maps) are kept in bf16 and widened where they are multiplied. Throws ConfigError for another
+// type, and for bf16 elsewhere than on the CPU.
+void set_inference_weights(Device device, Dtype dtype);
+
 // Measures the plans of a convolution (of cuDNN; on the CPU the algorithms) when it first runs, and
 // takes the fastest. The file remembers it for other processes with the same device, library and
 // options; it and its folder are made if need be. "" = this process alone. Throws ConfigError for

@@ -11,9 +11,9 @@
 #include "kernels/core/activation.h"
 #include "kernels/core/context.h"
 #include "kernels/core/plan_cache.h"
-#include "kernels/core/tuned_plans.h"
 #include "kernels/core/types.h"
 #include "kernels/cpu/onednn_api.h"
+#include "kernels/cpu/options.h"
 
 namespace hac::cpu {
 
@@ -24,7 +24,7 @@ class Library {
  public:
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
-  bool exact = false;                    // convolutions without Winograd
+  ConvOptions conv;
   std::shared_ptr<PlanMemory> measured;  // null: convolutions by rules
 
   // The plan of this spec, made by make() on first use; valid until the next call. Throws

@@ -8,9 +8,10 @@
 
 #include "kernels/core/isa.h"
 #include "kernels/core/machine.h"
-#include "kernels/cpu/options.h"
+#include "kernels/cpu/library.h"
 #include "kernels/ops/conv2d_cpu.h"
 #include "kernels/ops/conv2d_operands.h"
+#include "kernels/ops/conv2d_taps_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
 
 namespace hac::cpu {
@@ -18,14 +19,19 @@ namespace {
 
 using enum ConvAlgorithm;
 
-// In the order in which they are tried where no rule speaks.
-constexpr ConvAlgorithm all[] = {direct, product, winograd4, winograd2};
-constexpr std::string_view names[] = {"direct", "product", "winograd4", "winograd2"};
+constexpr std::string_view names[] = {"direct",    "product", "winograd4",
+                                      "winograd2", "taps",    "taps_bf16"};
 
-// Winograd's outputs, or 0 where it does not pay.
 ConvAlgorithm by_rule(const Conv2dSpec& s) {
   if (!has_winograd(s)) return direct;
   return s.oh() * s.ow() >= 16 ? winograd4 : winograd2;
+}
+
+// Fewer pixels than would pay for reading the weights: few and large maps have few, late layers
+// many weights.
+bool streams_weights(const Conv2dSpec& s) {
+  return s.pass == Pass::inference && has_taps(s) && s.weight_shape().numel() >= 1 << 17 &&
+         s.n * s.oh() * s.ow() <= 64;
 }
 
 // One plan with memory of its own, run as the network would: weights are packed each step, but once
@@ -37,7 +43,7 @@ class Trial {
         operands_(operands),
         packed_(allocate_to_measure(ctx, plan_->packed_bytes)),
         scratch_(allocate_to_measure(ctx, plan_->scratch_bytes)) {
-    plan_->pack(as<float>(operands.w), as<float>(packed_.get()), scratch_.get());
+    plan_->pack(as<float>(operands.w), packed_.get(), scratch_.get());
     run();
   }
 
@@ -58,7 +64,7 @@ class Trial {
     const Conv2dSpec& s = plan_->spec;
     auto* const w = as<float>(operands_.w);
     auto* const bias = s.bias ? as<float>(operands_.bias) : nullptr;
-    auto* const packed = as<float>(packed_.get());
+    void* const packed = packed_.get();
     if (s.pass == Pass::backward_weights) {
       return plan_->gradient(operands_.x, operands_.y, packed, w, bias, scratch_.get());
     }
@@ -73,11 +79,12 @@ class Trial {
   std::shared_ptr<void> packed_, scratch_;
 };
 
-// The rule's choice, and every other that has a plan.
+// The rule's choice, and every other that has a plan and the same weights.
 std::vector<ConvAlgorithm> candidates(Library& library, const Conv2dSpec& s) {
-  std::vector<ConvAlgorithm> found{choose(library, s, library.exact)};
-  for (const ConvAlgorithm a : all) {
-    if (a == found.front() || (library.exact && is_winograd(a))) continue;
+  std::vector<ConvAlgorithm> found{choose(library, s)};
+  if (found.front() == taps_bf16) return found;
+  for (const ConvAlgorithm a : {direct, product, winograd4, winograd2, taps}) {
+    if (a == found.front() || (library.conv.exact && is_winograd(a))) continue;
     if (make_plan(library, s, a)) found.push_back(a);
   }
   return found;
@@ -87,17 +94,18 @@ std::vector<ConvAlgorithm> candidates(Library& library, const Conv2dSpec& s) {
 
 std::span<const std::string_view> conv_algorithm_names() { return names; }
 
-ConvAlgorithm choose(Library& library, const Conv2dSpec& s, bool exact) {
+ConvAlgorithm choose(Library& library, const Conv2dSpec& s) {
+  if (library.conv.bf16_weights && streams_weights(s)) return taps_bf16;
   const ConvAlgorithm ruled = by_rule(s);
-  if (is_winograd(ruled) && !exact) return ruled;
+  if (is_winograd(ruled) && !library.conv.exact) return ruled;
   return onednn_plan(library, s) ? direct : product;
 }
 
 ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& s) {
   Library& library = ctx.library();
-  const TunedKey key{library.measured->device(), fmt::format("onednn {}", this_machine().onednn),
-                     fmt::format("{},{} threads", library.exact ? "exact" : "fast", num_threads()),
-                     s.str()};
+  const TunedKey key{
+      library.measured->device(), fmt::format("onednn {}", this_machine().onednn),
+      fmt::format("{},{} threads", library.conv.exact ? "exact" : "fast", num_threads()), s.str()};
   const std::vector<ConvAlgorithm> algorithms = candidates(library, s);
   if (const TunedPlan* known = library.measured->find(key)) {
     const auto algorithm = static_cast<ConvAlgorithm>(known->engine);
@@ -123,7 +131,7 @@ ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& s) {
   return algorithms[best];
 }
 
-void set_exact(Library& library, bool exact) { library.exact = exact; }
+ConvOptions& conv_options(Library& library) { return library.conv; }
 
 void autotune(Library& library, PlanFile file) {
   const Machine m = this_machine();
@@ -132,9 +140,10 @@ void autotune(Library& library, PlanFile file) {
 }
 
 std::string describe_plans(const Library& library) {
-  return fmt::format("{}{}{}", library.exact ? "exact" : "",
-                     library.exact && library.measured ? ", " : "",
-                     library.measured ? "autotuned" : "");
+  std::string text = library.conv.exact ? ", exact" : "";
+  if (library.conv.bf16_weights) text += ", bf16 weights";
+  if (library.measured) text += ", autotuned";
+  return text.empty() ? "" : text.substr(2);
 }
 
 }  // namespace hac::cpu

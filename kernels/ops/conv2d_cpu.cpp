@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "kernels/cpu/library.h"
+
 namespace hac {
 namespace {
 
@@ -15,7 +17,8 @@ using cpu::ConvPlan;
 // the algorithm one plan.
 struct Choice {
   Conv2dSpec spec;
-  bool exact, measured;
+  cpu::ConvOptions options;
+  bool measured;
   auto operator<=>(const Choice&) const = default;
   std::string str() const { return spec.str(); }
 };
@@ -33,9 +36,9 @@ ConvPlan& plan_by(cpu::Library& library, const Conv2dSpec& s, ConvAlgorithm algo
 
 ConvAlgorithm algorithm_for(Context& ctx, const Conv2dSpec& s) {
   cpu::Library& library = ctx.library();
-  return library.plan<ConvAlgorithm>(Choice{s, library.exact, library.measured != nullptr}, [&] {
+  return library.plan<ConvAlgorithm>(Choice{s, library.conv, library.measured != nullptr}, [&] {
     s.validate();
-    return library.measured ? cpu::measured_choice(ctx, s) : cpu::choose(library, s, library.exact);
+    return library.measured ? cpu::measured_choice(ctx, s) : cpu::choose(library, s);
   });
 }
 
@@ -48,7 +51,7 @@ void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, co
              void* y) {
   ConvPlan& plan = plan_for(ctx, s, Pass::forward);
   Scratch scratch(ctx, {plan.packed_bytes, plan.scratch_bytes});
-  float* const packed = as<float>(scratch.take(plan.packed_bytes));
+  void* const packed = scratch.take(plan.packed_bytes);
   void* const work = scratch.take(plan.scratch_bytes);
   plan.pack(as<float>(w), packed, work);
   plan.convolve(x, packed, s.bias ? as<float>(bias) : nullptr, y, work);
@@ -59,7 +62,7 @@ void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const v
   s.bias = false;
   ConvPlan& plan = plan_for(ctx, s, Pass::backward_data);
   Scratch scratch(ctx, {plan.packed_bytes, plan.scratch_bytes});
-  float* const packed = as<float>(scratch.take(plan.packed_bytes));
+  void* const packed = scratch.take(plan.packed_bytes);
   void* const work = scratch.take(plan.scratch_bytes);
   plan.pack(as<float>(w), packed, work);
   plan.convolve(dy, packed, nullptr, dx, work);
@@ -71,7 +74,7 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
   s.bias = db != nullptr;
   ConvPlan& plan = plan_for(ctx, s, Pass::backward_weights);
   Scratch scratch(ctx, {plan.packed_bytes, plan.scratch_bytes});
-  float* const packed = as<float>(scratch.take(plan.packed_bytes));
+  void* const packed = scratch.take(plan.packed_bytes);
   plan.gradient(x, dy, packed, as<float>(dw), as<float>(db), scratch.take(plan.scratch_bytes));
 }
 
@@ -87,7 +90,7 @@ void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, vo
   ConvPlan& plan = plan_for(ctx, s, Pass::inference);
   *as<ConvAlgorithm>(packed) = plan.algorithm;
   char* const there = as<char>(packed);
-  plan.pack(as<float>(w), as<float>(there + weights_at), ctx.scratch(plan.scratch_bytes));
+  plan.pack(as<float>(w), there + weights_at, ctx.scratch(plan.scratch_bytes));
   if (s.bias) std::memcpy(there + bias_at(plan), bias, s.k * sizeof(float));
 }
 
@@ -103,7 +106,7 @@ void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* 
     const Layout layout = layout_of({}, s.out_shape());
     std::memcpy(y, residual, storage_elements(layout, s.out_shape()) * size_of(s.dtype));
   }
-  plan.convolve(x, as<float>(there + weights_at), bias, y, ctx.scratch(plan.scratch_bytes));
+  plan.convolve(x, there + weights_at, bias, y, ctx.scratch(plan.scratch_bytes));
 }
 
 std::string implementation(Context& ctx, const Conv2dSpec& s) {

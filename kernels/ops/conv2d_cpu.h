@@ -4,15 +4,23 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
-#include "kernels/cpu/library.h"
+#include "kernels/cpu/options.h"
 #include "kernels/ops/conv2d.h"
 
 namespace hac::cpu {
 
 // The names are those of benchmarks and of the file of measured plans; a new one comes last.
-enum class ConvAlgorithm : std::uint8_t { direct, product, winograd4, winograd2 };
+enum class ConvAlgorithm : std::uint8_t {
+  direct,
+  product,
+  winograd4,
+  winograd2,
+  taps,
+  taps_bf16,  // its weights kept in bf16
+};
 std::span<const std::string_view> conv_algorithm_names();
 inline bool is_winograd(ConvAlgorithm a) {
   return a == ConvAlgorithm::winograd4 || a == ConvAlgorithm::winograd2;
@@ -24,13 +32,13 @@ struct ConvPlan {
   explicit ConvPlan(const Conv2dSpec& s) : spec(s) {}
   virtual ~ConvPlan() = default;
 
-  virtual void pack(const float* w, float* packed, void* scratch) = 0;
+  virtual void pack(const float* w, void* packed, void* scratch) = 0;
   // forward and inference: x to y; backward_data: dy to dx. bias is null without; y holds what is
   // added to where the spec adds.
-  virtual void convolve(const void* x, const float* packed, const float* bias, void* y,
+  virtual void convolve(const void* x, const void* packed, const float* bias, void* y,
                         void* scratch) = 0;
   // backward_weights; db is null without bias. `packed` is free to use.
-  virtual void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+  virtual void gradient(const void* x, const void* dy, void* packed, float* dw, float* db,
                         void* scratch) = 0;
 
   Conv2dSpec spec;
@@ -43,9 +51,9 @@ struct ConvPlan {
 std::unique_ptr<ConvPlan> make_plan(Library& library, const Conv2dSpec& spec,
                                     ConvAlgorithm algorithm);
 
-// By rules that were measured (bench/results), for the instruction set and the threads in use, but
-// never Winograd where `exact`; what is chosen has a plan.
-ConvAlgorithm choose(Library& library, const Conv2dSpec& spec, bool exact);
+// By rules that were measured (bench/results), for the instruction set and the threads in use, and
+// by library.conv; what is chosen has a plan.
+ConvAlgorithm choose(Library& library, const Conv2dSpec& spec);
 // By the clock, unless library.measured has it; it must be set. Throws OutOfMemory, IoError.
 ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& spec);
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernels/cpu/library.h"
 #include "kernels/ops/conv2d_cpu.h"
 
 namespace hac::cpu {
@@ -100,14 +101,14 @@ class OneDnnPlan final : public ConvPlan {
  public:
   OneDnnPlan(Library& library, const Conv2dSpec& s) : OneDnnPlan(library, s, geometry(s)) {}
 
-  void pack(const float* w, float* packed, void* scratch) override {
+  void pack(const float* w, void* packed, void* scratch) override {
     if (padded_bytes_ > 0) pad_weights(w_shape_, spec, w, as<float>(scratch));
     const float* const plain = padded_bytes_ > 0 ? as<float>(scratch) : w;
     if (reorder_) return reorder_.run({{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});
     std::memcpy(packed, plain, packed_bytes);
   }
 
-  void convolve(const void* x, const float* packed, const float* bias, void* y,
+  void convolve(const void* x, const void* packed, const float* bias, void* y,
                 void* scratch) override {
     const bool back = spec.pass == Pass::backward_data;
     conv_.run({{back ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, x},
@@ -117,7 +118,7 @@ class OneDnnPlan final : public ConvPlan {
                {DNNL_ARG_SCRATCHPAD, as<char>(scratch) + padded_bytes_}});
   }
 
-  void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+  void gradient(const void* x, const void* dy, void* packed, float* dw, float* db,
                 void* scratch) override {
     if (!reorder_ && padded_bytes_ == 0) packed = dw;
     conv_.run({{DNNL_ARG_SRC, x},
@@ -125,7 +126,7 @@ class OneDnnPlan final : public ConvPlan {
                {DNNL_ARG_DIFF_WEIGHTS, packed},
                {DNNL_ARG_DIFF_BIAS, db},
                {DNNL_ARG_SCRATCHPAD, as<char>(scratch) + padded_bytes_}});
-    float* plain = packed;
+    float* plain = as<float>(packed);
     if (reorder_) {
       plain = padded_bytes_ > 0 ? as<float>(scratch) : dw;
       reorder_.run({{DNNL_ARG_FROM, packed}, {DNNL_ARG_TO, plain}});

@@ -4,6 +4,7 @@
 
 #include "kernels/ops/conv2d_cpu.h"
 #include "kernels/ops/conv2d_product_cpu.h"
+#include "kernels/ops/conv2d_taps_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
 
 namespace hac::cpu {
@@ -18,20 +19,24 @@ class ProductPlan final : public ConvPlan {
     implementation = "product:im2col";
   }
 
-  void pack(const float* w, float* packed, void*) override { product_pack(spec, w, packed); }
-
-  void convolve(const void* x, const float* packed, const float* bias, void* y,
-                void* scratch) override {
-    if (spec.pass == Pass::backward_data) {
-      return product_backward_data(spec, as<float>(x), packed, as<float>(y), as<float>(scratch));
-    }
-    product_forward(spec, as<float>(x), packed, bias, as<float>(y), as<float>(scratch));
+  void pack(const float* w, void* packed, void*) override {
+    product_pack(spec, w, as<float>(packed));
   }
 
-  void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+  void convolve(const void* x, const void* packed, const float* bias, void* y,
                 void* scratch) override {
-    product_backward_weights(spec, as<float>(x), as<float>(dy), packed, db, as<float>(scratch));
-    product_unpack(spec, packed, dw);
+    if (spec.pass == Pass::backward_data) {
+      return product_backward_data(spec, as<float>(x), as<float>(packed), as<float>(y),
+                                   as<float>(scratch));
+    }
+    product_forward(spec, as<float>(x), as<float>(packed), bias, as<float>(y), as<float>(scratch));
+  }
+
+  void gradient(const void* x, const void* dy, void* packed, float* dw, float* db,
+                void* scratch) override {
+    product_backward_weights(spec, as<float>(x), as<float>(dy), as<float>(packed), db,
+                             as<float>(scratch));
+    product_unpack(spec, as<float>(packed), dw);
   }
 };
 
@@ -44,17 +49,17 @@ class WinogradPlan final : public ConvPlan {
     implementation = fmt::format("winograd:f{}x3", outputs);
   }
 
-  void pack(const float* w, float* packed, void*) override {
-    winograd_loops.pack(spec, how_, w, packed);
+  void pack(const float* w, void* packed, void*) override {
+    winograd_loops.pack(spec, how_, w, as<float>(packed));
   }
-  void convolve(const void* x, const float* packed, const float* bias, void* y,
+  void convolve(const void* x, const void* packed, const float* bias, void* y,
                 void* scratch) override {
-    winograd_loops.convolve(spec, how_, as<float>(x), packed, bias, as<float>(y),
+    winograd_loops.convolve(spec, how_, as<float>(x), as<float>(packed), bias, as<float>(y),
                             as<float>(scratch));
   }
-  void gradient(const void* x, const void* dy, float* packed, float* dw, float* db,
+  void gradient(const void* x, const void* dy, void* packed, float* dw, float* db,
                 void* scratch) override {
-    winograd_loops.weights(spec, how_, as<float>(x), as<float>(dy), dw, db, packed,
+    winograd_loops.weights(spec, how_, as<float>(x), as<float>(dy), dw, db, as<float>(packed),
                            as<float>(scratch));
   }
 
@@ -62,10 +67,41 @@ class WinogradPlan final : public ConvPlan {
   Winograd how_;
 };
 
+template <class Weight>
+class TapsPlan final : public ConvPlan {
+ public:
+  TapsPlan(const Conv2dSpec& s, const TapsKernels<Weight>& kernels)
+      : ConvPlan(s), kernels_(kernels), taps_(taps(s)) {
+    packed_bytes = taps_.weights * sizeof(Weight);
+    scratch_bytes = taps_.work * sizeof(float);
+    implementation = sizeof(Weight) == 2 ? "taps:bf16_weights" : "taps";
+  }
+
+  void pack(const float* w, void* packed, void*) override {
+    kernels_.pack(spec, w, as<Weight>(packed));
+  }
+  void convolve(const void* x, const void* packed, const float* bias, void* y,
+                void* scratch) override {
+    kernels_.convolve(spec, taps_, as<float>(x), as<Weight>(packed), bias, as<float>(y),
+                      as<float>(scratch));
+  }
+  void gradient(const void*, const void*, void*, float*, float*, void*) override {}  // has_taps
+
+ private:
+  const TapsKernels<Weight>& kernels_;
+  Taps taps_;
+};
+
 std::unique_ptr<ConvPlan> plan_of(Library& library, const Conv2dSpec& s, ConvAlgorithm algorithm) {
   if (algorithm == ConvAlgorithm::direct) return onednn_plan(library, s);
   if (algorithm == ConvAlgorithm::product) {
     return s.dtype == Dtype::f32 ? std::make_unique<ProductPlan>(s) : nullptr;
+  }
+  if (algorithm == ConvAlgorithm::taps) {
+    return has_taps(s) ? std::make_unique<TapsPlan<float>>(s, taps_loops_f32) : nullptr;
+  }
+  if (algorithm == ConvAlgorithm::taps_bf16) {
+    return has_taps(s) ? std::make_unique<TapsPlan<bf16>>(s, taps_loops_bf16) : nullptr;
   }
   if (!has_winograd(s)) return nullptr;
   return std::make_unique<WinogradPlan>(s, algorithm == ConvAlgorithm::winograd4 ? 4 : 2);

@@ -5,156 +5,10 @@
 #include <algorithm>
 
 #include "kernels/cpu/loop.h"
+#include "kernels/ops/winograd_transforms_cpu.h"
 
 namespace hac::cpu {
 namespace {
-
-#if defined(HAC_AVX512)
-constexpr int lanes = 16, most_rows = 12;  // 24 sums, 2 weights of 32 registers
-#elif defined(__x86_64__)
-constexpr int lanes = 8, most_rows = 6;  // 12 sums, 2 weights, 1 input of 16
-#else
-constexpr int lanes = 4, most_rows = 12;
-#endif
-
-// Aligned as its elements, so that any array can be read through it.
-using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(4)));
-
-Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
-void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
-
-// ---- the transforms ----
-
-template <int R, int C>
-struct Matrix {
-  float at[R][C];
-};
-
-template <int m>
-struct Form;
-
-template <>
-struct Form<2> {
-  static constexpr Matrix<4, 4> bt{{{1, 0, -1, 0},  //
-                                    {0, 1, 1, 0},
-                                    {0, -1, 1, 0},
-                                    {0, 1, 0, -1}}};
-  static constexpr Matrix<4, 3> g{{{1, 0, 0},  //
-                                   {.5f, .5f, .5f},
-                                   {.5f, -.5f, .5f},
-                                   {0, 0, 1}}};
-  static constexpr Matrix<2, 4> at{{{1, 1, 1, 0},  //
-                                    {0, 1, -1, -1}}};
-};
-
-// The points 0, 3/4, -3/4, 3/2, -3/2 and infinity; with 1 and 2 in place of 3/4 and 3/2, as is
-// usual, the error is five times as large.
-template <>
-struct Form<4> {
-  static constexpr Matrix<6, 6> bt{{{1.265625f, 0, -2.8125f, 0, 1, 0},
-                                    {0, -1.6875f, -2.25f, .75f, 1, 0},
-                                    {0, 1.6875f, -2.25f, -.75f, 1, 0},
-                                    {0, -.84375f, -.5625f, 1.5f, 1, 0},
-                                    {0, .84375f, -.5625f, -1.5f, 1, 0},
-                                    {0, 1.265625f, 0, -2.8125f, 0, 1}}};
-  static constexpr Matrix<6, 3> g{{{64 / 81.f, 0, 0},
-                                   {-128 / 243.f, -32 / 81.f, -8 / 27.f},
-                                   {-128 / 243.f, 32 / 81.f, -8 / 27.f},
-                                   {32 / 243.f, 16 / 81.f, 8 / 27.f},
-                                   {32 / 243.f, -16 / 81.f, 8 / 27.f},
-                                   {0, 0, 1}}};
-  static constexpr Matrix<4, 6> at{{{1, 1, 1, 1, 1, 0},
-                                    {0, .75f, -.75f, 1.5f, -1.5f, 0},
-                                    {0, .5625f, .5625f, 2.25f, 2.25f, 0},
-                                    {0, .421875f, -.421875f, 3.375f, -3.375f, 1}}};
-};
-
-template <int R, int C>
-constexpr Matrix<C, R> transposed(const Matrix<R, C>& m) {
-  Matrix<C, R> t{};
-  for (int i = 0; i < R; ++i) {
-    for (int j = 0; j < C; ++j) t.at[j][i] = m.at[i][j];
-  }
-  return t;
-}
-
-// Row i + 1 is row i with every second sign turned.
-template <int R, int C>
-constexpr bool mirrored(const Matrix<R, C>& m, int i) {
-  if (i < 0 || i + 1 >= R) return false;
-  for (int j = 0; j < C; ++j) {
-    if (m.at[i + 1][j] != (j % 2 == 0 ? m.at[i][j] : -m.at[i][j])) return false;
-  }
-  return true;
-}
-
-// The sum of M[i][j] x[j] over every second j, unrolled, so that zeros cost nothing.
-template <const auto& M, int i, int first, int C>
-[[gnu::always_inline]] inline Lanes half_row(const Lanes (&x)[C]) {
-  Lanes sum{};
-#pragma GCC unroll 4
-  for (int j = first; j < C; j += 2) {
-    if (M.at[i][j] != 0) sum += M.at[i][j] * x[j];
-  }
-  return sum;
-}
-
-template <const auto& M, int i, int R, int C>
-[[gnu::always_inline]] inline void multiply_rows(const Lanes (&x)[C], Lanes (&y)[R]) {
-  if constexpr (i < R) {
-    const Lanes even = half_row<M, i, 0>(x), odd = half_row<M, i, 1>(x);
-    y[i] = even + odd;
-    if constexpr (mirrored(M, i)) {
-      y[i + 1] = even - odd;
-      multiply_rows<M, i + 2>(x, y);
-    } else {
-      multiply_rows<M, i + 1>(x, y);
-    }
-  }
-}
-
-// y = M x. Points come in pairs p, -p, which are two rows of B^T, G and A that share the halves of
-// their sums, or two columns of A^T and G^T that meet x as a sum and as a difference.
-template <const auto& M, int R, int C>
-[[gnu::always_inline]] inline void multiply(const Lanes (&x)[C], Lanes (&y)[R]) {
-  static constexpr auto columns = transposed(M);
-  if constexpr (!mirrored(columns, 1)) return multiply_rows<M, 0>(x, y);
-  Lanes even[C], odd[C];  // of which a row of that parity takes its multiples
-#pragma GCC unroll 8
-  for (int j = 0; j < C; ++j) {
-    const int other = mirrored(columns, j) ? j + 1 : mirrored(columns, j - 1) ? j - 1 : j;
-    even[j] = other == j ? x[j] : j < other ? x[j] + x[other] : Lanes{};
-    odd[j] = other == j ? x[j] : j < other ? x[j] - x[other] : Lanes{};
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i) {
-    Lanes sum{};
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) {
-      if (M.at[i][j] != 0 && !mirrored(columns, j - 1)) {
-        sum += M.at[i][j] * (i % 2 == 0 ? even[j] : odd[j]);
-      }
-    }
-    y[i] = sum;
-  }
-}
-
-// y = M x M^T.
-template <const auto& M, int R, int C>
-[[gnu::always_inline]] inline void transform(const Lanes (&x)[C][C], Lanes (&y)[R][R]) {
-  Lanes half[C][R];
-#pragma GCC unroll 8
-  for (int i = 0; i < C; ++i) multiply<M, R, C>(x[i], half[i]);
-#pragma GCC unroll 8
-  for (int j = 0; j < R; ++j) {
-    Lanes column[C], out[R];
-#pragma GCC unroll 8
-    for (int i = 0; i < C; ++i) column[i] = half[i][j];
-    multiply<M, R, C>(column, out);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) y[i][j] = out[i];
-  }
-}
 
 // ---- tiles ----
 
@@ -279,10 +133,7 @@ void write_tile(const Tiles& tiles, bool add, const float* products, std::int64_
       float* const to = y + plane + ((top + i) * tiles.w + left + j) * lanes;
       Lanes value = out[i][j] + bias;
       if (add) value += load(to);
-      if constexpr (activation != Activation::none) {
-        for (int l = 0; l < lanes; ++l) value[l] = activate<activation>(value[l]);
-      }
-      store(to, value);
+      store(to, activate_lanes<activation>(value));
     }
   }
 }
@@ -294,18 +145,9 @@ template <int rows, int columns>
 void product(std::int64_t depth, const float* v, std::int64_t v_step, const float* u, float* y,
              std::int64_t y_step) {
   Lanes sums[rows][columns] = {};
-  for (std::int64_t c = 0; c < depth; ++c, u += columns * lanes) {
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
-      for (int j = 0; j < columns; ++j) sums[i][j] += v[i * v_step + c] * load(u + j * lanes);
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < columns; ++j) store(y + i * y_step + j * lanes, sums[i][j]);
-  }
+  multiply_add(
+      depth, v, [=](int i) { return i * v_step; }, u, sums);
+  store_sums(sums, y, [=](int i) { return i * y_step; });
 }
 
 // du (rows, columns lanes) += v^T z over `depth` tiles.
@@ -313,11 +155,8 @@ template <int rows, int columns>
 void outer_product(std::int64_t depth, const float* v, std::int64_t v_step, const float* z,
                    std::int64_t z_step, float* du, std::int64_t du_step) {
   Lanes sums[rows][columns];
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < columns; ++j) sums[i][j] = load(du + i * du_step + j * lanes);
-  }
+  const auto at = [=](int i) { return i * du_step; };
+  load_sums(du, at, sums);
   for (std::int64_t t = 0; t < depth; ++t, v += v_step, z += z_step) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
@@ -325,28 +164,7 @@ void outer_product(std::int64_t depth, const float* v, std::int64_t v_step, cons
       for (int j = 0; j < columns; ++j) sums[i][j] += v[i] * load(z + j * lanes);
     }
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < columns; ++j) store(du + i * du_step + j * lanes, sums[i][j]);
-  }
-}
-
-// run(first row, the number of rows as a constant) for all of `count`, most_rows at a time; the
-// last in halves of what is left, down to single rows.
-template <int rows = most_rows, class Run>
-void by_rows(std::int64_t first, std::int64_t count, Run run) {
-  for (; count - first >= rows; first += rows) run(first, std::integral_constant<int, rows>());
-  if constexpr (rows > 1) {
-    if (first < count) by_rows<rows / 2>(first, count, run);
-  }
-}
-
-// run(first block, how many blocks as a constant) for pairs of blocks, the last alone if odd.
-template <class Run>
-void by_pair(std::int64_t pair, std::int64_t blocks, Run run) {
-  if (2 * pair + 1 < blocks) return run(2 * pair, std::integral_constant<int, 2>());
-  run(2 * pair, std::integral_constant<int, 1>());
+  store_sums(sums, du, at);
 }
 
 // ---- the passes ----

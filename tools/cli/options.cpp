@@ -191,6 +191,7 @@ TensorOptions start(const MachineOptions& o) {
   set_num_threads(o.threads);
   Context::current(device);
   set_convolutions(device, o.conv);
+  set_inference_weights(device, parse_dtype(o.weights));
   if (o.tf32) allow_tf32(device);
   if (o.autotune) autotune(device, plan_cache_path());
   // A control group kills who takes more of the host's memory than it has.

@@ -60,11 +60,11 @@ std::string resume_hint(const TrainConfig& config, const std::string& command);
 // The bytes of 2GiB, 500MiB, 64KiB or a plain number; 0 of "". Throws ConfigError.
 std::size_t parse_size(const std::string& text);
 
-// --threads --device --dtype --memory-limit --conv --tf32 --autotune.
+// --threads --device --dtype --memory-limit --conv --weights --tf32 --autotune.
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
-  std::string dtype = "f32";
+  std::string dtype = "f32", weights = "f32";
   std::string memory_limit;                // "2GiB"; "" = none
   Convolutions conv = Convolutions::fast;  // engine/device/plan_options.h
   bool tf32 = false, autotune = false;
@@ -80,6 +80,9 @@ struct MachineOptions {
              "limit, which is the default",
              {.type = "SIZE", .valid = [](const std::string& text) { parse_size(text); }})
         .add("conv", conv, "exact: no Winograd, whose error is larger (1e-6 of the output)")
+        .add("weights", weights,
+             "of inference on the CPU: bf16 keeps in it those that stream from memory, in f32 "
+             "arithmetic")
         .add("tf32", tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
         .add(
             "autotune", autotune,

@@ -1,0 +1,251 @@
+// Every algorithm of a convolution on the CPU, whichever would be chosen: against the reference,
+// and how exact it is on the layers of the zoo.
+
+#include <set>
+#include <thread>
+
+#include "engine/device/plan_options.h"
+#include "kernels/core/half.h"
+#include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_product_cpu.h"
+#include "models/arch/graph.h"
+#include "models/zoo/zoo.h"
+#include "tests/cases/conv2d.h"
+#include "tests/support/op_test.h"
+
+namespace hac {
+namespace {
+
+using cpu::ConvAlgorithm;
+using cpu::ConvPlan;
+
+constexpr std::uint64_t seed = 29;
+
+// The odd cases; one whose images the product takes in parts, and maps and channels that Winograd
+// takes in several parts, by threads of their own and together.
+std::vector<Conv2dSpec> specs() {
+  std::vector<Conv2dSpec> all = cases::conv2d_odd();
+  all.push_back({.n = 5, .c = 128, .h = 32, .w = 32, .k = 1, .bias = true});
+  all.push_back({.n = 3, .c = 16, .h = 66, .w = 65, .k = 16, .pad = 0});
+  all.push_back({.n = 4, .c = 150, .h = 15, .w = 15, .k = 40, .pad = 2});
+  return all;
+}
+
+// The plan of each algorithm that has one.
+template <class Run>
+void for_each_plan(Conv2dSpec s, Pass pass, Run run) {
+  s.pass = pass;
+  for (std::size_t i = 0; i < cpu::conv_algorithm_names().size(); ++i) {
+    const auto plan =
+        cpu::make_plan(Context::current().library(), s, static_cast<ConvAlgorithm>(i));
+    if (plan) run(*plan, s.str() + " by " + std::string(cpu::conv_algorithm_names()[i]));
+  }
+}
+
+// Of the largest element.
+double floor_of(const ConvPlan& plan) {
+  if (plan.algorithm == ConvAlgorithm::winograd4) return 2e-5;
+  return plan.algorithm == ConvAlgorithm::winograd2 ? 3e-6 : 1e-6;
+}
+
+struct Memory {
+  explicit Memory(const ConvPlan& p)
+      : packed(Tensor::empty({static_cast<std::int64_t>(p.packed_bytes)}, Dtype::u8)),
+        scratch(Tensor::empty({static_cast<std::int64_t>(p.scratch_bytes + 64)}, Dtype::u8)) {}
+  Tensor packed, scratch;
+};
+
+Tensor convolve(ConvPlan& plan, const Tensor& x, const Tensor& w, const float* bias, Tensor y) {
+  const Memory m(plan);
+  plan.pack(w.as<float>(), m.packed.data(), m.scratch.data());
+  plan.convolve(in_own_layout(x).data(), m.packed.data(), bias, y.data(), m.scratch.data());
+  return y;
+}
+
+Tensor rounded(const Tensor& w) {
+  const Tensor r = w.clone();
+  for (std::int64_t i = 0; i < r.numel(); ++i) {
+    r.as<float>()[i] = to_float(from_float<bf16>(r.as<float>()[i]));
+  }
+  return r;
+}
+
+TEST(ConvAlgorithms, TheProductTakesALargeBatchInParts) {
+  EXPECT_LT(cpu::product_sizes({.n = 5, .c = 128, .h = 32, .w = 32, .k = 1}).images, 5);
+}
+
+TEST(ConvAlgorithms, InferenceMatchesTheReferenceWithSumAndActivation) {
+  for (Conv2dSpec s : specs()) {
+    const Tensor x = random_tensor(s.in_shape(), seed, 0),
+                 w = random_tensor(s.weight_shape(), seed, 1);
+    const Tensor bias = random_tensor({s.k}, seed, 2),
+                 residual = random_tensor(s.out_shape(), seed, 3);
+    const Doubles added = doubles(residual);
+    const Doubles plain = reference::conv2d(s, {doubles(x), doubles(w), doubles(bias)});
+    const Doubles by_bf16 = reference::conv2d(s, {doubles(x), doubles(rounded(w)), doubles(bias)});
+    for (const auto& [add, activation] : {std::pair(false, Activation::none),
+                                          {false, Activation::relu},
+                                          {true, Activation::none},
+                                          {true, Activation::silu}}) {
+      s.add = add;
+      s.activation = activation;
+      for_each_plan(s, Pass::inference, [&](ConvPlan& plan, const std::string& what) {
+        Doubles expected = plan.algorithm == ConvAlgorithm::taps_bf16 ? by_bf16 : plain;
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+          expected[i] = reference::activate(s.activation, expected[i] + (s.add ? added[i] : 0));
+        }
+        const Tensor y = convolve(plan, x, w, s.bias ? bias.as<float>() : nullptr,
+                                  in_own_layout(residual).clone());
+        const auto terms = static_cast<double>(s.r * s.s * s.c / s.groups);
+        expect_close(y, expected, tolerance(terms, floor_of(plan)), what);
+        expect_zero_padding(y, what);
+      });
+    }
+  }
+}
+
+TEST(ConvAlgorithms, BackwardMatchesTheReference) {
+  for (const Conv2dSpec& s : specs()) {
+    const Tensor x = random_tensor(s.in_shape(), seed, 0),
+                 w = random_tensor(s.weight_shape(), seed, 1);
+    const Tensor bias = random_tensor({s.k}, seed, 2), dy = random_tensor(s.out_shape(), seed, 4);
+    std::vector<Doubles> inputs{doubles(x), doubles(w)};
+    if (s.bias) inputs.push_back(doubles(bias));
+    const std::vector<Doubles> expected = reference::conv2d_backward(s, inputs, doubles(dy));
+    const auto taps = static_cast<double>(s.r * s.s * s.k / s.groups);
+    const auto pixels = static_cast<double>(s.n * s.oh() * s.ow());
+    Conv2dSpec data = s;
+    data.bias = false;
+    for_each_plan(data, Pass::backward_data, [&](ConvPlan& plan, const std::string& what) {
+      const Tensor dx = convolve(plan, dy, w, nullptr, Tensor::activation(s.in_shape()));
+      expect_close(dx, expected[0], tolerance(taps, floor_of(plan)), what);
+      expect_zero_padding(dx, what);
+    });
+    for_each_plan(s, Pass::backward_weights, [&](ConvPlan& plan, const std::string& what) {
+      const Memory m(plan);
+      const Tensor dw = Tensor::zeros(s.weight_shape()), db = Tensor::zeros({s.k});
+      plan.gradient(in_own_layout(x).data(), in_own_layout(dy).data(), m.packed.data(),
+                    dw.as<float>(), s.bias ? db.as<float>() : nullptr, m.scratch.data());
+      expect_close(dw, expected[1], tolerance(pixels, floor_of(plan)), what);
+      if (s.bias) expect_close(db, expected[2], tolerance(pixels, floor_of(plan)), what);
+    });
+  }
+}
+
+// The 3x3 layers with stride 1 of the zoo, each once.
+std::set<Conv2dSpec> zoo_layers() {
+  std::set<Conv2dSpec> layers;
+  for (const char* name : {"vgg11", "resnet18", "preact_resnet18", "resnet20"}) {
+    for (const Op& op : lower(zoo(name), 1).ops) {
+      const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+      if (conv && conv->r == 3 && conv->stride == 1) layers.insert(*conv);
+    }
+  }
+  return layers;
+}
+
+// y at some outputs in double, of images behind a ReLU and weights as networks begin with.
+TEST(ConvAlgorithms, AreAsExactAsPromisedOnTheLayersOfTheZoo) {
+  constexpr int samples = 300;
+  const std::set<Conv2dSpec> layers = zoo_layers();
+  EXPECT_GE(layers.size(), 15u);
+  for (Conv2dSpec s : layers) {
+    s.bias = false;
+    const Tensor x = random_tensor(s.in_shape(), seed, 0),
+                 w = random_tensor(s.weight_shape(), seed, 1);
+    for (std::int64_t i = 0; i < x.numel(); ++i) x.as<float>()[i] = std::max(0.f, x.as<float>()[i]);
+    const auto exact = [&](std::int64_t k, std::int64_t i, std::int64_t j) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < s.c; ++c)
+        for (std::int64_t u = std::max<std::int64_t>(0, 1 - i); u < std::min(s.r, s.h + 1 - i); ++u)
+          for (std::int64_t v = std::max<std::int64_t>(0, 1 - j); v < std::min(s.s, s.w + 1 - j);
+               ++v)
+            sum += static_cast<double>(x.as<float>()[(c * s.h + i + u - 1) * s.w + j + v - 1]) *
+                   w.as<float>()[(k * s.c + c) * 9 + u * 3 + v];
+      return sum;
+    };
+    for_each_plan(s, Pass::inference, [&](ConvPlan& plan, const std::string& what) {
+      if (plan.algorithm == ConvAlgorithm::taps_bf16) return;
+      const Tensor y =
+          convolve(plan, x, w, nullptr, Tensor::activation(s.out_shape())).to(Layout::plain);
+      double largest = 0, worst = 0;
+      for (std::int64_t i = 0; i < y.numel(); ++i) {
+        largest = std::max<double>(largest, std::abs(y.as<float>()[i]));
+      }
+      for (int n = 0; n < samples; ++n) {
+        const std::int64_t at = n * (y.numel() - 1) / (samples - 1), hw = s.h * s.w;
+        const double error = y.as<float>()[at] - exact(at / hw, at % hw / s.w, at % s.w);
+        worst = std::max(worst, std::abs(error));
+      }
+      const double bound = is_winograd(plan.algorithm)
+                               ? floor_of(plan)
+                               : tolerance(static_cast<double>(9 * s.c), floor_of(plan));
+      EXPECT_LE(worst, bound * largest) << what << ", seed " << seed;
+    });
+  }
+}
+
+TEST(ConvAlgorithms, ExactIsWithoutWinograd) {
+  Context& ctx = Context::current();
+  const auto named = [&](Pass pass) {
+    return conv2d_cpu.implementation(ctx,
+                                     {.n = 8, .c = 64, .h = 32, .w = 32, .k = 64, .pass = pass});
+  };
+  for (const Pass pass :
+       {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {
+    EXPECT_CONTAINS(named(pass), "winograd");
+    set_convolutions({}, Convolutions::exact);
+    EXPECT_LACKS(named(pass), "wino");
+    set_convolutions({}, Convolutions::fast);
+  }
+}
+
+// What was packed is computed as it was packed, whatever would be chosen by then.
+TEST(ConvAlgorithms, PackedWeightsKeepTheirAlgorithm) {
+  Context& ctx = Context::current();
+  const Conv2dSpec s{.n = 1, .c = 64, .h = 16, .w = 16, .k = 64, .pass = Pass::inference};
+  const Tensor x = random_tensor(s.in_shape(), seed, 0),
+               w = random_tensor(s.weight_shape(), seed, 1);
+  const Tensor packed =
+      Tensor::empty({static_cast<std::int64_t>(conv2d_cpu.packed_bytes(ctx, s))}, Dtype::u8);
+  conv2d_cpu.pack(ctx, s, w.data(), nullptr, packed.data());
+  const Tensor first = Tensor::activation(s.out_shape()), second = first.clone();
+  conv2d_cpu.inference(ctx, s, in_own_layout(x).data(), packed.data(), nullptr, first.data());
+  set_convolutions({}, Convolutions::exact);
+  conv2d_cpu.inference(ctx, s, in_own_layout(x).data(), packed.data(), nullptr, second.data());
+  set_convolutions({}, Convolutions::fast);
+  EXPECT_EQ(doubles(first), doubles(second));
+}
+
+// By the clock, then from the file; by a thread of its own, whose context no other test sees.
+void check_remembering() {
+  Context& ctx = Context::current();
+  std::string text;
+  const PlanFile file{.name = "plans.txt",
+                      .read = [&] { return text; },
+                      .write = [&](const std::string& now) { text = now; }};
+  Conv2dSpec s{.n = 2, .c = 32, .h = 8, .w = 8, .k = 32, .pass = Pass::forward};
+  cpu::autotune(ctx.library(), file);
+  const ConvAlgorithm chosen = cpu::measured_choice(ctx, s);
+  TunedPlans plans = parse_tuned_plans(text, "plans.txt");
+  ASSERT_EQ(plans.size(), 1u);
+  EXPECT_EQ(plans.begin()->second.engine, static_cast<std::int64_t>(chosen));
+  EXPECT_EQ(plans.begin()->first.spec, s.str());
+  for (const ConvAlgorithm other : {ConvAlgorithm::direct, ConvAlgorithm::winograd2}) {
+    plans.begin()->second.engine = static_cast<std::int64_t>(other);
+    text = to_text(plans);
+    cpu::autotune(ctx.library(), file);
+    EXPECT_EQ(cpu::measured_choice(ctx, s), other);
+  }
+  // Of an algorithm that there is not: measured again.
+  plans.begin()->second.engine = 99;
+  text = to_text(plans);
+  cpu::autotune(ctx.library(), file);
+  cpu::measured_choice(ctx, s);
+  EXPECT_NE(parse_tuned_plans(text, "plans.txt").begin()->second.engine, 99);
+}
+
+TEST(ConvAlgorithms, AMeasuredChoiceIsRemembered) { std::thread(check_remembering).join(); }
+
+}  // namespace
+}  // namespace hac

@@ -11,11 +11,11 @@
 
 namespace hac::cpu {
 
-// Floats in a vector register of the instruction set in use: 16 with AVX-512, else 8 (two 4-lane
-// registers on other architectures). Also the channels of a block (layout_of).
+// Floats in a vector register of the instruction set in use: 16 with AVX-512, 8 with AVX2, 4 with
+// NEON. Also the channels of a block (layout_of).
 int vector_lanes();
 
-// What oneDNN dispatches to: "avx2", "avx512_core", "avx512_core_bf16", ...
+// What oneDNN dispatches to: "avx2", "avx512_core", "avx512_core_bf16", ...; "neon" on aarch64.
 std::string isa_name();
 
 // Throws DeviceError if DNNL_MAX_CPU_ISA asks for less than the floor.

@@ -28,7 +28,7 @@ Dtype parse_dtype(std::string_view name) {
 }
 
 std::string_view name_of(Layout layout) {
-  constexpr std::string_view names[] = {"plain", "blocked8", "blocked16", "nhwc"};
+  constexpr std::string_view names[] = {"plain", "blocked4", "blocked8", "blocked16", "nhwc"};
   return names[static_cast<int>(layout)];
 }
 
@@ -74,7 +74,8 @@ Layout layout_of(Device device, const Shape& shape) {
   if (shape.rank() != 4) return Layout::plain;
   if (device.kind != DeviceKind::cpu) return Layout::nhwc;
   if (shape[1] <= 3) return Layout::plain;
-  return cpu::vector_lanes() == 16 ? Layout::blocked16 : Layout::blocked8;
+  const int lanes = cpu::vector_lanes();
+  return lanes == 16 ? Layout::blocked16 : lanes == 8 ? Layout::blocked8 : Layout::blocked4;
 }
 
 Layout weight_layout(Device device) {
@@ -82,7 +83,7 @@ Layout weight_layout(Device device) {
 }
 
 std::int64_t block_of(Layout layout, std::int64_t channels) {
-  constexpr std::int64_t blocks[] = {1, 8, 16};
+  constexpr std::int64_t blocks[] = {1, 4, 8, 16};
   return layout == Layout::nhwc ? channels : blocks[static_cast<int>(layout)];
 }
 

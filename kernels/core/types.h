@@ -49,11 +49,12 @@ class Shape {
 
 // How a rank-4 tensor lies in memory. Lower ranks and images are always plain.
 //   plain      (N, C, H, W)
+//   blocked4   (N, ceil(C/4), H, W, 4)      oneDNN nChw4c, for NEON
 //   blocked8   (N, ceil(C/8), H, W, 8)      oneDNN nChw8c, for AVX2
 //   blocked16  (N, ceil(C/16), H, W, 16)    oneDNN nChw16c, for AVX-512
 //   nhwc       (N, H, W, C)
 // Channels that a block adds hold zero, always: kernels may read them and must keep them so.
-enum class Layout : std::uint8_t { plain, blocked8, blocked16, nhwc };
+enum class Layout : std::uint8_t { plain, blocked4, blocked8, blocked16, nhwc };
 
 std::string_view name_of(Layout layout);
 
@@ -65,7 +66,7 @@ Layout layout_of(Device device, const Shape& shape);
 // C/groups), on cuda and simt, plain on the CPU.
 Layout weight_layout(Device device);
 
-// Channels in a block: 1 for plain (N, C, H, W), 8, 16, or C for nhwc. With b = block and
+// Channels in a block: 1 for plain (N, C, H, W), 4, 8, 16, or C for nhwc. With b = block and
 // C' = padded_channels, every layout is (N, C'/b, H, W, b).
 std::int64_t block_of(Layout layout, std::int64_t channels);
 std::int64_t padded_channels(Layout layout, std::int64_t channels);

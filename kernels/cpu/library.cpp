@@ -43,6 +43,7 @@ dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype, Layout layou
   using tag = dnnl::memory::format_tag;
   const dnnl::memory::dims dims{shape[0], padded_channels(layout, shape[1]), shape[2], shape[3]};
   const tag format = layout == Layout::plain      ? tag::nchw
+                     : layout == Layout::blocked4 ? tag::nChw4c
                      : layout == Layout::blocked8 ? tag::nChw8c
                      : layout == Layout::nhwc     ? tag::nhwc
                                                   : tag::nChw16c;

@@ -74,6 +74,7 @@ template <class Run>
 void by_block(const Planes& v, Run run) {
   if (v.block == 16) return run(std::integral_constant<int, 16>());
   if (v.block == 8) return run(std::integral_constant<int, 8>());
+  if (v.block == 4) return run(std::integral_constant<int, 4>());
   run(std::integral_constant<int, 1>());
 }
 

@@ -27,8 +27,8 @@ struct LatencySource {
         .add("library", library);
   }
 
-  // Channels in a block of the layout, in which cost is a staircase: 8 on a CPU below AVX-512.
-  std::int64_t block() const { return isa.empty() || isa.starts_with("avx512") ? 16 : 8; }
+  // Channels in a block of the layout, in which cost is a staircase.
+  std::int64_t block() const { return isa.starts_with("avx2") ? 8 : isa == "neon" ? 4 : 16; }
   std::string str() const;  // "AMD EPYC, f32, 2 threads, avx2, oneDNN 2.6.3"
 };
 

@@ -43,6 +43,8 @@ std::int64_t address(Layout layout, const Shape& s, std::int64_t n, std::int64_t
       return (n * s[1] + c) * hw + i;
     case Layout::nhwc:
       return (n * hw + i) * s[1] + c;
+    case Layout::blocked4:
+      return ((n * ceil_div(s[1], 4) + c / 4) * hw + i) * 4 + c % 4;
     case Layout::blocked8:
       return ((n * ceil_div(s[1], 8) + c / 8) * hw + i) * 8 + c % 8;
     case Layout::blocked16:
@@ -51,7 +53,8 @@ std::int64_t address(Layout layout, const Shape& s, std::int64_t n, std::int64_t
   return -1;
 }
 
-constexpr Layout layouts[] = {Layout::plain, Layout::blocked8, Layout::blocked16, Layout::nhwc};
+constexpr Layout layouts[] = {Layout::plain, Layout::blocked4, Layout::blocked8, Layout::blocked16,
+                              Layout::nhwc};
 
 TEST(Reorder, EveryPairOfLayoutsKeepsEveryElement) {
   for (const std::int64_t c : {1, 3, 7, 8, 16, 17, 33}) {

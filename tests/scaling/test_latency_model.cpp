@@ -348,6 +348,7 @@ TEST(LatencyModels, BlocksAreThoseOfTheLayout) {
     EXPECT_EQ((LatencySource{.isa = isa}.block()), 16) << isa;
   }
   EXPECT_EQ((LatencySource{.isa = "avx2"}.block()), 8);
+  EXPECT_EQ((LatencySource{.isa = "neon"}.block()), 4);
   EXPECT_EQ(latency_source({}).block(), cpu::vector_lanes());
 }
 

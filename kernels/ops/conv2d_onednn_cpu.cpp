@@ -46,7 +46,7 @@ Geometry geometry(const Conv2dSpec& s) {
   }
   g.weights = Desc(w, type, memory::format_tag::any);
   g.weights_plain = Desc(w, type, w_tag);
-  g.bias = Desc({k}, type, memory::format_tag::x);
+  if (s.bias) g.bias = Desc({k}, type, memory::format_tag::x);
   g.strides = {s.stride, s.stride};
   g.pad = {s.pad, s.pad};
   return g;
@@ -59,20 +59,16 @@ dnnl::primitive make_primitive(cpu::Library& lib, const Conv2dSpec& s, const Geo
   const auto kind = s.pass == Pass::inference ? dnnl::prop_kind::forward_inference
                                               : dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
-  const F::primitive_desc forward(
-      s.bias ? F::desc(kind, how, g.src, g.weights, g.bias, g.dst, g.strides, g.pad, g.pad)
-             : F::desc(kind, how, g.src, g.weights, g.dst, g.strides, g.pad, g.pad),
-      cpu::fused_behind(s.add, s.activation), lib.engine);
-  const auto attr = cpu::user_scratchpad();
+  const auto forward = primitive_desc<F>(lib.engine, fused_behind(s.add, s.activation), kind, how,
+                                         g.src, g.weights, g.bias, g.dst, g.strides, g.pad, g.pad);
+  const auto attr = user_scratchpad();
   if (s.pass == Pass::backward_data) {
-    const D::desc desc(how, g.src, g.weights, g.dst, g.strides, g.pad, g.pad);
-    return D(D::primitive_desc(desc, attr, lib.engine, forward));
+    return D(backward_desc<D>(lib.engine, attr, forward, how, g.src, g.weights, g.dst, g.strides,
+                              g.pad, g.pad));
   }
   if (s.pass == Pass::backward_weights) {
-    const W::desc desc =
-        s.bias ? W::desc(how, g.src, g.weights, g.bias, g.dst, g.strides, g.pad, g.pad)
-               : W::desc(how, g.src, g.weights, g.dst, g.strides, g.pad, g.pad);
-    return W(W::primitive_desc(desc, attr, lib.engine, forward));
+    return W(backward_desc<W>(lib.engine, attr, forward, how, g.src, g.weights, g.bias, g.dst,
+                              g.strides, g.pad, g.pad));
   }
   return F(forward);
 }

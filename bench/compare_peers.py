@@ -145,7 +145,7 @@ class Program:
         return self.read(time.monotonic() + limit)
 
     def warm_up(self, seconds, limit):
-        least = min(self.times(3, limit))
+        least = min(self.times(2, limit))
         self.runs = max(1, min(500, round(1e3 * seconds / least)))
 
     def turn(self, limit):
@@ -257,7 +257,7 @@ def arguments():
     parser.add_argument("--dtype", **listed, default=["f32"], help="f32, bf16")
     parser.add_argument("--isa", choices=["AVX2"], help="what the instruction set is lowered to")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--turn", type=float, default=0.2, help="seconds, at least one run")
     parser.add_argument("--spin", type=int, default=2000,
                         help="GOMP_SPINCOUNT of all; 2000 is ours, 300000 libgomp's own default")

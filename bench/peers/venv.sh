@@ -4,8 +4,7 @@
 set -euo pipefail
 [[ $# == 1 ]] || { echo "usage: bench/peers/venv.sh DIR" >&2; exit 2; }
 repository=$(cd "$(dirname "$0")/../.." && pwd)
-mkdir -p "$1"
-venv=$(cd "$1" && pwd)
+venv=$(realpath -m "$1")
 [[ $venv/ != "$repository"/* ]] || { echo "venv.sh: '$1' is inside the repository" >&2; exit 2; }
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$venv/pip-cache}
 

@@ -84,14 +84,16 @@ WANTED = [
     Wanted("vgg11", True, "bf16", ("hacscale, f32 exact",), 1.2, 1.2),
     Wanted("vgg11", False, "bf16", ("hacscale, f32 exact",), 1.7, 1.7),
 ]
-
-
 # How far what a program computes may be off, so that it still computes the same.
 OFF_BY = {"f32": 1e-3, "bf16": 0.05}
 
 
 class Missing(Exception):
     """Why a program takes no part."""
+
+
+def last_line(path):
+    return Path(path).read_text(errors="replace").rstrip().split("\n")[-1]
 
 
 class Program:
@@ -116,8 +118,7 @@ class Program:
                 raise Missing("took too long")
             chunk = os.read(out, 1 << 16)
             if not chunk:
-                lines = [s for s in Path(self.log).read_text(errors="replace").split("\n") if s]
-                raise Missing(lines[-1] if lines else f"ended with code {self.process.wait()}")
+                raise Missing(last_line(self.log) or f"ended with code {self.process.wait()}")
             self.buffer += chunk
         line, self.buffer = self.buffer.split(b"\n", 1)
         try:
@@ -232,7 +233,7 @@ def environment(args):
     kept |= {"OMP_NUM_THREADS": str(args.threads), "GOMP_SPINCOUNT": str(args.spin),
              "TORCHINDUCTOR_CACHE_DIR": f"{args.venv}/cases/inductor",
              "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
-    return kept | ({k: v for k, v in ISA_VARIABLES.items()} if args.isa else {})
+    return kept | (ISA_VARIABLES if args.isa else {})
 
 
 def prepared(case, python, env):
@@ -242,8 +243,10 @@ def prepared(case, python, env):
     if not answer.exists() or answer.stat().st_mtime < newest:
         answer.parent.mkdir(exist_ok=True)
         with open(answer.with_suffix(".log"), "wb") as log:
-            subprocess.run([python, PEER, "prepare", json.dumps(case)], check=True, env=env,
-                           stdout=log, stderr=log, cwd=answer.parent)
+            done = subprocess.run([python, PEER, "prepare", json.dumps(case)], env=env, stdout=log,
+                                  stderr=log, cwd=answer.parent)
+        if done.returncode:
+            sys.exit(f"compare_peers.py: nothing to compare with: {last_line(log.name)}")
     return json.loads(answer.read_text())
 
 
@@ -269,6 +272,9 @@ def arguments():
     if unknown:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     args.venv = args.venv.resolve()
+    for program in (args.build / "bin/bench_peer", args.venv / "bin/python"):
+        if not program.exists():
+            parser.error(f"'{program}': expected a program")
     return args
 
 
@@ -297,16 +303,19 @@ def compare(name, train, dtype, args, env):
 def main():
     args = arguments()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:args.threads])
-    print(f"{args.threads} threads, {args.rounds} rounds, load before: {os.getloadavg()[0]:.2f}\n"
+    cpu = Path("/proc/cpuinfo").read_text().split("model name")[-1].lstrip("\t: ").split("\n")[0]
+    print(f"{cpu}, {args.threads} threads, load before: {os.getloadavg()[0]:.2f}\n"
           "ratio: the time over that of hacscale in the same round, the median of the rounds\n"
           "off by: the 2-norm of the difference from PyTorch in double precision, relative")
     if args.isa:
         print(f"instruction set lowered to {args.isa}, but for *, which have no switch for it")
-    results = {"threads": args.threads, "isa": args.isa or "native", "cases": []}
+    results = {"cpu": cpu, "threads": args.threads, "isa": args.isa or "native", "cases": []}
     for dtype, name, what in itertools.product(args.dtype, args.cases, args.what):
         results["cases"].append(compare(name, what == "train", dtype, args, environment(args)))
         if args.json:
             args.json.write_text(json.dumps(results, indent=1) + "\n")
+    programs = [p for case in results["cases"] for p in case["programs"]]
+    print("\n" + ", ".join(sorted({f"{p['version']} {p['isa']}".strip() for p in programs})))
 
 
 if __name__ == "__main__":

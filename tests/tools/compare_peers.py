@@ -16,6 +16,8 @@ import json, pathlib, sys, time
 kind, case = ("ours", sys.argv[1]) if len(sys.argv) == 2 else sys.argv[2:]
 case = json.loads(case)
 if kind == "prepare":
+    if case["network"] == "vgg11":
+        sys.exit("No space left on device")
     pathlib.Path(case["tensors"]).with_suffix(".json").write_text("[3.0, -4.0]")
     sys.exit(0)
 if kind == "torch-nchw":
@@ -73,9 +75,15 @@ def main():
         expect("wanted", case["wanted"], [
             {"who": "hacscale", "over": "OpenVINO", "wanted": 1.4, "ratio": [1.5, 1.5, 1.5]}])
         expect("reached", "1.50x [1.50, 1.50]; wanted 1.4x: reached" in done.stdout, True)
-        done = run(source, folder, "--cases", "resnet19,vgg11")
-        expect("exit code of an unknown case", done.returncode, 2)
-        expect("its error", "no such case: resnet19" in done.stderr, True)
+        for options, error in ((["--cases", "resnet19,vgg11"], "no such case: resnet19"),
+                               (["--venv", "nowhere"], "nowhere/bin/python': expected a program")):
+            done = run(source, folder, *options)
+            expect("exit code", done.returncode, 2)
+            expect(error, error in done.stderr, True)
+        done = run(source, folder, "--cases", "vgg11")
+        expect("exit code without a reference", done.returncode, 1)
+        expect("its error", done.stderr, "compare_peers.py: nothing to compare with: No space left "
+               "on device\n")
     print("1 passed, 0 failed")
 
 

@@ -121,10 +121,15 @@ double inverse_deviation(const BatchNormSpec& s, float var) {
   return 1 / std::sqrt(static_cast<double>(var) + s.eps);
 }
 
-// A block's own copy of some floats a channel, which stays in registers.
+// A block's own copy of some floats a channel, which stays in registers: copied by the loop and not
+// by memcpy, whose halves of a register the next load would wait for.
 template <int B>
 struct Lanes {
-  explicit Lanes(const float* from) { std::copy_n(from, B, values); }
+  explicit Lanes(const float* from) {
+#pragma omp simd
+    for (int lane = 0; lane < B; ++lane) values[lane] = from[lane];
+  }
+  Lanes(const Lanes& other) : Lanes(other.values) {}
   float operator[](int lane) const { return values[lane]; }
   float values[B];
 };

@@ -37,6 +37,8 @@ class Tensor {
   std::int64_t numel() const { return shape_.numel(); }
   std::int64_t storage_numel() const { return storage_elements(layout_, shape_); }
   std::size_t bytes() const { return storage_numel() * size_of(dtype_); }
+  // Whether another tensor holds the same memory.
+  bool shared() const { return storage_.use_count() > 1; }
 
   void* data() const { return static_cast<char*>(storage_->data()) + offset_; }
   template <class T = float>

@@ -59,7 +59,8 @@ struct BatchNormKernels {
   void (*forward_eval)(Context&, const BatchNormSpec&, const void* x, const void* residual,
                        const void* gamma, const void* beta, const void* mean, const void* var,
                        void* y);
-  // y is read only with add (the mask of the fused add and ReLU); dresidual is null without add.
+  // y is read only with add (the mask of the fused add and ReLU); dresidual is null without add. dx
+  // may be dy.
   void (*backward)(Context&, const BatchNormSpec&, const void* x, const void* y, const void* gamma,
                    const void* beta, const void* mean, const void* var, const void* dy, void* dx,
                    void* dgamma, void* dbeta, void* dresidual);

@@ -32,7 +32,7 @@ struct ActivationSpec {
 
 struct ActivationKernels {
   void (*forward)(Context&, const ActivationSpec&, const void* x, void* y);
-  // Of a ReLU, y will do for x.
+  // Of a ReLU, y will do for x. dx may be dy.
   void (*backward)(Context&, const ActivationSpec&, const void* x, const void* dy, void* dx);
 };
 

@@ -103,6 +103,37 @@ TEST(BatchNorm, EvaluationUsesRunningStatistics) {
   }
 }
 
+// The gradient that nobody else holds makes room for dx, one that is held stays as it is.
+TEST(BatchNorm, WritesOverAGradientOfItsOwn) {
+  for (const Place& place : places()) {
+    const At at(place);
+    for (const BatchNormSpec& s : cases::batchnorm_odd()) {
+      const OpCase c = rounded(make_case(s), place.dtype);
+      std::vector<Var> held, alone;
+      for (const OpInput& in : c.inputs) {
+        held.emplace_back(given(in, true, place), true, in.name);
+        alone.emplace_back(given(in, true, place), true, in.name);
+      }
+      const Var y = c.op(held), again = c.op(alone);
+      const Tensor dy = gradient_for(c, y.value()), kept = dy.clone();
+      backward_from(y, dy);
+      expect_same_bits(dy, kept, c.spec + ": dy was held");
+      const void* memory = nullptr;
+      backward(make_var("probe", Tensor::zeros({}, Dtype::f32, dy.device()), {again},
+                        [&](const Tensor&) {
+                          const Tensor own = kept.clone();
+                          memory = own.data();
+                          return std::vector<Tensor>{own};
+                        }));
+      EXPECT_EQ(alone[0].grad().data(), memory) << c.spec << " on " << place.name;
+      for (std::size_t i = 0; i < held.size(); ++i) {
+        expect_same_bits(alone[i].grad(), held[i].grad(),
+                         c.spec + " gradient of " + c.inputs[i].name);
+      }
+    }
+  }
+}
+
 TEST(BatchNorm, RefusesWhatDoesNotFit) {
   const auto call = [](const Shape& x, std::int64_t c, const Shape& residual = {}) {
     const Running r = running(c);

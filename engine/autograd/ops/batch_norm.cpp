@@ -73,7 +73,7 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
   return make_var(
       "batch_norm", y, {x, gamma, beta, residual},
       [=, g = gamma.value(), b = beta.value()](const Tensor& dy) -> std::vector<Tensor> {
-        Tensor dx = Tensor::activation(in.shape(), spec.dtype, device), dres;
+        Tensor dx = over_gradient(dy), dres;
         Tensor dgamma = Tensor::empty({spec.c}, Dtype::f32, device);
         Tensor dbeta = Tensor::empty({spec.c}, Dtype::f32, device);
         if (spec.add) dres = Tensor::activation(in.shape(), spec.dtype, device);

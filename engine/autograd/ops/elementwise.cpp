@@ -29,7 +29,7 @@ Var activate(const Var& x, Activation activation) {
   // Of a ReLU y is kept, which the next operation keeps too.
   const Tensor kept = activation == Activation::relu ? y : in;
   return make_var(spec.kind().data(), y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = like(kept);
+    Tensor dx = over_gradient(dy);
     activation_kernels.run(&ActivationKernels::backward, device, spec, kept.data(), dy.data(),
                            dx.data());
     return {dx};

@@ -29,9 +29,8 @@ struct ConvOperands {
 // By the algorithm that the engine chooses.
 Work conv2d(const Conv2dSpec& s, Operands& o) {
   const Device device = o.device();
-  Work work{.macs = s.cost().macs, .multiplications = s.cost().macs};
-  work.label = conv2d_kernels.run(&Conv2dKernels::implementation, device, s);
-  if (device.kind == DeviceKind::cpu) work.multiplications = multiplications(s, work.label);
+  const ConvImplementation by = conv2d_kernels.run(&Conv2dKernels::implementation, device, s);
+  Work work{.macs = s.cost().macs, .multiplications = by.multiplications, .label = by.name};
   const ConvOperands a(s, o);
   switch (s.pass) {
     case Pass::forward:
@@ -74,9 +73,9 @@ Work conv2d(const Conv2dSpec& s, cpu::ConvAlgorithm algorithm, Operands& o) {
   if (!plan) throw_unavailable(s.str(), o.device());
   const ConvOperands a(s, o);
   const Tensor packed = o.workspace(plan->packed_bytes), scratch = o.workspace(plan->scratch_bytes);
-  Work w{.macs = s.cost().macs, .multiplications = multiplications(s, plan->implementation)};
-  w.label = plan->implementation;
-  if (cpu::choose(library, s, false) == algorithm) w.label += ", chosen";
+  const ConvImplementation& by = plan->implementation;
+  Work w{.macs = s.cost().macs, .multiplications = by.multiplications, .label = by.name};
+  if (cpu::choose(library, s) == algorithm) w.label += ", chosen";
   if (s.pass == Pass::backward_weights) {
     w.run = [=] {
       plan->gradient(a.x.data(), a.y.data(), packed.as<float>(), a.w.as<float>(),

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernels/core/error.h"
 #include "kernels/core/spec_text.h"
 #include "kernels/ops/elementwise.h"
@@ -22,6 +24,18 @@ Cost Conv2dSpec::cost() const {
 }
 
 namespace {
+
+// Of one axis: products of all outputs with a tap that lies inside the input.
+std::int64_t taps_inside(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                         const Conv2dSpec& s) {
+  std::int64_t taps = 0;
+  for (std::int64_t o = 0; o < out; ++o) {
+    const std::int64_t first = o * s.stride - s.pad;
+    taps +=
+        std::max<std::int64_t>(0, std::min(in, first + kernel) - std::max<std::int64_t>(0, first));
+  }
+  return taps;
+}
 
 constexpr auto visit = [](auto& s, auto& text) {
   static constexpr std::string_view passes[] = {"forward", "inference", "backward_data",
@@ -53,6 +67,10 @@ Conv2dSpec Conv2dSpec::with(Widths widths) const {
   spec.c = widths.in;
   spec.k = widths.out;
   return spec;
+}
+
+std::int64_t Conv2dSpec::macs_inside() const {
+  return n * k * (c / groups) * taps_inside(h, oh(), r, *this) * taps_inside(w, ow(), s, *this);
 }
 
 void Conv2dSpec::validate() const {

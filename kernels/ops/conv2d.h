@@ -49,7 +49,16 @@ struct Conv2dSpec {
   bool parse(std::string_view text);
   Widths widths() const { return {c, k}; }
   Conv2dSpec with(Widths widths) const;
-  void validate() const;  // throws ShapeError
+  std::int64_t macs_inside() const;  // of cost().macs those not with padding
+  void validate() const;             // throws ShapeError
+};
+
+struct ConvImplementation {
+  std::string name;  // as the library reports it
+  // Multiply-accumulates that it really does: what the device's peak bounds. Direct convolution
+  // leaves out those with padding, Winograd's filtering has fewer; of a GPU's plans no name says
+  // it, and the count is cost().macs.
+  std::int64_t multiplications = 0;
 };
 
 struct Conv2dKernels {
@@ -66,8 +75,8 @@ struct Conv2dKernels {
   // residual: same shape and layout as y, null without add. y may alias residual.
   void (*inference)(Context&, const Conv2dSpec&, const void* x, const void* packed,
                     const void* residual, void* y);
-  // Name of the implementation chosen for this spec and pass, as the library reports it.
-  std::string (*implementation)(Context&, const Conv2dSpec&);
+  // What is chosen for this spec and pass.
+  ConvImplementation (*implementation)(Context&, const Conv2dSpec&);
 };
 
 // What cuda and simt pack: the weights and behind them the bias, in the activations' type; where

@@ -109,7 +109,7 @@ void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* 
   plan.convolve(x, there + weights_at, bias, y, ctx.scratch(plan.scratch_bytes));
 }
 
-std::string implementation(Context& ctx, const Conv2dSpec& s) {
+ConvImplementation implementation(Context& ctx, const Conv2dSpec& s) {
   return plan_for(ctx, s, s.pass).implementation;
 }
 

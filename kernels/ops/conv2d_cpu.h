@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "kernels/cpu/options.h"
@@ -43,7 +42,7 @@ struct ConvPlan {
 
   Conv2dSpec spec;
   ConvAlgorithm algorithm{};
-  std::string implementation;
+  ConvImplementation implementation;
   std::size_t packed_bytes = 0, scratch_bytes = 0;
 };
 

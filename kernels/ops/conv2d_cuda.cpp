@@ -71,8 +71,8 @@ void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* 
   execute(ctx, s, {.x = x, .w = packed, .y = y, .bias = bias, .residual = residual});
 }
 
-std::string implementation(Context& ctx, const Conv2dSpec& spec) {
-  return plan_for(ctx, planned(spec, spec.pass)).config.name();
+ConvImplementation implementation(Context& ctx, const Conv2dSpec& spec) {
+  return {plan_for(ctx, planned(spec, spec.pass)).config.name(), spec.cost().macs};
 }
 
 }  // namespace

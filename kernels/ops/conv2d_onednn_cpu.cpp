@@ -145,7 +145,7 @@ class OneDnnPlan final : public ConvPlan {
     }
     packed_bytes = weights.get_size();
     scratch_bytes = padded_bytes_ + conv_.scratchpad_bytes();
-    implementation = conv_.implementation();
+    implementation = {conv_.implementation(), s.macs_inside()};
   }
 
   Primitive conv_;
@@ -159,7 +159,7 @@ class OneDnnPlan final : public ConvPlan {
 std::unique_ptr<ConvPlan> onednn_plan(Library& library, const Conv2dSpec& s) {
   if (!has_geometry(s)) return nullptr;
   auto plan = std::make_unique<OneDnnPlan>(library, s);
-  if (!is_blocked_code(plan->implementation)) return nullptr;
+  if (!is_blocked_code(plan->implementation.name)) return nullptr;
   return plan;
 }
 

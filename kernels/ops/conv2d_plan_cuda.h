@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/options.h"
 #include "kernels/core/tuned_plans.h"
+#include "kernels/cuda/options.h"
 #include "kernels/ops/conv2d_graph_cuda.h"
 
 namespace hac::cuda {

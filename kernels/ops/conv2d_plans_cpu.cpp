@@ -16,7 +16,7 @@ class ProductPlan final : public ConvPlan {
     const ProductSizes sizes = product_sizes(s);
     packed_bytes = sizes.weights * sizeof(float);
     scratch_bytes = sizes.bytes() - packed_bytes;
-    implementation = "product:im2col";
+    implementation = {"product:im2col", s.cost().macs};
   }
 
   void pack(const float* w, void* packed, void*) override {
@@ -46,7 +46,8 @@ class WinogradPlan final : public ConvPlan {
       : ConvPlan(s), how_(winograd(s, outputs)) {
     packed_bytes = how_.weights * sizeof(float);
     scratch_bytes = how_.work * sizeof(float) * (how_.alone ? num_threads() : 1);
-    implementation = fmt::format("winograd:f{}x3", outputs);
+    const std::int64_t products = (outputs + 2) * (outputs + 2);
+    implementation = {fmt::format("winograd:f{}x3", outputs), how_.tiles * products * s.c * s.k};
   }
 
   void pack(const float* w, void* packed, void*) override {
@@ -74,7 +75,7 @@ class TapsPlan final : public ConvPlan {
       : ConvPlan(s), kernels_(kernels), taps_(taps(s)) {
     packed_bytes = taps_.weights * sizeof(Weight);
     scratch_bytes = taps_.work * sizeof(float);
-    implementation = sizeof(Weight) == 2 ? "taps:bf16_weights" : "taps";
+    implementation = {sizeof(Weight) == 2 ? "taps:bf16_weights" : "taps", s.macs_inside()};
   }
 
   void pack(const float* w, void* packed, void*) override {

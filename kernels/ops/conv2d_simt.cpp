@@ -131,7 +131,9 @@ void inference(Context& ctx, const Conv2dSpec& s, const void* x, const void* pac
   convolve(ctx, s, x, packed, bias, s.add ? residual : nullptr, y);
 }
 
-std::string implementation(Context&, const Conv2dSpec&) { return "reference loops"; }
+ConvImplementation implementation(Context&, const Conv2dSpec& s) {
+  return {"reference loops", s.cost().macs};
+}
 
 }  // namespace
 

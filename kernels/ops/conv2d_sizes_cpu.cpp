@@ -29,7 +29,8 @@ Winograd winograd(const Conv2dSpec& s, std::int64_t outputs) {
   const std::int64_t h = back ? s.h : s.oh(), w = back ? s.w : s.ow();
   const std::int64_t tiles = s.n * ceil_div(h, outputs) * ceil_div(w, outputs);
   const std::int64_t threads = num_threads();
-  Winograd p{.outputs = outputs, .weights = static_cast<std::size_t>(positions * c * k)};
+  Winograd p{
+      .outputs = outputs, .tiles = tiles, .weights = static_cast<std::size_t>(positions * c * k)};
   p.part = near / (positions * (c + k)) / 12 * 12;
   p.alone = !gradient && p.part >= 24 && tiles >= 2 * p.part * threads;
   if (!p.alone) p.part = std::min(tiles, std::max<std::int64_t>(96, 4 * threads * p.part));

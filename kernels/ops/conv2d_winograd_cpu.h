@@ -17,7 +17,8 @@ namespace hac::cpu {
 // What a spec of pass forward, inference, backward_data or backward_weights takes.
 struct Winograd {
   std::int64_t outputs = 4;  // m
-  std::int64_t part = 0;     // tiles that go through the phases together
+  std::int64_t tiles = 0;    // of all images
+  std::int64_t part = 0;     // those that go through the phases together
   bool alone = false;        // each thread takes parts of its own, else all share each part
   std::size_t weights = 0;   // floats of U (backward_weights: of dU)
   std::size_t work = 0;      // floats of V and M (backward_weights: of V and Z)

@@ -38,7 +38,16 @@ constexpr struct {
 
 Summary summarize(const Architecture& arch, std::int64_t batch) {
   const Graph graph = lower(arch, batch);
-  return {.name = arch.name, .graph = graph, .total = count(graph)};
+  Summary summary{.name = arch.name, .graph = graph, .total = count(graph)};
+  for (const Op& op : graph.ops) {
+    ConvImplementation& by = summary.by.emplace_back();
+    if (const auto* conv = std::get_if<Conv2dSpec>(&op.spec)) {
+      Conv2dSpec inference = *conv;
+      inference.pass = Pass::inference;
+      by = conv2d_kernels.run(&Conv2dKernels::implementation, Device{}, inference);
+    }
+  }
+  return summary;
 }
 
 std::string to_text(const Summary& summary) {
@@ -49,18 +58,22 @@ std::string to_text(const Summary& summary) {
     titles.push_back(op.name.empty() ? kind : fmt::format("{} ({})", op.name, kind));
     width = std::max(width, titles.back().size());
   }
-  const std::string rule(width + 56, '=');
-  std::string text = fmt::format("{0}\n{1:<{2}}  {3:<22}{4:>14}  {5:>16}\n{0}\n", rule,
-                                 "Layer (kind)", width, "Output shape", "Params", "MACs");
+  const std::string rule(width + 82, '=');
+  std::string text =
+      fmt::format("{0}\n{1:<{2}}  {3:<18}{4:>12}  {5:>14}  {6:>14}  {7}\n{0}\n", rule,
+                  "Layer (kind)", width, "Output shape", "Params", "MACs", "Multiplied", "By");
   for (std::size_t i = 0; i < titles.size(); ++i) {
     const Op& op = summary.graph.ops[i];
     const Cost cost = op.spec.cost();
-    text += fmt::format("{:<{}}  {:<22}{:>14}  {:>16}\n", titles[i], width, op.out().str(),
-                        cost.params ? grouped(cost.params) : "--",
-                        cost.macs ? grouped(cost.macs) : "--");
+    const ConvImplementation& by = summary.by[i];
+    text += fmt::format(
+        "{:<{}}  {:<18}{:>12}  {:>14}  {:>14}  {}\n", titles[i], width, op.out().str(),
+        cost.params ? grouped(cost.params) : "--", cost.macs ? grouped(cost.macs) : "--",
+        by.multiplications ? grouped(by.multiplications) : "--", by.name.empty() ? "--" : by.name);
   }
   text += rule + "\n";
-  text += fmt::format("{}, input {}\n", summary.name, summary.graph.input.str());
+  text += fmt::format("{}, input {}; multiplied at inference here, by what\n", summary.name,
+                      summary.graph.input.str());
   for (const auto& row : totals) {
     text += fmt::format("{:<36}{:>16}\n", row.title, grouped(summary.total.*row.value));
   }
@@ -71,14 +84,17 @@ std::string to_json(const Summary& summary) {
   nlohmann::ordered_json json{{"name", summary.name}, {"input", dims(summary.graph.input)}};
   for (const auto& row : totals) json[row.key] = summary.total.*row.value;
   json["layers"] = nlohmann::ordered_json::array();
-  for (const Op& op : summary.graph.ops) {
+  for (std::size_t i = 0; i < summary.graph.ops.size(); ++i) {
+    const Op& op = summary.graph.ops[i];
     const Cost cost = op.spec.cost();
-    json["layers"].push_back({{"name", op.name},
-                              {"kind", op.spec.kind()},
-                              {"spec", op.spec.str()},
-                              {"output", dims(op.out())},
-                              {"params", cost.params},
-                              {"macs", cost.macs}});
+    nlohmann::ordered_json layer{{"name", op.name},       {"kind", op.spec.kind()},
+                                 {"spec", op.spec.str()}, {"output", dims(op.out())},
+                                 {"params", cost.params}, {"macs", cost.macs}};
+    if (!summary.by[i].name.empty()) {
+      layer["implementation"] = summary.by[i].name;
+      layer["multiplications"] = summary.by[i].multiplications;
+    }
+    json["layers"].push_back(layer);
   }
   return json.dump(2) + "\n";
 }

@@ -109,13 +109,15 @@ Profile profile(InferenceSession& net, const MeasureOptions& options) {
   for (std::size_t s = 0; s < ms.size(); ++s) {
     const int index = net.steps()[s].op;
     const Op& op = net.graph().ops[index];
+    const ConvImplementation by = implementation(net, net.steps()[s]);
     p.ops.push_back({.op = index,
                      .name = op.name,
                      .kind = op.spec.kind(),
                      .spec = op.spec.str(),
+                     .implementation = by.name,
                      .ms = ms[s],
                      .gmacs_per_s = static_cast<double>(op.spec.cost().macs) / ms[s] * 1e-6,
-                     .multiplications = multiplications(net, net.steps()[s])});
+                     .multiplications = by.multiplications});
     OpTime& last = p.ops.back();
     last.multiplied_gmacs_per_s = static_cast<double>(last.multiplications) / last.ms * 1e-6;
     p.macs += op.spec.cost().macs;

@@ -21,12 +21,13 @@ namespace hac {
 std::string describe_disturbance(const LatencyStats& stats);
 
 struct OpTime {
-  int op = 0;              // index into the graph
-  std::string name, kind;  // "features.0", "conv2d"
-  std::string spec;        // the kernel's one-line text form
-  double ms = 0;           // median by the device's clock (InferenceSession::step_ms)
+  int op = 0;                  // index into the graph
+  std::string name, kind;      // "features.0", "conv2d"
+  std::string spec;            // the kernel's one-line text form
+  std::string implementation;  // of a convolution
+  double ms = 0;               // median by the device's clock (InferenceSession::step_ms)
   double gmacs_per_s = 0;
-  std::int64_t multiplications = 0;  // really done (utilization.h)
+  std::int64_t multiplications = 0;  // really done
   double multiplied_gmacs_per_s = 0;
 
   Fields fields() {  // without `op`
@@ -34,6 +35,7 @@ struct OpTime {
         .add("name", name)
         .add("kind", kind)
         .add("spec", spec)
+        .add("implementation", implementation, {.optional = true})
         .add("ms", ms)
         .add("gmacs_per_s", gmacs_per_s)
         .add("multiplications", multiplications)

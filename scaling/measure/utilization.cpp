@@ -27,47 +27,17 @@ double peak_fraction(double gmacs_per_s, double peak_gmacs_per_s) {
   return gmacs_per_s / peak_gmacs_per_s;
 }
 
-namespace {
-
-// Of one axis: products of all outputs with a tap that lies inside the input.
-std::int64_t taps_inside(std::int64_t in, std::int64_t out, std::int64_t kernel,
-                         const Conv2dSpec& s) {
-  std::int64_t taps = 0;
-  for (std::int64_t o = 0; o < out; ++o) {
-    const std::int64_t first = o * s.stride - s.pad;
-    taps +=
-        std::max<std::int64_t>(0, std::min(in, first + kernel) - std::max<std::int64_t>(0, first));
-  }
-  return taps;
-}
-
-}  // namespace
-
-std::int64_t multiplications(const Conv2dSpec& s, const std::string& implementation) {
-  const std::int64_t pairs = s.k * (s.c / s.groups);
-  if (const std::size_t name = implementation.find("wino"); name != std::string::npos) {
-    const std::int64_t m = implementation.find("4x3", name) != std::string::npos ? 4 : 2;
-    const std::int64_t tiles = s.n * ceil_div(s.oh(), m) * ceil_div(s.ow(), m);
-    return tiles * (m + 2) * (m + 2) * pairs;
-  }
-  for (const char* product : {"gemm", "product"}) {
-    if (implementation.find(product) != std::string::npos) return s.cost().macs;
-  }
-  return s.n * pairs * taps_inside(s.h, s.oh(), s.r, s) * taps_inside(s.w, s.ow(), s.s, s);
-}
-
-std::int64_t multiplications(const InferenceSession& net, const InferenceSession::Step& step) {
+ConvImplementation implementation(const InferenceSession& net, const InferenceSession::Step& step) {
   const OpSpec& spec = net.graph().ops[step.op].spec;
   const auto* conv = std::get_if<Conv2dSpec>(&spec);
-  // Of a GPU's plans no name says it.
-  if (!conv || net.device().kind != DeviceKind::cpu) return spec.cost().macs;
-  return multiplications(*conv,
-                         conv2d_kernels.run(&Conv2dKernels::implementation, net.device(), *conv));
+  if (!conv) return {"", spec.cost().macs};
+  return conv2d_kernels.run(&Conv2dKernels::implementation, net.device(), *conv);
 }
 
 std::int64_t multiplications(const InferenceSession& net) {
   std::int64_t sum = 0;
-  for (const InferenceSession::Step& step : net.steps()) sum += multiplications(net, step);
+  for (const InferenceSession::Step& step : net.steps())
+    sum += implementation(net, step).multiplications;
   return sum;
 }
 

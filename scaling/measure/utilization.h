@@ -19,13 +19,9 @@ double utilization_gmacs(std::int64_t macs, double latency_ms);
 // Against what this machine can do at most, in GMAC/s.
 double peak_fraction(double gmacs_per_s, double peak_gmacs_per_s);
 
-// Multiply-accumulates that a convolution really does by the implementation of this name: what the
-// peak bounds. Direct convolution leaves out the products with padding, which MACs by definition
-// count; a matrix product (gemm) does them all; Winograd F(m x m, 3 x 3), whose m oneDNN names as
-// 4x3 or 2x3, does (m + 2)^2 for each m x m outputs of a pair of channels.
-std::int64_t multiplications(const Conv2dSpec& spec, const std::string& implementation);
-// Of a step as it was deployed; of a whole network, all steps.
-std::int64_t multiplications(const InferenceSession& net, const InferenceSession::Step& step);
+// What computes a step as it was deployed; no name of what is no convolution.
+ConvImplementation implementation(const InferenceSession& net, const InferenceSession::Step& step);
+// Multiply-accumulates that all steps really do.
 std::int64_t multiplications(const InferenceSession& net);
 
 struct SweepPoint {

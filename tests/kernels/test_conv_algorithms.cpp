@@ -132,6 +132,27 @@ TEST(ConvAlgorithms, BackwardMatchesTheReference) {
   }
 }
 
+// F(4x4, 3x3): 36 products for 16 outputs; F(2x2, 3x3): 16 for 4. Tiles at the edge count whole.
+TEST(ConvAlgorithms, MultiplicationsAreFewerByWinogradAndWithoutPadding) {
+  const auto done = [](const Conv2dSpec& s, ConvAlgorithm a) {
+    return cpu::make_plan(Context::current().library(), s, a)->implementation.multiplications;
+  };
+  const Conv2dSpec spec{.n = 2, .c = 16, .h = 8, .w = 8, .k = 32};
+  const std::int64_t pairs = 16 * 32, macs = 2 * 8 * 8 * pairs * 9;
+  EXPECT_EQ(done(spec, ConvAlgorithm::product), macs);
+  // Of 24 products along an axis, the first and the last are with padding.
+  EXPECT_EQ(done(spec, ConvAlgorithm::direct), 2 * 22 * 22 * pairs);
+  EXPECT_EQ(done(spec, ConvAlgorithm::taps), 2 * 22 * 22 * pairs);
+  EXPECT_EQ(done(spec, ConvAlgorithm::winograd4), macs / 4);
+  EXPECT_EQ(done(spec, ConvAlgorithm::winograd2), macs * 4 / 9);
+  const Conv2dSpec odd{.n = 1, .c = 16, .h = 5, .w = 5, .k = 16};
+  EXPECT_EQ(done(odd, ConvAlgorithm::winograd4), 4 * 36 * 16 * 16);
+  const Conv2dSpec strided{.c = 4, .h = 4, .w = 4, .k = 8, .stride = 2, .groups = 2};
+  EXPECT_EQ(strided.macs_inside(), 5 * 5 * 8 * 2);
+  const Conv2dSpec plain{.c = 4, .h = 6, .w = 6, .k = 8, .pad = 0};
+  EXPECT_EQ(plain.macs_inside(), plain.cost().macs);
+}
+
 // The 3x3 layers with stride 1 of the zoo, each once.
 std::set<Conv2dSpec> zoo_layers() {
   std::set<Conv2dSpec> layers;
@@ -188,8 +209,8 @@ TEST(ConvAlgorithms, AreAsExactAsPromisedOnTheLayersOfTheZoo) {
 TEST(ConvAlgorithms, ExactIsWithoutWinograd) {
   Context& ctx = Context::current();
   const auto named = [&](Pass pass) {
-    return conv2d_cpu.implementation(ctx,
-                                     {.n = 8, .c = 64, .h = 32, .w = 32, .k = 64, .pass = pass});
+    const Conv2dSpec s{.n = 8, .c = 64, .h = 32, .w = 32, .k = 64, .pass = pass};
+    return conv2d_cpu.implementation(ctx, s).name;
   };
   for (const Pass pass :
        {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {

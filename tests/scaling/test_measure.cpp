@@ -142,24 +142,6 @@ TEST(MeasureInterleaved, SaysOfWhichNetworkTheRunsWereDisturbed) {
   EXPECT_EQ(describe_disturbance({.runs = 3}), "");
 }
 
-// F(4x4, 3x3): 36 products for 16 outputs; F(2x2, 3x3): 16 for 4. Tiles at the edge count whole.
-TEST(Multiplications, AreFewerByWinogradAndWithoutPadding) {
-  const Conv2dSpec spec{.n = 2, .c = 16, .h = 8, .w = 8, .k = 32};
-  const std::int64_t pairs = 16 * 32, macs = 2 * 8 * 8 * pairs * 9;
-  EXPECT_EQ(multiplications(spec, "x64:gemm:jit"), macs);
-  EXPECT_EQ(multiplications(spec, "product:im2col"), macs);
-  // Of 24 products along an axis, the first and the last are with padding.
-  EXPECT_EQ(multiplications(spec, "jit:avx512_core"), 2 * 22 * 22 * pairs);
-  EXPECT_EQ(multiplications(spec, "jit_wino_4x3:avx512_core"), macs / 4);
-  EXPECT_EQ(multiplications(spec, "jit_fp32_wino_2x3:avx512_core"), macs * 4 / 9);
-  const Conv2dSpec odd{.n = 1, .c = 1, .h = 5, .w = 5, .k = 1};
-  EXPECT_EQ(multiplications(odd, "jit_wino_4x3:avx512_core"), 4 * 36);
-  const Conv2dSpec strided{.c = 4, .h = 4, .w = 4, .k = 8, .stride = 2, .groups = 2};
-  EXPECT_EQ(multiplications(strided, "jit:avx2"), 5 * 5 * 8 * 2);
-  const Conv2dSpec plain{.c = 4, .h = 6, .w = 6, .k = 8, .pad = 0};
-  EXPECT_EQ(multiplications(plain, "jit:avx2"), plain.cost().macs);
-}
-
 TEST(Multiplications, OfANetworkAreAtMostItsMacs) {
   const auto net = deploy_random(zoo("vgg11"), {});
   std::int64_t macs = 0;

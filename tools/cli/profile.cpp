@@ -174,8 +174,8 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
                  const Energy& energy) {
   std::size_t width = 5;
   for (const OpTime& op : p.ops) width = std::max(width, op.name.size() + op.kind.size() + 3);
-  fmt::print("{:<{}}  {:>10}  {:>7}  {:>9}  {:>10}\n", "Layer", width, "ms", "share", "GMAC/s",
-             "multiplied");
+  fmt::print("{:<{}}  {:>10}  {:>7}  {:>9}  {:>10}  {}\n", "Layer", width, "ms", "share", "GMAC/s",
+             "multiplied", "by");
   double sum = 0;
   for (const OpTime& op : p.ops) sum += op.ms;
   for (const OpTime& op : p.ops) {
@@ -183,8 +183,9 @@ void print_table(const std::string& name, const Profile& p, const Peak& peak, st
     const auto rate = [](double gmacs) {
       return gmacs > 0 ? fmt::format("{:.2f}", gmacs) : std::string("--");
     };
-    fmt::print("{:<{}}  {:>10.4f}  {:>5.1f} %  {:>9}  {:>10}\n", title, width, op.ms,
-               100 * op.ms / sum, rate(op.gmacs_per_s), rate(op.multiplied_gmacs_per_s));
+    fmt::print("{:<{}}  {:>10.4f}  {:>5.1f} %  {:>9}  {:>10}  {}\n", title, width, op.ms,
+               100 * op.ms / sum, rate(op.gmacs_per_s), rate(op.multiplied_gmacs_per_s),
+               op.implementation);
   }
   const LatencyStats& l = p.latency;
   print_rows(

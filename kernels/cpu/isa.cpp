@@ -12,6 +12,7 @@
 namespace hac::cpu {
 namespace {
 
+#if defined(__x86_64__)
 using Isa = dnnl::cpu_isa;
 
 Isa effective() {
@@ -19,7 +20,6 @@ Isa effective() {
   return isa;
 }
 
-#if defined(__x86_64__)
 // Runs before any code of the program that needs the floor, static initialisers among it, and is
 // compiled for less itself.
 __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_floor() {
@@ -38,27 +38,29 @@ __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_f
 
 }  // namespace
 
-// A set's value has the bits of its subsets' values; 0 is all that oneDNN says beside x86.
+#if defined(__x86_64__)
+// A set's value has the bits of its subsets' values.
 int vector_lanes() {
   constexpr int avx512 = dnnl_cpu_isa_avx512_core;
-  if (effective() == Isa{}) return 4;
   return (static_cast<int>(effective()) & avx512) == avx512 ? 16 : 8;
 }
 
 std::string isa_name() {
-  if (effective() == Isa{}) return "neon";
   return std::string(dnnl_cpu_isa2str(static_cast<dnnl_cpu_isa_t>(effective()))).substr(8);
 }
 
 void require_isa() {
-#if defined(__x86_64__)
   if (effective() != Isa::avx && effective() != Isa::sse41) return;
   const char* asked = std::getenv("DNNL_MAX_CPU_ISA");
   throw DeviceError(
       fmt::format("cpu: DNNL_MAX_CPU_ISA={} lowers the instruction set to {}; "
                   "expected AVX2 or more",
                   asked ? asked : "", isa_name()));
-#endif
 }
+#else  // oneDNN names no other
+int vector_lanes() { return 4; }
+std::string isa_name() { return "neon"; }
+void require_isa() {}
+#endif
 
 }  // namespace hac::cpu

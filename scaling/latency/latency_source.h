@@ -28,7 +28,7 @@ struct LatencySource {
   }
 
   // Channels in a block of the layout, in which cost is a staircase.
-  std::int64_t block() const { return isa.starts_with("avx2") ? 8 : isa == "neon" ? 4 : 16; }
+  std::int64_t block() const { return isa == "neon" ? 4 : isa.starts_with("avx2") ? 8 : 16; }
   std::string str() const;  // "AMD EPYC, f32, 2 threads, avx2, oneDNN 2.6.3"
 };
 

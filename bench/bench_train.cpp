@@ -3,15 +3,19 @@
 //   step / sum of the bare convolution primitives       (all three passes, buffers cache-warm)
 //   step with the loader / step on one resident batch   (CIFAR sizes, crop and flip)
 //   peak resident memory / its formula
+//   what a step costs outside its convolutions, by kind of operation
 // usage: bench_train [rounds]
 
 #include <fmt/format.h>
+
+#include <map>
 
 #include "bench/bare.h"
 #include "bench/bench.h"
 #include "data/loader/loader.h"
 #include "data/sets/image_set.h"
 #include "engine/autograd/ops.h"
+#include "engine/nn/layers.h"
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/machine.h"
@@ -78,6 +82,80 @@ double bare_milliseconds(bench::BareChain& chain) {
   return total;
 }
 
+// One operation of a network that is no convolution, forward and backward as the tape runs them.
+class Alone {
+ public:
+  explicit Alone(const OpSpec& spec) : x_(Tensor::activation(spec.in_shape()), true) {
+    fill_normal(x_.value(), 1, "x", 1);
+    if (const auto* norm = std::get_if<BatchNormSpec>(&spec)) {
+      layer_ = std::make_unique<nn::BatchNorm2d>("norm", *norm);
+      forward_ = [this] { return layer_->forward(std::span(&x_, 1)); };
+    } else if (const auto* linear = std::get_if<LinearSpec>(&spec)) {
+      layer_ = std::make_unique<nn::Linear>("linear", *linear, 1);
+      forward_ = [this] { return layer_->forward(std::span(&x_, 1)); };
+    } else if (const auto* pool = std::get_if<Pool2dSpec>(&spec)) {
+      forward_ = [this, s = *pool] {
+        return ops::pool(x_, s.mode, {.kernel = s.kernel, .stride = s.stride, .pad = s.pad});
+      };
+    } else {
+      forward_ = [this] { return ops::flatten(x_); };
+    }
+  }
+
+  double milliseconds() {
+    for (const Parameter& p : parameters()) p.var.set_grad({});
+    x_.zero_grad();
+    Var y;
+    const double forward = bench::milliseconds([&] { y = forward_(); });
+    // The tape alone holds the gradient, as that of a layer behind.
+    Tensor dy = y.value().clone();
+    const Var loss = make_var("loss", Tensor::zeros({}), {y}, [dy](const Tensor&) mutable {
+      return std::vector<Tensor>{std::exchange(dy, {})};
+    });
+    y = {};
+    dy = {};
+    return forward + bench::milliseconds([&] { backward(loss); });
+  }
+
+ private:
+  std::vector<Parameter> parameters() const {
+    return layer_ ? layer_->parameters : std::vector<Parameter>();
+  }
+
+  Var x_;
+  std::unique_ptr<Module> layer_;
+  std::function<Var()> forward_;
+};
+
+// Prints what the operations of VGG11 cost outside the convolutions, the least of each.
+void outside_convolutions(const Graph& graph, Trainer& trainer, const Tensor& labels, int rounds) {
+  std::vector<std::unique_ptr<Alone>> alone;
+  std::vector<std::pair<std::string, std::function<double()>>> timed;
+  for (const Op& op : graph.ops) {
+    if (std::holds_alternative<Conv2dSpec>(op.spec)) continue;
+    alone.push_back(std::make_unique<Alone>(op.spec));
+    timed.emplace_back(op.spec.kind(), [a = alone.back().get()] { return a->milliseconds(); });
+  }
+  const Var logits(Tensor::zeros(graph.ops.back().out()), true);
+  timed.emplace_back("loss", [&] {
+    return bench::milliseconds([&] { backward(ops::softmax_cross_entropy(logits, labels).loss); });
+  });
+  timed.emplace_back("sgd", [&] { return bench::milliseconds([&] { trainer.sgd.step(0); }); });
+  std::vector<double> least(timed.size(), std::numeric_limits<double>::infinity());
+  for (int round = 0; round < 3 + rounds; ++round) {
+    for (std::size_t i = 0; i < timed.size(); ++i) least[i] = std::min(least[i], timed[i].second());
+  }
+  double sum = 0;
+  std::map<std::string, double> kinds;
+  for (std::size_t i = 0; i < timed.size(); ++i) {
+    sum += least[i];
+    kinds[timed[i].first] += least[i];
+  }
+  fmt::print("  outside convolutions       {:.2f} ms:", sum);
+  for (const auto& [kind, ms] : kinds) fmt::print("  {} {:.2f}", kind, ms);
+  fmt::print("\n");
+}
+
 // What training must hold, from the specs alone: parameters, gradients, momentum, the activations
 // that backward reads, and the two largest activation gradients.
 double formula_bytes(const Graph& graph, std::int64_t params) {
@@ -130,6 +208,7 @@ void run(double width, int rounds, bool with_memory) {
   fmt::print("  step / bare convolutions   {:.3f}   (floor 1, wanted <= {})\n", step / bare,
              width == 1 ? 1.3 : 1.6);
   fmt::print("  with loader / resident     {:.3f}   (floor 1, wanted <= 1.05)\n", loaded / step);
+  outside_convolutions(graph, trainer, labels, rounds);
   if (with_memory) {
     fmt::print("  peak memory / formula      {:.3f}   ({:.0f} / {:.0f} MiB, wanted <= 1.2)\n",
                resident / formula, resident / (1 << 20), formula / (1 << 20));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -95,10 +96,11 @@ class Pool {
   }
 
   void* take_cached(std::size_t wanted, std::size_t& capacity) {
-    const auto it = free_.lower_bound(wanted);
+    auto it = free_.lower_bound(wanted);
     if (it == free_.end() || it->first - wanted > wanted / 8 || over_limit(it->first)) {
       return nullptr;
     }
+    it = std::prev(free_.upper_bound(it->first));  // the last given back: a cache may hold it
     void* data = it->second;
     capacity = it->first;
     stats_.cached -= capacity;

@@ -60,5 +60,21 @@ TEST(Pool2d, RefusesWhatDoesNotFit) {
   EXPECT_THROW(ops::pool(Var(Tensor::zeros({4, 3})), PoolMode::global_avg), ShapeError);
 }
 
+// A map that no cache holds is written past them, one image is not.
+TEST(Pool2d, ALargeMapHasTheGradientsOfItsImages) {
+  const Pool2dSpec s{.n = 60, .c = 20, .h = 63, .w = 50};
+  const Tensor x = random_tensor(s.in_shape(), 7, 0), dy = random_tensor(s.out_shape(), 7, 1);
+  const auto gradient = [](const Tensor& images, const Tensor& of_y) {
+    const Var input(images, true);
+    backward_from(ops::pool(input, PoolMode::max), of_y.to(layout_of({}, of_y.shape())));
+    return input.grad();
+  };
+  const Tensor whole = gradient(x, dy);
+  for (const std::int64_t i : {0, 1, 58, 59}) {
+    expect_same_bits(whole.slice(i, i + 1).clone(),
+                     gradient(x.slice(i, i + 1).clone(), dy.slice(i, i + 1).clone()), "dx");
+  }
+}
+
 }  // namespace
 }  // namespace hac

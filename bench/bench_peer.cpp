@@ -34,6 +34,7 @@ struct Case {
   double lr = 0.01;
   int threads = 1;
   Convolutions conv = Convolutions::fast;
+  Dtype weights = Dtype::f32;
   std::string tensors;  // a safetensors file: the weights by name, "images", "labels"
 
   Fields fields() {
@@ -46,6 +47,7 @@ struct Case {
         .add("lr", lr)
         .add("threads", threads, {1, 1024})
         .add("conv", conv, {.omit = true})
+        .add("weights", weights, {.omit = true})
         .add("tensors", tensors);
   }
 };
@@ -110,6 +112,7 @@ int main(int argc, char** argv) {
     read_json(parse_json(argv[1], "case"), c.fields(), "case");
     set_num_threads(c.threads);
     set_convolutions({}, c.conv);
+    set_inference_weights({}, c.weights);
     run(c);
   } catch (const std::exception& e) {
     fmt::print(stderr, "bench_peer: {}\n", e.what());

@@ -42,6 +42,8 @@ CASES = {
 OURS = {
     "hacscale": ({}, lambda train, dtype: True),
     "hacscale, exact": ({"conv": "exact"}, lambda train, dtype: dtype == "f32"),
+    "hacscale, bf16 weights": ({"weights": "bf16"},
+                               lambda train, dtype: dtype == "f32" and not train),
     "hacscale, f32": ({"dtype": "f32"}, lambda train, dtype: dtype == "bf16"),
     "hacscale, f32 exact": ({"dtype": "f32", "conv": "exact"},
                             lambda train, dtype: dtype == "bf16"),
@@ -81,11 +83,12 @@ WANTED = [
     Wanted("resnet18", False, "f32", ENGINES, 1.4, 1.3),
     Wanted("vgg11_x0.25", False, "f32", ENGINES, 1.3, 1.2),
     Wanted("vgg11", False, "f32", ENGINES, 1.05, 1.05),
+    Wanted("vgg11", False, "f32", ENGINES, 1.5, 1.5, who="hacscale, bf16 weights"),
     Wanted("vgg11", True, "bf16", ("hacscale, f32 exact",), 1.2, 1.2),
     Wanted("vgg11", False, "bf16", ("hacscale, f32 exact",), 1.7, 1.7),
 ]
 # How far what a program computes may be off, so that it still computes the same.
-OFF_BY = {"f32": 1e-3, "bf16": 0.05}
+OFF_BY = {"f32": 1e-3, "bf16": 0.1}
 
 
 class Missing(Exception):

@@ -252,7 +252,7 @@ void check_remembering() {
   ASSERT_EQ(plans.size(), 1u);
   EXPECT_EQ(plans.begin()->second.engine, static_cast<std::int64_t>(chosen));
   EXPECT_EQ(plans.begin()->first.spec, s.str());
-  for (const ConvAlgorithm other : {ConvAlgorithm::direct, ConvAlgorithm::winograd2}) {
+  for (const ConvAlgorithm other : {ConvAlgorithm::product, ConvAlgorithm::winograd2}) {
     plans.begin()->second.engine = static_cast<std::int64_t>(other);
     text = to_text(plans);
     cpu::autotune(ctx.library(), file);

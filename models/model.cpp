@@ -9,6 +9,7 @@
 #include "engine/autograd/ops.h"
 #include "engine/nn/layers.h"
 #include "kernels/core/error.h"
+#include "kernels/core/isa.h"
 
 namespace hac {
 namespace {
@@ -115,13 +116,23 @@ std::string TensorOptions::str() const {
   return fmt::format("{} {}", to_string(device), name_of(dtype));
 }
 
+void TensorOptions::validate() const {
+  const bool on_cpu = device.kind == DeviceKind::cpu;
+  if (dtype == Dtype::f32 || (dtype == Dtype::f16 && !on_cpu)) return;
+  if (dtype == Dtype::bf16 && (!on_cpu || cpu::has_bf16())) return;
+  const std::string asked = fmt::format("dtype '{}' on {}", name_of(dtype), to_string(device));
+  if (dtype == Dtype::bf16) {
+    throw ConfigError(
+        fmt::format("{}: expected a CPU with AVX512_BF16 or AMX, got the instruction set {} (hint: "
+                    "--dtype f32; inference can keep its weights in bf16: --weights bf16)",
+                    asked, cpu::isa_name()));
+  }
+  throw ConfigError(asked + ": expected f32 or bf16, or f16 on a GPU");
+}
+
 Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
     : arch_(std::move(arch)), graph_(lower(arch_, 1, dtype)), device_(device), dtype_(dtype) {
-  const bool half = dtype == Dtype::bf16 || dtype == Dtype::f16;
-  if (dtype != Dtype::f32 && (!half || device.kind == DeviceKind::cpu)) {
-    throw ConfigError(fmt::format("dtype '{}' on {}: expected f32, or bf16 and f16 on a GPU",
-                                  name_of(dtype), to_string(device)));
-  }
+  TensorOptions{device, dtype}.validate();
   for (std::size_t i = 0; i < graph_.ops.size(); ++i) {
     const Op& op = graph_.ops[i];
     modules_.push_back(std::visit(Builder{graph_, op.name, seed, i, device}, op.spec));

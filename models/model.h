@@ -17,6 +17,9 @@ struct TensorOptions {
   Dtype dtype = Dtype::f32;
   bool operator==(const TensorOptions&) const = default;
   std::string str() const;  // "cuda:0 bf16"
+  // ConfigError for a type without kernels: f32 always has some, bf16 on a CPU with
+  // cpu::has_bf16(), bf16 and f16 on a GPU and simt.
+  void validate() const;
 };
 
 class Model {
@@ -24,8 +27,8 @@ class Model {
   // Initialised as PyTorch users expect: He normal (fan out) for convolutions, their biases zero,
   // gamma 1, beta 0, linear weights and biases uniform in +-1/sqrt(fan in). A function of the seed
   // alone.
-  // dtype: what activations are computed in, f32 or on a GPU (and simt) bf16, f16; parameters,
-  // their gradients and the logits are f32 always. Throws ConfigError for a type without kernels.
+  // dtype: what activations are computed in; parameters, their gradients and the logits are f32
+  // always. Throws what TensorOptions::validate() does.
   explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {},
                  Dtype dtype = Dtype::f32);
 

@@ -82,10 +82,9 @@ HAC_HOST_DEVICE inline bf16 from_float<bf16>(float v) {
   return rounded;
 #else
   const std::uint32_t bits = half_detail::bits_of(v);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) {
-    return {static_cast<std::uint16_t>(bits >> 16 | 0x40u)};
-  }
-  return {static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
+  const std::uint32_t nan = bits | 0x400000u, number = bits + 0x7FFFu + (bits >> 16 & 1u);
+  const bool is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+  return {static_cast<std::uint16_t>((is_nan ? nan : number) >> 16)};
 #endif
 }
 

@@ -20,6 +20,9 @@ Isa effective() {
   return isa;
 }
 
+// A set's value has the bits of its subsets' values.
+bool includes(int set) { return (static_cast<int>(effective()) & set) == set; }
+
 // Runs before any code of the program that needs the floor, static initialisers among it, and is
 // compiled for less itself.
 __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_floor() {
@@ -39,11 +42,9 @@ __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_f
 }  // namespace
 
 #if defined(__x86_64__)
-// A set's value has the bits of its subsets' values.
-int vector_lanes() {
-  constexpr int avx512 = dnnl_cpu_isa_avx512_core;
-  return (static_cast<int>(effective()) & avx512) == avx512 ? 16 : 8;
-}
+int vector_lanes() { return includes(dnnl_cpu_isa_avx512_core) ? 16 : 8; }
+
+bool has_bf16() { return includes(dnnl_cpu_isa_avx512_core_bf16); }
 
 std::string isa_name() {
   return std::string(dnnl_cpu_isa2str(static_cast<dnnl_cpu_isa_t>(effective()))).substr(8);
@@ -59,6 +60,7 @@ void require_isa() {
 }
 #else  // oneDNN names no other
 int vector_lanes() { return 4; }
+bool has_bf16() { return false; }
 std::string isa_name() { return "neon"; }
 void require_isa() {}
 #endif

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/core/context.h"
+#include "kernels/core/half.h"
 #include "kernels/core/isa.h"
 #include "kernels/core/table.h"
 #include "kernels/core/types.h"
@@ -39,10 +40,13 @@ namespace hac::cpu {
 // saves (some 5 us against 0.3 ns an element).
 inline constexpr std::int64_t serial_elements = 1 << 14;
 
-// Own loops compute in f32; any other element type is "not available on the CPU".
-template <class Spec>
-void require_f32(const Context& context, const Spec& spec) {
-  if (spec.dtype != Dtype::f32) throw_unavailable(spec.str(), context.device());
+// run(T{}) with T the element type of operands, f32 or bf16; any other is "not available on the
+// CPU". Loops compute in f32.
+template <class Spec, class Run>
+void by_type(const Context& context, const Spec& spec, Run run) {
+  if (spec.dtype == Dtype::f32) return run(float{});
+  if (spec.dtype == Dtype::bf16) return run(bf16{});
+  throw_unavailable(spec.str(), context.device());
 }
 
 // Any layout as (n, padded / block, hw, block). A tensor of lower rank is n = 1 with its first
@@ -76,6 +80,12 @@ void by_block(const Planes& v, Run run) {
   if (v.block == 8) return run(std::integral_constant<int, 8>());
   if (v.block == 4) return run(std::integral_constant<int, 4>());
   run(std::integral_constant<int, 1>());
+}
+
+// run(the block as a constant, T{}).
+template <class Spec, class Run>
+void by_block_and_type(const Context& context, const Spec& spec, const Planes& v, Run run) {
+  by_block(v, [&](auto block) { by_type(context, spec, [&](auto t) { run(block, t); }); });
 }
 
 }  // namespace hac::cpu

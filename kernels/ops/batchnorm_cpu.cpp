@@ -303,42 +303,44 @@ void backward(const Work& work, const BatchNormSpec& s, const Operands<T>& in, c
   }
 }
 
+template <class T>
+Operands<T> operands(const void* x, const void* residual, const void* gamma, const void* beta,
+                     const void* mean, const void* var) {
+  return {as<T>(x),        as<T>(residual), as<float>(gamma),
+          as<float>(beta), as<float>(mean), as<float>(var)};
+}
+
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
-  cpu::require_f32(ctx, s);
   const Work work(ctx, s);
-  const Operands<float> in{as<float>(x),    as<float>(residual), as<float>(gamma),
-                           as<float>(beta), as<float>(mean),     as<float>(var)};
-  set_scale(work, s, in);
-  cpu::by_block(work.v, [&](auto block) {
+  cpu::by_block_and_type(ctx, s, work.v, [&]<class T>(auto block, T) {
+    const auto in = operands<T>(x, residual, gamma, beta, mean, var);
+    set_scale(work, s, in);
     const std::int64_t blocks = work.v.padded / block, planes = work.v.n * blocks;
 #pragma omp parallel for schedule(static) num_threads(work.threads)
     for (std::int64_t p = 0; p < planes; ++p) {
-      apply<block.value>(work, s, in, p * work.v.hw * block, p % blocks * block, as<float>(y));
+      apply<block.value>(work, s, in, p * work.v.hw * block, p % blocks * block, as<T>(y));
     }
   });
 }
 
 void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                    const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
-  cpu::require_f32(ctx, s);
   const Work work(ctx, s);
-  const Operands<float> in{as<float>(x),    as<float>(residual), as<float>(gamma),
-                           as<float>(beta), as<float>(out.mean), as<float>(out.var)};
-  cpu::by_block(work.v,
-                [&](auto block) { forward_train<block.value>(work, s, in, as<float>(y), out); });
+  cpu::by_block_and_type(ctx, s, work.v, [&]<class T>(auto block, T) {
+    const auto in = operands<T>(x, residual, gamma, beta, out.mean, out.var);
+    forward_train<block.value>(work, s, in, as<T>(y), out);
+  });
 }
 
 void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
               const void* beta, const void* mean, const void* var, const void* dy, void* dx,
               void* dgamma, void* dbeta, void* dresidual) {
-  cpu::require_f32(ctx, s);
   const Work work(ctx, s);
-  const Operands<float> in{as<float>(x),    nullptr,         as<float>(gamma),
-                           as<float>(beta), as<float>(mean), as<float>(var)};
-  cpu::by_block(work.v, [&](auto block) {
-    backward<block.value>(work, s, in, as<float>(y), as<float>(dy), as<float>(dx),
-                          as<float>(dgamma), as<float>(dbeta), as<float>(dresidual));
+  cpu::by_block_and_type(ctx, s, work.v, [&]<class T>(auto block, T) {
+    const auto in = operands<T>(x, nullptr, gamma, beta, mean, var);
+    backward<block.value>(work, s, in, as<T>(y), as<T>(dy), as<T>(dx), as<float>(dgamma),
+                          as<float>(dbeta), as<T>(dresidual));
   });
 }
 

@@ -60,6 +60,10 @@ struct ConvImplementation {
   // it, and the count is cost().macs.
   std::int64_t multiplications = 0;
 };
+// Of dw and of the weights that a pass is given.
+inline Dtype weight_dtype(const Conv2dSpec& s) {
+  return s.pass == Pass::inference ? Dtype::f32 : s.dtype;
+}
 
 struct Conv2dKernels {
   void (*forward)(Context&, const Conv2dSpec&, const void* x, const void* w, const void* bias,

@@ -43,7 +43,7 @@ class Trial {
         operands_(operands),
         packed_(allocate_to_measure(ctx, plan_->packed_bytes)),
         scratch_(allocate_to_measure(ctx, plan_->scratch_bytes)) {
-    plan_->pack(as<float>(operands.w), packed_.get(), scratch_.get());
+    plan_->pack(operands.w, packed_.get(), scratch_.get());
     run();
   }
 
@@ -62,13 +62,13 @@ class Trial {
  private:
   void once() {
     const Conv2dSpec& s = plan_->spec;
-    auto* const w = as<float>(operands_.w);
-    auto* const bias = s.bias ? as<float>(operands_.bias) : nullptr;
+    void* const bias = s.bias ? operands_.bias : nullptr;
     void* const packed = packed_.get();
     if (s.pass == Pass::backward_weights) {
-      return plan_->gradient(operands_.x, operands_.y, packed, w, bias, scratch_.get());
+      return plan_->gradient(operands_.x, operands_.y, packed, operands_.w, as<float>(bias),
+                             scratch_.get());
     }
-    if (s.pass != Pass::inference) plan_->pack(w, packed, scratch_.get());
+    if (s.pass != Pass::inference) plan_->pack(operands_.w, packed, scratch_.get());
     const bool back = s.pass == Pass::backward_data;
     plan_->convolve(back ? operands_.y : operands_.x, packed, bias,
                     back ? operands_.x : operands_.y, scratch_.get());

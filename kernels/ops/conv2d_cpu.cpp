@@ -53,8 +53,8 @@ void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, co
   Scratch scratch(ctx, {plan.packed_bytes, plan.scratch_bytes});
   void* const packed = scratch.take(plan.packed_bytes);
   void* const work = scratch.take(plan.scratch_bytes);
-  plan.pack(as<float>(w), packed, work);
-  plan.convolve(x, packed, s.bias ? as<float>(bias) : nullptr, y, work);
+  plan.pack(w, packed, work);
+  plan.convolve(x, packed, s.bias ? bias : nullptr, y, work);
 }
 
 void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
@@ -64,7 +64,7 @@ void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const v
   Scratch scratch(ctx, {plan.packed_bytes, plan.scratch_bytes});
   void* const packed = scratch.take(plan.packed_bytes);
   void* const work = scratch.take(plan.scratch_bytes);
-  plan.pack(as<float>(w), packed, work);
+  plan.pack(w, packed, work);
   plan.convolve(dy, packed, nullptr, dx, work);
 }
 
@@ -75,7 +75,7 @@ void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const
   ConvPlan& plan = plan_for(ctx, s, Pass::backward_weights);
   Scratch scratch(ctx, {plan.packed_bytes, plan.scratch_bytes});
   void* const packed = scratch.take(plan.packed_bytes);
-  plan.gradient(x, dy, packed, as<float>(dw), as<float>(db), scratch.take(plan.scratch_bytes));
+  plan.gradient(x, dy, packed, dw, as<float>(db), scratch.take(plan.scratch_bytes));
 }
 
 // Packed for inference: which algorithm's it is, the weights as its plan wants them, the bias.
@@ -90,7 +90,7 @@ void pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, vo
   ConvPlan& plan = plan_for(ctx, s, Pass::inference);
   *as<ConvAlgorithm>(packed) = plan.algorithm;
   char* const there = as<char>(packed);
-  plan.pack(as<float>(w), there + weights_at, ctx.scratch(plan.scratch_bytes));
+  plan.pack(w, there + weights_at, ctx.scratch(plan.scratch_bytes));
   if (s.bias) std::memcpy(there + bias_at(plan), bias, s.k * sizeof(float));
 }
 
@@ -101,7 +101,7 @@ void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* 
   s.pass = Pass::inference;
   ConvPlan& plan = plan_by(ctx.library(), s, *as<ConvAlgorithm>(packed));
   const char* const there = as<char>(packed);
-  const auto* const bias = s.bias ? as<float>(there + bias_at(plan)) : nullptr;
+  const void* const bias = s.bias ? there + bias_at(plan) : nullptr;
   if (residual && residual != y) {
     const Layout layout = layout_of({}, s.out_shape());
     std::memcpy(y, residual, storage_elements(layout, s.out_shape()) * size_of(s.dtype));

@@ -26,18 +26,18 @@ inline bool is_winograd(ConvAlgorithm a) {
 }
 
 // Weights are plain (K, C/G, R, S) or packed as the plan wants them; x, y, dx, dy in
-// layout_of(cpu).
+// layout_of(cpu). Types are those of conv2d.h; inference has its bias in f32.
 struct ConvPlan {
   explicit ConvPlan(const Conv2dSpec& s) : spec(s) {}
   virtual ~ConvPlan() = default;
 
-  virtual void pack(const float* w, void* packed, void* scratch) = 0;
+  virtual void pack(const void* w, void* packed, void* scratch) = 0;
   // forward and inference: x to y; backward_data: dy to dx. bias is null without; y holds what is
   // added to where the spec adds.
-  virtual void convolve(const void* x, const void* packed, const float* bias, void* y,
+  virtual void convolve(const void* x, const void* packed, const void* bias, void* y,
                         void* scratch) = 0;
   // backward_weights; db is null without bias. `packed` is free to use.
-  virtual void gradient(const void* x, const void* dy, void* packed, float* dw, float* db,
+  virtual void gradient(const void* x, const void* dy, void* packed, void* dw, float* db,
                         void* scratch) = 0;
 
   Conv2dSpec spec;

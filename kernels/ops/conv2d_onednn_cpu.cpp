@@ -45,8 +45,9 @@ Geometry geometry(const Conv2dSpec& s) {
     w_tag = memory::format_tag::goihw;
   }
   g.weights = Desc(w, type, memory::format_tag::any);
-  g.weights_plain = Desc(w, type, w_tag);
-  if (s.bias) g.bias = Desc({k}, type, memory::format_tag::x);
+  g.weights_plain = Desc(w, cpu::data_type(weight_dtype(s)), w_tag);
+  const auto bias = s.pass == Pass::forward ? type : memory::data_type::f32;
+  if (s.bias) g.bias = Desc({k}, bias, memory::format_tag::x);
   g.strides = {s.stride, s.stride};
   g.pad = {s.pad, s.pad};
   return g;
@@ -73,23 +74,25 @@ dnnl::primitive make_primitive(cpu::Library& lib, const Conv2dSpec& s, const Geo
   return F(forward);
 }
 
-// The weights with the channels that blocks add, all of those zero.
-void pad_weights(const Shape& padded_shape, const Conv2dSpec& s, const float* w, float* padded) {
-  const std::int64_t run = s.c / s.groups * s.r * s.s;
-  const std::int64_t padded_run = padded_shape[1] * s.r * s.s;
+// The weights with the channels that blocks add, all of those zero; `each` bytes a weight.
+void pad_weights(const Shape& padded_shape, const Conv2dSpec& s, std::size_t each, const void* w,
+                 void* padded) {
+  const std::int64_t run = s.c / s.groups * s.r * s.s * each;
+  const std::int64_t padded_run = padded_shape[1] * s.r * s.s * each;
   for (std::int64_t k = 0; k < s.k; ++k) {
-    float* to = padded + k * padded_run;
-    std::memcpy(to, w + k * run, run * sizeof(float));
-    std::memset(to + run, 0, (padded_run - run) * sizeof(float));
+    char* to = as<char>(padded) + k * padded_run;
+    std::memcpy(to, as<char>(w) + k * run, run);
+    std::memset(to + run, 0, padded_run - run);
   }
-  std::memset(padded + s.k * padded_run, 0, (padded_shape[0] - s.k) * padded_run * sizeof(float));
+  std::memset(as<char>(padded) + s.k * padded_run, 0, (padded_shape[0] - s.k) * padded_run);
 }
 
-void strip_weights(const Shape& padded_shape, const Conv2dSpec& s, const float* padded, float* w) {
-  const std::int64_t run = s.c / s.groups * s.r * s.s;
-  const std::int64_t padded_run = padded_shape[1] * s.r * s.s;
+void strip_weights(const Shape& padded_shape, const Conv2dSpec& s, std::size_t each,
+                   const void* padded, void* w) {
+  const std::int64_t run = s.c / s.groups * s.r * s.s * each;
+  const std::int64_t padded_run = padded_shape[1] * s.r * s.s * each;
   for (std::int64_t k = 0; k < s.k; ++k) {
-    std::memcpy(w + k * run, padded + k * padded_run, run * sizeof(float));
+    std::memcpy(as<char>(w) + k * run, as<char>(padded) + k * padded_run, run);
   }
 }
 
@@ -97,14 +100,14 @@ class OneDnnPlan final : public ConvPlan {
  public:
   OneDnnPlan(Library& library, const Conv2dSpec& s) : OneDnnPlan(library, s, geometry(s)) {}
 
-  void pack(const float* w, void* packed, void* scratch) override {
-    if (padded_bytes_ > 0) pad_weights(w_shape_, spec, w, as<float>(scratch));
-    const float* const plain = padded_bytes_ > 0 ? as<float>(scratch) : w;
+  void pack(const void* w, void* packed, void* scratch) override {
+    if (padded_bytes_ > 0) pad_weights(w_shape_, spec, each_, w, scratch);
+    const void* const plain = padded_bytes_ > 0 ? scratch : w;
     if (reorder_) return reorder_.run({{DNNL_ARG_FROM, plain}, {DNNL_ARG_TO, packed}});
     std::memcpy(packed, plain, packed_bytes);
   }
 
-  void convolve(const void* x, const void* packed, const float* bias, void* y,
+  void convolve(const void* x, const void* packed, const void* bias, void* y,
                 void* scratch) override {
     const bool back = spec.pass == Pass::backward_data;
     conv_.run({{back ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC, x},
@@ -114,7 +117,7 @@ class OneDnnPlan final : public ConvPlan {
                {DNNL_ARG_SCRATCHPAD, as<char>(scratch) + padded_bytes_}});
   }
 
-  void gradient(const void* x, const void* dy, void* packed, float* dw, float* db,
+  void gradient(const void* x, const void* dy, void* packed, void* dw, float* db,
                 void* scratch) override {
     if (!reorder_ && padded_bytes_ == 0) packed = dw;
     conv_.run({{DNNL_ARG_SRC, x},
@@ -122,17 +125,20 @@ class OneDnnPlan final : public ConvPlan {
                {DNNL_ARG_DIFF_WEIGHTS, packed},
                {DNNL_ARG_DIFF_BIAS, db},
                {DNNL_ARG_SCRATCHPAD, as<char>(scratch) + padded_bytes_}});
-    float* plain = as<float>(packed);
+    void* plain = packed;
     if (reorder_) {
-      plain = padded_bytes_ > 0 ? as<float>(scratch) : dw;
+      plain = padded_bytes_ > 0 ? scratch : dw;
       reorder_.run({{DNNL_ARG_FROM, packed}, {DNNL_ARG_TO, plain}});
     }
-    if (padded_bytes_ > 0) strip_weights(w_shape_, spec, plain, dw);
+    if (padded_bytes_ > 0) strip_weights(w_shape_, spec, each_, plain, dw);
   }
 
  private:
   OneDnnPlan(Library& library, const Conv2dSpec& s, const Geometry& g)
-      : ConvPlan(s), conv_(library, make_primitive(library, s, g)), w_shape_(g.w_shape) {
+      : ConvPlan(s),
+        conv_(library, make_primitive(library, s, g)),
+        w_shape_(g.w_shape),
+        each_(size_of(weight_dtype(s))) {
     const bool gradient = s.pass == Pass::backward_weights;
     const Desc weights = conv_.desc(gradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS);
     if (weights != g.weights_plain) {
@@ -141,7 +147,7 @@ class OneDnnPlan final : public ConvPlan {
       reorder_ = {library, dnnl::reorder({library.engine, from, library.engine, to})};
     }
     if (w_shape_ != s.weight_shape()) {
-      padded_bytes_ = round_up(w_shape_.numel() * sizeof(float), 64);
+      padded_bytes_ = round_up(w_shape_.numel() * each_, 64);
     }
     packed_bytes = weights.get_size();
     scratch_bytes = padded_bytes_ + conv_.scratchpad_bytes();
@@ -151,6 +157,7 @@ class OneDnnPlan final : public ConvPlan {
   Primitive conv_;
   Primitive reorder_;             // plain padded weights <-> the primitive's; unset if they agree
   Shape w_shape_;                 // of the padded weights
+  std::size_t each_ = 0;          // bytes of a plain weight
   std::size_t padded_bytes_ = 0;  // 0 where nothing is padded
 };
 

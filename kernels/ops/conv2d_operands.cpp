@@ -11,7 +11,8 @@
 namespace hac {
 namespace {
 
-std::vector<std::uint8_t> random_numbers(Dtype dtype, std::int64_t count) {
+std::vector<std::uint8_t> random_numbers(Dtype dtype) {
+  constexpr std::int64_t count = 1 << 16;
   const Philox random{.seed = 1};
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * size_of(dtype));
   by_dtype(dtype, [&](auto t) {
@@ -37,23 +38,25 @@ std::shared_ptr<void> allocate_to_measure(Context& ctx, std::size_t bytes) {
   return p;
 }
 
-RandomOperands::RandomOperands(Context& ctx, const Conv2dSpec& s)
-    : ctx_(ctx), dtype_(s.dtype), block_(random_numbers(s.dtype, 1 << 16)) {
+RandomOperands::RandomOperands(Context& ctx, const Conv2dSpec& s) : ctx_(ctx) {
   const auto activation = [&](const Shape& shape) {
-    return take(storage_elements(layout_of(ctx.device(), shape), shape));
+    return take(s.dtype, storage_elements(layout_of(ctx.device(), shape), shape));
   };
   x = activation(s.in_shape());
-  w = take(s.weight_shape().numel());
-  bias = take(round_up(s.k, 16));
+  // What the CPU is given; other devices' plans take what pack() has rounded.
+  const bool given = ctx.device().kind == DeviceKind::cpu;
+  w = take(given ? weight_dtype(s) : s.dtype, s.weight_shape().numel());
+  bias = take(given && s.pass != Pass::forward ? Dtype::f32 : s.dtype, round_up(s.k, 16));
   y = activation(s.out_shape());
   if (s.add) residual = activation(s.out_shape());
 }
 
-void* RandomOperands::take(std::int64_t elements) {
-  const std::size_t bytes = static_cast<std::size_t>(elements) * size_of(dtype_);
+void* RandomOperands::take(Dtype dtype, std::int64_t elements) {
+  const std::vector<std::uint8_t> block = random_numbers(dtype);
+  const std::size_t bytes = static_cast<std::size_t>(elements) * size_of(dtype);
   char* p = as<char>(memory_.emplace_back(allocate_to_measure(ctx_, bytes)).get());
-  for (std::size_t at = 0; at < bytes; at += block_.size()) {
-    ctx_.runtime().copy_in(ctx_, p + at, block_.data(), std::min(block_.size(), bytes - at));
+  for (std::size_t at = 0; at < bytes; at += block.size()) {
+    ctx_.runtime().copy_in(ctx_, p + at, block.data(), std::min(block.size(), bytes - at));
   }
   return p;
 }

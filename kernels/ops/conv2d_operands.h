@@ -21,11 +21,9 @@ class RandomOperands {
   void* residual = nullptr;  // null where the spec adds none
 
  private:
-  void* take(std::int64_t elements);
+  void* take(Dtype dtype, std::int64_t elements);
 
   Context& ctx_;
-  Dtype dtype_;
-  std::vector<std::uint8_t> block_;
   std::vector<std::shared_ptr<void>> memory_;
 };
 

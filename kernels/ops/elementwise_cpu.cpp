@@ -8,62 +8,60 @@
 namespace hac {
 namespace {
 
-// y[i] = f(i) over the whole buffer; f reads at i only, so y may be one of the operands.
-template <class F>
-void for_each_element(std::int64_t elements, void* y, F f) {
-  float* out = as<float>(y);
-#pragma omp parallel for simd schedule(static) if (parallel : elements > cpu::serial_elements)
-  for (std::int64_t i = 0; i < elements; ++i) out[i] = f(i);
+template <class T, class F, class... In>
+void map(std::int64_t n, T* y, F f, const In*... x) {
+#pragma omp parallel for simd schedule(static) if (parallel : n > cpu::serial_elements)
+  for (std::int64_t i = 0; i < n; ++i) y[i] = from_float<T>(f(to_float(x[i])...));
+}
+
+// y = f(x...) element by element over the whole buffer; y may be one of the operands.
+template <class Spec, class F, class... In>
+void for_each_element(Context& ctx, const Spec& s, void* y, F f, const In*... x) {
+  cpu::by_type(ctx, s, [&]<class T>(T) { map(s.shape.numel(), as<T>(y), f, as<T>(x)...); });
 }
 
 void activation_forward(Context& ctx, const ActivationSpec& s, const void* x, void* y) {
-  cpu::require_f32(ctx, s);
-  const float* in = as<float>(x);
   by_activation(s.activation, [&](auto a) {
-    for_each_element(s.shape.numel(), y, [=](std::int64_t i) { return activate<a.value>(in[i]); });
+    for_each_element(
+        ctx, s, y, [=](float v) { return activate<a.value>(v); }, x);
   });
 }
 
 void activation_backward(Context& ctx, const ActivationSpec& s, const void* x, const void* dy,
                          void* dx) {
-  const float *in = as<float>(x), *grad = as<float>(dy);
-  cpu::require_f32(ctx, s);
   by_activation(s.activation, [&](auto a) {
-    for_each_element(s.shape.numel(), dx,
-                     [=](std::int64_t i) { return activation_gradient<a.value>(in[i], grad[i]); });
+    for_each_element(
+        ctx, s, dx, [=](float v, float dv) { return activation_gradient<a.value>(v, dv); }, x, dy);
   });
 }
 
 void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) {
-  const float *left = as<float>(a), *right = as<float>(b);
-  cpu::require_f32(ctx, s);
   by_activation(s.activation, [&](auto act) {
-    for_each_element(s.shape.numel(), y,
-                     [=](std::int64_t i) { return activate<act.value>(left[i] + right[i]); });
+    for_each_element(
+        ctx, s, y, [=](float left, float right) { return activate<act.value>(left + right); }, a,
+        b);
   });
 }
 
 // One channel of one image: `count` elements, `stride` apart, whose logical indices begin at
 // `first`. Four neighbouring indices share one Philox block.
+template <class T>
 void dropout_plane(const Philox& random, float p, std::uint64_t first, std::int64_t count,
-                   std::int64_t stride, const float* x, float* y) {
+                   std::int64_t stride, const T* x, T* y) {
   const float factor = 1.f / (1.f - p);
   std::array<std::uint32_t, 4> bits{};
   for (std::int64_t i = 0; i < count; ++i) {
     const std::uint64_t index = first + i;
     if (i == 0 || index % 4 == 0) bits = random.block(index / 4);
     const float uniform = static_cast<float>(bits[index % 4] >> 8) * 0x1p-24f;
-    y[i * stride] = uniform >= p ? x[i * stride] * factor : 0.f;
+    y[i * stride] = from_float<T>(uniform >= p ? to_float(x[i * stride]) * factor : 0.f);
   }
 }
 
-void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
-  cpu::require_f32(ctx, s);
-  const cpu::Planes v(layout_of(ctx.device(), s.shape), s.shape);
-  const std::uint64_t counted = step ? *as<std::uint64_t>(step) : 0;
+template <class T>
+void dropout_as(const cpu::Planes& v, const DropoutSpec& s, std::uint64_t counted, const T* in,
+                T* out) {
   const Philox random{s.seed, s.offset + counted};
-  const float* in = as<float>(x);
-  float* out = as<float>(y);
 #pragma omp parallel for collapse(2) schedule(static) if (v.n * v.c * v.hw > cpu::serial_elements)
   for (std::int64_t n = 0; n < v.n; ++n) {
     for (std::int64_t c = 0; c < v.padded; ++c) {
@@ -72,10 +70,16 @@ void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x
         const auto first = static_cast<std::uint64_t>((n * v.c + c) * v.hw);
         dropout_plane(random, s.p, first, v.hw, v.block, in + at, out + at);
       } else {
-        for (std::int64_t i = 0; i < v.hw; ++i) out[at + i * v.block] = 0.f;
+        for (std::int64_t i = 0; i < v.hw; ++i) out[at + i * v.block] = T{};
       }
     }
   }
+}
+
+void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
+  const cpu::Planes v(layout_of(ctx.device(), s.shape), s.shape);
+  const std::uint64_t counted = step ? *as<std::uint64_t>(step) : 0;
+  cpu::by_type(ctx, s, [&]<class T>(T) { dropout_as(v, s, counted, as<T>(x), as<T>(y)); });
 }
 
 // Pixels copied for all channels of a target block before the next ones, so that the cache lines

@@ -15,15 +15,19 @@ Plan make_plan(cpu::Library& lib, const LinearSpec& s) {
   const auto type = cpu::data_type(s.dtype);
   const dnnl::memory::desc x({s.n, s.in}, type, tag::nc), w({s.out, s.in}, type, tag::oi);
   const dnnl::memory::desc y({s.n, s.out}, type, tag::nc);
-  const auto b = s.bias ? dnnl::memory::desc({s.out}, type, tag::x) : dnnl::memory::desc();
+  const auto bias = [&](dnnl::memory::data_type t) {
+    return s.bias ? dnnl::memory::desc({s.out}, t, tag::x) : dnnl::memory::desc();
+  };
+  const auto f32 = dnnl::memory::data_type::f32;
+  const dnnl::memory::desc dw({s.out, s.in}, f32, tag::oi);
   using F = dnnl::inner_product_forward;
   using D = dnnl::inner_product_backward_data;
   using W = dnnl::inner_product_backward_weights;
   const auto kind = dnnl::prop_kind::forward_training;
   const auto attr = cpu::user_scratchpad();
-  const auto f = cpu::primitive_desc<F>(lib.engine, attr, kind, x, w, b, y);
+  const auto f = cpu::primitive_desc<F>(lib.engine, attr, kind, x, w, bias(type), y);
   const auto d = cpu::backward_desc<D>(lib.engine, attr, f, x, w, y);
-  const auto g = cpu::backward_desc<W>(lib.engine, attr, f, x, w, b, y);
+  const auto g = cpu::backward_desc<W>(lib.engine, attr, f, x, dw, bias(f32), y);
   Plan plan{{lib, F(f)}, {lib, D(d)}, {lib, W(g)}};
   for (const cpu::Primitive& p : {plan.forward, plan.backward_data, plan.backward_weights}) {
     cpu::warn_if_reference(p, s.str());

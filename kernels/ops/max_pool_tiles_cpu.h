@@ -10,8 +10,8 @@ namespace hac::cpu {
 struct MaxPoolTiles {
   // index: one byte an output element: which place of its window, in row order, held the first
   // maximum; may be null.
-  void (*forward)(const Pool2dSpec& spec, const float* x, float* y, std::uint8_t* index);
-  void (*backward)(const Pool2dSpec& spec, const float* dy, const std::uint8_t* index, float* dx);
+  void (*forward)(Context&, const Pool2dSpec&, const void* x, void* y, void* index);
+  void (*backward)(Context&, const Pool2dSpec&, const void* dy, const void* index, void* dx);
 };
 extern const MaxPoolTiles max_pool_tiles;
 

@@ -4,19 +4,21 @@
 namespace hac {
 namespace {
 
-void images(Context& ctx, const MixupSpec& s, const void* share, void* x) {
-  cpu::require_f32(ctx, s);
-  float* all = as<float>(x);
-  const float lambda = *as<float>(share);
+template <class T>
+void mix(const MixupSpec& s, float lambda, T* all) {
 #pragma omp parallel for schedule(static) if (s.n * s.elements > cpu::serial_elements)
   for (std::int64_t i = 0; i < s.n / 2; ++i) {
-    float *a = all + i * s.elements, *b = all + (s.n - 1 - i) * s.elements;
+    T *a = all + i * s.elements, *b = all + (s.n - 1 - i) * s.elements;
     for (std::int64_t j = 0; j < s.elements; ++j) {
-      const float left = a[j], right = b[j];
-      a[j] = lambda * left + (1 - lambda) * right;
-      b[j] = lambda * right + (1 - lambda) * left;
+      const float left = to_float(a[j]), right = to_float(b[j]);
+      a[j] = from_float<T>(lambda * left + (1 - lambda) * right);
+      b[j] = from_float<T>(lambda * right + (1 - lambda) * left);
     }
   }
+}
+
+void images(Context& ctx, const MixupSpec& s, const void* lambda, void* x) {
+  cpu::by_type(ctx, s, [&]<class T>(T) { mix(s, *as<float>(lambda), as<T>(x)); });
 }
 
 void targets(Context&, const MixupSpec& s, const void* share, const void* labels, void* soft) {

@@ -8,7 +8,7 @@ namespace hac {
 namespace {
 
 bool is_tiled(const Pool2dSpec& s) {
-  return s.mode == PoolMode::max && s.dtype == Dtype::f32 && s.kernel == s.stride && s.pad == 0 &&
+  return s.mode == PoolMode::max && s.dtype != Dtype::f16 && s.kernel == s.stride && s.pad == 0 &&
          s.kernel * s.kernel <= 256;
 }
 
@@ -52,7 +52,7 @@ Plan& plan_for(Context& ctx, const Pool2dSpec& s) {
 void forward(Context& ctx, const Pool2dSpec& s, const void* x, void* y, void* index) {
   if (is_tiled(s)) {
     s.validate();
-    return cpu::max_pool_tiles.forward(s, as<float>(x), as<float>(y), as<std::uint8_t>(index));
+    return cpu::max_pool_tiles.forward(ctx, s, x, y, index);
   }
   Plan& plan = plan_for(ctx, s);
   cpu::Primitive& primitive = index ? plan.train : plan.inference;
@@ -69,7 +69,7 @@ std::size_t index_bytes(Context& ctx, const Pool2dSpec& s) {
 
 void backward(Context& ctx, const Pool2dSpec& s, const void* dy, const void* index, void* dx) {
   if (is_tiled(s)) {
-    return cpu::max_pool_tiles.backward(s, as<float>(dy), as<std::uint8_t>(index), as<float>(dx));
+    return cpu::max_pool_tiles.backward(ctx, s, dy, index, dx);
   }
   Plan& plan = plan_for(ctx, s);
   plan.backward.run({{DNNL_ARG_DIFF_DST, dy},

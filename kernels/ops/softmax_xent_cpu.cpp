@@ -28,11 +28,13 @@ struct Target {
 };
 
 // Writes the row's softmax and returns its loss.
-double forward_row(std::int64_t classes, const Target& q, const float* x, float* p) {
-  const float top = *std::max_element(x, x + classes);
+template <class T>
+double forward_row(std::int64_t classes, const Target& q, const T* x, float* p) {
+  float top = to_float(x[0]);
+  for (std::int64_t j = 1; j < classes; ++j) top = std::max(top, to_float(x[j]));
   double sum = 0;
   for (std::int64_t j = 0; j < classes; ++j) {
-    p[j] = std::exp(x[j] - top);
+    p[j] = std::exp(to_float(x[j]) - top);
     sum += p[j];
   }
   const double log_sum = std::log(sum) + top;
@@ -40,33 +42,30 @@ double forward_row(std::int64_t classes, const Target& q, const float* x, float*
   double loss = 0;
   for (std::int64_t j = 0; j < classes; ++j) {
     p[j] *= inverse;
-    loss += q.at(j) * (log_sum - x[j]);
+    loss += q.at(j) * (log_sum - to_float(x[j]));
   }
   return loss;
 }
 
 void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const void* target,
              void* probs, void* loss) {
-  cpu::require_f32(ctx, s);
   if (!s.soft) s.check_labels(as<std::int32_t>(target));
-  const float* x = as<float>(logits);
   float* p = as<float>(probs);
   double* row_loss = as<double>(ctx.scratch(s.n * sizeof(double)));
+  cpu::by_type(ctx, s, [&]<class T>(T) {
 #pragma omp parallel for schedule(static) if (s.n * s.classes > cpu::serial_elements)
-  for (std::int64_t i = 0; i < s.n; ++i)
-    row_loss[i] =
-        forward_row(s.classes, Target(s, target, i), x + i * s.classes, p + i * s.classes);
+    for (std::int64_t i = 0; i < s.n; ++i)
+      row_loss[i] = forward_row(s.classes, Target(s, target, i), as<T>(logits) + i * s.classes,
+                                p + i * s.classes);
+  });
   double sum = 0;
   for (std::int64_t i = 0; i < s.n; ++i) sum += row_loss[i];
   *as<float>(loss) = static_cast<float>(sum / static_cast<double>(s.n));
 }
 
-void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,
-              const void* dloss, void* dlogits) {
-  cpu::require_f32(ctx, s);
-  const float* p = as<float>(probs);
-  float* dx = as<float>(dlogits);
-  const float factor = *as<float>(dloss) / static_cast<float>(s.n);
+template <class T>
+void backward_as(const SoftmaxXentSpec& s, const float* p, const void* target, float dloss, T* dx) {
+  const float factor = dloss / static_cast<float>(s.n);
 #pragma omp parallel for schedule(static) if (s.n * s.classes > cpu::serial_elements)
   for (std::int64_t i = 0; i < s.n; ++i) {
     const Target q(s, target, i);
@@ -74,8 +73,15 @@ void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const v
     for (std::int64_t j = 0; j < s.classes; ++j) mass += q.at(j);
     const auto total = static_cast<float>(mass);
     for (std::int64_t j = i * s.classes, c = 0; c < s.classes; ++j, ++c)
-      dx[j] = (p[j] * total - q.at(c)) * factor;
+      dx[j] = from_float<T>((p[j] * total - q.at(c)) * factor);
   }
+}
+
+void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,
+              const void* dloss, void* dlogits) {
+  cpu::by_type(ctx, s, [&]<class T>(T) {
+    backward_as(s, as<float>(probs), target, *as<float>(dloss), as<T>(dlogits));
+  });
 }
 
 }  // namespace

@@ -69,9 +69,9 @@ TEST(Mixup, MatchesTheFormulaInDouble) {
 // 0.75 and 0.25 times a 16-bit number are exact in f32, and so is nearly every sum.
 TEST(Mixup, RoundsOnceInSixteenBits) {
   for (const Place& place : places()) {
-    if (place.device.kind == DeviceKind::cpu) continue;
     const At at(place);
     for (const Dtype dtype : {Dtype::bf16, Dtype::f16}) {
+      if (place.device.kind == DeviceKind::cpu && dtype == Dtype::f16) continue;
       for (const std::int64_t elements : {7, 64}) {
         const Shape shape{5, elements};
         const Tensor x = random_tensor(shape, kSeed, 2).cast(dtype).to(place.device);

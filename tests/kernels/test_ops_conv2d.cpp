@@ -40,10 +40,12 @@ TEST(Conv2d, AStemHasNoGradientOfItsInput) {
 // place.
 void check_inference(Conv2dSpec s, bool in_place) {
   s.pass = Pass::inference;
-  constexpr std::uint64_t seed = 23;
-  const Tensor x = random_tensor(s.in_shape(), seed, 0);
-  const Tensor w = random_tensor(s.weight_shape(), seed, 1), b = random_tensor({s.k}, seed, 2);
-  const Tensor residual = random_tensor(s.out_shape(), seed, 3);
+  // What the type can hold, but for the bias.
+  const auto random = [&](const Shape& shape, std::uint64_t stream) {
+    return random_tensor(shape, 23, stream).cast(s.dtype).cast(Dtype::f32);
+  };
+  const Tensor x = random(s.in_shape(), 0), w = random(s.weight_shape(), 1);
+  const Tensor b = random_tensor({s.k}, 23, 2), residual = random(s.out_shape(), 3);
   Doubles expected = reference::conv2d(s, {doubles(x), doubles(w), doubles(b)});
   const Doubles added = doubles(residual);
   for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -51,8 +53,9 @@ void check_inference(Conv2dSpec s, bool in_place) {
   }
 
   Context& context = Context::current();
-  const Tensor own = in_own_layout(x), own_residual = in_own_layout(residual).clone();
-  const Tensor y = in_place ? own_residual : Tensor::activation(s.out_shape());
+  const Tensor own = in_own_layout(x.cast(s.dtype));
+  const Tensor own_residual = in_own_layout(residual.cast(s.dtype)).clone();
+  const Tensor y = in_place ? own_residual : Tensor::activation(s.out_shape(), s.dtype);
   const auto bytes = static_cast<std::int64_t>(conv2d_cpu.packed_bytes(context, s));
   const Tensor packed = Tensor::empty({bytes}, Dtype::u8);
   conv2d_cpu.pack(context, s, w.data(), s.bias ? b.data() : nullptr, packed.data());
@@ -60,18 +63,23 @@ void check_inference(Conv2dSpec s, bool in_place) {
     conv2d_cpu.inference(context, s, own.data(), packed.data(),
                          s.add ? own_residual.data() : nullptr, y.data());
   const double terms = static_cast<double>(s.r * s.s * s.c / s.groups);
-  expect_close(y, expected, tolerance(terms, winograd), s.str() + (in_place ? " in place" : ""));
+  expect_close(y, expected, tolerance(terms, std::max(winograd, rounding(s.dtype))),
+               s.str() + (in_place ? " in place" : ""));
   expect_zero_padding(y, s.str());
 }
 
 TEST(Conv2d, InferenceFusesSumAndActivation) {
-  for (Conv2dSpec s : cases::conv2d_odd()) {
-    for (const Activation a : {Activation::none, Activation::relu, Activation::silu}) {
-      s.activation = a;
-      for (const bool add : {false, true}) {
-        s.add = add;
-        check_inference(s, false);
-        if (add) check_inference(s, true);
+  for (const Place& place : places_of_the_cpu()) {
+    for (Conv2dSpec s : cases::conv2d_odd()) {
+      s.dtype = place.dtype;
+      for (const Activation a : {Activation::none, Activation::relu, Activation::silu}) {
+        if (place.dtype != Dtype::f32 && a != Activation::silu) continue;
+        s.activation = a;
+        for (const bool add : {false, true}) {
+          s.add = add;
+          check_inference(s, false);
+          if (add) check_inference(s, true);
+        }
       }
     }
   }
@@ -109,14 +117,17 @@ std::vector<Conv2dSpec> conv2d_grid() {
 // product of plain tensors works image by image.
 TEST(Conv2d, NetworksNeverMeetAReferenceImplementation) {
   Context& context = Context::current();
-  for (Conv2dSpec s : conv2d_grid()) {
-    for (const Pass pass :
-         {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {
-      s.pass = pass;
-      const std::string name = conv2d_cpu.implementation(context, s).name;
-      EXPECT_TRUE(name.find("jit") == 0 || name.find("brg") == 0 || name.find("product") == 0 ||
-                  name.find("winograd") == 0 || name.find("taps") == 0)
-          << s.str() << ": " << name;
+  for (const Place& place : places_of_the_cpu()) {
+    for (Conv2dSpec s : conv2d_grid()) {
+      s.dtype = place.dtype;
+      for (const Pass pass :
+           {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {
+        s.pass = pass;
+        const std::string name = conv2d_cpu.implementation(context, s).name;
+        EXPECT_TRUE(name.find("jit") == 0 || name.find("brg") == 0 || name.find("product") == 0 ||
+                    name.find("winograd") == 0 || name.find("taps") == 0)
+            << s.str() << ": " << name;
+      }
     }
   }
 }
@@ -125,19 +136,21 @@ TEST(Conv2d, NetworksNeverMeetAReferenceImplementation) {
 TEST(Conv2d, LayersOfTheZooUseTheLibrarysCode) {
   if (cpu::vector_lanes() == 4) GTEST_SKIP() << "oneDNN has only reference code for NEON";
   Context& context = Context::current();
-  for (const std::int64_t batch : {1, 128}) {
-    for (Conv2dSpec s : cases::conv2d_zoo(batch)) {
-      for (const Pass pass :
-           {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {
-        if (pass == Pass::backward_data && s.c <= 3) continue;
-        // oneDNN 2.6 has no weight gradient of small maps and stems for AVX2.
-        if (pass == Pass::backward_weights && cpu::vector_lanes() == 8) continue;
-        s.pass = pass;
-        const std::string name = conv2d_cpu.implementation(context, s).name;
-        EXPECT_LACKS(name, "product") << s.str();
+  for (const Place& place : places_of_the_cpu())
+    for (const std::int64_t batch : {1, 128}) {
+      for (Conv2dSpec s : cases::conv2d_zoo(batch)) {
+        s.dtype = place.dtype;
+        for (const Pass pass :
+             {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {
+          if (pass == Pass::backward_data && s.c <= 3) continue;
+          // oneDNN 2.6 has no weight gradient of small maps and stems for AVX2.
+          if (pass == Pass::backward_weights && cpu::vector_lanes() == 8) continue;
+          s.pass = pass;
+          const std::string name = conv2d_cpu.implementation(context, s).name;
+          EXPECT_LACKS(name, "product") << s.str();
+        }
       }
     }
-  }
 }
 
 TEST(Conv2d, RefusesShapesThatDoNotFit) {

@@ -137,8 +137,8 @@ TEST(Elementwise, KernelsWorkInPlaceAndInParallel) {
 }
 
 TEST(Elementwise, OtherElementTypesAreNotAvailable) {
-  const ActivationSpec spec{.dtype = Dtype::bf16, .shape = {2}};
-  const Tensor t = Tensor::zeros({2}, Dtype::bf16);
+  const ActivationSpec spec{.dtype = Dtype::f16, .shape = {2}};
+  const Tensor t = Tensor::zeros({2}, Dtype::f16);
   EXPECT_THROW(activation_cpu.forward(Context::current(), spec, t.data(), t.data()), DeviceError);
 }
 

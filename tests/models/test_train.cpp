@@ -5,6 +5,7 @@
 #include <cmath>
 #include <regex>
 
+#include "kernels/core/isa.h"
 #include "models/zoo/arch_options.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_training.h"
@@ -45,19 +46,28 @@ TEST_F(Train, EqualSeedsGiveEqualBitsAndOtherSeedsDoNot) {
 }
 
 // 4 steps an epoch: stops inside the first epoch, at its end and inside the second.
-TEST_F(Train, ResumesFromAnyStepBitForBit) {
+class TrainIn : public Train, public testing::WithParamInterface<Dtype> {
+ protected:
+  void TearDown() override { set_num_threads(0); }
+};
+
+TEST_P(TrainIn, ResumesFromAnyStepBitForBit) {
+  const Dtype dtype = GetParam();
+  if (dtype == Dtype::bf16 && !cpu::has_bf16()) GTEST_SKIP() << "no bf16: " << cpu::isa_name();
+  // Threads of oneDNN spin for each other in bf16, minutes long where tests run side by side.
+  set_num_threads(dtype == Dtype::bf16 ? 1 : 0);
   const TempFolder whole_folder;
-  Model whole(small_net(), kSeed);
+  Model whole(small_net(), kSeed, {}, dtype);
   const TrainResult expected = train(whole, data, quiet_config(whole_folder.file("run")));
   for (const std::int64_t stop : {1, 4, 6}) {
     const TempFolder folder;
     TrainConfig config = quiet_config(folder.file("run"));
     config.max_steps = stop;
-    Model first(small_net(), kSeed);
+    Model first(small_net(), kSeed, {}, dtype);
     train(first, data, config);
     config.max_steps = -1;
     config.resume = true;
-    Model second(small_net(), kSeed + 7);  // overwritten by the checkpoint
+    Model second(small_net(), kSeed + 7, {}, dtype);  // overwritten by the checkpoint
     const TrainResult result = train(second, data, config);
     expect_same_bits(whole, second);
     EXPECT_EQ(result.steps, expected.steps) << "stopped at " << stop;
@@ -66,6 +76,9 @@ TEST_F(Train, ResumesFromAnyStepBitForBit) {
     EXPECT_EQ(lines_of(folder.file("run/log.jsonl")).size(), 3u);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, TrainIn, testing::Values(Dtype::f32, Dtype::bf16),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST_F(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
   TrainConfig config = quiet_config("");

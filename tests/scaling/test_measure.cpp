@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "kernels/core/isa.h"
 #include "kernels/core/machine.h"
 #include "models/zoo/zoo.h"
 #include "scaling/measure/measure.h"
@@ -189,6 +190,10 @@ TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
   EXPECT_FALSE(simt.gmacs_per_s);
   EXPECT_CONTAINS(simt.of, "simt");
   EXPECT_GT(measure_peak({}, Dtype::f32).gmacs_per_s.value_or(0), 0.1);
+  if (!cpu::has_bf16()) return;
+  const Peak bf16 = measure_peak({}, Dtype::bf16);
+  EXPECT_GT(bf16.gmacs_per_s.value_or(0), 0.1);
+  EXPECT_CONTAINS(bf16.of, "linear:bf16");
 }
 
 // The median of ten is at most twice their mean.

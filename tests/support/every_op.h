@@ -34,12 +34,20 @@ TEST_P(EveryOp, ReferenceMatchesDifferences) {
     if (c.differences) check_reference_by_differences(c);
 }
 
+inline std::vector<Place> places_of_the_cpu() {
+  std::vector<Place> all = places();
+  std::erase_if(all, [](const Place& p) { return p.device.kind != DeviceKind::cpu; });
+  return all;
+}
+
 TEST_P(EveryOp, IsRepeatable) {
-  for (const OpCase& c : GetParam().make()) check_repeatable(c);
+  for (const Place& place : places_of_the_cpu())
+    for (const OpCase& c : GetParam().make()) check_repeatable(c, place);
 }
 
 TEST_P(EveryOp, PaddingStaysZero) {
-  for (const OpCase& c : GetParam().make()) check_padding(c);
+  for (const Place& place : places_of_the_cpu())
+    for (const OpCase& c : GetParam().make()) check_padding(c, place);
 }
 
 TEST_P(EveryOp, SurvivesFailingAllocations) {

@@ -205,12 +205,12 @@ inline void expect_same_bits(const Tensor& a, const Tensor& b, const std::string
   }
 }
 
-inline void check_repeatable(const OpCase& c) {
-  const OpRun first = run(c, true);
+inline void check_repeatable(const OpCase& c, const Place& place = {}) {
+  const OpRun first = run(c, true, place);
   for (const int threads : {0, 1, 3}) {
     if (threads > 0 && !c.any_threads) break;
     set_num_threads(threads);
-    const OpRun again = run(c, true);
+    const OpRun again = run(c, true, place);
     set_num_threads(0);
     expect_same_bits(first.y, again.y, describe(c) + " forward");
     for (std::size_t i = 0; i < c.inputs.size(); ++i)
@@ -222,18 +222,21 @@ inline void check_repeatable(const OpCase& c) {
 inline void expect_zero_padding(const Tensor& t, const std::string& what) {
   if (!t.defined()) return;
   const std::vector<float> values = t.to_vector();
-  const std::span<float> stored = t.floats();
+  const Tensor wide = t.cast(Dtype::f32);
   const auto nonzero = [](const auto& v) {
-    return std::count_if(v.begin(), v.end(), [](float x) { return x != 0; });
+    return std::count_if(v.begin(), v.end(), [](auto x) { return x != 0; });
   };
-  EXPECT_EQ(nonzero(stored), nonzero(values)) << what << ": padding channels are not zero";
-  const std::int64_t tail = round_up(t.storage_numel(), 16) - t.storage_numel();
-  EXPECT_EQ(nonzero(std::span<float>(t.as<float>() + t.storage_numel(), tail)), 0)
-      << what << ": storage tail is not zero";
+  EXPECT_EQ(nonzero(wide.floats()), nonzero(values)) << what << ": padding channels are not zero";
+  by_dtype(t.dtype(), [&]<class T>(T) {
+    const T* stored = static_cast<const T*>(t.data());
+    for (std::int64_t i = t.storage_numel(); i * sizeof(T) % 64 != 0; ++i) {
+      EXPECT_EQ(to_float(stored[i]), 0) << what << ": storage tail is not zero";
+    }
+  });
 }
 
-inline void check_padding(const OpCase& c) {
-  const OpRun got = run(c, true);
+inline void check_padding(const OpCase& c, const Place& place = {}) {
+  const OpRun got = run(c, true, place);
   expect_zero_padding(got.y, describe(c) + " forward");
   for (std::size_t i = 0; i < c.inputs.size(); ++i)
     expect_zero_padding(got.grads[i], describe(c) + " gradient of " + c.inputs[i].name);

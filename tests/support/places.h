@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/core/isa.h"
 #include "kernels/simt/executor.h"
 #include "tests/support/gpu.h"
 
@@ -29,6 +30,7 @@ inline std::vector<Place> places() {
                          {"simt random", simt, simt::Order::random},
                          {"simt bf16", simt, simt::Order::forward, Dtype::bf16},
                          {"simt f16", simt, simt::Order::forward, Dtype::f16}};
+  if (cpu::has_bf16()) all.push_back({"cpu bf16", {}, {}, Dtype::bf16});
   if (gpu_present()) {
     all.push_back({"cuda", gpu});
     all.push_back({"cuda bf16", gpu, {}, Dtype::bf16});

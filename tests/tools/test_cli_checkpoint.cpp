@@ -4,6 +4,7 @@
 
 #include "data/sets/datasets.h"
 #include "engine/io/safetensors.h"
+#include "kernels/core/isa.h"
 #include "tests/support/cli_fixture.h"
 
 namespace hac {
@@ -63,6 +64,19 @@ TEST_F(CliCheckpoint, AFolderOfTheSameImagesScoresTheSame) {
   EXPECT_NEAR(got["loss"], expected["loss"], 1e-6);
   EXPECT_CONTAINS(o.err, "note: '" + folder_set() + "': its classes are in another order");
   EXPECT_NEAR(loss_of_infer(images_), expected["loss"], 1e-4);
+}
+
+TEST_F(CliCheckpoint, Bf16ScoresAndLearnsAsF32Does) {
+  if (!cpu::has_bf16()) GTEST_SKIP() << "no bf16: " << cpu::isa_name();
+  const Words eval{"eval", last(), "--limit-test", "60"}, bf16{"--dtype", "bf16"};
+  const double expected = json_of(eval)["loss"];
+  EXPECT_NEAR(json_of(eval + bf16)["loss"], expected, 0.03 * expected);
+  EXPECT_NEAR(loss_of_infer(images_ + bf16), expected, 0.03 * expected);
+  const auto learned = [&](const char* dtype) -> double {
+    return json_of(tiny_train +
+                   Words{"--epochs", "8", "--lr", "0.05", "--quiet", "--dtype", dtype})["top1"];
+  };
+  EXPECT_NEAR(learned("bf16"), learned("f32"), 0.15);
 }
 
 TEST_F(CliCheckpoint, JpegsAreDecodedAlikeByEvalAndInfer) {

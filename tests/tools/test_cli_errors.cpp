@@ -20,6 +20,16 @@ TEST_F(CliErrors, MissingAndDamagedData) {
   expect_error({"train", "--data-dir", path("")}, 1, {"train-images-idx3-ubyte", "cut"});
 }
 
+TEST_F(CliErrors, Bf16WhereTheInstructionSetHasNone) {
+  const char* given = std::getenv("DNNL_MAX_CPU_ISA");
+  setenv("DNNL_MAX_CPU_ISA", "AVX2", 1);
+  for (const Words& verb : {tiny_train, Words{"profile", "vgg11", "--width", "0.125"}}) {
+    expect_error(verb + Words{"--dtype", "bf16"}, 2,
+                 {"dtype 'bf16' on cpu", "AVX512_BF16", "avx2", "--dtype f32", "--weights bf16"});
+  }
+  given ? setenv("DNNL_MAX_CPU_ISA", given, 1) : unsetenv("DNNL_MAX_CPU_ISA");
+}
+
 TEST_F(CliErrors, DamagedCheckpoints) {
   const std::string bytes = slurp(checkpoint("r"));
   write("cut.safetensors", bytes.substr(0, bytes.size() / 2));

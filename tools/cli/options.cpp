@@ -187,7 +187,8 @@ void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch) {
 
 TensorOptions start(const MachineOptions& o) {
   const Device device = parse_device(o.device);
-  const Dtype dtype = parse_dtype(o.dtype);
+  const TensorOptions where{device, parse_dtype(o.dtype)};
+  where.validate();
   set_num_threads(o.threads);
   Context::current(device);
   set_convolutions(device, o.conv);
@@ -200,7 +201,7 @@ TensorOptions start(const MachineOptions& o) {
   const bool lower = group > 0 && (asked == 0 || group < asked);
   set_memory_limit(group, {});
   set_memory_limit(lower && device.kind != DeviceKind::cuda ? group : asked, device);
-  return {device, dtype};
+  return where;
 }
 
 Model make_model(const Architecture& arch, std::uint64_t seed, const TensorOptions& where,

@@ -74,7 +74,9 @@ struct MachineOptions {
         .add("threads", threads, {0, 1024},
              "0 = OMP_NUM_THREADS, else what affinity and the control group's CPU quota allow")
         .add("device", device, "cpu, cuda:0, or simt: a GPU's kernels executed on the host")
-        .add("dtype", dtype, "of activations: f32; on a GPU and simt also bf16 and f16")
+        .add("dtype", dtype,
+             "of activations: f32; bf16 on a CPU with AVX512_BF16 or AMX; on a GPU and simt bf16 "
+             "and f16")
         .add("memory_limit", memory_limit,
              "of tensors: 2GiB, 500MiB; a plain number is bytes; at most the control group's "
              "limit, which is the default",

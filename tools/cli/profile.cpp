@@ -87,6 +87,7 @@ nlohmann::ordered_json json_of(const Options& o, const std::string& name, const 
                            {"cpu", machine.cpu},
                            {"isa", machine.isa},
                            {"device", o.machine.device},
+                           {"dtype", o.machine.dtype},
                            {"launch", to_string(p.launch)},
                            {"latency_ms", latency},
                            {"macs", p.macs},

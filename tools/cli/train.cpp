@@ -63,8 +63,8 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
   const std::string& init = o.train.init;
   print_rows(
       stderr,
-      {{"device", fmt::format("{}: {}, {}, oneDNN {}", o.machine.device, machine.cpu, machine.isa,
-                              machine.onednn)},
+      {{"device", fmt::format("{} {}: {}, {}, oneDNN {}", o.machine.device, o.machine.dtype,
+                              machine.cpu, machine.isa, machine.onednn)},
        {"threads", fmt::format("{}", num_threads())},
        {"launch",
         to_string(c.launch.value_or(default_launch_mode(parse_device(o.machine.device))))},

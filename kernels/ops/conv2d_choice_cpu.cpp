@@ -22,16 +22,40 @@ using enum ConvAlgorithm;
 constexpr std::string_view names[] = {"direct",    "product", "winograd4",
                                       "winograd2", "taps",    "taps_bf16"};
 
+// What bench_kernels --grid measures as the fastest, where has_winograd(): the last row whose least
+// sizes a convolution has.
+struct Rule {
+  bool inference;       // else the passes of training, which transform the weights in each step
+  std::int64_t map;     // output pixels of an image
+  std::int64_t pixels;  // of all images
+  std::int64_t work;    // C K pixels
+  ConvAlgorithm algorithm;
+};
+constexpr Rule rules[] = {
+    {.inference = true, .map = 9, .pixels = 49, .work = 1 << 20, .algorithm = winograd4},
+    {.inference = false, .map = 9, .pixels = 196, .work = 0, .algorithm = winograd2},
+    {.inference = false, .map = 9, .pixels = 300, .work = 0, .algorithm = winograd4},
+};
+
 ConvAlgorithm by_rule(const Conv2dSpec& s) {
   if (!has_winograd(s)) return direct;
-  return s.oh() * s.ow() >= 16 ? winograd4 : winograd2;
+  const bool inference = s.pass == Pass::inference;
+  const std::int64_t map = s.oh() * s.ow(), pixels = s.n * map, work = s.c * s.k * pixels;
+  // So many transformed weights that each inference reads them from memory.
+  if (inference && s.c * s.k >= 1 << 18 && pixels < 196) return direct;
+  ConvAlgorithm algorithm = direct;
+  for (const Rule& r : rules) {
+    const bool fits = map >= r.map && pixels >= r.pixels && work >= r.work;
+    if (r.inference == inference && fits) algorithm = r.algorithm;
+  }
+  return algorithm;
 }
 
-// Fewer pixels than would pay for reading the weights: few and large maps have few, late layers
-// many weights.
+// Many weights for few pixels: at batch 1 reading them is most of the time. At any batch, so that
+// an evaluation is that of what is deployed.
 bool streams_weights(const Conv2dSpec& s) {
   return s.pass == Pass::inference && has_taps(s) && s.weight_shape().numel() >= 1 << 17 &&
-         s.n * s.oh() * s.ow() <= 64;
+         s.oh() * s.ow() <= 64;
 }
 
 // One plan with memory of its own, run as the network would: weights are packed each step, but once

@@ -84,8 +84,8 @@ void throw_not_finite(Model& model, const Tensor& images, const std::string& whe
       model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
 }
 
-Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch)
-    : model_(model), data_(std::move(data)), batch_(batch) {
+Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch, Forward forward)
+    : model_(model), data_(std::move(data)), batch_(batch), forward_(std::move(forward)) {
   require_match(model_, *data_, "test");
 }
 
@@ -123,8 +123,8 @@ EvalResult Evaluation::run_once() {
   std::int64_t top1 = 0, top5 = 0;
   Batch batch;
   while (loader_->next(batch)) {
-    const auto [loss, probs] =
-        ops::softmax_cross_entropy(model_.forward(batch.images), batch.labels);
+    const Var logits = forward_ ? Var(forward_(batch.images)) : model_.forward(batch.images);
+    const auto [loss, probs] = ops::softmax_cross_entropy(logits, batch.labels);
     const double value = loss.value().item();
     if (!finite || !std::isfinite(value)) {
       throw_not_finite(model_, batch.images, "in evaluation", value);
@@ -141,8 +141,9 @@ EvalResult Evaluation::run_once() {
   return result;
 }
 
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch) {
-  return Evaluation(model, data, batch).run();
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch,
+                    Evaluation::Forward forward) {
+  return Evaluation(model, data, batch, std::move(forward)).run();
 }
 
 }  // namespace hac

@@ -2,6 +2,7 @@
 // Accuracy over a whole set, and the checks that training and evaluation share.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "data/loader/loader.h"
@@ -24,7 +25,9 @@ struct EvalResult {
 // Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
 class Evaluation {
  public:
-  Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256);
+  // Images to logits; model.forward() where there is none.
+  using Forward = std::function<Tensor(const Tensor& images)>;
+  Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256, Forward forward = {});
   // Leaves the set on the model's device, if make_loader put it there, and no scratch memory beyond
   // what there was.
   // Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
@@ -37,11 +40,13 @@ class Evaluation {
   Model& model_;
   const DatasetPtr data_;
   std::int64_t batch_;
+  const Forward forward_;
   std::unique_ptr<BatchSource> loader_;
 };
 
 // Once.
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256);
+EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256,
+                    Evaluation::Forward forward = {});
 
 // Throws ConfigError when images or classes of a set do not fit the model; `which` names the set.
 void require_match(const Model& model, const Dataset& data, const char* which);

@@ -5,10 +5,13 @@
 
 #include <cmath>
 
+#include "engine/device/plan_options.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
+#include "models/arch/counters.h"
 #include "models/deploy/inference_session.h"
 #include "models/zoo/arch_options.h"
+#include "models/zoo/zoo.h"
 
 namespace hac {
 namespace {
@@ -103,6 +106,27 @@ TEST(InferenceSession, TimesEachStepAndComputesTheSameAfterwards) {
       EXPECT_EQ(net.run(images).to_vector(), expected) << to_string(device);
     }
   }
+}
+
+// Of VGG11's last five convolutions, most of its bytes; those of the others stay what they were.
+TEST(InferenceSession, KeepsWeightsThatStreamInBf16) {
+  Model model(zoo("vgg11"), 3);
+  scatter_batch_norms(model, 3);
+  for (const std::int64_t batch : {1, 5}) {
+    const Tensor images = Tensor::empty({batch, 3, 32, 32});
+    fill_normal(images, 3, "images", 1);
+    InferenceSession full(model, batch);
+    set_inference_weights({}, Dtype::bf16);
+    InferenceSession half(model, batch);
+    set_inference_weights({}, Dtype::f32);
+    const double off = difference(half.run(images), full.run(images));
+    EXPECT_LT(off, 1e-2) << "batch " << batch;
+    EXPECT_GT(off, 1e-5) << "as exact as f32";
+    // 8.3 of its 9.2 million parameters are in two bytes each, others in Winograd's 36 for 9.
+    EXPECT_LT(half.weight_bytes(), 0.7 * 4 * static_cast<double>(count(model.arch()).params));
+  }
+  EXPECT_THROW(set_inference_weights({}, Dtype::f16), ConfigError);
+  EXPECT_THROW(set_inference_weights({DeviceKind::simt, 0}, Dtype::bf16), ConfigError);
 }
 
 TEST(InferenceSession, RefusesImagesOfAnotherShape) {

@@ -199,6 +199,20 @@ TEST_F(CliErrors, OnlyADeviceThatHasPlansCanChoose) {
   }
 }
 
+TEST_F(CliErrors, WeightsInBf16AreOfInference) {
+  const std::string last = checkpoint("r");
+  const Words bf16{"--weights", "bf16"};
+  expect_error(tiny_train + bf16, 2, {"weights", "f32 where gradients are taken"});
+  expect_error(Words{"profile"} + tiny_model + bf16 + Words{"--device", "simt"}, 2,
+               {"weights", "on the CPU"});
+  expect_error(Words{"profile"} + tiny_model + Words{"--weights", "f16"}, 2, {"weights", "f16"});
+  for (const Words& words :
+       {Words{"eval", last, "--limit-test", "100"}, Words{"profile"} + tiny_model}) {
+    const Outcome o = run(words + bf16);
+    EXPECT_EQ(o.exit, 0) << o.err;
+  }
+}
+
 TEST_F(CliErrors, AFullDiskLosesNothing) {
   const std::string last = checkpoint("r");
   const std::string before = slurp(last);

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "kernels/core/error.h"
+#include "models/deploy/inference_session.h"
 #include "models/train/checkpoint.h"
 #include "models/train/train.h"
 #include "scaling/experiment/alpha.h"
@@ -34,7 +36,14 @@ void eval(const Options& o) {
   Model model =
       make_model(named ? resolve_for(o.model, *data.test) : checkpoint_architecture(o.checkpoint),
                  0, where, o.checkpoint);
-  const EvalResult r = evaluate(model, data.test, o.batch);
+  std::optional<InferenceSession> net;  // the network as it would be deployed
+  const auto deployed = [&](const Tensor& images) {
+    if (!net || net->graph().input[0] != images.shape()[0]) net.emplace(model, images.shape()[0]);
+    return net->run(images);
+  };
+  const EvalResult r = parse_dtype(o.machine.weights) == Dtype::f32
+                           ? evaluate(model, data.test, o.batch)
+                           : evaluate(model, data.test, o.batch, deployed);
   const Interval top1 = interval95(r.top1, r.images);
   if (o.json) {
     return print_json({{"checkpoint", o.checkpoint},

@@ -77,6 +77,7 @@ void observe(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
   c.select = Selection::last;  // whose weights the observed gradients belong to
   if (!o.checkpoint.empty()) hold_still(c);
+  require_f32_weights(o.machine);
   const TensorOptions where = start(o.machine);
   const DataSplit whole = o.checkpoint.empty() ? open_data(c.data)
                                                : open_data_for(checkpoint_data(o.checkpoint),

@@ -204,6 +204,13 @@ TensorOptions start(const MachineOptions& o) {
   return where;
 }
 
+void require_f32_weights(const MachineOptions& o) {
+  if (parse_dtype(o.weights) == Dtype::f32) return;
+  throw ConfigError(fmt::format(
+      "weights: expected f32 where gradients are taken, got {} (hint: of inference alone)",
+      o.weights));
+}
+
 Model make_model(const Architecture& arch, std::uint64_t seed, const TensorOptions& where,
                  const std::string& checkpoint) {
   Model model(arch, seed, where.device, where.dtype);

@@ -97,6 +97,8 @@ void add_machine_options(CLI::App& app, MachineOptions& options);
 // Sets the threads, the memory limit and the plans' options, and makes sure that the device is
 // there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
 TensorOptions start(const MachineOptions& options);
+// For verbs that train. Throws ConfigError where --weights says otherwise.
+void require_f32_weights(const MachineOptions& options);
 
 // A network there, with random weights of this seed or those of a checkpoint, about which it says
 // on stderr what is not plain.

@@ -158,6 +158,7 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
 
 void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
+  require_f32_weights(o.machine);
   const TensorOptions where = start(o.machine);
   require_launch_mode(c.launch.value_or(default_launch_mode(where.device)), where.device);
   const DataSplit data = hold_out(open_data(c.data), c.validation, c.seed);

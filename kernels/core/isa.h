@@ -15,7 +15,7 @@ namespace hac::cpu {
 // NEON. Also the channels of a block (layout_of).
 int vector_lanes();
 
-// Whether it multiplies bf16 (AVX512_BF16, AMX). Elsewhere oneDNN would emulate it, slower than f32.
+// Whether it multiplies bf16 (AVX512_BF16, AMX). Elsewhere oneDNN has none or emulates it.
 bool has_bf16();
 
 // What oneDNN dispatches to: "avx2", "avx512_core", "avx512_core_bf16", ...; "neon" on aarch64.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/core/scheduler.h"
+#include "kernels/core/types.h"
 
 namespace hac {
 
@@ -47,8 +48,9 @@ struct Ceiling {
 
 // Multiply-accumulates of fused multiply-adds that stay in the registers of the instruction set in
 // use, on all threads: the peak that utilization is a fraction of. Takes 0.1 s, on a busy machine
-// up to four times that. `counters` stands in for those of the operating system.
-Ceiling measure_peak_gmacs(const SchedulerSource& counters = {});
+// up to four times that. `counters` stands in for those of the operating system. In bf16, where
+// cpu::has_bf16(), of dot products by vectors; AMX's tiles do more.
+Ceiling measure_peak_gmacs(const SchedulerSource& counters = {}, Dtype dtype = Dtype::f32);
 // Bytes that all threads together read from memory. Takes 0.3 s and 256 MiB, or four times the
 // last-level cache; less where less is free. Throws OutOfMemory where the caches could hold what is
 // left, or there is none.

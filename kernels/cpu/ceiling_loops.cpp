@@ -2,6 +2,10 @@
 
 #include "kernels/cpu/loop.h"
 
+#if defined(HAC_AVX512)
+#include <immintrin.h>
+#endif
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O2")  // below it GCC joins no product and sum to one instruction
 #endif
@@ -42,6 +46,29 @@ float multiply_add(std::int64_t rounds, float seed) {
   return sum;
 }
 
+#if defined(HAC_AVX512)
+constexpr int bf16_macs = 2 * lanes * chains;
+
+__attribute__((target("avx512bf16"))) float multiply_add_bf16(std::int64_t rounds, float seed) {
+  __m512 acc[chains];
+  const auto a = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3F803F80));  // ones
+  const auto b = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x38803880));  // 2^-14
+#pragma GCC unroll 24
+  for (int c = 0; c < chains; ++c) acc[c] = _mm512_set1_ps(seed + static_cast<float>(c));
+  for (std::int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 24
+    for (__m512& x : acc) x = _mm512_dpbf16_ps(x, a, b);
+  }
+  float sum = 0;
+#pragma GCC unroll 24
+  for (const __m512& x : acc) sum += x[0] + x[lanes - 1];
+  return sum;
+}
+#else
+constexpr int bf16_macs = 0;
+constexpr auto multiply_add_bf16 = nullptr;
+#endif
+
 // One stream waits for its own next line; eight keep as many lines on their way.
 float read(const float* data, std::int64_t n) {
   constexpr int streams = 8;
@@ -63,6 +90,10 @@ float read(const float* data, std::int64_t n) {
 }  // namespace
 
 HAC_CPU_TABLE(CeilingLoops, ceiling_loops,
-              {.macs = lanes * chains, .multiply_add = multiply_add, .read = read})
+              {.macs = lanes * chains,
+               .multiply_add = multiply_add,
+               .bf16_macs = bf16_macs,
+               .multiply_add_bf16 = multiply_add_bf16,
+               .read = read})
 
 }  // namespace hac::cpu

@@ -11,6 +11,9 @@ struct CeilingLoops {
   // Independent chains of fused multiply-adds that never leave the registers. The result depends on
   // all of them.
   float (*multiply_add)(std::int64_t rounds, float seed);
+  int bf16_macs;  // of a round
+  // The same of dot products of bf16 pairs, summed in f32; only where has_bf16().
+  float (*multiply_add_bf16)(std::int64_t rounds, float seed);
   // The sum of n floats, read as several streams side by side.
   float (*read)(const float* data, std::int64_t n);
 };

@@ -70,13 +70,15 @@ std::int64_t cpu::bandwidth_slices(std::size_t last_level_cache, std::size_t fre
   return slices * size < 2 * std::max(cache, size) ? 0 : slices;
 }
 
-Ceiling measure_peak_gmacs(const SchedulerSource& counters) {
+Ceiling measure_peak_gmacs(const SchedulerSource& counters, Dtype dtype) {
   constexpr std::int64_t rounds = 200'000;
   const int threads = num_threads();
   const cpu::CeilingLoops& loops = cpu::ceiling_loops;
-  const double macs = static_cast<double>(rounds) * loops.macs;
+  const bool bf16 = dtype == Dtype::bf16;
+  const auto work = bf16 ? loops.multiply_add_bf16 : loops.multiply_add;
+  const double macs = static_cast<double>(rounds) * (bf16 ? loops.bf16_macs : loops.macs);
   return best_rate(macs, threads, 60, counters, [&](int, int thread) {
-    return loops.multiply_add(rounds, 1e-6f * static_cast<float>(thread));
+    return work(rounds, 1e-6f * static_cast<float>(thread));
   });
 }
 

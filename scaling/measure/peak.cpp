@@ -54,20 +54,16 @@ Peak measure_peak(Device device, Dtype dtype) {
     case DeviceKind::simt:
       return {.of = "none: simt executes kernels on the host for checking only"};
     case DeviceKind::cpu: {
-      if (dtype != Dtype::f32) break;
-      const Ceiling ceiling = measure_peak_gmacs();
+      const Ceiling ceiling = measure_peak_gmacs({}, dtype);
       return {.gmacs_per_s = ceiling.rate,
-              .of = fmt::format("f32 multiply-adds in {} registers, {} threads", this_machine().isa,
-                                num_threads()),
+              .of = fmt::format("{} multiply-adds in {} registers, {} threads", name_of(dtype),
+                                this_machine().isa, num_threads()),
               .steady = ceiling.steady};
     }
     case DeviceKind::cuda:
       break;
   }
-  const bool on_cpu = device.kind == DeviceKind::cpu;
-  const std::int64_t size = on_cpu ? 1024 : 4096;
-  LinearSpec spec{
-      .dtype = dtype, .n = on_cpu ? size : 32768, .in = size, .out = size, .bias = false};
+  LinearSpec spec{.dtype = dtype, .n = 32768, .in = 4096, .out = 4096, .bias = false};
   for (;;) {
     try {
       return {.gmacs_per_s = measure_linear_gmacs(device, spec),

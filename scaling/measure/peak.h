@@ -15,10 +15,9 @@ struct Peak {
   bool steady = true;                 // as Ceiling says; other devices have a clock of their own
 };
 
-// cpu in f32: multiply-adds in registers, on all threads (kernels/core/machine.h). cuda: the
-// engine's own product of a (rows, 4096) by a (4096, 4096) matrix of that type, by the device's
-// clock; cpu in bf16 the same of (1024, 1024), by the host's. simt executes kernels on the host: no
-// peak. Takes about a second. Throws DeviceError.
+// cpu: multiply-adds in registers, on all threads (kernels/core/machine.h). cuda: the engine's own
+// product of a (rows, 4096) by a (4096, 4096) matrix of that type, by the device's clock. simt
+// executes kernels on the host: no peak. Takes about a second. Throws DeviceError.
 Peak measure_peak(Device device, Dtype dtype);
 
 // measure_bandwidth_gbs(); none where too little memory is free for it.

@@ -189,11 +189,12 @@ TEST(Peak, IsOfTheDeviceAndSimtHasNone) {
   const Peak simt = measure_peak(kSimt, Dtype::bf16);
   EXPECT_FALSE(simt.gmacs_per_s);
   EXPECT_CONTAINS(simt.of, "simt");
-  EXPECT_GT(measure_peak({}, Dtype::f32).gmacs_per_s.value_or(0), 0.1);
-  if (!cpu::has_bf16()) return;
-  const Peak bf16 = measure_peak({}, Dtype::bf16);
-  EXPECT_GT(bf16.gmacs_per_s.value_or(0), 0.1);
-  EXPECT_CONTAINS(bf16.of, "linear:bf16");
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+    if (dtype == Dtype::bf16 && !cpu::has_bf16()) continue;
+    const Peak peak = measure_peak({}, dtype);
+    EXPECT_GT(peak.gmacs_per_s.value_or(0), 0.1);
+    EXPECT_CONTAINS(peak.of, std::string(name_of(dtype)) + " multiply-adds");
+  }
 }
 
 // The median of ten is at most twice their mean.

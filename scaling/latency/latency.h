@@ -4,7 +4,7 @@
 // a whole-network run, batch as in the graph. Isolated layers do not add up: caches are warmer.
 //
 // Two models, both fitted from timed networks:
-//   table       measured layer times, keyed by the spec of the operation without its widths
+//   table       measured layer times, by the spec of the operation without its sizes and widths
 //   regression  non-negative least squares on {1, MACs, weight bytes, activation bytes}
 
 #include <compare>
@@ -66,7 +66,8 @@ class LatencyModel {
   virtual ~LatencyModel() = default;
   // Milliseconds, >= 0. Throws ConfigError for a kind of operation that no timed network had.
   virtual double predict(const OpSpec& op) const = 0;
-  // False where the answer is an extrapolation: outside the widths or sizes that were timed.
+  // False where the answer is an extrapolation: outside the widths or sizes that were timed, or of
+  // an operation that was not.
   virtual bool covers(const OpSpec& op) const = 0;
   virtual std::string name() const = 0;     // table | regression
   virtual std::string to_json() const = 0;  // of the fit alone
@@ -87,13 +88,16 @@ using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
 // Both throw ConfigError: no timings, an op index outside its graph, a time that is negative or
 // not finite, a total that is not positive.
 //
-// Table. Per key, times at the measured widths (c_in, c_out), both rounded up to `block` channels
-// because cost is a staircase in the vector block (8 or 16, LatencySource::block). Between them
-//   t = f(c_in, c_out) * rho,   f = p0 + p1 c_in + p2 c_out + p3 c_in c_out,  p >= 0,
-// with rho the ratio measured/f, interpolated by inverse squared distance in log widths: exact at
-// the measured widths, near f between them. Outside their range the nearest edge is scaled by MACs;
-// an unknown size or kernel takes the most similar key of its kind, scaled by its work. One scale
-// correction, the median of total / sum, carries what lies between operations.
+// Table. Operations whose specs differ in batch, size and widths alone are one family. Each lies in
+// it at (px, c_in, c_out): the positions of a convolution's output, or of another's input, and its
+// widths. These are rounded up to `block` channels, because cost is a staircase in the vector block
+// (8 or 16, LatencySource::block); not so the few of an image, whose layout is plain.
+//   t = f(px, c_in, c_out) * rho,   f = sum p_i x_i,   p >= 0,
+// with x_i the eight products of {1, px} x {1, c_in} x {1, c_out} and rho the ratio measured/f,
+// interpolated by inverse distance to the fourth power in the logarithms: exact at timed points,
+// near f between them. Outside their box f goes on, with the rho of the nearest point in the box.
+// A family that was never timed takes the most similar one of its kind, by the work of its window.
+// One scale correction, the median of total / sum, carries what lies between operations.
 std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> timings,
                                                 std::int64_t block = 16);
 // Regression. Four coefficients for every kind of operation, each row weighed by 1 / total_ms of

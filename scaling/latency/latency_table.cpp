@@ -2,9 +2,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
@@ -17,169 +20,220 @@ namespace hac {
 
 namespace {
 
+// Of the file. Version 1, which bore no number, had a row for each size.
+constexpr int kVersion = 2;
+constexpr double kMaxPositions = 0x1p53;
+
+// Positions, channels read, channels written (0 as in Widths).
+using Point = std::array<std::int64_t, 3>;
+using Features = std::array<double, 8>;
+
+std::array<double, 3> logs(const Point& at) {
+  const auto log = [](std::int64_t x) { return x == 0 ? 0 : std::log(static_cast<double>(x)); };
+  return {log(at[0]), log(at[1]), log(at[2])};
+}
+
+// Bit c of an index says whether coordinate c is a factor.
+Features features(const Point& at) {
+  const auto px = static_cast<double>(at[0]);
+  const auto in = static_cast<double>(at[1]), out = static_cast<double>(at[2]);
+  return {1, px, in, px * in, out, px * out, in * out, px * in * out};
+}
+
 struct Node {
-  std::int64_t c_in = 1, c_out = 0;  // multiples of the block; c_out = 0 as in Widths
+  Point at{};
   double ms = 0;
+  std::array<double, 3> log{};
   double rho = 1;  // ms / surface
 };
 
-struct Range {
-  std::int64_t low = std::numeric_limits<std::int64_t>::max(), high = 0;
-  void include(std::int64_t x) { low = std::min(low, x), high = std::max(high, x); }
-  bool contains(std::int64_t x) const { return x >= low && x <= high; }
+// All that was timed of one family.
+struct Family {
+  std::vector<Node> nodes;
+  Features surface{};
+  Point low{}, high{};  // corners of the box of the nodes
 };
 
-// All that was measured of one key.
-struct Entry {
-  std::vector<Node> nodes;  // ordered by (c_in, c_out)
-  std::vector<double> surface;
-  Range in, out;  // of the channels of the nodes
-};
-
-std::vector<double> features(std::int64_t c_in, std::int64_t c_out) {
-  const auto i = static_cast<double>(c_in), o = static_cast<double>(c_out);
-  return {1, i, o, i * o};
+double surface_at(const Family& family, const Point& at) {
+  const Features x = features(at);
+  return std::inner_product(x.begin(), x.end(), family.surface.begin(), 0.0);
 }
 
-double surface_at(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
-  return dot(entry.surface, features(c_in, c_out));
+// Where a coordinate has one value only, nothing tells what of the time does not depend on it: all
+// is taken to grow with it.
+bool usable(const Family& family, std::size_t feature) {
+  for (std::size_t c = 0; c < family.low.size(); ++c) {
+    const bool one_value = family.low[c] == family.high[c] && family.low[c] > 0;
+    if (one_value && (feature >> c & 1) == 0) return false;
+  }
+  return true;
 }
 
 // Fits the surface and the ratios to it. Rows are weighed by 1/ms: rho should be near 1 everywhere.
-void prepare(Entry& entry) {
+void prepare(Family& family) {
+  family.low = family.high = family.nodes[0].at;
+  double largest = 0;
+  for (Node& node : family.nodes) {
+    node.log = logs(node.at);
+    largest = std::max(largest, node.ms);
+    for (std::size_t c = 0; c < node.at.size(); ++c) {
+      family.low[c] = std::min(family.low[c], node.at[c]);
+      family.high[c] = std::max(family.high[c], node.at[c]);
+    }
+  }
   std::vector<std::vector<double>> rows;
   std::vector<double> values;
-  double largest = 0;
-  for (const Node& node : entry.nodes) largest = std::max(largest, node.ms);
-  for (const Node& node : entry.nodes) {
+  for (const Node& node : family.nodes) {
     const double weight = 1 / std::max(node.ms, std::max(1e-3 * largest, 1e-12));
-    rows.push_back(features(node.c_in, node.c_out));
-    for (double& x : rows.back()) x *= weight;
+    const Features x = features(node.at);
+    rows.emplace_back(x.begin(), x.end());
+    for (std::size_t i = 0; i < x.size(); ++i) rows.back()[i] *= usable(family, i) ? weight : 0;
     values.push_back(node.ms * weight);
   }
-  entry.surface = nnls(rows, values);
-  for (Node& node : entry.nodes) {
-    entry.in.include(node.c_in);
-    entry.out.include(node.c_out);
-    const double ms = surface_at(entry, node.c_in, node.c_out);
+  std::ranges::copy(nnls(rows, values), family.surface.begin());
+  for (Node& node : family.nodes) {
+    const double ms = surface_at(family, node.at);
     node.rho = ms > 0 ? node.ms / ms : 1;
   }
 }
 
-double inside(const Entry& entry, std::int64_t c_in, std::int64_t c_out) {
+// Monotone outside the box in each coordinate: the surface is, and the ratio no longer changes.
+double time_at(const Family& family, const Point& at) {
+  Point near = at;
+  for (std::size_t c = 0; c < at.size(); ++c) {
+    near[c] = std::clamp(at[c], family.low[c], family.high[c]);
+  }
+  const std::array<double, 3> log = logs(near);
   double weights = 0, rho = 0;
-  for (const Node& node : entry.nodes) {
-    if (node.c_in == c_in && node.c_out == c_out) return node.ms;
-    const double d_in = std::log(static_cast<double>(node.c_in) / static_cast<double>(c_in));
-    const double d_out =
-        c_out == 0 ? 0 : std::log(static_cast<double>(node.c_out) / static_cast<double>(c_out));
-    const double weight = 1 / (d_in * d_in + d_out * d_out);
+  for (const Node& node : family.nodes) {
+    double squares = 0;
+    for (std::size_t c = 0; c < log.size(); ++c) {
+      squares += (node.log[c] - log[c]) * (node.log[c] - log[c]);
+    }
+    if (squares == 0) return surface_at(family, at) * node.rho;
+    const double weight = 1 / (squares * squares);
     weights += weight;
     rho += weight * node.rho;
   }
-  return surface_at(entry, c_in, c_out) * rho / weights;
+  return surface_at(family, at) * rho / weights;
 }
 
-// What tells one key of a kind from another.
-struct Traits {
-  std::int64_t window = 1, stride = 1;
-  bool depthwise = false;
-  double work = 1;  // for one pair of channels: what remains of MACs or elements without widths
-};
+// The spec without what a point holds: no widths, one image of one pixel.
+OpSpec family_of(const OpSpec& op) {
+  return std::visit(
+      [](const auto& spec) {
+        auto family = spec.with({});
+        if constexpr (requires { family.h; }) family.h = family.w = 1;
+        if constexpr (requires { family.n; }) {
+          family.n = 1;
+        } else {
+          family.shape = spec.shape.rank() == 4 ? Shape{1, 0, 1, 1} : Shape{1, 0};
+        }
+        return OpSpec(family);
+      },
+      op);
+}
 
-Traits traits_of(const OpSpec& key) {
-  const Shape in = key.in_shape();
-  Traits t{.work = static_cast<double>(in.rank() == 4 ? in[0] * in[2] * in[3] : in[0])};
-  if (const auto* conv = std::get_if<Conv2dSpec>(&key)) {
-    t = {.window = conv->r, .stride = conv->stride, .depthwise = conv->depthwise()};
-    const double out_h = std::max<double>(1, static_cast<double>(conv->oh()));
-    const double out_w = std::max<double>(1, static_cast<double>(conv->ow()));
-    const auto groups = static_cast<double>(std::max<std::int64_t>(conv->groups, 1));
-    t.work = static_cast<double>(conv->n * conv->r * conv->s) * out_h * out_w / groups;
-  } else if (const auto* pool = std::get_if<Pool2dSpec>(&key)) {
-    t.window = pool->kernel;
-    t.stride = pool->stride;
-  }
-  return t;
+Point point_of(const OpSpec& op, std::int64_t block) {
+  const Shape s = std::holds_alternative<Conv2dSpec>(op) ? op.out_shape() : op.in_shape();
+  const Widths w = op.widths();
+  // An image is not blocked: its few channels cost less than a block.
+  const bool image = layout_of({}, {1, w.in, 1, 1}) == Layout::plain;
+  return {s.rank() == 4 ? s[0] * s[2] * s[3] : s[0], image ? w.in : round_up(w.in, block),
+          round_up(w.out, block)};
+}
+
+// Multiply-accumulates of one position and pair of channels, or 1.
+double window_work(const OpSpec& op) {
+  const auto* conv = std::get_if<Conv2dSpec>(&op);
+  if (conv == nullptr) return 1;
+  return static_cast<double>(conv->r * conv->s) / static_cast<double>(conv->groups);
+}
+
+// What tells one family of a kind from another, so that |a - b| summed is how much: a kernel weighs
+// more than a stride, and that more than what is fused.
+using Traits = std::array<double, 6>;
+
+Traits traits_of(const OpSpec& op) {
+  return std::visit(
+      [](const auto& spec) {
+        Traits t{};
+        if constexpr (requires { spec.depthwise(); }) t[0] = spec.depthwise() ? 1000 : 0;
+        if constexpr (requires { spec.r; }) t[1] = 100 * std::log(spec.r);
+        if constexpr (requires { spec.kernel; }) t[1] = 100 * std::log(spec.kernel);
+        if constexpr (requires { spec.stride; }) t[2] = 10 * std::log(spec.stride);
+        if constexpr (requires { spec.bias; }) t[3] = spec.bias;
+        if constexpr (requires { spec.add; }) t[4] = spec.add;
+        if constexpr (requires { spec.activation; }) t[5] = static_cast<double>(spec.activation);
+        return t;
+      },
+      op);
 }
 
 class LatencyTable final : public LatencyModel {
  public:
-  LatencyTable(std::map<OpSpec, Entry> entries, std::int64_t block)
-      : entries_(std::move(entries)), block_(block) {
-    for (auto& [key, entry] : entries_) prepare(entry);
+  LatencyTable(std::map<OpSpec, Family> families, std::int64_t block)
+      : families_(std::move(families)), block_(block) {
+    for (auto& [key, family] : families_) prepare(family);
   }
 
   double predict(const OpSpec& op) const override {
-    const OpSpec key = op.with({});
-    const auto it = entries_.find(key);
-    if (it != entries_.end()) return scale * at(it->second, op.widths());
-    const OpSpec* similar = most_similar(key);
-    if (similar == nullptr) {
-      throw ConfigError(fmt::format(
-          "latency table: expected a time of '{}', got none of its kind (hint: time a network that "
-          "has this operation)",
-          op.str()));
-    }
-    const double ratio = traits_of(key).work / traits_of(*similar).work;
-    return scale * ratio * at(entries_.at(*similar), op.widths());
+    const Point at = point_of(op, block_);
+    const auto it = families_.find(family_of(op));
+    return scale * (it != families_.end() ? time_at(it->second, at) : time_of_similar(op, at));
   }
 
   bool covers(const OpSpec& op) const override {
-    const auto it = entries_.find(op.with({}));
-    if (it == entries_.end()) return false;
-    const Entry& e = it->second;
-    const auto [c_in, c_out] = rounded(op.widths());
-    return e.in.contains(c_in) && e.out.contains(c_out);
+    const auto it = families_.find(family_of(op));
+    if (it == families_.end()) return false;
+    const Point at = point_of(op, block_);
+    for (std::size_t c = 0; c < at.size(); ++c) {
+      if (at[c] < it->second.low[c] || at[c] > it->second.high[c]) return false;
+    }
+    return true;
   }
 
   std::string name() const override { return "table"; }
 
   std::string to_json() const override {
     using Json = nlohmann::ordered_json;
-    Json entries = Json::array();
-    for (const auto& [key, entry] : entries_) {
+    Json families = Json::array();
+    for (const auto& [key, family] : families_) {
       Json nodes = Json::array();
-      for (const Node& n : entry.nodes) nodes.push_back({n.c_in, n.c_out, n.ms});
-      entries.push_back({{"spec", key.str()}, {"c_in_c_out_ms", nodes}});
+      for (const Node& n : family.nodes) nodes.push_back({n.at[0], n.at[1], n.at[2], n.ms});
+      families.push_back({{"spec", key.str()}, {"px_c_in_c_out_ms", nodes}});
     }
-    return Json{{"model", "table"}, {"block", block_}, {"scale", scale}, {"layers", entries}}.dump(
-        1);
+    return Json{{"model", "table"},
+                {"version", kVersion},
+                {"block", block_},
+                {"scale", scale},
+                {"layers", families}}
+        .dump(1);
   }
 
  private:
-  Widths rounded(const Widths& w) const {
-    return {round_up(w.in, block_), round_up(w.out, block_)};
-  }
-
-  // In range by interpolation, out of range from the nearest edge by MACs.
-  double at(const Entry& e, const Widths& widths) const {
-    const auto [c_in, c_out] = rounded(widths);
-    const std::int64_t near_in = std::clamp(c_in, e.in.low, e.in.high);
-    const std::int64_t near_out = std::clamp(c_out, e.out.low, e.out.high);
-    double macs = static_cast<double>(c_in) / static_cast<double>(near_in);
-    if (near_out > 0) macs *= static_cast<double>(c_out) / static_cast<double>(near_out);
-    return inside(e, near_in, near_out) * macs;
-  }
-
-  // Of the same kind; the same kernel and stride weigh more than a near size.
-  const OpSpec* most_similar(const OpSpec& wanted) const {
-    const Traits want = traits_of(wanted);
-    const OpSpec* best = nullptr;
-    double least = std::numeric_limits<double>::infinity();
-    for (const auto& [key, entry] : entries_) {
-      if (key.kind() != wanted.kind() || key.dtype() != wanted.dtype()) continue;
-      const Traits have = traits_of(key);
-      double distance = std::abs(std::log(have.work / want.work));
-      if (have.depthwise != want.depthwise) distance += 1000;
-      if (have.window != want.window) distance += 100;
-      if (have.stride != want.stride) distance += 10;
-      if (distance < least) least = distance, best = &key;
+  // From the most similar family of the kind, by the work of its window.
+  double time_of_similar(const OpSpec& op, const Point& at) const {
+    const Traits wanted = traits_of(op);
+    double ms = 0, least = std::numeric_limits<double>::infinity();
+    for (const auto& [key, family] : families_) {
+      if (key.kind() != op.kind() || key.dtype() != op.dtype()) continue;
+      const OpSpec similar = key.with(op.widths());
+      const double distance =
+          std::transform_reduce(wanted.begin(), wanted.end(), traits_of(similar).begin(), 0.0,
+                                std::plus(), [](double a, double b) { return std::abs(a - b); });
+      if (distance >= least) continue;
+      least = distance;
+      ms = time_at(family, at) * window_work(op) / window_work(similar);
     }
-    return best;
+    if (std::isfinite(least)) return ms;
+    throw ConfigError(fmt::format(
+        "latency table: expected a time of '{}', got none of its kind (hint: time a network that "
+        "has this operation)",
+        op.str()));
   }
 
-  std::map<OpSpec, Entry> entries_;
+  std::map<OpSpec, Family> families_;
   std::int64_t block_;
 };
 
@@ -190,19 +244,16 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
   if (block < 1 || block > 1024) {
     throw ConfigError(fmt::format("latency table 'block': expected 1 to 1024, got {}", block));
   }
-  // Layers of several networks that round to the same widths share a node: their mean.
-  std::map<OpSpec, std::map<Widths, std::vector<double>>> times;
+  // Layers that round to the same point share a node: their mean.
+  std::map<OpSpec, std::map<Point, std::vector<double>>> times;
   for (const TimedLayer& layer : timed_layers(timings)) {
-    const Widths w = layer.spec.widths();
-    times[layer.spec.with({})][{round_up(w.in, block), round_up(w.out, block)}].push_back(layer.ms);
+    times[family_of(layer.spec)][point_of(layer.spec, block)].push_back(layer.ms);
   }
-  std::map<OpSpec, Entry> entries;
+  std::map<OpSpec, Family> families;
   for (const auto& [key, nodes] : times) {
-    for (const auto& [widths, ms] : nodes) {
-      entries[key].nodes.push_back({widths.in, widths.out, mean(ms)});
-    }
+    for (const auto& [at, ms] : nodes) families[key].nodes.push_back({at, mean(ms)});
   }
-  const auto table = std::make_shared<LatencyTable>(std::move(entries), block);
+  const auto table = std::make_shared<LatencyTable>(std::move(families), block);
   correct_scale(*table, timings);
   return table;
 }
@@ -211,41 +262,56 @@ std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json
   struct Row {
     std::string spec;
     std::vector<std::vector<double>> times;
-    Fields fields() { return Fields().add("spec", spec).add("c_in_c_out_ms", times, {0, 1e9}); }
+    Fields fields() {
+      return Fields().add("spec", spec).add("px_c_in_c_out_ms", times, {0, kMaxPositions});
+    }
   };
   const std::string what = "latency table";
+  if (!json.contains("version")) {
+    throw ConfigError(
+        fmt::format("{}: expected a file of version {}, got an older one, whose times do not tell "
+                    "an image from a "
+                    "block of channels (hint: measure again)",
+                    what, kVersion));
+  }
+  int version = 0;
   std::int64_t block = 0;
   double scale = 0;
   std::vector<Row> rows;
-  common.add("block", block, {1, 1024}).add("scale", scale, {0, 1e9}).add("layers", rows);
+  common.add("version", version, {kVersion, kVersion})
+      .add("block", block, {1, 1024})
+      .add("scale", scale, {0, 1e9})
+      .add("layers", rows);
   read_json(json, common, what);
 
-  std::map<OpSpec, Entry> entries;
+  std::map<OpSpec, Family> families;
   for (const Row& row : rows) {
-    const std::string where = fmt::format("{} layer {}", what, entries.size());
+    const std::string where = fmt::format("{} layer {}", what, families.size());
     const OpSpec key = parse_spec(row.spec);
-    if (key.widths().in != 0) {
-      throw ConfigError(fmt::format("{} 'spec': expected no widths, got '{}'", where, key.str()));
+    if (key != family_of(key)) {
+      throw ConfigError(fmt::format("{} 'spec': expected '{}', without widths and size, got '{}'",
+                                    where, family_of(key).str(), key.str()));
     }
-    Entry entry;
+    Family family;
     for (const std::vector<double>& x : row.times) {
-      const auto channels = [&](std::size_t i, double least) {
-        return x.size() == 3 && x[i] >= least && x[i] <= kMaxChannels && x[i] == std::floor(x[i]);
+      const auto whole = [&](std::size_t i, double least, double most) {
+        return x.size() == 4 && x[i] >= least && x[i] <= most && x[i] == std::floor(x[i]);
       };
-      if (!channels(0, 1) || !channels(1, 0)) {
-        throw ConfigError(fmt::format(
-            "{} 'c_in_c_out_ms': expected rows [channels, channels, milliseconds], got [{}]", where,
-            fmt::join(x, ", ")));
+      if (!whole(0, 1, kMaxPositions) || !whole(1, 1, kMaxChannels) || !whole(2, 0, kMaxChannels)) {
+        throw ConfigError(
+            fmt::format("{} 'px_c_in_c_out_ms': expected rows [positions, channels, "
+                        "channels, milliseconds], got [{}]",
+                        where, fmt::join(x, ", ")));
       }
-      entry.nodes.push_back(
-          {static_cast<std::int64_t>(x[0]), static_cast<std::int64_t>(x[1]), x[2]});
+      const auto at = [&](std::size_t i) { return static_cast<std::int64_t>(x[i]); };
+      family.nodes.push_back({{at(0), at(1), at(2)}, x[3]});
     }
-    if (entry.nodes.empty() || !entries.emplace(key, std::move(entry)).second) {
+    if (family.nodes.empty() || !families.emplace(key, std::move(family)).second) {
       throw ConfigError(fmt::format("{}: expected one list of times a layer, got {}", where,
-                                    entries.contains(key) ? "a second one" : "none"));
+                                    families.contains(key) ? "a second one" : "none"));
     }
   }
-  const auto table = std::make_shared<LatencyTable>(std::move(entries), block);
+  const auto table = std::make_shared<LatencyTable>(std::move(families), block);
   table->scale = scale;
   return table;
 }

@@ -172,6 +172,12 @@ TEST(LatencyModels, BlocksAreThoseOfTheLayout) {
   EXPECT_EQ(latency_source({}).block(), cpu::vector_lanes());
 }
 
+TEST(LatencyModels, AFileOfAnOlderTableIsRefused) {
+  const std::string older = R"({"model": "table", "block": 16, "scale": 1, "layers": [{
+      "spec": "maxpool:f32,n1c*h8w8,k2st2p0", "c_in_c_out_ms": [[16, 0, 1]]}]})";
+  EXPECT_ERROR(latency_model_from_json(older), ConfigError, "version 2", "older", "measure again");
+}
+
 // Values of another type or out of bounds, of any field: tests/tools/test_fields.cpp.
 TEST(LatencyModels, HostileJsonIsRefused) {
   const NetworkTiming t = time_on(linear_machine, slim_vgg());
@@ -185,23 +191,28 @@ TEST(LatencyModels, HostileJsonIsRefused) {
         table.substr(0, table.size() - 2)}) {
     EXPECT_THROW(latency_model_from_json(bad), ConfigError) << bad.substr(0, 100);
   }
-  const std::string points = R"("c_in_c_out_ms": [)", kinds = R"("kinds": {)";
+  const std::string points = R"("px_c_in_c_out_ms": [)", kinds = R"("kinds": {)";
   const struct {
     const std::string &text, from, to;
   } cases[] = {{table, R"("block": 16)", R"("block": 0)"},
                {table, R"("scale": )", R"("scale": -)"},
                {table, R"("layers": [)", R"("layers": [1,)"},
                {table, ",st1p1", ",st0p1"},
-               {table, "h32", "h-32"},
+               {table, "h1", "h-1"},
+               {table, "h1", "h32"},
+               {table, "n1", "n2"},
+               {table, R"("version": 2)", R"("version": 3)"},
                {table, "g1,", "g1e9,"},
                {table, "c*", "c3"},
                {table, R"("spec": ")", R"("spec": 1, "s": ")"},
-               {table, points, points + "[16, 16], "},
-               {table, points, points + "[0, 16, 1], "},
-               {table, points, points + "[16.5, 16, 1], "},
-               {table, points, points + "[16, 16, -1], "},
-               {table, points, points + "[16, 1e300, 1], "},
-               {table, points, R"("c_in_c_out_ms": [], "x": [)"},
+               {table, points, points + "[64, 16, 16], "},
+               {table, points, points + "[0, 16, 16, 1], "},
+               {table, points, points + "[64, 16.5, 16, 1], "},
+               {table, points, points + "[64, 16, 16, -1], "},
+               {table, points, points + "[64, 16, 1e300, 1], "},
+               {table, points, points + "[64, 0, 16, 1], "},
+               {table, points, points + "[1e300, 16, 16, 1], "},
+               {table, points, R"("px_c_in_c_out_ms": [], "x": [)"},
                {line, kinds, kinds + R"("x": [1, 2, 3],)"},
                {line, kinds, kinds + R"("x": [1, 2, 3, -4],)"},
                {line, kinds, R"("kinds": [1], "y": {)"},

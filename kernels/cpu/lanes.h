@@ -24,24 +24,60 @@ using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(4
 
 inline Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
 inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
-// A bf16 is the upper half of a float.
-inline Lanes load(const bf16* from) {
+
+// One row of weights for `columns` blocks of channels, and where the weight of a block and lane
+// lies in it. Two blocks of bf16, the upper half of a float, alternate: a shift and a mask widen
+// them.
+template <int columns>
+inline void load_row(const float* row, Lanes (&w)[columns]) {
+  for (int j = 0; j < columns; ++j) w[j] = load(row + j * lanes);
+}
+template <int columns>
+inline void load_row(const bf16* row, Lanes (&w)[columns]) {
   using Halves = std::uint16_t __attribute__((vector_size(lanes * 2), aligned(2), may_alias));
-  using Words = std::uint32_t __attribute__((vector_size(lanes * 4)));
-  const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(from), Words);
-  return reinterpret_cast<Lanes>(words << 16);
+  using Words = std::uint32_t __attribute__((vector_size(lanes * 4), aligned(2), may_alias));
+  if constexpr (columns == 1) {
+    const auto halves = *reinterpret_cast<const Halves*>(row);
+    w[0] = reinterpret_cast<Lanes>(__builtin_convertvector(halves, Words) << 16);
+  } else {
+    const auto words = *reinterpret_cast<const Words*>(row);
+    w[0] = reinterpret_cast<Lanes>(words << 16);
+    w[1] = reinterpret_cast<Lanes>(words & 0xffff0000u);
+  }
+}
+template <class Weight>
+std::int64_t place_in_row(std::int64_t columns, std::int64_t block, std::int64_t lane) {
+  const bool alternate = sizeof(Weight) < sizeof(float) && columns == 2;
+  return alternate ? 2 * lane + block : block * lanes + lane;
 }
 
+// Of by_rows: which of how many groups.
+struct Group {
+  std::int64_t index, count;
+};
+
 // sums (rows, columns lanes) += v (rows, depth) u (depth, columns lanes): row i of v begins at
-// v + at(i), u lies in one run.
+// v + at(i), u lies in one run. The weights behind u are multiplied next: each group fetches its
+// part of as many, so that memory works as long as arithmetic does. (Past the end nothing is
+// fetched.)
 template <int rows, int columns, class At, class Weight>
 [[gnu::always_inline]] inline void multiply_add(std::int64_t depth, const float* v, At at,
-                                                const Weight* u, Lanes (&sums)[rows][columns]) {
-  for (std::int64_t c = 0; c < depth; ++c, u += columns * lanes) {
+                                                const Weight* u, Group group,
+                                                Lanes (&sums)[rows][columns]) {
+  const std::int64_t step = columns * lanes / group.count;
+  const Weight* next = u + depth * (columns * lanes + group.index * step);
+  for (std::int64_t c = 0; c < depth; ++c, u += columns * lanes, next += step) {
+    constexpr int line = 64;  // bytes
+    __builtin_prefetch(next, 0, 2);
+    if constexpr (columns * lanes * sizeof(Weight) > line) {
+      __builtin_prefetch(next + line / sizeof(Weight), 0, 2);
+    }
+    Lanes w[columns];
+    load_row(u, w);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 2
-      for (int j = 0; j < columns; ++j) sums[i][j] += v[at(i) + c] * load(u + j * lanes);
+      for (int j = 0; j < columns; ++j) sums[i][j] += v[at(i) + c] * w[j];
     }
   }
 }
@@ -67,13 +103,21 @@ template <int rows, int columns, class At>
   }
 }
 
-// run(first row, the number of rows as a constant) for all of `count`, most_rows at a time; the
-// last in halves of what is left, down to single rows.
-template <int rows = most_rows, class Run>
-void by_rows(std::int64_t first, std::int64_t count, Run run) {
-  for (; count - first >= rows; first += rows) run(first, std::integral_constant<int, rows>());
-  if constexpr (rows > 1) {
-    if (first < count) by_rows<rows / 2>(first, count, run);
+// run(number as a constant) for a number from 1 to `most`.
+template <int most, class Run>
+void with_constant(std::int64_t number, Run run) {
+  if (number == most) return run(std::integral_constant<int, most>());
+  if constexpr (most > 1) with_constant<most - 1>(number, run);
+}
+
+// run(first row, the number of rows as a constant, group) for all of `count`: as few groups of at
+// most most_rows as do, all about as large.
+template <class Run>
+void by_rows(std::int64_t count, Run run) {
+  const std::int64_t groups = (count + most_rows - 1) / most_rows;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const std::int64_t first = g * count / groups, rows = (g + 1) * count / groups - first;
+    with_constant<most_rows>(rows, [&](auto n) { run(first, n, Group{g, groups}); });
   }
 }
 

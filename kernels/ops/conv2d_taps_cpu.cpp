@@ -24,13 +24,13 @@ void gather_pixels(const Conv2dSpec& s, const float* x, float* pixels) {
 template <int columns, class Weight>
 void add_tap(const Taps::Reach* reach, std::int64_t count, std::int64_t depth, const float* pixels,
              const Weight* w, float* sums) {
-  by_rows(0, count, [&](std::int64_t first, auto rows) {
+  by_rows(count, [&](std::int64_t first, auto rows, Group group) {
     constexpr int n = rows;
     const auto to = [=](int i) { return reach[first + i].to * columns * lanes; };
     Lanes near[n][columns];
     load_sums(sums, to, near);
     multiply_add(
-        depth, pixels, [=](int i) { return reach[first + i].from * depth; }, w, near);
+        depth, pixels, [=](int i) { return reach[first + i].from * depth; }, w, group, near);
     store_sums(near, sums, to);
   });
 }
@@ -83,13 +83,13 @@ void pack(const Conv2dSpec& s, const float* w, Weight* packed) {
 #pragma omp parallel for schedule(static)
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t columns = block % 2 == 0 && block + 1 == blocks ? 1 : 2;
-    Weight* const pair = packed + block / 2 * 2 * lanes * taps * depth + block % 2 * lanes;
+    Weight* const pair = packed + block / 2 * 2 * lanes * taps * depth;
     for (std::int64_t tap = 0; tap < taps; ++tap) {
       for (std::int64_t c = 0; c < depth; ++c) {
         for (std::int64_t l = 0; l < lanes; ++l) {
           const std::int64_t k = block * lanes + l;
           const bool real = c < s.c && k < s.k;
-          pair[(tap * depth + c) * columns * lanes + l] =
+          pair[(tap * depth + c) * columns * lanes + place_in_row<Weight>(columns, block % 2, l)] =
               from_float<Weight>(real ? w[(k * s.c + c) * taps + tap] : 0.f);
         }
       }

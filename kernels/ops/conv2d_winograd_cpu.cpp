@@ -142,11 +142,11 @@ void write_tile(const Tiles& tiles, bool add, const float* products, std::int64_
 
 // y (rows, columns lanes) = v (rows, depth) u (depth, columns lanes), u in one run.
 template <int rows, int columns>
-void product(std::int64_t depth, const float* v, std::int64_t v_step, const float* u, float* y,
-             std::int64_t y_step) {
+void product(std::int64_t depth, const float* v, std::int64_t v_step, const float* u, Group group,
+             float* y, std::int64_t y_step) {
   Lanes sums[rows][columns] = {};
   multiply_add(
-      depth, v, [=](int i) { return i * v_step; }, u, sums);
+      depth, v, [=](int i) { return i * v_step; }, u, group, sums);
   store_sums(sums, y, [=](int i) { return i * y_step; });
 }
 
@@ -212,10 +212,10 @@ void convolve_as(const Conv2dSpec& s, const Winograd& p, const float* x, const f
                   for (std::int64_t i = multiplied.begin; i < multiplied.end; ++i) {
                     const std::int64_t t = i / pairs;
                     by_pair(i % pairs, out, [&](std::int64_t block, auto columns) {
-                      by_rows(0, count, [&](std::int64_t row, auto rows) {
+                      by_rows(count, [&](std::int64_t row, auto rows, Group group) {
                         product<rows, columns>(
                             c, v + (t * p.part + row) * c, c, u + (t * k + block * lanes) * c,
-                            products + (t * p.part + row) * k + block * lanes, k);
+                            group, products + (t * p.part + row) * k + block * lanes, k);
                       });
                     });
                   }
@@ -297,7 +297,7 @@ void weight_gradient(const Conv2dSpec& s, const Winograd& p, const float* x, con
                   for (std::int64_t i = multiplied.begin; i < multiplied.end; ++i) {
                     const std::int64_t t = i / pairs;
                     by_pair(i % pairs, out, [&](std::int64_t block, auto columns) {
-                      by_rows(0, c, [&](std::int64_t row, auto rows) {
+                      by_rows(c, [&](std::int64_t row, auto rows, Group) {
                         float* const sum = du + (t * c + row) * k + block * lanes;
                         if (first == 0) {
                           for (int r = 0; r < rows; ++r) {

@@ -24,8 +24,9 @@ def read(paths, clock):
         context = results["context"]
         machines.add(", ".join(context.get(k, "?") for k in ("cpu", "isa", "threads")))
         for b in results["benchmarks"]:
-            # grid/conv2d:f32,n8c64h14w14,k64r3s3,st1p1g1/forward/winograd4/real_time
-            *grid, spec, what, algorithm, _ = b["run_name"].split("/")
+            # grid/conv2d:f32,n8c64h14w14,k64r3s3,st1p1g1/forward/winograd4[/iterations:4]/real_time
+            parts = [p for p in b["run_name"].split("/") if not p.startswith("iterations:")]
+            *grid, spec, what, algorithm, _ = parts
             if not spec.startswith("conv2d:") or b["run_type"] != "iteration" or b.get(
                     "error_occurred"):
                 continue

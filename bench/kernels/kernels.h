@@ -69,6 +69,10 @@ Variant sgd_of(const Graph& graph, Device device);
 // No benchmark begins later than so many seconds from here.
 void set_time_limit(double seconds);
 
+// From now on the caches are overwritten before each run, of which there are four: CPU only.
+void set_cold();
+bool is_cold();
+
 // The body of a benchmark. What the device cannot do is the benchmark's error.
 void time_kernel(benchmark::State& state, Device device, Dtype dtype, const Variant& variant);
 

@@ -1,5 +1,5 @@
-// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT | --grid] [--autotune] [--seconds S]
-//               [--benchmark_...]
+// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT | --grid] [--cold] [--autotune]
+//               [--seconds S] [--benchmark_...]
 // Google Benchmark's options select, repeat and print; bench/README.md has examples.
 
 #include <benchmark/benchmark.h>
@@ -23,6 +23,7 @@ constexpr const char* usage =
     "  --dtype LIST   f32, bf16, f16 (default: f32)\n"
     "  --spec TEXT    this operation alone, conv2d:f32,n1c64h56w56,k64r3s3,st1p1g1\n"
     "  --grid         the convolutions that the CPU's choice of algorithm is made from\n"
+    "  --cold         caches are overwritten before each run (cpu)\n"
     "  --autotune     the engine measures its plans of convolutions and takes the fastest\n"
     "  --seconds S    begin nothing later than that; what is left out is an error\n\n";
 
@@ -59,6 +60,8 @@ Options parse(int argc, char** argv) {
       o.grid = true;
     } else if (option == "--autotune") {
       o.autotune = true;
+    } else if (option == "--cold") {
+      bench::set_cold();
     } else if (option == "--spec") {
       o.spec = value();
     } else if (option == "--seconds") {
@@ -72,6 +75,10 @@ Options parse(int argc, char** argv) {
     }
   }
   for (const Device device : o.devices) runtime_of(device);  // throws where there is none
+  const auto is_cpu = [](Device d) { return d.kind == DeviceKind::cpu; };
+  if (bench::is_cold() && !std::ranges::all_of(o.devices, is_cpu)) {
+    throw ConfigError("--cold: expected no other device than cpu (hint: --device cpu)");
+  }
   return o;
 }
 

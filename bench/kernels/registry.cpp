@@ -29,6 +29,7 @@ void Registry::add(const std::string& text, Device device, Dtype dtype, const Va
   auto* added = benchmark::RegisterBenchmark(
       name.c_str(), [=](benchmark::State& state) { time_kernel(state, device, dtype, v); });
   added->Unit(benchmark::kMicrosecond);
+  if (is_cold()) added->Iterations(4);
   // Not the caller's CPU time: kernels have threads, or a device, of their own.
   device.kind != DeviceKind::cpu ? added->UseManualTime() : added->UseRealTime();
 }

@@ -22,7 +22,7 @@ bool has_winograd(const Conv2dSpec& s) {
 }
 
 Winograd winograd(const Conv2dSpec& s, std::int64_t outputs) {
-  constexpr std::int64_t near = 1 << 18;  // floats that stay in a core's second-level cache
+  constexpr std::int64_t near = 1 << 17;  // floats that stay in a small second-level cache
   const bool back = s.pass == Pass::backward_data, gradient = s.pass == Pass::backward_weights;
   const std::int64_t positions = (outputs + 2) * (outputs + 2);
   const std::int64_t c = round_up(s.c, vector_lanes()), k = round_up(s.k, vector_lanes());
@@ -32,7 +32,7 @@ Winograd winograd(const Conv2dSpec& s, std::int64_t outputs) {
   Winograd p{
       .outputs = outputs, .tiles = tiles, .weights = static_cast<std::size_t>(positions * c * k)};
   p.part = near / (positions * (c + k)) / 12 * 12;
-  p.alone = !gradient && p.part >= 24 && tiles >= 2 * p.part * threads;
+  p.alone = !gradient && p.part >= 12 && tiles >= 2 * p.part * threads;
   if (!p.alone) p.part = std::min(tiles, std::max<std::int64_t>(96, 4 * threads * p.part));
   p.work = positions * p.part * (c + k);
   return p;

@@ -25,9 +25,8 @@ using Lanes = float __attribute__((vector_size(lanes * sizeof(float)), aligned(4
 inline Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
 inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
 
-// One row of weights for `columns` blocks of channels, and where the weight of a block and lane
-// lies in it. Two blocks of bf16, the upper half of a float, alternate: a shift and a mask widen
-// them.
+// One row of weights, of `columns` blocks of channels. Two blocks of bf16, the upper half of a
+// float, alternate: a shift and a mask widen them.
 template <int columns>
 inline void load_row(const float* row, Lanes (&w)[columns]) {
   for (int j = 0; j < columns; ++j) w[j] = load(row + j * lanes);
@@ -45,10 +44,12 @@ inline void load_row(const bf16* row, Lanes (&w)[columns]) {
     w[1] = reinterpret_cast<Lanes>(words & 0xffff0000u);
   }
 }
-template <class Weight>
-std::int64_t place_in_row(std::int64_t columns, std::int64_t block, std::int64_t lane) {
-  const bool alternate = sizeof(Weight) < sizeof(float) && columns == 2;
-  return alternate ? 2 * lane + block : block * lanes + lane;
+// One block of it.
+inline void store_in_row(float* row, std::int64_t, std::int64_t block, Lanes w) {
+  store(row + block * lanes, w);
+}
+inline void store_in_row(bf16* row, std::int64_t columns, std::int64_t block, Lanes w) {
+  for (int l = 0; l < lanes; ++l) row[l * columns + block] = from_float<bf16>(w[l]);
 }
 
 // Of by_rows: which of how many groups.

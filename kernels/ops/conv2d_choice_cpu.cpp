@@ -21,8 +21,8 @@ namespace {
 
 using enum ConvAlgorithm;
 
-constexpr std::string_view names[] = {"direct",    "product", "winograd4",
-                                      "winograd2", "taps",    "taps_bf16"};
+constexpr std::string_view names[] = {"direct", "product",   "winograd4",     "winograd2",
+                                      "taps",   "taps_bf16", "winograd2_bf16"};
 
 struct Range {
   std::int64_t least = 1, most = std::numeric_limits<std::int64_t>::max();
@@ -82,9 +82,8 @@ std::optional<ConvAlgorithm> by_rule(const Library& library, const Conv2dSpec& s
 // Many weights for few pixels: at batch 1 reading them is most of the time. At any batch, so that
 // an evaluation is that of what is deployed.
 bool streams_weights(const Conv2dSpec& s) {
-  const std::int64_t most = has_winograd(s) ? 16 : 64;  // Winograd's filtering is faster above
   return s.pass == Pass::inference && has_taps(s) && s.weight_shape().numel() >= 1 << 17 &&
-         s.oh() * s.ow() <= most;
+         s.oh() * s.ow() <= 64;
 }
 
 // One plan with memory of its own, run as the network would: weights are packed each step, but once
@@ -135,7 +134,7 @@ class Trial {
 // The rule's choice, and every other that has a plan and the same weights.
 std::vector<ConvAlgorithm> candidates(Library& library, const Conv2dSpec& s) {
   std::vector<ConvAlgorithm> found{choose(library, s)};
-  if (found.front() == taps_bf16) return found;
+  if (has_bf16_weights(found.front())) return found;
   for (const ConvAlgorithm a : {direct, product, winograd4, winograd2, taps}) {
     if (a == found.front() || (library.conv.exact && is_winograd(a))) continue;
     if (make_plan(library, s, a)) found.push_back(a);
@@ -148,7 +147,10 @@ std::vector<ConvAlgorithm> candidates(Library& library, const Conv2dSpec& s) {
 std::span<const std::string_view> conv_algorithm_names() { return names; }
 
 ConvAlgorithm choose(Library& library, const Conv2dSpec& s) {
-  if (library.conv.bf16_weights && streams_weights(s)) return taps_bf16;
+  if (library.conv.bf16_weights && streams_weights(s)) {
+    const bool filtered = available(library, s, winograd2_bf16) && s.oh() * s.ow() > 16;
+    return filtered ? winograd2_bf16 : taps_bf16;
+  }
   if (const auto ruled = by_rule(library, s)) return *ruled;
   return onednn_plan(library, s) ? direct : product;
 }

@@ -19,10 +19,15 @@ enum class ConvAlgorithm : std::uint8_t {
   winograd2,
   taps,
   taps_bf16,  // its weights kept in bf16
+  winograd2_bf16,
 };
 std::span<const std::string_view> conv_algorithm_names();
 inline bool is_winograd(ConvAlgorithm a) {
-  return a == ConvAlgorithm::winograd4 || a == ConvAlgorithm::winograd2;
+  using enum ConvAlgorithm;
+  return a == winograd4 || a == winograd2 || a == winograd2_bf16;
+}
+inline bool has_bf16_weights(ConvAlgorithm a) {
+  return a == ConvAlgorithm::taps_bf16 || a == ConvAlgorithm::winograd2_bf16;
 }
 
 // Weights are plain (K, C/G, R, S) or packed as the plan wants them; x, y, dx, dy in

@@ -100,31 +100,40 @@ class WidenedPlan final : public ConvPlan {
   std::int64_t x_, y_, w_;  // elements
 };
 
+// Of a plan with weights of this type.
+template <class Weight>
+std::string named(std::string name) {
+  return sizeof(Weight) == 2 ? name + ":bf16_weights" : name;
+}
+
+template <class Weight>
 class WinogradPlan final : public ConvPlan {
  public:
-  WinogradPlan(const Conv2dSpec& s, std::int64_t outputs)
-      : ConvPlan(s), how_(winograd(s, outputs)) {
-    packed_bytes = how_.weights * sizeof(float);
+  WinogradPlan(const Conv2dSpec& s, const WinogradKernels<Weight>& kernels, std::int64_t outputs)
+      : ConvPlan(s), kernels_(kernels), how_(winograd(s, outputs)) {
+    packed_bytes = how_.weights * sizeof(Weight);
     scratch_bytes = how_.work * sizeof(float) * (how_.alone ? num_threads() : 1);
     const std::int64_t products = (outputs + 2) * (outputs + 2);
-    implementation = {fmt::format("winograd:f{}x3", outputs), how_.tiles * products * s.c * s.k};
+    implementation = {named<Weight>(fmt::format("winograd:f{}x3", outputs)),
+                      how_.tiles * products * s.c * s.k};
   }
 
   void pack(const void* w, void* packed, void*) override {
-    winograd_loops.pack(spec, how_, as<float>(w), as<float>(packed));
+    kernels_.pack(spec, how_, as<float>(w), as<Weight>(packed));
   }
   void convolve(const void* x, const void* packed, const void* bias, void* y,
                 void* scratch) override {
-    winograd_loops.convolve(spec, how_, as<float>(x), as<float>(packed), as<float>(bias),
-                            as<float>(y), as<float>(scratch));
+    kernels_.convolve(spec, how_, as<float>(x), as<Weight>(packed), as<float>(bias), as<float>(y),
+                      as<float>(scratch));
   }
   void gradient(const void* x, const void* dy, void* packed, void* dw, float* db,
                 void* scratch) override {
-    winograd_loops.weights(spec, how_, as<float>(x), as<float>(dy), as<float>(dw), db,
-                           as<float>(packed), as<float>(scratch));
+    kernels_.weights(spec, how_, as<float>(x), as<float>(dy), as<float>(dw), db, as<float>(packed),
+                     as<float>(scratch));
   }
 
  private:
+  const WinogradKernels<Weight>& kernels_;
   Winograd how_;
 };
 
@@ -135,7 +144,7 @@ class TapsPlan final : public ConvPlan {
       : ConvPlan(s), kernels_(kernels), taps_(taps(s)) {
     packed_bytes = taps_.weights * sizeof(Weight);
     scratch_bytes = taps_.work * sizeof(float);
-    implementation = {sizeof(Weight) == 2 ? "taps:bf16_weights" : "taps", s.macs_inside()};
+    implementation = {named<Weight>("taps"), s.macs_inside()};
   }
 
   void pack(const void* w, void* packed, void*) override {
@@ -161,15 +170,22 @@ std::unique_ptr<ConvPlan> plan_of(Library& library, const Conv2dSpec& s, ConvAlg
     auto plan = plan_of(library, wide, algorithm);
     return plan ? std::make_unique<WidenedPlan>(s, std::move(plan)) : nullptr;
   }
-  if (algorithm == ConvAlgorithm::product) return std::make_unique<ProductPlan>(s);
-  if (algorithm == ConvAlgorithm::taps) {
-    return has_taps(s) ? std::make_unique<TapsPlan<float>>(s, taps_loops_f32) : nullptr;
+  switch (algorithm) {
+    case ConvAlgorithm::winograd4:
+    case ConvAlgorithm::winograd2:
+      if (!has_winograd(s)) return nullptr;
+      return std::make_unique<WinogradPlan<float>>(s, winograd_loops_f32,
+                                                   algorithm == ConvAlgorithm::winograd4 ? 4 : 2);
+    case ConvAlgorithm::winograd2_bf16:
+      if (!has_winograd(s) || s.pass != Pass::inference) return nullptr;
+      return std::make_unique<WinogradPlan<bf16>>(s, winograd_loops_bf16, 2);
+    case ConvAlgorithm::taps:
+      return has_taps(s) ? std::make_unique<TapsPlan<float>>(s, taps_loops_f32) : nullptr;
+    case ConvAlgorithm::taps_bf16:
+      return has_taps(s) ? std::make_unique<TapsPlan<bf16>>(s, taps_loops_bf16) : nullptr;
+    default:
+      return std::make_unique<ProductPlan>(s);
   }
-  if (algorithm == ConvAlgorithm::taps_bf16) {
-    return has_taps(s) ? std::make_unique<TapsPlan<bf16>>(s, taps_loops_bf16) : nullptr;
-  }
-  if (!has_winograd(s)) return nullptr;
-  return std::make_unique<WinogradPlan>(s, algorithm == ConvAlgorithm::winograd4 ? 4 : 2);
 }
 
 }  // namespace

@@ -86,12 +86,12 @@ void pack(const Conv2dSpec& s, const float* w, Weight* packed) {
     Weight* const pair = packed + block / 2 * 2 * lanes * taps * depth;
     for (std::int64_t tap = 0; tap < taps; ++tap) {
       for (std::int64_t c = 0; c < depth; ++c) {
+        Lanes row{};
         for (std::int64_t l = 0; l < lanes; ++l) {
           const std::int64_t k = block * lanes + l;
-          const bool real = c < s.c && k < s.k;
-          pair[(tap * depth + c) * columns * lanes + place_in_row<Weight>(columns, block % 2, l)] =
-              from_float<Weight>(real ? w[(k * s.c + c) * taps + tap] : 0.f);
+          if (c < s.c && k < s.k) row[l] = w[(k * s.c + c) * taps + tap];
         }
+        store_in_row(pair + (tap * depth + c) * columns * lanes, columns, block % 2, row);
       }
     }
   }

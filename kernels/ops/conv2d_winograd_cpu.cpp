@@ -141,8 +141,8 @@ void write_tile(const Tiles& tiles, bool add, const float* products, std::int64_
 // ---- the products ----
 
 // y (rows, columns lanes) = v (rows, depth) u (depth, columns lanes), u in one run.
-template <int rows, int columns>
-void product(std::int64_t depth, const float* v, std::int64_t v_step, const float* u, Group group,
+template <int rows, int columns, class Weight>
+void product(std::int64_t depth, const float* v, std::int64_t v_step, const Weight* u, Group group,
              float* y, std::int64_t y_step) {
   Lanes sums[rows][columns] = {};
   multiply_add(
@@ -191,8 +191,8 @@ void meet(const Winograd& p) {
   }
 }
 
-template <int m, Activation activation>
-void convolve_as(const Conv2dSpec& s, const Winograd& p, const float* x, const float* u,
+template <int m, Activation activation, class Weight>
+void convolve_as(const Conv2dSpec& s, const Winograd& p, const float* x, const Weight* u,
                  const float* bias, float* y, float* work) {
   constexpr int a2 = (m + 2) * (m + 2);
   const Pixels<m> pixels(s);
@@ -231,23 +231,23 @@ void convolve_as(const Conv2dSpec& s, const Winograd& p, const float* x, const f
                 });
 }
 
-template <int m>
-void convolve(const Conv2dSpec& s, const Winograd& p, const float* x, const float* u,
+template <int m, class Weight>
+void convolve(const Conv2dSpec& s, const Winograd& p, const float* x, const Weight* u,
               const float* bias, float* y, float* work) {
   by_activation(s.activation, [&](auto a) { convolve_as<m, a.value>(s, p, x, u, bias, y, work); });
 }
 
 // U[t][pair of blocks of K][c][K of the pair].
-template <int m>
-void pack(const Conv2dSpec& s, const float* w, float* u) {
+template <int m, class Weight>
+void pack(const Conv2dSpec& s, const float* w, Weight* u) {
   constexpr int a = m + 2;
   const bool back = s.pass == Pass::backward_data;
   const std::int64_t in = back ? s.k : s.c, out = back ? s.c : s.k;
   const std::int64_t c = round_up(in, lanes), blocks = round_up(out, lanes) / lanes;
 #pragma omp parallel for schedule(static)
   for (std::int64_t block = 0; block < blocks; ++block) {
-    const std::int64_t alone = block % 2 == 0 && block + 1 == blocks ? 1 : 2;
-    float* const group = u + block / 2 * 2 * lanes * c + block % 2 * lanes;
+    const std::int64_t columns = block % 2 == 0 && block + 1 == blocks ? 1 : 2;
+    Weight* const pair = u + block / 2 * 2 * lanes * c;
     for (std::int64_t i = 0; i < c; ++i) {
       Lanes g[3][3] = {}, rows[3][a];
       for (int l = 0; l < lanes && i < in && block * lanes + l < out; ++l) {
@@ -264,7 +264,8 @@ void pack(const Conv2dSpec& s, const float* w, float* u) {
         multiply<Form<m>::g, a, 3>(column, result);
 #pragma GCC unroll 8
         for (int q = 0; q < a; ++q) {
-          store(group + (q * a + j) * c * blocks * lanes + i * alone * lanes, result[q]);
+          Weight* const row = pair + ((q * a + j) * c * blocks + i * columns) * lanes;
+          store_in_row(row, columns, block % 2, result[q]);
         }
       }
     }
@@ -334,11 +335,13 @@ void by_outputs(const Winograd& p, Run run) {
   run(std::integral_constant<int, 2>());
 }
 
-void pack_any(const Conv2dSpec& s, const Winograd& p, const float* w, float* u) {
+template <class Weight>
+void pack_any(const Conv2dSpec& s, const Winograd& p, const float* w, Weight* u) {
   by_outputs(p, [&](auto m) { pack<m>(s, w, u); });
 }
 
-void convolve_any(const Conv2dSpec& s, const Winograd& p, const float* x, const float* u,
+template <class Weight>
+void convolve_any(const Conv2dSpec& s, const Winograd& p, const float* x, const Weight* u,
                   const float* bias, float* y, float* work) {
   by_outputs(p, [&](auto m) { convolve<m>(s, p, x, u, bias, y, work); });
 }
@@ -369,7 +372,9 @@ void weights_any(const Conv2dSpec& s, const Winograd& p, const float* x, const f
 
 }  // namespace
 
-HAC_CPU_TABLE(WinogradKernels, winograd_loops,
-              {.pack = pack_any, .convolve = convolve_any, .weights = weights_any})
+HAC_CPU_TABLE(WinogradKernels<float>, winograd_loops_f32,
+              {.pack = pack_any<float>, .convolve = convolve_any<float>, .weights = weights_any})
+HAC_CPU_TABLE(WinogradKernels<bf16>, winograd_loops_bf16,
+              {.pack = pack_any<bf16>, .convolve = convolve_any<bf16>})
 
 }  // namespace hac::cpu

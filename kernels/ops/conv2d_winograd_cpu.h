@@ -28,17 +28,19 @@ struct Winograd {
 bool has_winograd(const Conv2dSpec& spec);
 Winograd winograd(const Conv2dSpec& spec, std::int64_t outputs);
 
+template <class Weight>
 struct WinogradKernels {
   // w (K, C, 3, 3) to U.
-  void (*pack)(const Conv2dSpec&, const Winograd&, const float* w, float* u);
+  void (*pack)(const Conv2dSpec&, const Winograd&, const float* w, Weight* u);
   // forward and inference: x to y; backward_data: dy to dx. bias may be null; y holds what is added
   // to where the spec adds.
-  void (*convolve)(const Conv2dSpec&, const Winograd&, const float* x, const float* u,
+  void (*convolve)(const Conv2dSpec&, const Winograd&, const float* x, const Weight* u,
                    const float* bias, float* y, float* work);
-  // dw (K, C, 3, 3); db may be null.
+  // dw (K, C, 3, 3); db may be null. In f32 alone.
   void (*weights)(const Conv2dSpec&, const Winograd&, const float* x, const float* dy, float* dw,
-                  float* db, float* du, float* work);
+                  float* db, float* du, float* work) = nullptr;
 };
-extern const WinogradKernels winograd_loops;
+extern const WinogradKernels<float> winograd_loops_f32;
+extern const WinogradKernels<bf16> winograd_loops_bf16;
 
 }  // namespace hac::cpu

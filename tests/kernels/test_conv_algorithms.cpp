@@ -45,6 +45,7 @@ void for_each_plan(Conv2dSpec s, Pass pass, Run run) {
 // Of the largest element.
 double floor_of(const ConvPlan& plan) {
   if (plan.algorithm == ConvAlgorithm::winograd4) return 2e-5;
+  if (plan.algorithm == ConvAlgorithm::winograd2_bf16) return 4e-3;  // of rounding to 8 bits
   return plan.algorithm == ConvAlgorithm::winograd2 ? 3e-6 : 1e-6;
 }
 
@@ -68,6 +69,64 @@ Tensor rounded(const Tensor& w) {
     r.as<float>()[i] = to_float(from_float<bf16>(r.as<float>()[i]));
   }
   return r;
+}
+
+// F(2x2, 3x3) with its transformed weights rounded to bf16: Lavin and Gray (2015), equation 7.
+Doubles filtered_by_bf16(const Conv2dSpec& s, const Doubles& x, const Tensor& w,
+                         const Doubles& bias) {
+  constexpr double bt[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}};
+  constexpr double g[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+  constexpr double at[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+  const auto u_at = [&](std::int64_t k, std::int64_t c, int a, int b) {
+    double u = 0;
+    for (int q = 0; q < 9; ++q) {
+      u += g[a][q / 3] * g[b][q % 3] * w.as<float>()[(k * s.c + c) * 9 + q];
+    }
+    return static_cast<double>(to_float(from_float<bf16>(static_cast<float>(u))));
+  };
+  std::vector<double> u;
+  for (std::int64_t i = 0; i < s.k * s.c * 16; ++i) {
+    u.push_back(u_at(i / 16 / s.c, i / 16 % s.c, i / 4 % 4, i % 4));
+  }
+  Doubles y;
+  for (std::int64_t at_y = 0; at_y < s.n * s.k * s.oh() * s.ow(); ++at_y) {
+    const std::int64_t column = at_y % s.ow(), row = at_y / s.ow() % s.oh();
+    const std::int64_t image = at_y / s.ow() / s.oh(), k = image % s.k, n = image / s.k;
+    double sum = s.bias ? bias[k] : 0;
+    for (std::int64_t c = 0; c < s.c; ++c) {
+      for (int t = 0; t < 16; ++t) {
+        double v = 0;
+        for (int d = 0; d < 16; ++d) {
+          const double weight = bt[t / 4][d / 4] * bt[t % 4][d % 4];
+          const std::int64_t h = row / 2 * 2 + d / 4 - s.pad, e = column / 2 * 2 + d % 4 - s.pad;
+          if (weight == 0 || h < 0 || h >= s.h || e < 0 || e >= s.w) continue;
+          v += weight * x[((n * s.c + c) * s.h + h) * s.w + e];
+        }
+        sum += at[row % 2][t / 4] * at[column % 2][t % 4] * u[(k * s.c + c) * 16 + t] * v;
+      }
+    }
+    y.push_back(sum);
+  }
+  return y;
+}
+
+TEST(ConvAlgorithms, WeightsFilteredInBf16AreWhatIsMultiplied) {
+  int compared = 0;
+  for (const Conv2dSpec& s : cases::conv2d_odd()) {
+    // Numbers of eight bits: their transform is exact in f32, so that both round the same.
+    const Tensor x = random_tensor(s.in_shape(), seed, 0),
+                 w = rounded(random_tensor(s.weight_shape(), seed, 1)),
+                 bias = random_tensor({s.k}, seed, 2);
+    for_each_plan(s, Pass::inference, [&](ConvPlan& plan, const std::string& what) {
+      if (plan.algorithm != ConvAlgorithm::winograd2_bf16) return;
+      const Tensor y = convolve(plan, x, w, s.bias ? bias.as<float>() : nullptr,
+                                Tensor::activation(s.out_shape()));
+      const Doubles expected = filtered_by_bf16(s, doubles(x), w, doubles(bias));
+      expect_close(y, expected, tolerance(9. * static_cast<double>(s.c), 3e-6), what);
+      ++compared;
+    });
+  }
+  EXPECT_GE(compared, 3);
 }
 
 TEST(ConvAlgorithms, TheProductTakesALargeBatchInParts) {
@@ -186,7 +245,7 @@ TEST(ConvAlgorithms, AreAsExactAsPromisedOnTheLayersOfTheZoo) {
       return sum;
     };
     for_each_plan(s, Pass::inference, [&](ConvPlan& plan, const std::string& what) {
-      if (plan.algorithm == ConvAlgorithm::taps_bf16) return;
+      if (cpu::has_bf16_weights(plan.algorithm)) return;
       const Tensor y =
           convolve(plan, x, w, nullptr, Tensor::activation(s.out_shape())).to(Layout::plain);
       double largest = 0, worst = 0;

@@ -82,14 +82,18 @@ double bare_milliseconds(bench::BareChain& chain) {
   return total;
 }
 
-// One operation of a network that is no convolution, forward and backward as the tape runs them.
+// One operation of a network that is no convolution, forward and backward as the tape runs them;
+// pooled: a batch norm and the max pool behind it.
 class Alone {
  public:
-  explicit Alone(const OpSpec& spec) : x_(Tensor::activation(spec.in_shape()), true) {
+  Alone(const OpSpec& spec, bool pooled) : x_(Tensor::activation(spec.in_shape()), true) {
     fill_normal(x_.value(), 1, "x", 1);
     if (const auto* norm = std::get_if<BatchNormSpec>(&spec)) {
-      layer_ = std::make_unique<nn::BatchNorm2d>("norm", *norm);
-      forward_ = [this] { return layer_->forward(std::span(&x_, 1)); };
+      auto layer = std::make_unique<nn::BatchNorm2d>("norm", *norm);
+      forward_ = [this, pooled, layer = layer.get()] {
+        return pooled ? layer->forward_max_pool(x_) : layer->forward(std::span(&x_, 1));
+      };
+      layer_ = std::move(layer);
     } else if (const auto* linear = std::get_if<LinearSpec>(&spec)) {
       layer_ = std::make_unique<nn::Linear>("linear", *linear, 1);
       forward_ = [this] { return layer_->forward(std::span(&x_, 1)); };
@@ -131,10 +135,15 @@ class Alone {
 void outside_convolutions(const Graph& graph, Trainer& trainer, const Tensor& labels, int rounds) {
   std::vector<std::unique_ptr<Alone>> alone;
   std::vector<std::pair<std::string, std::function<double()>>> timed;
-  for (const Op& op : graph.ops) {
-    if (std::holds_alternative<Conv2dSpec>(op.spec)) continue;
-    alone.push_back(std::make_unique<Alone>(op.spec));
-    timed.emplace_back(op.spec.kind(), [a = alone.back().get()] { return a->milliseconds(); });
+  const std::vector<int> readers = reader_counts(graph);
+  for (std::size_t i = 0; i < graph.ops.size(); ++i) {
+    const OpSpec& spec = graph.ops[i].spec;
+    if (std::holds_alternative<Conv2dSpec>(spec)) continue;
+    const bool pooled = pooled_alone(graph, readers, i);
+    alone.push_back(std::make_unique<Alone>(spec, pooled));
+    timed.emplace_back(pooled ? "batchnorm+maxpool" : spec.kind(),
+                       [a = alone.back().get()] { return a->milliseconds(); });
+    i += pooled;
   }
   const Var logits(Tensor::zeros(graph.ops.back().out()), true);
   timed.emplace_back("loss", [&] {
@@ -157,12 +166,19 @@ void outside_convolutions(const Graph& graph, Trainer& trainer, const Tensor& la
 }
 
 // What training must hold, from the specs alone: parameters, gradients, momentum, the activations
-// that backward reads, and the two largest activation gradients.
+// that backward reads (of a map that is pooled at once, a byte a maximum), and the two largest
+// activation gradients.
 double formula_bytes(const Graph& graph, std::int64_t params) {
   double activations = 0;
   std::vector<double> outputs;
-  for (const Op& op : graph.ops) {
+  const std::vector<int> readers = reader_counts(graph);
+  for (std::size_t i = 0; i < graph.ops.size(); ++i) {
+    const Op& op = graph.ops[i];
     const double bytes = 4.0 * storage_elements(layout_of({}, op.out()), op.out());
+    if (pooled_alone(graph, readers, i)) {
+      activations += bytes / 16;
+      continue;
+    }
     if (!std::holds_alternative<FlattenSpec>(op.spec)) activations += bytes;
     outputs.push_back(bytes);
   }

@@ -78,7 +78,7 @@ struct Builder {
 };
 
 // Runs the graph, calling visit(index, output) after each operation. A value is freed after the
-// last operation that reads it.
+// last operation that reads it. With a tape, a batch norm is run with the max pool behind it.
 template <class Visit>
 Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules, const Var& images,
         Visit visit) {
@@ -88,9 +88,15 @@ Var run(const Graph& graph, const std::vector<std::unique_ptr<Module>>& modules,
   for (std::size_t i = 0; i < graph.ops.size(); ++i) {
     inputs.clear();
     for (const int j : graph.ops[i].inputs) inputs.push_back(j < 0 ? images : values[j]);
-    values[i] = modules[i]->forward(inputs);
+    const std::vector<int>& read = graph.ops[i].inputs;
+    if (grad_enabled() && pooled_alone(graph, readers, i)) {
+      auto& norm = static_cast<nn::BatchNorm2d&>(*modules[i]);
+      values[++i] = norm.forward_max_pool(inputs[0]);
+    } else {
+      values[i] = modules[i]->forward(inputs);
+    }
     visit(i, values[i]);
-    for (const int j : graph.ops[i].inputs) {
+    for (const int j : read) {
       if (j >= 0 && --readers[j] == 0) values[j] = Var();
     }
   }

@@ -28,6 +28,11 @@ struct BatchNormOptions {
 // activation. In training the running statistics are updated in place.
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
                const Tensor& running_var, const Var& residual, BatchNormOptions options);
+// pool(batch_norm(...), PoolMode::max), of windows of 2x2: the same values, and gradients but for
+// the order of sums. Where the device can (batchnorm_pool_kernels), what a tape would keep of the
+// map between them is never made.
+Var batch_norm_max_pool(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
+                        const Tensor& running_var, BatchNormOptions options);
 
 Var cast(const Var& x, Dtype dtype);  // f32, bf16, f16; the gradient has the type of x
 Var activate(const Var& x, Activation activation);

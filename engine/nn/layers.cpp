@@ -42,8 +42,11 @@ BatchNorm2d::BatchNorm2d(const std::string& prefix, const BatchNormSpec& spec, D
 
 Var BatchNorm2d::forward(std::span<const Var> inputs) {
   return ops::batch_norm(inputs[0], gamma_, beta_, running_mean_, running_var_,
-                         inputs.size() > 1 ? inputs[1] : Var(),
-                         {.training = training, .activation = spec_.activation, .eps = spec_.eps});
+                         inputs.size() > 1 ? inputs[1] : Var(), options());
+}
+
+Var BatchNorm2d::forward_max_pool(const Var& x) {
+  return ops::batch_norm_max_pool(x, gamma_, beta_, running_mean_, running_var_, options());
 }
 
 Linear::Linear(const std::string& prefix, const LinearSpec& spec, std::uint64_t seed,

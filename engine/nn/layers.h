@@ -28,8 +28,14 @@ class BatchNorm2d : public Module {
  public:
   BatchNorm2d(const std::string& prefix, const BatchNormSpec& spec, Device device = {});
   Var forward(std::span<const Var> inputs) override;
+  // With a max pool of 2x2 windows behind, in one operation where there is one.
+  Var forward_max_pool(const Var& x);
 
  private:
+  ops::BatchNormOptions options() const {
+    return {.training = training, .activation = spec_.activation, .eps = spec_.eps};
+  }
+
   BatchNormSpec spec_;
   Var gamma_, beta_;
   Tensor running_mean_, running_var_;

@@ -9,6 +9,8 @@
 //   Backward, with dz = dy * act'(z) at z = gamma * xhat + beta [+ residual] and m = N H W:
 //   dbeta = sum dz, dgamma = sum dz * xhat, dresidual = dz,
 //   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
+//   batchnorm_pool, a max pool behind in the same kernels: y is the maxima, and dz = dy * act'(z)
+//   where the window's maximum lies, zero elsewhere.
 //
 // Layout: x, y, residual in layout_of(device, shape). gamma, beta and statistics are (C) f32, on
 // the CPU with storage padded by zeros to 64 bytes: a zero gamma keeps padding channels zero.
@@ -35,7 +37,10 @@ struct BatchNormSpec {
   bool available() const {
     return has_kernels(activation) && !(add && activation == Activation::silu);
   }
+  // What batchnorm_pool takes: a map that 2x2 windows tile, nothing added.
+  bool poolable() const { return !add && h % 2 == 0 && w % 2 == 0; }
   Shape shape() const { return {n, c, h, w}; }
+  Shape pooled_shape() const { return {n, c, h / 2, w / 2}; }
   Shape in_shape() const { return shape(); }
   Shape out_shape() const { return shape(); }
   std::string_view kind() const { return "batchnorm"; }
@@ -66,6 +71,20 @@ struct BatchNormKernels {
                    void* dgamma, void* dbeta, void* dresidual);
 };
 
+// forward_train and backward with a max pool of 2x2 windows and stride 2 behind (pool2d.h), of a
+// spec that is poolable(), without the map between them. Null where a device has none.
+struct BatchNormPoolKernels {
+  // y: pooled_shape(). index: a byte for each of its storage's elements: which place of its window,
+  // in row order, held the first maximum; of the NaNs those at the first place alone are seen.
+  void (*forward_train)(Context&, const BatchNormSpec&, const void* x, const void* gamma,
+                        const void* beta, void* y, void* index, BatchNormStatistics);
+  // dy: pooled_shape().
+  void (*backward)(Context&, const BatchNormSpec&, const void* x, const void* gamma,
+                   const void* beta, const void* mean, const void* var, const void* dy,
+                   const void* index, void* dx, void* dgamma, void* dbeta);
+};
+
 HAC_BACKENDS(BatchNormKernels, batchnorm)
+HAC_BACKENDS(BatchNormPoolKernels, batchnorm_pool)
 
 }  // namespace hac

@@ -238,5 +238,6 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
 
 const BatchNormKernels HAC_GPU_TABLE(batchnorm){
     .forward_train = forward_train, .forward_eval = forward_eval, .backward = backward};
+const BatchNormPoolKernels HAC_GPU_TABLE(batchnorm_pool){};
 
 }  // namespace hac

@@ -1,13 +1,10 @@
 #include "kernels/ops/max_pool_tiles_cpu.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/cpu/loop.h"
+#include "kernels/cpu/stores.h"
 
 namespace hac::cpu {
 namespace {
@@ -22,33 +19,6 @@ struct Lanes {
   typedef std::uint16_t Halves __attribute__((vector_size(B * sizeof(std::uint16_t))));
   typedef std::uint8_t Bytes __attribute__((vector_size(B)));
 };
-
-// A dx of more bytes is written past the caches, so that its lines are not read from memory first:
-// that saves more than the layer before it loses, which finds less of it there.
-constexpr std::int64_t past_caches = 4 << 20;
-
-template <bool kPast, class V>
-void write(V value, void* to) {
-#if defined(__AVX512F__)
-  if constexpr (kPast && sizeof value == sizeof(__m512)) {
-    _mm512_stream_ps(as<float>(to), reinterpret_cast<__m512>(value));
-    return;
-  }
-#endif
-#if defined(__AVX__)
-  if constexpr (kPast && sizeof value == sizeof(__m256)) {
-    _mm256_stream_ps(as<float>(to), reinterpret_cast<__m256>(value));
-    return;
-  }
-#endif
-  std::memcpy(to, &value, sizeof value);
-}
-
-void end_stores_past_caches() {
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
-}
 
 template <class V>
 void load(const float* from, typename V::Floats& to) {

@@ -63,4 +63,13 @@ std::vector<int> reader_counts(const Graph& graph) {
   return readers;
 }
 
+bool pooled_alone(const Graph& graph, const std::vector<int>& readers, std::size_t i) {
+  const auto* norm = std::get_if<BatchNormSpec>(&graph.ops[i].spec);
+  if (!norm || !norm->poolable() || readers[i] != 1 || i + 1 == graph.ops.size()) return false;
+  const Op& next = graph.ops[i + 1];
+  const auto* pool = std::get_if<Pool2dSpec>(&next.spec);
+  return pool && next.inputs[0] == static_cast<int>(i) && pool->mode == PoolMode::max &&
+         pool->kernel == 2 && pool->stride == 2 && pool->pad == 0;
+}
+
 }  // namespace hac

@@ -65,4 +65,8 @@ Graph fuse(const Graph& graph);
 // How many operations read each value, by the index of the op that makes it.
 std::vector<int> reader_counts(const Graph& graph);
 
+// Whether op i is a batch norm whose value the max pool behind it, of 2x2 windows, alone reads: a
+// training step may run the two as one (ops::batch_norm_max_pool).
+bool pooled_alone(const Graph& graph, const std::vector<int>& readers, std::size_t i);
+
 }  // namespace hac

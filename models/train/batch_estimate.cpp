@@ -20,8 +20,16 @@ std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch) {
   const Device device = model.device();
   double all = bytes_of(model.graph().input, model.dtype(), device), parameters = 0;
   std::vector<double> values;
-  for (const Op& op : model.graph().ops) {
+  const std::vector<int> readers = reader_counts(model.graph());
+  const bool pools =
+      work == Work::training && batchnorm_pool_kernels.of(device).forward_train != nullptr;
+  for (std::size_t i = 0; i < model.graph().ops.size(); ++i) {
+    const Op& op = model.graph().ops[i];
     if (std::holds_alternative<FlattenSpec>(op.spec)) continue;
+    if (pools && pooled_alone(model.graph(), readers, i)) {
+      all += bytes_of(model.graph().ops[i + 1].out(), Dtype::u8, device);
+      continue;
+    }
     values.push_back(bytes_of(op.out(), model.dtype(), device));
     all += values.back();
   }

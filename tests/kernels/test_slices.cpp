@@ -57,6 +57,12 @@ std::vector<Op> ops_on(Device device, const Shape& shape) {
       {"flatten", [](const Var& x) { return ops::flatten(x); }},
       {"batch norm", norm(true, false)},
       {"batch norm, add", norm(true, true)},
+      {"batch norm, max pool",
+       [=](const Var& x) {
+         const Tensor mean = Tensor::zeros({c}, Dtype::f32, device), var = there({c}, 7);
+         return ops::batch_norm_max_pool(x, gamma, beta, mean, var,
+                                         {.activation = Activation::relu});
+       }},
       {"batch norm, evaluated", norm(false, false), false},
       {"convolution", [=](const Var& x) { return ops::conv2d(x, weight, bias, {.pad = 1}); }},
       {"linear", [=](const Var& x) { return ops::linear(ops::flatten(x), matrix, row); }},
@@ -95,7 +101,8 @@ TEST(Slices, GiveTheBitsOfTheirCopies) {
       const Tensor part = x.slice(1, whole[0]), copy = part.clone();
       for (const Op& op : ops_on(place.device, part.shape())) {
         // Windows of 2x2 do not fit into a map of one pixel.
-        if (whole[2] == 1 && op.name == std::string("average pool")) continue;
+        const std::string name = op.name;
+        if (whole[2] == 1 && (name == "average pool" || name == "batch norm, max pool")) continue;
         const std::string where = place.name + " " + op.name + " of " + whole.str();
         OpRun got;
         try {
@@ -235,6 +242,11 @@ TEST(EmptyBatch, EveryKernelReturnsOrThrowsAShapeError) {
     run("evaluated", batchnorm_kernels, &BatchNormKernels::forward_eval, norm, p, p, p, p, p, p, p);
     run("norm's gradients", batchnorm_kernels, &BatchNormKernels::backward, norm, p, p, p, p, p, p,
         p, p, p, p, p);
+    const BatchNormSpec tiled{.dtype = dtype, .n = 0, .c = 4, .h = 4, .w = 4};
+    run("pooled norm", batchnorm_pool_kernels, &BatchNormPoolKernels::forward_train, tiled, p, p, p,
+        p, p, BatchNormStatistics{p, p, p, p});
+    run("pooled norm's gradients", batchnorm_pool_kernels, &BatchNormPoolKernels::backward, tiled,
+        p, p, p, p, p, p, p, p, p, p);
     for (const PoolMode mode : {PoolMode::max, PoolMode::avg, PoolMode::global_avg}) {
       const Pool2dSpec pool{.dtype = dtype, .mode = mode, .n = 0, .c = 4, .h = 4, .w = 4};
       run("pool", pool2d_kernels, &Pool2dKernels::forward, pool, p, p, p);

@@ -26,24 +26,45 @@ void check(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean, 
   }
 }
 
+BatchNormSpec spec_of(const Var& x, bool add, const BatchNormOptions& options) {
+  const Shape& s = x.shape();
+  return {.dtype = x.value().dtype(),
+          .n = s[0],
+          .c = s[1],
+          .h = s[2],
+          .w = s[3],
+          .add = add,
+          .activation = options.activation,
+          .eps = options.eps};
+}
+
+// The batch's statistics, which backward reads.
+struct Kept {
+  Tensor mean, var;
+
+  Kept(std::int64_t channels, Device device)
+      : mean(Tensor::empty({channels}, Dtype::f32, device)),
+        var(Tensor::empty({channels}, Dtype::f32, device)) {}
+  BatchNormStatistics with(const Tensor& running_mean, const Tensor& running_var,
+                           const BatchNormOptions& options) const {
+    return {.mean = mean.data(),
+            .var = var.data(),
+            .running_mean = running_mean.data(),
+            .running_var = running_var.data(),
+            .momentum = options.momentum};
+  }
+};
+
 }  // namespace
 
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
                const Tensor& running_var, const Var& residual, BatchNormOptions options) {
   check(x, gamma, beta, running_mean, running_var, residual, options.training);
-  const Shape& s = x.shape();
-  const BatchNormSpec spec{.dtype = x.value().dtype(),
-                           .n = s[0],
-                           .c = s[1],
-                           .h = s[2],
-                           .w = s[3],
-                           .add = residual.defined(),
-                           .activation = options.activation,
-                           .eps = options.eps};
+  const BatchNormSpec spec = spec_of(x, residual.defined(), options);
   const Device device = x.device();
   const Tensor in = in_own_layout(x.value());
   const Tensor res = residual.defined() ? in_own_layout(residual.value()) : Tensor();
-  Tensor y = Tensor::activation(s, spec.dtype, device);
+  Tensor y = Tensor::activation(spec.shape(), spec.dtype, device);
 
   if (!options.training) {
     if (grad_enabled() && (x.requires_grad() || gamma.requires_grad())) {
@@ -56,16 +77,10 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
     return Var(y);
   }
 
-  const Tensor mean = Tensor::empty({spec.c}, Dtype::f32, device);
-  const Tensor var = Tensor::empty({spec.c}, Dtype::f32, device);
-  const BatchNormStatistics statistics{.mean = mean.data(),
-                                       .var = var.data(),
-                                       .running_mean = running_mean.data(),
-                                       .running_var = running_var.data(),
-                                       .momentum = options.momentum};
+  const Kept kept(spec.c, device);
   batchnorm_kernels.run(&BatchNormKernels::forward_train, device, spec, in.data(),
                         data_or_null(res), gamma.value().data(), beta.value().data(), y.data(),
-                        statistics);
+                        kept.with(running_mean, running_var, options));
 
   const Layout layout = x.value().layout();
   const Layout residual_layout = residual.defined() ? residual.value().layout() : layout;
@@ -78,10 +93,42 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
         Tensor dbeta = Tensor::empty({spec.c}, Dtype::f32, device);
         if (spec.add) dres = Tensor::activation(in.shape(), spec.dtype, device);
         batchnorm_kernels.run(&BatchNormKernels::backward, device, spec, in.data(),
-                              data_or_null(kept_y), g.data(), b.data(), mean.data(), var.data(),
-                              dy.data(), dx.data(), dgamma.data(), dbeta.data(),
+                              data_or_null(kept_y), g.data(), b.data(), kept.mean.data(),
+                              kept.var.data(), dy.data(), dx.data(), dgamma.data(), dbeta.data(),
                               data_or_null(dres));
         return {dx.to(layout), dgamma, dbeta, dres.to(residual_layout)};
+      });
+}
+
+Var batch_norm_max_pool(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
+                        const Tensor& running_var, BatchNormOptions options) {
+  check(x, gamma, beta, running_mean, running_var, {}, options.training);
+  const BatchNormSpec spec = spec_of(x, false, options);
+  const Device device = x.device();
+  const bool taped =
+      grad_enabled() && (x.requires_grad() || gamma.requires_grad() || beta.requires_grad());
+  if (!options.training || !taped || !spec.poolable() ||
+      !batchnorm_pool_kernels.of(device).forward_train) {
+    return pool(batch_norm(x, gamma, beta, running_mean, running_var, {}, options), PoolMode::max);
+  }
+  const Tensor in = in_own_layout(x.value());
+  Tensor y = Tensor::activation(spec.pooled_shape(), spec.dtype, device);
+  const Tensor index = Tensor::empty({y.storage_numel()}, Dtype::u8, device);
+  const Kept kept(spec.c, device);
+  batchnorm_pool_kernels.run(&BatchNormPoolKernels::forward_train, device, spec, in.data(),
+                             gamma.value().data(), beta.value().data(), y.data(), index.data(),
+                             kept.with(running_mean, running_var, options));
+  const Layout layout = x.value().layout();
+  return make_var(
+      "batch_norm_max_pool", y, {x, gamma, beta},
+      [=, g = gamma.value(), b = beta.value()](const Tensor& dy) -> std::vector<Tensor> {
+        Tensor dx = Tensor::activation(spec.shape(), spec.dtype, device);
+        Tensor dgamma = Tensor::empty({spec.c}, Dtype::f32, device);
+        Tensor dbeta = Tensor::empty({spec.c}, Dtype::f32, device);
+        batchnorm_pool_kernels.run(&BatchNormPoolKernels::backward, device, spec, in.data(),
+                                   g.data(), b.data(), kept.mean.data(), kept.var.data(), dy.data(),
+                                   index.data(), dx.data(), dgamma.data(), dbeta.data());
+        return {dx.to(layout), dgamma, dbeta};
       });
 }
 

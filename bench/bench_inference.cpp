@@ -30,7 +30,7 @@ void run(const std::string& name, int rounds) {
   const double macs = static_cast<double>(count(arch).macs);
   fmt::print(
       "{:<10} R{:<4} ours {:7.3f} ms ({:.1f} GMAC/s)  bare chain {:7.3f} ms  ratio {:.3f}   "
-      "(floor 1, wanted <= 1.15)\n",
+      "(of oneDNN, direct; wanted <= 1.15)\n",
       name, arch.resolution, t[0], macs / t[0] * 1e-6, t[1], t[0] / t[1]);
 }
 

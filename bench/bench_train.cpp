@@ -1,6 +1,6 @@
 // Training step against its floor: VGG11 at batch 128, full width and slim. Prints, each pair taken
 // in one run:
-//   step / sum of the bare convolution primitives       (all three passes, buffers cache-warm)
+//   step / sum of oneDNN's bare direct convolutions     (all three passes, buffers cache-warm)
 //   step with the loader / step on one resident batch   (CIFAR sizes, crop and flip)
 //   peak resident memory / its formula
 //   what a step costs outside its convolutions, by kind of operation
@@ -221,8 +221,8 @@ void run(double width, int rounds, bool with_memory) {
        [&] { return bench::milliseconds(with_loader); }, [&] { return bare_milliseconds(chain); }});
   fmt::print("vgg11 x{:<5} b{}  step {:8.2f} ms ({:.0f} images/s)  bare convolutions {:8.2f} ms\n",
              width, kBatch, step, 1e3 * kBatch / step, bare);
-  fmt::print("  step / bare convolutions   {:.3f}   (floor 1, wanted <= {})\n", step / bare,
-             width == 1 ? 1.3 : 1.6);
+  fmt::print("  step / bare convolutions   {:.3f}   (of oneDNN, direct; wanted <= {})\n",
+             step / bare, width == 1 ? 1.3 : 1.6);
   fmt::print("  with loader / resident     {:.3f}   (floor 1, wanted <= 1.05)\n", loaded / step);
   outside_convolutions(graph, trainer, labels, rounds);
   if (with_memory) {

@@ -63,6 +63,13 @@ void set_inference_weights(Device device, Dtype dtype) {
 }
 
 void autotune(Device device, const std::string& file) {
+  if (device.kind == DeviceKind::simt) {
+    throw ConfigError(
+        fmt::format("autotune: expected a GPU or the CPU, got {}, where there are no "
+                    "plans to choose from",
+                    to_string(device)));
+  }
+  Context& ctx = Context::current(device);
   PlanFile plans;
   if (!file.empty()) {
     make_folder(fs::absolute(file).parent_path());
@@ -70,13 +77,8 @@ void autotune(Device device, const std::string& file) {
              .read = [file] { return exists(file) ? read_file(file, max_bytes) : ""; },
              .write = [file](const std::string& text) { write_file_atomically(file, text); }};
   }
-  Context& ctx = Context::current(device);
   if (device.kind == DeviceKind::cuda) return cuda::autotune(ctx.cuda(), plans);
-  if (device.kind == DeviceKind::cpu) return cpu::autotune(ctx.library(), plans);
-  throw ConfigError(
-      fmt::format("autotune: expected a GPU or the CPU, got {}, where there are no "
-                  "plans to choose from",
-                  to_string(device)));
+  cpu::autotune(ctx.library(), plans);
 }
 
 std::string describe_plan_options(Device device) {

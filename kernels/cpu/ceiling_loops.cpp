@@ -2,7 +2,7 @@
 
 #include "kernels/cpu/loop.h"
 
-#if defined(HAC_AVX512)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -46,22 +46,24 @@ float multiply_add(std::int64_t rounds, float seed) {
   return sum;
 }
 
-#if defined(HAC_AVX512)
-constexpr int bf16_macs = 2 * lanes * chains;
+#if defined(__x86_64__)
+// Where cpu::has_bf16(), whichever set the rest of this file is compiled for.
+constexpr int bf16_chains = 24, bf16_macs = 32 * bf16_chains;
 
-__attribute__((target("avx512bf16"))) float multiply_add_bf16(std::int64_t rounds, float seed) {
-  __m512 acc[chains];
+__attribute__((target("avx512f,avx512bf16"))) float multiply_add_bf16(std::int64_t rounds,
+                                                                      float seed) {
+  __m512 acc[bf16_chains];
   const auto a = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3F803F80));  // ones
   const auto b = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x38803880));  // 2^-14
 #pragma GCC unroll 24
-  for (int c = 0; c < chains; ++c) acc[c] = _mm512_set1_ps(seed + static_cast<float>(c));
+  for (int c = 0; c < bf16_chains; ++c) acc[c] = _mm512_set1_ps(seed + static_cast<float>(c));
   for (std::int64_t r = 0; r < rounds; ++r) {
 #pragma GCC unroll 24
     for (__m512& x : acc) x = _mm512_dpbf16_ps(x, a, b);
   }
   float sum = 0;
 #pragma GCC unroll 24
-  for (const __m512& x : acc) sum += x[0] + x[lanes - 1];
+  for (const __m512& x : acc) sum += x[0] + x[15];
   return sum;
 }
 #else

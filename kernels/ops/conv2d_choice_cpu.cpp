@@ -157,10 +157,11 @@ ConvAlgorithm choose(Library& library, const Conv2dSpec& s) {
 
 ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& s) {
   Library& library = ctx.library();
+  const std::vector<ConvAlgorithm> algorithms = candidates(library, s);
+  if (algorithms.size() == 1) return algorithms.front();
   const TunedKey key{
       library.measured->device(), fmt::format("onednn {}", this_machine().onednn),
       fmt::format("{},{} threads", library.conv.exact ? "exact" : "fast", num_threads()), s.str()};
-  const std::vector<ConvAlgorithm> algorithms = candidates(library, s);
   if (const TunedPlan* known = library.measured->find(key)) {
     const auto algorithm = static_cast<ConvAlgorithm>(known->engine);
     if (std::ranges::find(algorithms, algorithm) != algorithms.end()) return algorithm;

@@ -31,9 +31,12 @@ Winograd winograd(const Conv2dSpec& s, std::int64_t outputs) {
   const std::int64_t threads = num_threads();
   Winograd p{
       .outputs = outputs, .tiles = tiles, .weights = static_cast<std::size_t>(positions * c * k)};
-  p.part = near / (positions * (c + k)) / 12 * 12;
-  p.alone = !gradient && p.part >= 12 && tiles >= 2 * p.part * threads;
-  if (!p.alone) p.part = std::min(tiles, std::max<std::int64_t>(96, 4 * threads * p.part));
+  const std::int64_t most = near / (positions * (c + k)) / 12 * 12, own = ceil_div(tiles, threads);
+  // On its own a thread waits for no other, but reads all weights itself.
+  const bool few_weights = positions * c * k <= near && own >= 8;
+  p.alone = !gradient && most >= 12 && (few_weights || own >= 2 * most);
+  p.part = p.alone ? ceil_div(own, ceil_div(own, most))
+                   : std::min(tiles, std::max<std::int64_t>(96, 4 * threads * most));
   p.work = positions * p.part * (c + k);
   return p;
 }

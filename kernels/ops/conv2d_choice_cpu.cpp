@@ -44,7 +44,8 @@ constexpr Rule rules[] = {
     // Weights are transformed once. Those of many channels are read from memory in each run, the
     // more the larger the transform; a tile that hangs over the map multiplies zeros.
     {Pass::inference, {1, 8}, {}, 9 << 10, 0, taps},
-    {Pass::inference, {9, 64}, {1, 64}, 1 << 17, 0, taps},
+    {Pass::inference, {9, 16}, {1, 64}, 1 << 17, 0, taps},
+    {Pass::inference, {17, 64}, {1, 64}, 9 << 17, 0, taps},
     {Pass::inference, {9, 48}, {}, 0, 1 << 17, winograd2},
     {Pass::inference, {9, 48}, {100}, 9 << 10, 1 << 17, winograd4},
     {Pass::inference, {9, 16}, {1, 16}, 9 << 18, 0, taps},

@@ -51,18 +51,22 @@ bool cold = false;
 // Seconds of all iterations by the clock on the wall.
 double time_here(benchmark::State& state, const std::function<void()>& run,
                  const std::function<void()>& before) {
-  double seconds = 0;
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  const auto start = Clock::now();
+  double paused = 0;
   for (auto _ : state) {
     if (before) {
+      const auto pause = Clock::now();
       state.PauseTiming();
       before();
       state.ResumeTiming();
+      paused += since(pause);
     }
-    const auto start = Clock::now();
     run();
-    seconds += std::chrono::duration<double>(Clock::now() - start).count();
   }
-  return seconds;
+  return since(start) - paused;
 }
 
 // Reads and writes more than the caches of the CPU hold. All threads do, and so are awake.

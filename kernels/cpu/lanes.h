@@ -59,8 +59,8 @@ struct Group {
 
 // sums (rows, columns lanes) += v (rows, depth) u (depth, columns lanes): row i of v begins at
 // v + at(i), u lies in one run. The weights behind u are multiplied next: each group fetches its
-// part of as many, so that memory works as long as arithmetic does. (Past the end nothing is
-// fetched.)
+// part of as many, so that memory works as long as arithmetic does. Past the last weights that is
+// harmless.
 template <int rows, int columns, class At, class Weight>
 [[gnu::always_inline]] inline void multiply_add(std::int64_t depth, const float* v, At at,
                                                 const Weight* u, Group group,

@@ -160,17 +160,21 @@ ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& s) {
   const std::vector<ConvAlgorithm> algorithms = candidates(library, s);
   if (algorithms.size() == 1) return algorithms.front();
   const TunedKey key{
-      library.measured->device(), fmt::format("onednn {}", this_machine().onednn),
+      library.measured->device(),
+      fmt::format("onednn {}, {}", this_machine().onednn, own_convolutions),
       fmt::format("{},{} threads", library.conv.exact ? "exact" : "fast", num_threads()), s.str()};
   if (const TunedPlan* known = library.measured->find(key)) {
-    const auto algorithm = static_cast<ConvAlgorithm>(known->engine);
-    if (std::ranges::find(algorithms, algorithm) != algorithms.end()) return algorithm;
+    for (const ConvAlgorithm a : algorithms) {
+      if (static_cast<std::int64_t>(a) == known->engine) return a;
+    }
   }
   const RandomOperands operands(ctx, s);
   std::vector<Trial> trials;
   for (const ConvAlgorithm a : algorithms) {
     trials.emplace_back(ctx, make_plan(library, s, a), operands);
   }
+  // In turns: where weights are many, those of the others push them out of the caches, as those of
+  // other layers would.
   constexpr int most = 30;
   constexpr double wanted_ms = 60;  // of each, but three runs at least
   for (int i = 0; i < most; ++i) {

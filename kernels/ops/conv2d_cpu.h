@@ -1,6 +1,6 @@
 #pragma once
-// How the CPU computes one pass of one convolution: by oneDNN, by one product over the batch, or by
-// Winograd's filtering (winograd.md). conv2d_choice_cpu.cpp chooses.
+// How the CPU computes one pass of one convolution: by oneDNN, by one product over the batch, by a
+// product a tap, or by Winograd's filtering (winograd.md). conv2d_choice_cpu.cpp chooses.
 
 #include <memory>
 #include <span>
@@ -55,8 +55,7 @@ struct ConvPlan {
 std::unique_ptr<ConvPlan> make_plan(Library& library, const Conv2dSpec& spec,
                                     ConvAlgorithm algorithm);
 
-// By rules that were measured (bench/results), for the instruction set and the threads in use, and
-// by library.conv; what is chosen has a plan.
+// By rules that were measured (bench/results) and by library.conv; what is chosen has a plan.
 ConvAlgorithm choose(Library& library, const Conv2dSpec& spec);
 // By the clock, unless library.measured has it; it must be set. Throws OutOfMemory, IoError.
 ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& spec);

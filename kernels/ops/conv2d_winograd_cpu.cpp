@@ -227,7 +227,6 @@ void convolve_as(const Conv2dSpec& s, const Winograd& p, const float* x, const W
                         pixels.to, s.add, products + tile * k + block * lanes, p.part * k,
                         bias ? load(bias + block * lanes) : Lanes{}, first + tile, block, y);
                   }
-                  if (first + count < pixels.to.count) meet(p);
                 });
 }
 

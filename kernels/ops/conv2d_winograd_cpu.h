@@ -24,7 +24,7 @@ struct Winograd {
   std::size_t work = 0;      // floats of V and M (backward_weights: of V and Z)
 };
 
-// 3x3, stride 1, no groups, f32, both operands in blocks of vector_lanes().
+// 3x3, stride 1, padding up to 2, no groups, f32, both operands in blocks of vector_lanes().
 bool has_winograd(const Conv2dSpec& spec);
 Winograd winograd(const Conv2dSpec& spec, std::int64_t outputs);
 

@@ -5,6 +5,7 @@
 
 #include "engine/device/plan_options.h"
 #include "kernels/core/error.h"
+#include "kernels/cpu/options.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/measure/measure.h"
 #include "scaling/measure/peak.h"
@@ -21,11 +22,9 @@ using nlohmann::json;
 constexpr int measurement_version = 4;
 
 json here(const MeasuredOn& on) {
-  json j{{"measurement", measurement_version},
-         {"cpu", on.machine.cpu},
-         {"threads", on.machine.threads},
-         {"isa", on.machine.isa},
-         {"onednn", on.machine.onednn}};
+  json j{{"measurement", measurement_version}, {"cpu", on.machine.cpu},
+         {"threads", on.machine.threads},      {"isa", on.machine.isa},
+         {"onednn", on.machine.onednn},        {"convolutions", cpu::own_convolutions}};
   const std::string plans = describe_plan_options(on.where.device);
   if (on.where == TensorOptions{} && plans.empty()) return j;
   j["device"] = runtime_of(on.where.device).name(on.where.device);

@@ -5,6 +5,7 @@
 #include "engine/device/plan_options.h"
 #include "kernels/core/machine.h"
 #include "kernels/core/runtime.h"
+#include "kernels/cpu/options.h"
 
 namespace hac {
 
@@ -24,7 +25,7 @@ LatencySource latency_source(const TensorOptions& where) {
   source.device = where.device.kind == DeviceKind::cpu ? machine.cpu : "simt on " + machine.cpu;
   source.threads = machine.threads;
   source.isa = machine.isa;
-  source.library = fmt::format("oneDNN {}, own convolutions{}{}", machine.onednn,
+  source.library = fmt::format("oneDNN {}, {}{}{}", machine.onednn, cpu::own_convolutions,
                                source.library.empty() ? "" : ", ", source.library);
   return source;
 }

@@ -15,7 +15,7 @@ struct LatencySource {
   std::string dtype;    // "f32"
   int threads = 0;      // of the CPU; 0 on a GPU
   std::string isa;      // of the CPU: "avx2"; "" on a GPU
-  std::string library;  // "oneDNN 2.6.3, own convolutions", "cudnn 91900, tf32"
+  std::string library;  // "oneDNN 2.6.3, own convolutions 2", "cudnn 91900, tf32"
   bool operator==(const LatencySource&) const = default;
 
   Fields fields() {

@@ -134,13 +134,19 @@ OpSpec family_of(const OpSpec& op) {
       op);
 }
 
-Point point_of(const OpSpec& op, std::int64_t block) {
+bool is_depthwise(const OpSpec& op) {
+  const auto* conv = std::get_if<Conv2dSpec>(&op);
+  return conv != nullptr && conv->depthwise();
+}
+
+// In a family of depthwise layers, whose widths are one, or in another.
+Point point_of(const OpSpec& op, std::int64_t block, bool depthwise) {
   const Shape s = std::holds_alternative<Conv2dSpec>(op) ? op.out_shape() : op.in_shape();
   const Widths w = op.widths();
   // An image is not blocked: its few channels cost less than a block.
   const bool image = layout_of({}, {1, w.in, 1, 1}) == Layout::plain;
   return {s.rank() == 4 ? s[0] * s[2] * s[3] : s[0], image ? w.in : round_up(w.in, block),
-          round_up(w.out, block)};
+          depthwise ? 0 : round_up(w.out, block)};
 }
 
 // Multiply-accumulates of one position and pair of channels, or 1.
@@ -178,19 +184,26 @@ class LatencyTable final : public LatencyModel {
   }
 
   double predict(const OpSpec& op) const override {
-    const Point at = point_of(op, block_);
     const auto it = families_.find(family_of(op));
-    return scale * (it != families_.end() ? time_at(it->second, at) : time_of_similar(op, at));
+    if (it == families_.end()) return scale * time_of_similar(op);
+    return scale * time_at(it->second, point_of(op, block_, is_depthwise(op)));
   }
 
   bool covers(const OpSpec& op) const override {
     const auto it = families_.find(family_of(op));
     if (it == families_.end()) return false;
-    const Point at = point_of(op, block_);
+    const Family& family = it->second;
+    const Point at = point_of(op, block_, is_depthwise(op));
     for (std::size_t c = 0; c < at.size(); ++c) {
-      if (at[c] < it->second.low[c] || at[c] > it->second.high[c]) return false;
+      if (at[c] < family.low[c]) return false;
     }
-    return true;
+    // Nor more of anything that time may grow with: many channels were timed and large maps, but
+    // not together.
+    Features most{};
+    for (const Node& node : family.nodes) {
+      std::ranges::transform(most, features(node.at), most.begin(), std::ranges::max);
+    }
+    return std::ranges::equal(features(at), most, std::less_equal());
   }
 
   std::string name() const override { return "table"; }
@@ -213,7 +226,7 @@ class LatencyTable final : public LatencyModel {
 
  private:
   // From the most similar family of the kind, by the work of its window.
-  double time_of_similar(const OpSpec& op, const Point& at) const {
+  double time_of_similar(const OpSpec& op) const {
     const Traits wanted = traits_of(op);
     double ms = 0, least = std::numeric_limits<double>::infinity();
     for (const auto& [key, family] : families_) {
@@ -224,7 +237,8 @@ class LatencyTable final : public LatencyModel {
                                 std::plus(), [](double a, double b) { return std::abs(a - b); });
       if (distance >= least) continue;
       least = distance;
-      ms = time_at(family, at) * window_work(op) / window_work(similar);
+      ms = time_at(family, point_of(op, block_, is_depthwise(similar))) * window_work(op) /
+           window_work(similar);
     }
     if (std::isfinite(least)) return ms;
     throw ConfigError(fmt::format(
@@ -247,7 +261,8 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
   // Layers that round to the same point share a node: their mean.
   std::map<OpSpec, std::map<Point, std::vector<double>>> times;
   for (const TimedLayer& layer : timed_layers(timings)) {
-    times[family_of(layer.spec)][point_of(layer.spec, block)].push_back(layer.ms);
+    times[family_of(layer.spec)][point_of(layer.spec, block, is_depthwise(layer.spec))].push_back(
+        layer.ms);
   }
   std::map<OpSpec, Family> families;
   for (const auto& [key, nodes] : times) {

@@ -1,6 +1,7 @@
 // Every algorithm of a convolution on the CPU, whichever would be chosen: against the reference,
 // and how exact it is on the layers of the zoo.
 
+#include <map>
 #include <set>
 #include <thread>
 
@@ -22,12 +23,14 @@ using cpu::ConvPlan;
 constexpr std::uint64_t seed = 29;
 
 // The odd cases; one whose images the product takes in parts, and maps and channels that Winograd
-// takes in several parts, by threads of their own and together.
+// takes in several parts: two by threads of their own, then two together, by either form.
 std::vector<Conv2dSpec> specs() {
   std::vector<Conv2dSpec> all = cases::conv2d_odd();
   all.push_back({.n = 5, .c = 128, .h = 32, .w = 32, .k = 1, .bias = true});
   all.push_back({.n = 3, .c = 16, .h = 66, .w = 65, .k = 16, .pad = 0});
   all.push_back({.n = 4, .c = 150, .h = 15, .w = 15, .k = 40, .pad = 2});
+  all.push_back({.n = 2, .c = 320, .h = 32, .w = 32, .k = 16});
+  all.push_back({.n = 2, .c = 700, .h = 15, .w = 15, .k = 20});
   return all;
 }
 
@@ -48,6 +51,9 @@ double floor_of(const ConvPlan& plan) {
   if (plan.algorithm == ConvAlgorithm::winograd2_bf16) return 4e-3;  // of rounding to 8 bits
   return plan.algorithm == ConvAlgorithm::winograd2 ? 3e-6 : 1e-6;
 }
+
+// By own loops: not oneDNN's, nor its products.
+bool is_own(ConvAlgorithm a) { return a != ConvAlgorithm::direct && a != ConvAlgorithm::product; }
 
 struct Memory {
   explicit Memory(const ConvPlan& p)
@@ -161,6 +167,33 @@ TEST(ConvAlgorithms, ForwardMatchesTheReferenceWithSumAndActivation) {
       };
       for_each_plan(s, Pass::inference, compare);
       if (!s.add && s.activation == Activation::none) for_each_plan(s, Pass::forward, compare);
+    }
+  }
+}
+
+// By few threads and by more than a layer has parts for.
+TEST(ConvAlgorithms, AnyNumberOfThreadsComputesTheSameBits) {
+  for (const Conv2dSpec& s : specs()) {
+    const Tensor x = random_tensor(s.in_shape(), seed, 0),
+                 w = random_tensor(s.weight_shape(), seed, 1),
+                 dy = random_tensor(s.out_shape(), seed, 4);
+    std::map<std::string, Tensor> first;
+    for (const int threads : {1, 2, 3, 7}) {
+      set_num_threads(threads);
+      for_each_plan(s, Pass::inference, [&](ConvPlan& plan, const std::string& what) {
+        if (!is_own(plan.algorithm)) return;
+        const Tensor y = convolve(plan, x, w, nullptr, Tensor::activation(s.out_shape()));
+        expect_same_bits(first.try_emplace(what, y).first->second, y, what);
+      });
+      for_each_plan(s, Pass::backward_weights, [&](ConvPlan& plan, const std::string& what) {
+        if (!is_own(plan.algorithm)) return;
+        const Memory m(plan);
+        const Tensor dw = Tensor::zeros(s.weight_shape());
+        plan.gradient(in_own_layout(x).data(), in_own_layout(dy).data(), m.packed.data(),
+                      dw.as<float>(), nullptr, m.scratch.data());
+        expect_same_bits(first.try_emplace(what, dw).first->second, dw, what);
+      });
+      set_num_threads(0);
     }
   }
 }

@@ -121,6 +121,28 @@ TEST(Table, OutOfRangeFollowsTheSurfaceAndIsReported) {
   EXPECT_FALSE(model->covers(Conv2dSpec{.c = 16, .h = 8, .w = 8, .k = 16, .r = 5, .s = 5}));
 }
 
+// Wide layers on small maps and narrow ones on large maps do not cover wide ones on large maps.
+TEST(Table, LargerInAllWaysTogetherIsReported) {
+  const auto conv = [](std::int64_t size, std::int64_t channels) {
+    return Conv2dSpec{.c = channels, .h = size, .w = size, .k = channels};
+  };
+  const LatencyModelPtr model = fit_latency_table(
+      std::vector{time_op(conv(32, 64), 1), time_op(conv(16, 128), 1), time_op(conv(4, 512), 1)},
+      16);
+  EXPECT_TRUE(model->covers(conv(16, 64)));
+  EXPECT_TRUE(model->covers(conv(4, 512)));
+  EXPECT_FALSE(model->covers(conv(32, 512)));
+  EXPECT_FALSE(model->covers(conv(16, 256)));
+}
+
+TEST(Table, ADepthwiseLayerHasOneWidth) {
+  const auto conv = [](std::int64_t channels) {
+    return Conv2dSpec{.c = channels, .h = 8, .w = 8, .k = channels, .groups = channels};
+  };
+  const LatencyModelPtr model = fit_latency_table(std::vector{time_op(conv(32), 1)}, 16);
+  EXPECT_NEAR(model->predict(conv(128)), 4, 1e-12);
+}
+
 // However noisy the times, nothing wider or larger takes less, or nothing, outside their range.
 TEST(Table, OutOfRangeIsMonotoneAndPositive) {
   for (std::uint64_t seed = 0; seed < 10; ++seed) {

@@ -110,6 +110,7 @@ std::vector<Variant> variants_of(const Conv2dSpec& spec, Device device) {
     for (std::size_t i = 0; i < cpu::conv_algorithm_names().size(); ++i) {
       const auto algorithm = static_cast<cpu::ConvAlgorithm>(i);
       if (is_winograd(algorithm) && !cpu::has_winograd(s)) continue;
+      if (has_bf16_weights(algorithm) && pass != Pass::inference) continue;
       all.push_back({name, [=](Operands& o) { return conv2d(s, algorithm, o); },
                      std::string(cpu::conv_algorithm_names()[i])});
     }

@@ -235,7 +235,10 @@ TEST(ConvAlgorithms, MultiplicationsAreFewerByWinogradAndWithoutPadding) {
   const std::int64_t pairs = 16 * 32, macs = 2 * 8 * 8 * pairs * 9;
   EXPECT_EQ(done(spec, ConvAlgorithm::product), macs);
   // Of 24 products along an axis, the first and the last are with padding.
-  EXPECT_EQ(done(spec, ConvAlgorithm::direct), 2 * 22 * 22 * pairs);
+  cpu::Library& library = Context::current().library();
+  if (const auto direct = cpu::make_plan(library, spec, ConvAlgorithm::direct)) {  // not on ARM
+    EXPECT_EQ(direct->implementation.multiplications, 2 * 22 * 22 * pairs);
+  }
   EXPECT_EQ(done(spec, ConvAlgorithm::taps), 2 * 22 * 22 * pairs);
   EXPECT_EQ(done(spec, ConvAlgorithm::winograd4), macs / 4);
   EXPECT_EQ(done(spec, ConvAlgorithm::winograd2), macs * 4 / 9);

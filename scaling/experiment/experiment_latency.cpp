@@ -7,6 +7,7 @@
 #include "kernels/core/error.h"
 #include "kernels/cpu/options.h"
 #include "scaling/experiment/alpha.h"
+#include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/measure.h"
 #include "scaling/measure/peak.h"
 #include "scaling/measure/utilization.h"
@@ -46,34 +47,17 @@ MeasureOptions measuring(const Recipe& recipe) {
   return {.runs = recipe.latency.runs, .warmup = recipe.latency.warmup};
 }
 
-// Random widths at every resolution that the alpha search may choose, and the baseline on a ladder
-// of larger inputs, because resolution alone is taken to the same budget.
+// At every resolution that the alpha search may choose, and on a ladder of larger inputs, because
+// resolution alone is taken to the same budget.
 std::vector<Architecture> networks_to_time(const Recipe& recipe, const Architecture& baseline) {
-  std::vector<std::int64_t> sizes = alpha_resolutions(
-      baseline, recipe.alpha.growth, {.grid = recipe.alpha.grid, .rounding = rounding_of(recipe)});
-  if (sizes[0] != baseline.resolution) sizes.insert(sizes.begin(), baseline.resolution);
-  const auto per_size = std::max<std::int64_t>(
-      5, ceil_div(recipe.latency.networks, static_cast<std::int64_t>(sizes.size())));
-  std::vector<Architecture> nets;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const Architecture base = with_resolution(baseline, sizes[i]);
-    nets.push_back(base);
-    const SamplingOptions sampling{.kind = SamplingKind::latin_hypercube,
-                                   .samples = static_cast<int>(per_size),
-                                   .low = recipe.latency.low,
-                                   .high = recipe.latency.high,
-                                   .seed = i};
-    for (const auto& w : sample_widths(widths(base), sampling)) {
-      nets.push_back(with_widths(base, w));
-    }
-  }
-  // A slim network on small images grows far before it takes four times as long.
-  constexpr std::int64_t small = 256;
-  for (const double r : {1.5, 2.0, 3.0, 4.0, 6.0, 8.0}) {
-    if (r > 4 && r * static_cast<double>(baseline.resolution) > small) break;
-    nets.push_back(scale_resolution(baseline, r, recipe.alpha.resolution_multiple));
-  }
-  return nets;
+  return networks_to_time(baseline,
+                          {.networks = recipe.latency.networks,
+                           .low = recipe.latency.low,
+                           .high = recipe.latency.high,
+                           .resolutions = alpha_resolutions(
+                               baseline, recipe.alpha.growth,
+                               {.grid = recipe.alpha.grid, .rounding = rounding_of(recipe)}),
+                           .resolution_multiple = recipe.alpha.resolution_multiple});
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
-#include "scaling/importance/sampling.h"
+#include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/measure.h"
 #include "scaling/methods/method.h"
 #include "tools/cli/commands.h"
@@ -28,8 +28,7 @@ struct Options {
   double latency_slack = 0;
   std::string method;
   std::string latency_model = "table";
-  SamplingOptions sampling{
-      .kind = SamplingKind::latin_hypercube, .samples = 16, .low = 0.5, .high = 3};
+  NetworksToTime timed;
   WideningOptions widening;
   std::optional<double> largest_growth;  // alpha of the compound method
   std::vector<double> given;             // coefficients
@@ -64,13 +63,9 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
 LatencyModelPtr measure_model(const Options& o, const Architecture& arch,
                               const TensorOptions& where) {
   const auto kind = parse<LatencyModelKind>(o.latency_model, "latency model");
-  std::vector<Architecture> nets{arch};
-  for (const auto& sampled : sample_widths(widths(arch), o.sampling)) {
-    nets.push_back(with_widths(arch, sampled));
-  }
-  if (!method_of(o.method).needs_laws) {
-    for (const double r : {1.5, 2.0, 3.0, 4.0}) nets.push_back(scale_resolution(arch, r, 4));
-  }
+  NetworksToTime options = o.timed;
+  options.ladder = !method_of(o.method).needs_laws;
+  const std::vector<Architecture> nets = networks_to_time(arch, options);
   print(stderr, fmt::format("measuring {} networks\n", nets.size()));
   std::vector<NetworkTiming> timings;
   Patience patience;
@@ -257,7 +252,7 @@ void add_scale(CLI::App& app, const std::string&) {
           .add("allow_unsteady", o->allow_unsteady,
                "decide on times that a busy machine disturbed, instead of waiting for it "
                "(pauses of half a minute in all) and giving up")
-          .add("networks", o->sampling.samples, {5, 1000}, "networks to measure")
+          .add("networks", o->timed.networks, {5, 1000}, "networks of random widths to measure")
           .add("out", o->out, "write plan.json, architecture.json and latency_model.json",
                {.type = "DIR"}));
   add_machine_options(*verb, o->machine);

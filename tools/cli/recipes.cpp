@@ -53,14 +53,14 @@ bool is_path(const std::string& name) {
 
 std::vector<std::string> recipe_names() {
   std::vector<std::string> names;
-  for (const BuiltinRecipe& recipe : builtin_recipes()) names.push_back(recipe.name);
+  for (const EmbeddedFile& recipe : builtin_recipes()) names.push_back(recipe.name);
   return names;
 }
 
 std::string recipe_text(const std::string& name_or_path) {
   if (is_path(name_or_path)) return read_file(name_or_path, max_file_bytes);
-  for (const BuiltinRecipe& recipe : builtin_recipes()) {
-    if (name_or_path == recipe.name) return recipe.toml;
+  for (const EmbeddedFile& recipe : builtin_recipes()) {
+    if (name_or_path == recipe.name) return recipe.text;
   }
   throw ConfigError(
       fmt::format("recipe '{}': expected a .toml file or one of {} (hint: did you mean {}?)",

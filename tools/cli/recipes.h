@@ -7,16 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/embedded.h"
 #include "scaling/experiment/recipe.h"
 
 namespace hac {
 
-struct BuiltinRecipe {
-  const char* name;  // of the file, without .toml
-  const char* toml;
-};
-
-std::span<const BuiltinRecipe> builtin_recipes();
+std::span<const EmbeddedFile> builtin_recipes();
 std::vector<std::string> recipe_names();
 
 // `where` is what errors call the text. Throws ConfigError with the line: malformed TOML, a value

@@ -18,16 +18,16 @@ namespace fs = std::filesystem;
 
 // From the lowest to the highest: a room includes itself and what stands before it.
 const std::vector<std::string> rooms = {
-    "kernels/core",       "kernels/cpu",        "kernels/simt",
-    "kernels/cuda",       "kernels/device",     "kernels/ops",
-    "engine/tensor",      "engine/io",          "engine/device",
-    "engine/autograd",    "engine/nn",          "engine/optim",
-    "data/image",         "data/sets",          "data/loader",
-    "models/arch",        "models/zoo",         "models",
-    "models/train",       "models/deploy",      "scaling",
-    "scaling/importance", "scaling/latency",    "scaling/methods",
-    "scaling/measure",    "scaling/experiment", "tools/report",
-    "tools/cli"};
+    "kernels/core",       "kernels/cpu",     "kernels/simt",
+    "kernels/cuda",       "kernels/device",  "kernels/ops",
+    "engine/tensor",      "engine/io",       "engine/device",
+    "engine/autograd",    "engine/nn",       "engine/optim",
+    "data/image",         "data/sets",       "data/loader",
+    "models/arch",        "models/zoo",      "models",
+    "models/train",       "models/deploy",   "scaling",
+    "scaling/importance", "scaling/latency", "scaling/methods",
+    "scaling/paper",      "scaling/measure", "scaling/experiment",
+    "tools/report",       "tools/cli"};
 const std::vector<std::string> layers = {"kernels", "engine", "data", "models", "scaling", "tools"};
 
 // The place in the list of the room that a path lies in, -1 if in none.

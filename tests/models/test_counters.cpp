@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "engine/io/file.h"
 #include "models/arch/summary.h"
 #include "models/zoo/zoo.h"
 #include "tests/support/messages.h"
@@ -13,48 +12,6 @@ namespace hac {
 namespace {
 
 using nlohmann::json;
-
-// Table I of the paper, rebuilt: every row made from its family's baseline by scaling alone.
-Architecture from_row(const json& row, const std::string& net) {
-  const bool resnet = net == "preact_resnet";
-  Architecture arch = zoo(resnet ? "preact_resnet18" : "vgg11");
-  arch = with_blocks(arch, row["blocks"].get<std::vector<std::int64_t>>());
-  arch = with_widths(arch, row["widths"].get<std::vector<std::int64_t>>());
-  return with_resolution(arch, row["res"].get<std::int64_t>());
-}
-
-void expect_counts(const json& row, const std::string& net) {
-  SCOPED_TRACE(row["row"].get<std::string>());
-  const Architecture arch = from_row(row, net);
-  const Counters counters = count(arch);
-  EXPECT_EQ(counters.params, row["params"].get<std::int64_t>());
-  EXPECT_EQ(counters.macs, row["macs"].get<std::int64_t>());
-  EXPECT_EQ(counters.ops_thop2021, row["ops"].get<std::int64_t>());
-  EXPECT_EQ(counters.activations, row["acts"].get<std::int64_t>());
-  EXPECT_EQ(architecture_from_json(to_json(arch)), arch);
-}
-
-json table1() { return json::parse(read_file(HAC_SOURCE_DIR "/tests/golden/table1.json")); }
-
-TEST(Counters, RebuiltRowsOfTable1) {
-  const json table = table1();
-  int rows = 0;
-  for (const json& row : table["rows"]) {
-    if (!row.contains("widths")) continue;
-    expect_counts(row, row["net"]);
-    ++rows;
-  }
-  EXPECT_EQ(rows, 20);
-}
-
-// Networks that meet the figures printed for HACScale's own rows, whose widths are not published.
-TEST(Counters, WitnessesOfTheHacscaleRows) {
-  const json table = table1();
-  for (const json& row : table["witnesses"]) {
-    expect_counts(row, row["row"].get<std::string>()[0] == 'R' ? "preact_resnet" : "vgg");
-  }
-  EXPECT_EQ(table["witnesses"].size(), 6u);
-}
 
 TEST(Counters, TorchvisionFigures) {
   const Counters r18 = count(zoo("resnet18")), r34 = count(zoo("resnet34"));

@@ -1,14 +1,13 @@
-// Depth: what a unit is, how one is added or removed, and how a total is spread over stages.
+// Depth: what a unit is, and how one is added or removed.
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <numeric>
 
 #include "kernels/core/error.h"
 #include "models/arch/fields.h"
+#include "models/arch/rounding.h"
 
 namespace hac {
 namespace {
@@ -168,38 +167,7 @@ Architecture with_blocks(const Architecture& arch, const std::vector<std::int64_
 }
 
 Architecture scale_depth(const Architecture& arch, double d) {
-  const auto before = blocks(arch);
-  const auto total = static_cast<double>(std::accumulate(before.begin(), before.end(), 0ll));
-  if (!std::isfinite(d) || d <= 0 || before.empty() || d * total > max_layers) {
-    throw ConfigError(fmt::format(
-        "architecture '{}': expected a depth multiplier > 0 that leaves at most {} units, got {} "
-        "with {} units",
-        arch.name, max_layers, d, total));
-  }
-  std::vector<std::int64_t> after;
-  auto missing = static_cast<std::int64_t>(std::floor(d * total + 0.5));
-  for (const std::int64_t n : before) {
-    after.push_back(std::max<std::int64_t>(1, static_cast<std::int64_t>(d * n)));
-    missing -= after.back();
-  }
-  const auto remainder = [&](std::size_t s) { return d * before[s] - after[s]; };
-  for (; missing > 0; --missing) {
-    std::size_t best = 0;
-    for (std::size_t s = 1; s < after.size(); ++s) {
-      if (remainder(s) >= remainder(best)) best = s;
-    }
-    ++after[best];
-  }
-  // No stage vanishes; what that costs comes from the stages that can give.
-  for (; missing < 0; ++missing) {
-    std::size_t best = after.size();
-    for (std::size_t s = 0; s < after.size(); ++s) {
-      if (after[s] > 1 && (best == after.size() || remainder(s) < remainder(best))) best = s;
-    }
-    if (best == after.size()) break;
-    --after[best];
-  }
-  return with_blocks(arch, after);
+  return with_blocks(arch, scaled_blocks(blocks(arch), d));
 }
 
 }  // namespace hac

@@ -52,29 +52,6 @@ TEST(Compound, SpendsExactlyS) {
   EXPECT_THROW(dollar_factors(NAN), ConfigError);
 }
 
-// Rows of Table I whose widths, depth and resolution follow from the formulas.
-TEST(Compound, RoundsToTheTable) {
-  const auto widths4 = [](double w, std::int64_t q) {
-    std::vector<std::int64_t> all;
-    for (const double c : {64, 128, 256, 512}) all.push_back(round_to(w * c, q));
-    return all;
-  };
-  using Widths = std::vector<std::int64_t>;
-  EXPECT_EQ(widths4(tan_factors(0.7).w, 2), (Widths{68, 136, 274, 548}));
-  EXPECT_EQ(static_cast<int>(224 * tan_factors(0.7).r), 247);
-  EXPECT_EQ(static_cast<int>(32 * tan_factors(1.7).r), 40);
-  EXPECT_EQ(widths4(1.18, 4), (Widths{76, 152, 304, 604}));  // Dollar, w to two decimals
-  EXPECT_EQ(widths4(1.32, 4), (Widths{84, 168, 336, 676}));
-  EXPECT_EQ(widths4(1.74, 4), (Widths{112, 224, 444, 892}));
-  EXPECT_EQ(round_to(224 * dollar_factors(1.5).r, 8), 232);
-  EXPECT_EQ(round_to(32 * dollar_factors(2).r, 8), 32);
-  EXPECT_EQ(std::lround(8 * dollar_factors(1.5).d), 8);
-  EXPECT_EQ(std::lround(8 * dollar_factors(4).d), 9);
-  EXPECT_EQ(round_to(1.18 * 64, 8), 72);  // 75.52, Zagoruyko tight
-  EXPECT_EQ(round_to(12, 8), 16);         // halves up
-  EXPECT_EQ(round_to(1, 8), 8);           // at least one multiple
-}
-
 TEST(AlphaCandidates, DistinctResolutionsWithMacsOnTarget) {
   const Architecture vgg = zoo("vgg11");
   const double s = 3;

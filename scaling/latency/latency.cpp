@@ -138,19 +138,28 @@ std::string to_json(const LatencyModel& model) {
   return json.dump(1);
 }
 
+// What a file may hold: a fitted model, or one of a device profile.
+enum class SavedModel : std::uint8_t { table, regression, device };
+template <>
+inline constexpr std::string_view enum_names<SavedModel>[] = {"table", "regression", "device"};
+
 LatencyModelPtr latency_model_from_json(const std::string& text) {
   const std::string what = "latency model";
   const nlohmann::json json = parse_json(text, what);
   std::string name;
   const auto it = json.find("model");
   if (it != json.end() && it->is_string()) name = *it;
-  auto kind = parse<LatencyModelKind>(name, what + " 'model'");
+  auto kind = parse<SavedModel>(name, what + " 'model'");
   std::optional<LatencySource> source;
   std::optional<LatencyError> error;
   const Fields common = origin(source, error).add("model", kind);
-  const auto read =
-      kind == LatencyModelKind::table ? latency_table_from_json : latency_regression_from_json;
-  const std::shared_ptr<LatencyModel> model = read(json, common);
+  std::shared_ptr<LatencyModel> model;
+  if (kind == SavedModel::table) model = latency_table_from_json(json, common);
+  if (kind == SavedModel::regression) model = latency_regression_from_json(json, common);
+  if (kind == SavedModel::device) {
+    model = device_model_from_json(json, common, source);
+    source = model->source;  // says that it is modelled, whatever the file leaves out
+  }
   model->source = source;
   model->error = error;
   return model;

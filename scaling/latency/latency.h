@@ -6,6 +6,7 @@
 // Two models, both fitted from timed networks:
 //   table       measured layer times, by the spec of the operation without its sizes and widths
 //   regression  non-negative least squares on {1, MACs, weight bytes, activation bytes}
+// and a third for a device that is not here, from its data sheet: device_model.h.
 
 #include <compare>
 #include <map>
@@ -69,7 +70,7 @@ class LatencyModel {
   // False where the answer is an extrapolation: outside the widths or sizes that were timed, or of
   // an operation that was not.
   virtual bool covers(const OpSpec& op) const = 0;
-  virtual std::string name() const = 0;     // table | regression
+  virtual std::string name() const = 0;     // table | regression | device
   virtual std::string to_json() const = 0;  // of the fit alone
 
   double predict(const Graph& graph) const;

@@ -1,5 +1,5 @@
 #pragma once
-// What the two latency models share. Private to this folder's .cpp files.
+// What the latency models share. Private to this folder's .cpp files.
 
 #include <nlohmann/json_fwd.hpp>
 #include <span>
@@ -29,6 +29,9 @@ nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
 std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json, Fields common);
 std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json& json,
                                                            Fields common);
+// ConfigError for a source that is not the profile's own.
+std::shared_ptr<LatencyModel> device_model_from_json(const nlohmann::json& json, Fields common,
+                                                     const std::optional<LatencySource>& source);
 
 inline constexpr std::int64_t kMaxChannels = 1 << 20;
 

@@ -39,15 +39,21 @@ class Experiment {
     // What a mistake would otherwise only show after hours of training.
     samples_ = sample_widths(widths(baseline_), recipe.importance.sampling);
     hold_out(data_, recipe.train.validation, 0);
-    hac::resolve({}, parse_params_limit(recipe.scale.params), 1, count(baseline_).params);
+    hac::resolve(
+        {.params = parse_params_limit(recipe.scale.params),
+         .memory = parse_memory_limit(recipe.scale.memory)},
+        {.latency_ms = 1,
+         .params = count(baseline_).params,
+         .memory_bytes = count(baseline_).weight_bytes + count(baseline_).peak_activation_bytes});
   }
 
   Results run() {
     const MeasuredPeak peak = peak_of(stages_, measured_on_);
     std::vector<LatencyFit> latency_models = fit_latency_model();
-    budget_ = hac::resolve(parse_latency_limit(recipe_.scale.latency),
-                           parse_params_limit(recipe_.scale.params), model_->predict(baseline_),
-                           count(baseline_).params);
+    budget_ = hac::resolve({.latency = parse_latency_limit(recipe_.scale.latency),
+                            .params = parse_params_limit(recipe_.scale.params),
+                            .memory = parse_memory_limit(recipe_.scale.memory)},
+                           cost_of(baseline_, *model_));
     budget_.latency_slack = recipe_.scale.latency_slack;
     Results results =
         results_of(recipe_, options_.command, measured_on_, peak, data_, baseline_, budget_);
@@ -153,10 +159,8 @@ class Experiment {
                      .resolution = resolution,
                      .laws = laws,
                      .widening = recipe_.scale.widening};
-    std::vector<ScaledNetwork> all{{.method = "baseline",
-                                    .arch = baseline_,
-                                    .latency_ms = model_->predict(baseline_),
-                                    .params = count(baseline_).params}};
+    std::vector<ScaledNetwork> all{
+        {.method = "baseline", .arch = baseline_, .cost = cost_of(baseline_, *model_)}};
     if (std::isfinite(budget_.latency_ms)) {
       for (const std::string& key : recipe_.scale.methods) {
         all.push_back(method_of(key).to_budget(task));
@@ -164,7 +168,7 @@ class Experiment {
     }
     task.budget = budget_;
     for (const WideningCriterion criterion : recipe_.scale.gains) {
-      all.push_back(method_of("hacscale-" + to_string(criterion)).to_budget(task));
+      all.push_back(method_by(criterion).to_budget(task));
       write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, to_string(criterion)),
                             to_json(*all.back().plan) + "\n");
     }

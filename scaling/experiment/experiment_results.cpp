@@ -126,7 +126,7 @@ TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
                .ops_thop2021 = static_cast<double>(counters.ops_thop2021),
                .resolution = static_cast<double>(network.arch.resolution),
                .widths = widths(network.arch),
-               .predicted_ms = network.latency_ms,
+               .predicted_ms = network.cost.latency_ms,
                .measured = measured,
                .gmacs_per_s = utilization_gmacs(counters.macs, ms),
                .multiplied_gmacs_per_s =

@@ -106,7 +106,8 @@ AlphaCurve search_alpha(const ExperimentTraining& t, const Architecture& baselin
                            .budget = budget.latency_only(),
                            .rounding = options.rounding,
                            .given = {*alpha}};
-    growth = std::min(growth, method_of("compound").to_budget(task).coefficients.back());
+    const ScaledNetwork uniform = method_of("compound").to_budget(task);
+    growth = uniform.feasible() ? std::min(growth, uniform.coefficients.back()) : 1;
   }
   const AlphaCandidates found = alpha_candidates(baseline, growth, model, options);
   json inputs = inputs_of(t, "alpha");

@@ -94,8 +94,8 @@ struct Recipe {
   } alpha;
 
   struct {
-    std::string latency = "4x", params = "1.3x";  // budget.h
-    double latency_slack = 0;                     // of Budget
+    std::string latency = "4x", params = "1.3x", memory;  // budget.h
+    double latency_slack = 0;                             // of Budget
     WideningOptions widening;
     std::vector<std::string> methods{"uniform-width", "resolution"};  // compared with, at `latency`
     std::vector<WideningCriterion> gains{WideningCriterion::plain, WideningCriterion::per_latency};
@@ -104,6 +104,7 @@ struct Recipe {
       return Fields()
           .add("latency", latency, "", {.valid = [](auto& text) { parse_latency_limit(text); }})
           .add("params", params, "", {.valid = [](auto& text) { parse_params_limit(text); }})
+          .add("memory", memory, "", {.valid = [](auto& text) { parse_memory_limit(text); }})
           .add("latency_slack", latency_slack, {0, 10})
           .add(widening.fields().without("gain"))
           .add("methods", methods)

@@ -6,6 +6,7 @@
 
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
+#include "models/arch/counters.h"
 
 namespace hac {
 
@@ -31,29 +32,44 @@ Limit parse_params_limit(const std::string& text) {
                {{"x"}, {""}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}});
 }
 
-Budget resolve(const Limit& latency, const Limit& params, double baseline_ms,
-               std::int64_t baseline_params) {
-  if (!(baseline_ms > 0) || !std::isfinite(baseline_ms)) {
+Limit parse_memory_limit(const std::string& text) {
+  constexpr double k = 1024;
+  return parse(text, "memory budget", "a factor like 1.5x or bytes like 64MiB, 500KiB or 123456",
+               {{"x"}, {""}, {"KiB", k}, {"MiB", k * k}, {"GiB", k * k * k}});
+}
+
+NetworkCost cost_of(const Architecture& arch, const LatencyModel& model) {
+  const Counters counted = count(arch);
+  return {.latency_ms = model.predict(arch),
+          .params = counted.params,
+          .memory_bytes = counted.weight_bytes + counted.peak_activation_bytes};
+}
+
+Budget resolve(const BudgetLimits& limits, const NetworkCost& baseline) {
+  const double ms = baseline.latency_ms;
+  if (!(ms > 0) || !std::isfinite(ms)) {
     throw ConfigError(
         fmt::format("latency model: expected a prediction above 0 ms for the baseline, got {} ms "
                     "(hint: its times were not measured)",
-                    baseline_ms));
+                    ms));
   }
-  const auto count = static_cast<double>(baseline_params);
+  // A budget in parameters or bytes is a whole number; 1.3x of an odd count is not.
+  const auto whole = [](const Limit& limit, const char* what, std::int64_t least) {
+    const auto base = static_cast<double>(least);
+    const double value = std::floor(limit.factor ? limit.value * base : limit.value);
+    if (value >= base) return value;
+    throw ConfigError(fmt::format("{} budget: expected at least the baseline's {}, got {:.0f}",
+                                  what, least, value));
+  };
   Budget budget;
-  budget.latency_ms = latency.factor ? latency.value * baseline_ms : latency.value;
-  // A budget in parameters is a whole number; 1.3x of an odd count is not.
-  budget.params = std::floor(params.factor ? params.value * count : params.value);
-  if (budget.latency_ms < baseline_ms) {
+  budget.latency_ms = limits.latency.factor ? limits.latency.value * ms : limits.latency.value;
+  if (budget.latency_ms < ms) {
     throw ConfigError(fmt::format(
-        "latency budget: expected at least the baseline's predicted {:.4g} ms, got {:.4g} ms",
-        baseline_ms, budget.latency_ms));
+        "latency budget: expected at least the baseline's predicted {:.4g} ms, got {:.4g} ms", ms,
+        budget.latency_ms));
   }
-  if (budget.params < count) {
-    throw ConfigError(
-        fmt::format("parameter budget: expected at least the baseline's {}, got {:.0f}",
-                    baseline_params, budget.params));
-  }
+  budget.params = whole(limits.params, "parameter", baseline.params);
+  budget.memory_bytes = whole(limits.memory, "memory", baseline.memory_bytes);
   return budget;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/io/fields_json.h"
@@ -50,11 +51,8 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
   for (int l = 0; !options.tie_residual && l < std::ssize(problem.widths); ++l) {
     problem.groups.push_back({l});
   }
-  problem.latency_ms = [&](const std::vector<std::int64_t>& widths) {
-    return model.predict(with_widths(baseline, widths));
-  };
-  problem.params = [&](const std::vector<std::int64_t>& widths) {
-    return count(with_widths(baseline, widths)).params;
+  problem.cost = [&](const std::vector<std::int64_t>& widths) {
+    return cost_of(with_widths(baseline, widths), model);
   };
   ScalingPlan plan{.architecture = baseline.name,
                    .resolution = baseline.resolution,
@@ -65,7 +63,7 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
                    .options = options,
                    .result = widen(problem, budget, options)};
   plan.warnings = law_warnings(laws, baseline.resolution);
-  for (std::string& line : model_warnings(model, budget, plan.result.baseline_ms)) {
+  for (std::string& line : model_warnings(model, budget, plan.result.baseline.latency_ms)) {
     plan.warnings.push_back(std::move(line));
   }
   for (std::string& line : model.extrapolated(with_widths(baseline, plan.result.widths()))) {
@@ -92,6 +90,10 @@ std::string to_json(const ScalingPlan& plan) {
                      {"latency_ms", s.latency_ms},
                      {"params", s.params}});
   }
+  const auto cost = [](const NetworkCost& c) {
+    return Json{
+        {"latency_ms", c.latency_ms}, {"params", c.params}, {"memory_bytes", c.memory_bytes}};
+  };
   Json json{{"architecture", plan.architecture},
             {"resolution", plan.resolution},
             {"latency_model", plan.latency_model},
@@ -99,8 +101,8 @@ std::string to_json(const ScalingPlan& plan) {
             {"options", to_json(fields_of(plan.options))},
             {"feasible", plan.feasible()},
             {"stop", to_string(r.stop)},
-            {"baseline", {{"latency_ms", r.baseline_ms}, {"params", r.baseline_params}}},
-            {"scaled", {{"latency_ms", r.latency_ms}, {"params", r.params}}},
+            {"baseline", cost(r.baseline)},
+            {"scaled", cost(r.scaled)},
             {"layers", layers},
             {"steps", steps},
             {"warnings", plan.warnings}};
@@ -108,37 +110,82 @@ std::string to_json(const ScalingPlan& plan) {
   return json.dump(1);
 }
 
+Architecture grown_of(const ScalingTask& task) {
+  return task.resolution > 0 ? with_resolution(task.baseline, task.resolution) : task.baseline;
+}
+
+Budget widening_budget(const ScalingTask& task) {
+  Budget budget = task.budget;
+  if (std::isfinite(budget.params) || !std::isfinite(budget.latency_ms)) return budget;
+  const Architecture grown = grown_of(task);
+  const ScaledNetwork uniform = method_of("uniform-width")
+                                    .to_budget({.baseline = grown,
+                                                .model = task.model,
+                                                .budget = budget,
+                                                .rounding = task.rounding});
+  if (uniform.feasible()) budget.params = static_cast<double>(uniform.cost.params);
+  return budget;
+}
+
+ScaledNetwork network_of(ScalingPlan plan, const Architecture& grown) {
+  return {.arch = with_widths(grown, plan.result.widths()),
+          .cost = plan.result.scaled,
+          .limit = to_string(plan.result.stop),
+          .plan = std::move(plan)};
+}
+
 namespace {
 
-Method hacscale(WideningCriterion criterion) {
-  const char* const worth = criterion == WideningCriterion::plain         ? ""
-                            : criterion == WideningCriterion::per_latency ? " for its latency"
-                                                                          : " for its parameters";
-  const std::string name = fmt::format("hacscale ({})", to_string(criterion));
-  return {.key = "hacscale-" + to_string(criterion),
+// The options of the task, changed as the row says.
+Method hacscale(const char* key, const char* name, const char* help,
+                const std::function<WideningOptions(WideningOptions)>& change) {
+  return {.key = key,
           .name = name,
-          .help = fmt::format("wider where a kernel is the most important{} (Algorithm 1)", worth),
+          .help = std::string("wider where a kernel is the most important") + help,
           .needs_laws = true,
-          .decide = [=](const ScalingTask& task) -> ScaledNetwork {
-            const Architecture grown = task.resolution > 0
-                                           ? with_resolution(task.baseline, task.resolution)
-                                           : task.baseline;
-            WideningOptions options = task.widening;
-            options.criterion = criterion;
-            ScalingPlan plan = decide(grown, task.laws, task.model, task.budget, options);
-            return {.method = name,
-                    .arch = with_widths(grown, plan.result.widths()),
-                    .latency_ms = plan.result.latency_ms,
-                    .params = plan.result.params,
-                    .limit = to_string(plan.result.stop),
-                    .plan = std::move(plan)};
+          .decide = [=](const ScalingTask& task) {
+            const Architecture grown = grown_of(task);
+            return network_of(
+                decide(grown, task.laws, task.model, widening_budget(task), change(task.widening)),
+                grown);
           }};
+}
+
+auto by(WideningCriterion criterion) {
+  return [=](WideningOptions options) {
+    options.criterion = criterion;
+    return options;
+  };
+}
+
+auto preset(std::size_t i) {
+  return [=](const WideningOptions&) { return widening_presets[i].options; };
 }
 
 }  // namespace
 
-Method hacscale_plain() { return hacscale(WideningCriterion::plain); }
-Method hacscale_per_latency() { return hacscale(WideningCriterion::per_latency); }
-Method hacscale_per_param() { return hacscale(WideningCriterion::per_param); }
+Method hacscale_plain() {
+  return hacscale("hacscale", "hacscale (plain)", " (Algorithm 1)", by(WideningCriterion::plain));
+}
+Method hacscale_paper() {
+  return hacscale("hacscale-paper", "hacscale (paper)", ", as printed: stride 10, one step over",
+                  preset(0));
+}
+Method hacscale_safe() {
+  return hacscale("hacscale-safe", "hacscale (safe)", ", stride 8, rollback, tied", preset(1));
+}
+Method hacscale_per_latency() {
+  return hacscale("hacscale-per-latency", "hacscale (per-latency)", " for its latency",
+                  by(WideningCriterion::per_latency));
+}
+Method hacscale_per_param() {
+  return hacscale("hacscale-per-param", "hacscale (per-param)", " for its parameters",
+                  by(WideningCriterion::per_param));
+}
+
+const Method& method_by(WideningCriterion criterion) {
+  return method_of(criterion == WideningCriterion::plain ? "hacscale"
+                                                         : "hacscale-" + to_string(criterion));
+}
 
 }  // namespace hac

@@ -11,10 +11,10 @@
 namespace hac {
 
 // In the order of --help. Each is a function of a file here.
-#define HAC_METHODS(method)                                                                    \
-  method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet) \
-      method(fast_compound) method(hacscale_plain) method(hacscale_per_latency)                \
-          method(hacscale_per_param)
+#define HAC_METHODS(method)                                                                     \
+  method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet)  \
+      method(fast_compound) method(hacscale_plain) method(hacscale_paper) method(hacscale_safe) \
+          method(hacscale_per_latency) method(hacscale_per_param)
 
 #define HAC_DECLARE_METHOD(name) Method name();
 HAC_METHODS(HAC_DECLARE_METHOD)
@@ -57,41 +57,44 @@ ScaledNetwork member(const Method& method, const ScalingTask& task, double value
   }
   n.coefficients.push_back(value);
   if (!baseline) n.arch = method.scale(task.baseline, n.coefficients, task.rounding);
-  n.latency_ms = task.model.predict(n.arch);
-  n.params = count(n.arch).params;
+  n.cost = cost_of(n.arch, task.model);
   return n;
 }
 
-bool fits(const ScaledNetwork& n, const Budget& budget) {
-  return budget.allows(n.latency_ms, static_cast<double>(n.params));
+std::string limits_broken_by(const ScaledNetwork& n, const Budget& budget) {
+  return to_string(stopped_by(budget.broken_by(n.cost)));
 }
 
-// The limits that this network breaks.
-std::string broken_limit(const ScaledNetwork& n, const Budget& budget) {
-  const bool latency = n.latency_ms > budget.latency_limit();
-  const bool params = static_cast<double>(n.params) > budget.params;
-  return to_string(latency && params ? StopReason::latency_and_params
-                   : latency         ? StopReason::latency
-                                     : StopReason::params);
+ScaledNetwork infeasible(ScaledNetwork n) {
+  n.limit = to_string(StopReason::infeasible);
+  return n;
 }
 
 // From the baseline upwards in steps.
-ScaledNetwork largest_step(const Method& method, const ScalingTask& task, ScaledNetwork best) {
+ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
+                           const ScaledNetwork& baseline) {
   const std::int64_t most = kMostGrowth * count(task.baseline).macs;
+  std::optional<ScaledNetwork> best, smallest;
+  std::string limit;
+  const auto end = [&](int misses, const char* ran_out) {
+    if (!best) return smallest ? infeasible(*smallest) : infeasible(baseline);
+    best->limit = misses == 0 ? ran_out : limit;
+    return *best;
+  };
   int misses = 0;
   for (std::int64_t i = 1; i <= kLongestWalk; ++i) {
     ScaledNetwork n = member(method, task, method.step(task, i), false);
     if (std::isfinite(task.budget.latency_ms) && count(n.arch).macs > most) {
-      if (misses == 0) best.limit = to_string(StopReason::growth_cap);
-      return best;
+      return end(misses, "growth-cap");
     }
-    if (fits(n, task.budget)) {
+    if (task.budget.allows(n.cost)) {
       best = std::move(n);
       misses = 0;
       continue;
     }
-    if (misses == 0) best.limit = broken_limit(n, task.budget);
-    if (++misses == kMisses) return best;
+    if (!smallest) smallest = n;
+    if (misses == 0) limit = limits_broken_by(n, task.budget);
+    if (++misses == kMisses) return end(misses, "");
   }
   throw ConfigError(fmt::format(
       "{}: expected a budget that ends the growth, got a network {} steps on that still meets it "
@@ -101,33 +104,48 @@ ScaledNetwork largest_step(const Method& method, const ScalingTask& task, Scaled
 
 // Between the baseline and the largest growth.
 ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, ScaledNetwork best) {
+  const Architecture baseline = best.arch;
   ScaledNetwork above = member(method, task, Method::largest_growth, false);
-  if (fits(above, task.budget)) return above;
+  if (task.budget.allows(above.cost)) return above;
   double low = 1, high = Method::largest_growth;
   while (high - low > 1e-3 * low) {
     const double middle = std::sqrt(low * high);
     ScaledNetwork n = member(method, task, middle, false);
-    const bool within = fits(n, task.budget);
+    const bool within = task.budget.allows(n.cost);
     (within ? low : high) = middle;
     (within ? best : above) = std::move(n);
   }
-  best.limit = broken_limit(above, task.budget);
+  if (best.arch == baseline) return infeasible(std::move(above));
+  best.limit = limits_broken_by(above, task.budget);
   return best;
+}
+
+void require_what_it_needs(const Method& method, const ScalingTask& task) {
+  if (!task.budget.limited()) {
+    throw ConfigError(fmt::format("{}: expected a limit, got none", method.key));
+  }
+  if (method.needs_laws && task.laws.empty()) {
+    throw ConfigError(fmt::format("{}: expected the laws of the layers, got none", method.key));
+  }
+  if (method.needs_proxy && task.proxy == nullptr) {
+    throw ConfigError(fmt::format(
+        "{}: expected data to train on while it searches, got none (hint: hacscale compare)",
+        method.key));
+  }
 }
 
 }  // namespace
 
 ScaledNetwork Method::to_budget(const ScalingTask& task) const {
-  if (decide) return decide(task);
-  if (!std::isfinite(task.budget.latency_ms) && !std::isfinite(task.budget.params)) {
-    throw ConfigError(fmt::format("{}: expected a limit, got none", key));
+  require_what_it_needs(*this, task);
+  if (decide) {
+    ScaledNetwork n = decide(task);
+    n.method = name;
+    return n;
   }
   ScaledNetwork baseline = member(*this, task, 1, true);
-  if (!fits(baseline, task.budget)) {
-    baseline.limit = to_string(StopReason::infeasible);
-    return baseline;
-  }
-  return step ? largest_step(*this, task, std::move(baseline))
+  if (!task.budget.allows(baseline.cost)) return infeasible(std::move(baseline));
+  return step ? largest_step(*this, task, baseline)
               : largest_factor(*this, task, std::move(baseline));
 }
 

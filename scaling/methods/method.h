@@ -28,13 +28,30 @@ struct Rounding {
   }
 };
 
+// What a method may have trained while it searches. Every answer is kept by whoever gives it, so
+// that a search that was cut off resumes, and what several methods ask is trained once.
+struct ProxyTrainings {
+  // Mean top-1 of short trainings on images that were held out, in [0, 1].
+  std::function<double(const Architecture&)> top1;
+  // Widths that survive, one row a pruning step (neuralscale.h).
+  std::function<std::vector<std::vector<std::int64_t>>(const Architecture&)> prune;
+};
+
+// What a search took: trainings that it asked for, and their seconds when they were trained.
+struct SearchCost {
+  std::int64_t trainings = 0;
+  double seconds = 0;
+  Fields fields() { return Fields().add("trainings", trainings).add("seconds", seconds); }
+};
+
 // What is to be scaled to which budget. Every method reads what it needs of it.
 struct ScalingTask {
   const Architecture& baseline;
   const LatencyModel& model;
   Budget budget;
   Rounding rounding = {};
-  std::vector<double> given = {};  // all coefficients but the last; none: their defaults
+  std::vector<double> given = {};         // all coefficients but the last; none: their defaults
+  const ProxyTrainings* proxy = nullptr;  // of methods that train while they search
   // Of methods that decide layer by layer (needs_laws).
   std::int64_t resolution = 0;               // of N(1, r, 1), to be widened; 0: the baseline's
   std::span<const ImportanceLaw> laws = {};  // in the order of widths(baseline)
@@ -45,12 +62,13 @@ struct ScaledNetwork {
   std::string method;  // Method::name
   Architecture arch;
   std::vector<double> coefficients = {};  // of the method, the one that was found at the end
-  double latency_ms = 0;                  // predicted
-  std::int64_t params = 0;
+  NetworkCost cost = {};
   std::string limit = "";  // what ended the growth, as StopReason; "" where it has no end
   std::optional<ScalingPlan> plan = {};  // of a method that decides layer by layer
+  std::string note = "";                 // what a reader of the result should know
+  std::optional<SearchCost> search = {};
 
-  // Else the baseline itself is above the budget, and is returned.
+  // Else no network of the family is within the budget, and this is the smallest one.
   bool feasible() const { return limit != to_string(StopReason::infeasible); }
 };
 
@@ -66,6 +84,7 @@ struct Method {
   std::string help;
   std::vector<Coefficient> coefficients = {};  // the last is the one that to_budget() finds
   bool needs_laws = false;                     // decides layer by layer, by importance
+  bool needs_proxy = false;                    // trains while it searches
   // The network of these coefficients; null where no formula gives it.
   std::function<Architecture(const Architecture& baseline, std::span<const double> coefficients,
                              const Rounding& rounding)>
@@ -73,7 +92,7 @@ struct Method {
   // The last coefficient of the i-th network of a family that grows in steps; the baseline has 1.
   // Null: it may have any value from 1 to largest_growth.
   std::function<double(const ScalingTask& task, std::int64_t i)> step = {};
-  // The network of a method that decides layer by layer.
+  // The network of a method that searches in its own way.
   std::function<ScaledNetwork(const ScalingTask& task)> decide = {};
 
   static constexpr double largest_growth = 64;
@@ -81,13 +100,23 @@ struct Method {
   // The largest network within the budget. Of steps: walks upwards and keeps the last network
   // within it. Latency is a staircase that may dip, so the walk ends after eight misses in a row,
   // or where it cannot grow any more; under a latency limit also at 256 times the baseline's
-  // operations, whatever the limit allows. Of any value: to 0.1 %, by bisection. Throws ConfigError
-  // when the budget has no finite limit that the family can reach.
+  // operations, whatever the limit allows. Of any value: to 0.1 %, by bisection. Where no network
+  // but the baseline is within the budget: the smallest other one, marked infeasible. Throws
+  // ConfigError when the budget has no finite limit that the family can reach, or the task lacks
+  // what the method needs.
   ScaledNetwork to_budget(const ScalingTask& task) const;
 };
 
 std::span<const Method> methods();
 const Method& method_of(const std::string& key);  // ConfigError naming the nearest key
+const Method& method_by(WideningCriterion criterion);
+
+// What the methods that decide by importance share.
+Architecture grown_of(const ScalingTask& task);  // N(1, r, 1)
+// Where the task limits latency alone, the paper's M is not given: it is then taken to be that of
+// the widest uniform network of Eq. 3, at this resolution and within the latency.
+Budget widening_budget(const ScalingTask& task);
+ScaledNetwork network_of(ScalingPlan plan, const Architecture& grown);
 
 // What a user should know of the model before the budget is decided on it, a line each: an error
 // larger than the room that the budget leaves, times that a busy machine disturbed.

@@ -35,8 +35,8 @@ void check(const WideningProblem& p, const Budget& budget, const WideningOptions
   if (seen != all) throw ConfigError("width scaling: expected groups that hold each layer once");
   check(fields_of(o), "width scaling");
   check(fields_of(budget), "width scaling");
-  if (!std::isfinite(budget.latency_ms) && !std::isfinite(budget.params)) {
-    throw ConfigError("width scaling: expected a limit on latency or parameters, got neither");
+  if (!budget.limited()) {
+    throw ConfigError("width scaling: expected a limit on latency, parameters or memory, got none");
   }
 }
 
@@ -50,12 +50,11 @@ class Widening {
         widths_(problem.widths),
         frozen_(problem.groups.size(), false),
         reasons_(problem.groups.size()) {
-    r_.baseline_ms = r_.latency_ms = p_.latency_ms(widths_);
-    r_.baseline_params = r_.params = p_.params(widths_);
+    r_.baseline = r_.scaled = p_.cost(widths_);
   }
 
   WideningResult run() {
-    const bool feasible = budget_.allows(r_.latency_ms, static_cast<double>(r_.params));
+    const bool feasible = budget_.allows(r_.scaled);
     if (!feasible) reasons_.assign(reasons_.size(), "the baseline is above the budget");
     if (feasible) grow();
     r_.stop = feasible ? stop_reason() : StopReason::infeasible;
@@ -69,8 +68,7 @@ class Widening {
  private:
   struct Trial {
     std::vector<std::int64_t> widths;
-    double latency_ms;
-    std::int64_t params;
+    NetworkCost cost;
   };
 
   void grow() {
@@ -79,19 +77,16 @@ class Widening {
       const int g = most_important();
       if (g < 0) return;
       const Trial trial = widened(g);
-      const bool latency_broken = trial.latency_ms > budget_.latency_limit();
-      const bool params_broken = static_cast<double>(trial.params) > budget_.params;
-      const bool broken = latency_broken || params_broken;
-      if (broken) {
-        latency_stopped_ |= latency_broken;
-        params_stopped_ |= params_broken;
+      const unsigned broken = budget_.broken_by(trial.cost);
+      if (broken != 0) {
+        stopped_ |= broken;
         frozen_[g] = true;
-        reasons_[g] = fmt::format(
-            "{} by the {} limit", o_.policy == StepPolicy::paper ? "overshoot ended" : "stopped",
-            latency_broken ? (params_broken ? "latency and the params" : "latency") : "params");
+        reasons_[g] = fmt::format("{} by the {} limit",
+                                  o_.policy == StepPolicy::paper ? "overshoot ended" : "stopped",
+                                  to_string(stopped_by(broken)));
       }
-      if (!broken || o_.policy == StepPolicy::paper) accept(g, trial);
-      if (broken && o_.policy != StepPolicy::fill) return;
+      if (broken == 0 || o_.policy == StepPolicy::paper) accept(g, trial);
+      if (broken != 0 && o_.policy != StepPolicy::fill) return;
     }
     steps_ran_out_ = true;
   }
@@ -103,10 +98,9 @@ class Widening {
   }
 
   Trial widened(int g) const {
-    Trial t{widths_, 0, 0};
+    Trial t{widths_, {}};
     for (const int l : p_.groups[g]) t.widths[l] += o_.stride;
-    t.latency_ms = p_.latency_ms(t.widths);
-    t.params = p_.params(t.widths);
+    t.cost = p_.cost(t.widths);
     return t;
   }
 
@@ -115,10 +109,10 @@ class Widening {
   double worth(int g) const {
     const double plain = importance(g);
     if (o_.criterion == WideningCriterion::plain) return plain;
-    const Trial t = widened(g);
+    const NetworkCost next = widened(g).cost, &now = r_.scaled;
     const double cost = o_.criterion == WideningCriterion::per_latency
-                            ? std::max(t.latency_ms - r_.latency_ms, 1e-9 * r_.latency_ms)
-                            : std::max<double>(1, static_cast<double>(t.params - r_.params));
+                            ? std::max(next.latency_ms - now.latency_ms, 1e-9 * now.latency_ms)
+                            : std::max<double>(1, static_cast<double>(next.params - now.params));
     return plain / std::max(cost, 1e-300);
   }
 
@@ -145,17 +139,15 @@ class Widening {
 
   void accept(int g, const Trial& trial) {
     const int first = p_.groups[g][0];
-    r_.steps.push_back({first, trial.widths[first], importance(g), trial.latency_ms, trial.params});
+    r_.steps.push_back(
+        {first, trial.widths[first], importance(g), trial.cost.latency_ms, trial.cost.params});
     widths_ = trial.widths;
-    r_.latency_ms = trial.latency_ms;
-    r_.params = trial.params;
+    r_.scaled = trial.cost;
   }
 
   StopReason stop_reason() const {
     if (steps_ran_out_) return StopReason::step_cap;
-    if (latency_stopped_ && params_stopped_) return StopReason::latency_and_params;
-    if (latency_stopped_) return StopReason::latency;
-    return params_stopped_ ? StopReason::params : StopReason::width_cap;
+    return stopped_ != 0 ? stopped_by(stopped_) : StopReason::width_cap;
   }
 
   void describe(std::size_t g) {
@@ -177,7 +169,8 @@ class Widening {
   std::vector<std::int64_t> widths_;
   std::vector<bool> frozen_;
   std::vector<std::string> reasons_;
-  bool latency_stopped_ = false, params_stopped_ = false, steps_ran_out_ = false;
+  unsigned stopped_ = 0;  // bits of StopReason
+  bool steps_ran_out_ = false;
   WideningResult r_;
 };
 

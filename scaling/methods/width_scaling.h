@@ -28,24 +28,12 @@ enum class StepPolicy : std::uint8_t {
 };
 // Which layer is the most important: the largest I, or the largest I for what the step costs.
 enum class WideningCriterion : std::uint8_t { plain, per_latency, per_param };
-enum class StopReason : std::uint8_t {
-  latency,
-  params,
-  latency_and_params,  // both stopped something
-  width_cap,
-  step_cap,
-  infeasible,  // the baseline itself is above a limit
-  growth_cap,  // of other methods: 256 times the baseline's operations
-};
 
 template <>
 inline constexpr std::string_view enum_names<StepPolicy>[] = {"paper", "rollback", "fill"};
 template <>
 inline constexpr std::string_view enum_names<WideningCriterion>[] = {"plain", "per-latency",
                                                                      "per-param"};
-template <>
-inline constexpr std::string_view enum_names<StopReason>[] = {
-    "latency", "params", "latency+params", "width-cap", "step-cap", "infeasible", "growth-cap"};
 
 struct WideningOptions {
   StepPolicy policy = StepPolicy::rollback;
@@ -96,23 +84,20 @@ struct LayerPlan {
   bool operator==(const LayerPlan&) const = default;
 };
 
-// Algorithm 1 on anything that has widths and costs. Latency in ms and parameters are functions of
-// all widths.
+// Algorithm 1 on anything that has widths and costs, which are a function of all widths.
 struct WideningProblem {
   std::vector<std::string> names;
   std::vector<std::int64_t> widths;  // C_l^0
   std::vector<ImportanceLaw> laws;
   std::vector<std::vector<int>> groups;  // partition of the layers; members grow together
-  std::function<double(const std::vector<std::int64_t>&)> latency_ms;
-  std::function<std::int64_t(const std::vector<std::int64_t>&)> params;
+  std::function<NetworkCost(const std::vector<std::int64_t>&)> cost;
 };
 
 struct WideningResult {
   std::vector<LayerPlan> layers;
   std::vector<ScalingStep> steps;
   StopReason stop = StopReason::step_cap;
-  double baseline_ms = 0, latency_ms = 0;
-  std::int64_t baseline_params = 0, params = 0;
+  NetworkCost baseline, scaled;
   std::vector<std::int64_t> widths() const;
   bool operator==(const WideningResult&) const = default;
 };

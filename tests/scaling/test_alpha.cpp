@@ -245,13 +245,13 @@ TEST(Methods, TakeAsMuchAsTheBudgetAllows) {
     EXPECT_TRUE(n.feasible());
     EXPECT_EQ(n.limit, "latency");
     EXPECT_GT(n.coefficients.back(), 1) << n.method;
-    EXPECT_EQ(n.latency_ms, kModel.predict(n.arch));
-    EXPECT_LE(n.latency_ms, budget.latency_ms) << n.method;
-    EXPECT_EQ(n.params, count(n.arch).params);
+    EXPECT_EQ(n.cost.latency_ms, kModel.predict(n.arch));
+    EXPECT_LE(n.cost.latency_ms, budget.latency_ms) << n.method;
+    EXPECT_EQ(n.cost.params, count(n.arch).params);
   }
   const Architecture wider = scale_width(vgg, width.coefficients[0] + 8.0 / 512, 8);
   EXPECT_GT(kModel.predict(wider), budget.latency_ms);
-  EXPECT_EQ(resolution.params, count(vgg).params);
+  EXPECT_EQ(resolution.cost.params, count(vgg).params);
   EXPECT_GT(kModel.predict(with_resolution(vgg, resolution.arch.resolution + 4)),
             budget.latency_ms);
   EXPECT_EQ(widths(resolution.arch), widths(vgg));
@@ -276,14 +276,44 @@ TEST(Methods, ParametersBindTooAndInfeasibleBaselinesStay) {
   const Architecture vgg = zoo("vgg11");
   const double params = 1.3 * static_cast<double>(count(vgg).params);
   const ScaledNetwork width = scaled("uniform-width", vgg, {.params = params});
-  EXPECT_LE(static_cast<double>(width.params), params);
-  EXPECT_GT(static_cast<double>(width.params), 1.2 * static_cast<double>(count(vgg).params));
+  EXPECT_LE(static_cast<double>(width.cost.params), params);
+  EXPECT_GT(static_cast<double>(width.cost.params), 1.2 * static_cast<double>(count(vgg).params));
   const ScaledNetwork none = scaled("uniform-width", vgg, {.latency_ms = 1e-3});
   EXPECT_FALSE(none.feasible());
   EXPECT_EQ(none.arch, vgg);
   EXPECT_EQ(none.coefficients, std::vector{1.0});
   EXPECT_EQ(width.limit, "params");
   EXPECT_THROW(scaled("resolution", vgg, {.params = 1e12}), ConfigError);
+}
+
+// Five percent more time do not pay for another layer, nor a thousandth for a wider network.
+TEST(Methods, WithoutAMemberInTheBudgetGiveTheSmallestOneMarkedInfeasible) {
+  const Architecture vgg = zoo("vgg11");
+  const ScaledNetwork deeper = scaled("depth", vgg, {.latency_ms = 1.05 * kModel.predict(vgg)});
+  EXPECT_FALSE(deeper.feasible());
+  EXPECT_EQ(widths(deeper.arch).size(), 9U);
+  EXPECT_GT(deeper.cost.latency_ms, 1.05 * kModel.predict(vgg));
+  for (const char* key : {"compound", "fast-compound", "efficientnet", "uniform-width"}) {
+    const ScaledNetwork n = scaled(key, vgg, {.latency_ms = 1.001 * kModel.predict(vgg)});
+    EXPECT_FALSE(n.feasible()) << key;
+    EXPECT_NE(n.arch, vgg) << key;
+    EXPECT_LT(n.cost.latency_ms, 1.5 * kModel.predict(vgg)) << key;
+  }
+}
+
+TEST(Methods, MemoryBinds) {
+  const Architecture vgg = zoo("vgg11");
+  const auto bytes = static_cast<double>(cost_of(vgg, kModel).memory_bytes);
+  const ScaledNetwork width = scaled("uniform-width", vgg, {.memory_bytes = 1.3 * bytes});
+  EXPECT_EQ(width.limit, "memory");
+  EXPECT_LE(static_cast<double>(width.cost.memory_bytes), 1.3 * bytes);
+  EXPECT_GT(static_cast<double>(width.cost.memory_bytes), 1.2 * bytes);
+}
+
+TEST(Methods, SayWhatTheyNeed) {
+  const Architecture vgg = zoo("vgg11");
+  EXPECT_ERROR(scaled("uniform-width", vgg, {}), ConfigError, "expected a limit");
+  EXPECT_ERROR(scaled("hacscale", vgg, {.latency_ms = 1e3}), ConfigError, "expected the laws");
 }
 
 // VGG11 at w = 2 takes 3.98 times the MACs: its stem and classifier grow as w alone.

@@ -25,6 +25,9 @@ TEST(BudgetText, Parses) {
   EXPECT_EQ(parse_params_limit("12.9M"), (Limit{12.9e6, false}));
   EXPECT_EQ(parse_params_limit("500k"), (Limit{500e3, false}));
   EXPECT_EQ(parse_params_limit("123456"), (Limit{123456, false}));
+  EXPECT_EQ(parse_memory_limit("64MiB"), (Limit{64 << 20, false}));
+  EXPECT_EQ(parse_memory_limit("1.5x"), (Limit{1.5, true}));
+  EXPECT_EQ(parse_memory_limit("4096"), (Limit{4096, false}));
   EXPECT_EQ(parse_latency_limit(""), Limit{});
   for (const char* bad : {"x", "1.05", "3.2 ms", "ms", "-1x", "0ms", "1e400ms", "nanms", "infms",
                           "1.05xx", " 2x", "2M", "1,5x"}) {
@@ -33,20 +36,30 @@ TEST(BudgetText, Parses) {
   for (const char* bad : {"M", "1.3X", "3ms", "-5", "0", "0x10", "12.9 M", "nan", "1e309"}) {
     EXPECT_THROW(parse_params_limit(bad), ConfigError) << bad;
   }
+  for (const char* bad : {"MiB", "64MB", "64 MiB", "-1x", "3ms", "12M", "inf"}) {
+    EXPECT_THROW(parse_memory_limit(bad), ConfigError) << bad;
+  }
 }
 
 TEST(BudgetText, FactorsMultiplyTheBaseline) {
-  const Budget b = resolve({1.05, true}, {1.3, true}, 2.0, 1001);
+  const auto resolved = [](const Limit& latency, const Limit& params, double ms,
+                           const Limit& memory = {}) {
+    return resolve({.latency = latency, .params = params, .memory = memory},
+                   {.latency_ms = ms, .params = 1001, .memory_bytes = 4097});
+  };
+  const Budget b = resolved({1.05, true}, {1.3, true}, 2.0, {1.5, true});
   EXPECT_DOUBLE_EQ(b.latency_ms, 2.1);
-  EXPECT_EQ(b.params, 1301);  // 1301.3 parameters are 1301
-  EXPECT_EQ(resolve({}, {}, 2.0, 1001), Budget{});
-  EXPECT_TRUE(resolve({1, true}, {1, true}, 2.0, 1001).allows(2.0, 1001));
-  EXPECT_THROW(resolve({0.9, true}, {}, 2.0, 1001), ConfigError);
-  EXPECT_THROW(resolve({1.9, false}, {}, 2.0, 1001), ConfigError);
-  EXPECT_THROW(resolve({}, {1000, false}, 2.0, 1001), ConfigError);
+  EXPECT_EQ(b.params, 1301);        // 1301.3 parameters are 1301
+  EXPECT_EQ(b.memory_bytes, 6145);  // and 6145.5 bytes 6145
+  EXPECT_EQ(resolved({}, {}, 2.0), Budget{});
+  EXPECT_TRUE(resolved({1, true}, {1, true}, 2.0, {1, true}).allows({2.0, 1001, 4097}));
+  EXPECT_THROW(resolved({0.9, true}, {}, 2.0), ConfigError);
+  EXPECT_THROW(resolved({1.9, false}, {}, 2.0), ConfigError);
+  EXPECT_THROW(resolved({}, {1000, false}, 2.0), ConfigError);
+  EXPECT_THROW(resolved({}, {}, 2.0, {4096, false}), ConfigError);
   // A latency model that predicts nothing.
-  EXPECT_THROW(resolve({1.5, true}, {}, 0.0, 1001), ConfigError);
-  EXPECT_THROW(resolve({}, {1.5, true}, NAN, 1001), ConfigError);
+  EXPECT_THROW(resolved({1.5, true}, {}, 0.0), ConfigError);
+  EXPECT_THROW(resolved({}, {1.5, true}, NAN), ConfigError);
 }
 
 std::vector<ImportanceLaw> vgg_laws() {
@@ -65,12 +78,12 @@ TEST(Plan, Vgg11Golden) {
   const ScalingPlan back = vgg_plan(12.24e6, StepPolicy::rollback);
   EXPECT_EQ(back.result.widths(), (Widths{184, 368, 516, 296, 522, 512, 512, 512}));
   EXPECT_EQ(back.result.steps.size(), 67u);
-  EXPECT_EQ(back.result.params, 12227964);
-  EXPECT_EQ(vgg_plan(12.24e6, StepPolicy::paper).result.params, 12287754);
+  EXPECT_EQ(back.result.scaled.params, 12227964);
+  EXPECT_EQ(vgg_plan(12.24e6, StepPolicy::paper).result.scaled.params, 12287754);
   const ScalingPlan fill = vgg_plan(12.20e6, StepPolicy::fill);
   EXPECT_EQ(fill.result.widths(), (Widths{194, 358, 516, 296, 522, 512, 512, 512}));
-  EXPECT_EQ(fill.result.params, 12197454);
-  EXPECT_EQ(vgg_plan(12.20e6, StepPolicy::rollback).result.params, 12164934);
+  EXPECT_EQ(fill.result.scaled.params, 12197454);
+  EXPECT_EQ(vgg_plan(12.20e6, StepPolicy::rollback).result.scaled.params, 12164934);
 }
 
 TEST(Plan, RisingLawRunsAwayWithAWarning) {
@@ -94,7 +107,7 @@ TEST(Plan, ResidualNetworksCanBeTied) {
   const ScalingPlan plan =
       decide(arch, laws, MacsLatency(), {.params = params}, widening_presets[1].options);
   ASSERT_FALSE(plan.result.steps.empty());
-  EXPECT_LE(static_cast<double>(plan.result.params), params);
+  EXPECT_LE(static_cast<double>(plan.result.scaled.params), params);
   const Widths after = plan.result.widths();
   for (const std::vector<int>& group : residual_groups(arch)) {
     for (const int l : group) EXPECT_EQ(after[l], after[group[0]]);
@@ -104,7 +117,7 @@ TEST(Plan, ResidualNetworksCanBeTied) {
 
 TEST(Plan, CountsTheParametersOfItsNetwork) {
   const ScalingPlan plan = vgg_plan(12.24e6, StepPolicy::rollback);
-  EXPECT_EQ(plan.result.params, 12227964);
+  EXPECT_EQ(plan.result.scaled.params, 12227964);
   EXPECT_EQ(count(with_widths(zoo("vgg11"), plan.result.widths())).params, 12227964);
 }
 

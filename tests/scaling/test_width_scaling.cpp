@@ -23,8 +23,9 @@ WideningProblem toy(const Widths& widths, const std::vector<ImportanceLaw>& laws
     p.names.push_back("l" + std::to_string(l));
     p.groups.push_back({static_cast<int>(l)});
   }
-  p.latency_ms = [](const Widths& w) { return 1e-3 * static_cast<double>(sum(w)); };
-  p.params = sum;
+  p.cost = [](const Widths& w) {
+    return NetworkCost{.latency_ms = 1e-3 * static_cast<double>(sum(w)), .params = sum(w)};
+  };
   return p;
 }
 
@@ -44,7 +45,7 @@ TEST(Algorithm1, ToyGolden) {
   EXPECT_EQ(back.widths(), (Widths{36, 42, 64}));
   EXPECT_EQ(choices(back), (std::vector<int>{0, 0, 1}));
   EXPECT_EQ(back.stop, StopReason::params);
-  EXPECT_EQ(back.params, 142);
+  EXPECT_EQ(back.scaled.params, 142);
 }
 
 // The paper tests its limits at the head of the loop, before the update. So the step that breaks
@@ -54,7 +55,7 @@ TEST(Algorithm1, PaperPolicyOvershootsByOneStep) {
   const WideningResult paper =
       widen(golden_toy(), budget, {.policy = StepPolicy::paper, .stride = 10});
   EXPECT_EQ(paper.widths(), (Widths{46, 42, 64}));
-  EXPECT_EQ(paper.params, 152);
+  EXPECT_EQ(paper.scaled.params, 152);
   const WideningResult back = widen(golden_toy(), budget, {.stride = 10});
   ASSERT_EQ(paper.steps.size(), back.steps.size() + 1);
   EXPECT_TRUE(std::equal(back.steps.begin(), back.steps.end(), paper.steps.begin()));
@@ -107,10 +108,10 @@ TEST(Algorithm1, SlackWidensTheLatencyLimit) {
 
 TEST(Algorithm1, GainCountsTheCost) {
   WideningProblem p = toy({16, 16}, {{.a = 1, .b = -1}, {.a = .9, .b = -1}});
-  p.latency_ms = [](const Widths& w) {
-    return 10 * static_cast<double>(w[0]) + static_cast<double>(w[1]);
+  p.cost = [](const Widths& w) {
+    return NetworkCost{.latency_ms = static_cast<double>(10 * w[0] + w[1]),
+                       .params = w[0] + 5 * w[1]};
   };
-  p.params = [](const Widths& w) { return w[0] + 5 * w[1]; };
   const auto first = [&](WideningCriterion gain) {
     return widen(p, {.latency_ms = 1e6, .params = 1e6}, {.criterion = gain, .step_cap = 1})
         .steps[0];
@@ -125,8 +126,8 @@ TEST(Algorithm1, GainCountsTheCost) {
 // A step that the staircase gives for nothing comes before any that costs.
 TEST(Algorithm1, FreeStepsComeFirst) {
   WideningProblem p = toy({8, 8}, {{.a = 1, .b = -1}, {.a = 1e-3, .b = -1}});
-  p.latency_ms = [](const Widths& w) {
-    return static_cast<double>(w[0]) + 16.0 * static_cast<double>(ceil_div(w[1], 16));
+  p.cost = [](const Widths& w) {
+    return NetworkCost{.latency_ms = static_cast<double>(w[0] + 16 * ceil_div(w[1], 16))};
   };
   const WideningResult r =
       widen(p, {.latency_ms = 1000},
@@ -182,32 +183,30 @@ RandomCase random_case(std::uint64_t seed) {
                     .b = -0.05 - 2.5 * random.uniform(200 + l)});
   }
   RandomCase c{.problem = toy(widths, laws)};
-  c.problem.params = [](const Widths& w) {
-    std::int64_t in = 3, params = 0;
+  c.problem.cost = [](const Widths& w) {
+    std::int64_t in = 3;
+    double in_block = 16;
+    NetworkCost cost;
     for (const std::int64_t out : w) {
-      params += 9 * in * out + out;
+      const auto block = static_cast<double>(round_up(out, 16));
+      cost.params += 9 * in * out + out;
+      cost.latency_ms += 0.01 + 1e-6 * in_block * block;
+      cost.memory_bytes += 4096 * out;
       in = out;
+      in_block = block;
     }
-    return params;
-  };
-  c.problem.latency_ms = [](const Widths& w) {
-    double in = 16, ms = 0;
-    for (const std::int64_t out : w) {
-      const auto rounded = static_cast<double>(round_up(out, 16));
-      ms += 0.01 + 1e-6 * in * rounded;
-      in = rounded;
-    }
-    return ms;
+    return cost;
   };
   if (random.below(1, 2) == 0 && n > 2) {
     c.problem.groups.pop_back();
     c.problem.groups.back() = {static_cast<int>(n) - 2, static_cast<int>(n) - 1};
   }
-  const double l0 = c.problem.latency_ms(widths);
-  const auto p0 = static_cast<double>(c.problem.params(widths));
-  const std::uint32_t limits = random.below(2, 3);
-  if (limits != 1) c.budget.latency_ms = l0 * (1 + 3 * random.uniform(3));
-  if (limits != 0) c.budget.params = std::floor(p0 * (1 + 3 * random.uniform(4)));
+  const NetworkCost base = c.problem.cost(widths);
+  const std::uint32_t limits = 1 + random.below(2, 7);  // a set of bits
+  const auto room = [&](int i) { return 1 + 3 * random.uniform(i); };
+  if (limits & 1) c.budget.latency_ms = base.latency_ms * room(3);
+  if (limits & 2) c.budget.params = std::floor(static_cast<double>(base.params) * room(4));
+  if (limits & 4) c.budget.memory_bytes = static_cast<double>(base.memory_bytes) * room(7);
   c.options.stride = 1 + random.below(5, 16);
   c.options.criterion = static_cast<WideningCriterion>(random.below(6, 3));
   c.options.width_cap = 600;
@@ -228,15 +227,13 @@ TEST(Algorithm1, PropertiesOverRandomProblems) {
         ASSERT_EQ((layer.after - layer.before) % c.options.stride, 0);
         ASSERT_LE(layer.after, std::max<std::int64_t>(600, layer.before));
       }
-      ASSERT_EQ(r.params, c.problem.params(w));
-      ASSERT_EQ(r.latency_ms, c.problem.latency_ms(w));
+      ASSERT_EQ(r.scaled, c.problem.cost(w));
       ASSERT_NE(r.stop, StopReason::infeasible);
-      const bool within = c.budget.allows(r.latency_ms, static_cast<double>(r.params));
       if (policy != StepPolicy::paper) {
-        ASSERT_TRUE(within);
+        ASSERT_TRUE(c.budget.allows(r.scaled));
       }
       if (!r.steps.empty()) {
-        ASSERT_EQ(r.steps.back().params, r.params);
+        ASSERT_EQ(r.steps.back().params, r.scaled.params);
       }
       results.push_back(r);
     }
@@ -251,8 +248,7 @@ TEST(Algorithm1, PropertiesOverRandomProblems) {
         Widths w = results[2].widths();
         bool capped = false;
         for (const int l : group) capped |= (w[l] += c.options.stride) > c.options.width_cap;
-        ASSERT_TRUE(capped || !c.budget.allows(c.problem.latency_ms(w),
-                                               static_cast<double>(c.problem.params(w))));
+        ASSERT_TRUE(capped || !c.budget.allows(c.problem.cost(w)));
       }
     }
   }

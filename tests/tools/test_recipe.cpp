@@ -49,7 +49,7 @@ TEST(RecipeToml, EveryKeyArrives) {
       "low": 0.6, "high": 2.5, "runs": 20, "warmup": 3},
     "alpha": {"epochs": 4, "limit_train": 21, "seeds": [6, 7], "growth": 3,
       "largest_growth": 0.5, "grid": [0.25, 0.75], "resolution_multiple": 8, "width_multiple": 2},
-    "scale": {"latency": "2.5ms", "params": "12k", "latency_slack": 0.1, "policy": "fill",
+    "scale": {"latency": "2.5ms", "params": "12k", "memory": "3MiB", "latency_slack": 0.1, "policy": "fill",
       "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth"],
       "gains": ["per-param"]},
     "sweep": {"growth": [1.5, 2.5]}})");
@@ -96,7 +96,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
       {"[latency]\nmodel = \"oracle\"", {"line 2", "latency.model", "oracle"}},
       {"[scale]\nlatency = \"4\"", {"line 2", "scale.latency", "3.2ms"}},
       {"[scale]\nmethods = [\"width\"]", {"uniform-width"}},
-      {"[scale]\nmethods = [\"hacscale-plain\"]", {"scale.methods"}},
+      {"[scale]\nmethods = [\"hacscale\"]", {"scale.methods"}},
       {"[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\"", {"scale.latency with it"}},
       {"seeds = [15, 15]", {"'seeds': expected different seeds, got [15, 15]"}},
       {"[importance]\nseeds = [1, 2, 1]", {"'importance.seeds'"}},

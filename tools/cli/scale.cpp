@@ -24,7 +24,7 @@ constexpr std::uint64_t max_law_bytes = 1 << 26;
 
 struct Options {
   ModelOptions model;
-  std::string laws, latency = "1.05x", params = "1.3x";
+  std::string laws, latency = "1.05x", params = "1.3x", memory;
   double latency_slack = 0;
   std::string method;
   std::string latency_model = "table";
@@ -100,6 +100,11 @@ void print_model(const LatencyModel& model) {
   print(stderr, text + "\n");
 }
 
+std::string mebibytes(std::int64_t bytes) {
+  return fmt::format("{:.2f} MiB of weights and peak activations",
+                     static_cast<double>(bytes) / (1 << 20));
+}
+
 // What a method with a formula came to: its coefficients, the one that was found first.
 void print_growth(const Method& method, const ScaledNetwork& grown, double limit_ms, bool json) {
   const std::size_t found = method.coefficients.size() - 1;
@@ -109,11 +114,14 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
       j[method.coefficients[i].name] = grown.coefficients[i];
     }
     j.update({{"latency_limit_ms", limit_ms},
-              {"latency_ms", grown.latency_ms},
+              {"latency_ms", grown.cost.latency_ms},
               {"resolution", grown.arch.resolution},
               {"widths", widths(grown.arch)},
               {"macs", count(grown.arch).macs},
-              {"params", grown.params}});
+              {"params", grown.cost.params},
+              {"memory_bytes", grown.cost.memory_bytes},
+              {"feasible", grown.feasible()},
+              {"stop", grown.limit}});
     return print_json(j);
   }
   std::string growth =
@@ -121,13 +129,14 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
   for (std::size_t i = 0; i < found; ++i) {
     growth += fmt::format(" at {} {:g}", method.coefficients[i].name, grown.coefficients[i]);
   }
-  print_rows(
-      stdout,
-      {{"largest growth", growth},
-       {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}", grown.latency_ms, limit_ms)},
-       {"resolution", fmt::format("{}", grown.arch.resolution)},
-       {"widths", fmt::format("{}", fmt::join(widths(grown.arch), ", "))},
-       {"parameters", grouped(grown.params)}});
+  print_rows(stdout, {{"largest growth", growth},
+                      {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}",
+                                              grown.cost.latency_ms, limit_ms)},
+                      {"resolution", fmt::format("{}", grown.arch.resolution)},
+                      {"widths", fmt::format("{}", fmt::join(widths(grown.arch), ", "))},
+                      {"parameters", grouped(grown.cost.params)},
+                      {"memory", mebibytes(grown.cost.memory_bytes)},
+                      {"stopped by", grown.limit}});
 }
 
 void warn(const std::vector<std::string>& warnings) {
@@ -141,12 +150,15 @@ void print_plan(const ScalingPlan& plan) {
     fmt::print("{:<24}  {:>6}  {:>6}  {:>6.2f}x  {}\n", l.layer, l.before, l.after, l.factor(),
                l.reason);
   }
+  const NetworkCost &before = r.baseline, &after = r.scaled;
   print_rows(stdout,
-             {{"latency", fmt::format("{:.4f} -> {:.4f} ms predicted ({:.2f}x)", r.baseline_ms,
-                                      r.latency_ms, r.latency_ms / r.baseline_ms)},
+             {{"latency", fmt::format("{:.4f} -> {:.4f} ms predicted ({:.2f}x)", before.latency_ms,
+                                      after.latency_ms, after.latency_ms / before.latency_ms)},
               {"parameters",
-               fmt::format("{} -> {} ({:.2f}x)", grouped(r.baseline_params), grouped(r.params),
-                           static_cast<double>(r.params) / static_cast<double>(r.baseline_params))},
+               fmt::format("{} -> {} ({:.2f}x)", grouped(before.params), grouped(after.params),
+                           static_cast<double>(after.params) / static_cast<double>(before.params))},
+              {"memory", fmt::format("{} -> {}", mebibytes(before.memory_bytes),
+                                     mebibytes(after.memory_bytes))},
               {"stopped by", fmt::format("{} after {} steps", to_string(r.stop), r.steps.size())}});
 }
 
@@ -154,13 +166,15 @@ void scale(Options o) {
   if (!o.out.empty()) require_makeable(o.out);
   const Architecture arch = resolve(o.model);
   if (o.largest_growth) o.method = "compound", o.given = {*o.largest_growth};
-  if (o.method.empty()) o.method = "hacscale-" + to_string(o.widening.criterion);
+  if (o.method.empty()) o.method = method_by(o.widening.criterion).key;
   const Method& method = method_of(o.method);
   if (!o.given.empty() && o.given.size() + 1 != method.coefficients.size()) {
     throw ConfigError(fmt::format("option '--given': expected what '{}' is given, got {} values",
                                   method.key, o.given.size()));
   }
-  const Limit latency = parse_latency_limit(o.latency), params = parse_params_limit(o.params);
+  const BudgetLimits limits{.latency = parse_latency_limit(o.latency),
+                            .params = parse_params_limit(o.params),
+                            .memory = parse_memory_limit(o.memory)};
   if (o.laws.empty() && method.needs_laws) {
     throw ConfigError("option '--laws': expected the file of the laws, got none");
   }
@@ -170,7 +184,7 @@ void scale(Options o) {
   const TensorOptions where = start(o.machine);
   const LatencyModelPtr model = latency_model(o, arch, where);
   if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
-  Budget budget = resolve(latency, params, model->predict(arch), count(arch).params);
+  Budget budget = resolve(limits, cost_of(arch, *model));
   budget.latency_slack = o.latency_slack;
   print_model(*model);
   const ScaledNetwork scaled =
@@ -184,6 +198,12 @@ void scale(Options o) {
   if (!scaled.plan) {
     warn(model_warnings(*model, budget, model->predict(arch)));
     warn(model->extrapolated(scaled.arch));
+    if (!scaled.feasible()) {
+      warn(
+          {fmt::format("{}: no network but the baseline is within the budget; this is the smallest "
+                       "other one, infeasible",
+                       method.key)});
+    }
     print_growth(method, scaled, budget.latency_limit(), o.json);
   } else {
     const std::string plan = to_json(*scaled.plan);
@@ -232,6 +252,9 @@ void add_scale(CLI::App& app, const std::string&) {
           .add("latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms",
                {.type = "LIMIT"})
           .add("params", o->params, "limit: 1.3x of the baseline's, or 12.9M", {.type = "LIMIT"})
+          .add("memory", o->memory,
+               "limit: 64MiB or 1.5x, of weights and peak activations of one image in f32",
+               {.type = "LIMIT"})
           .add("latency_slack", o->latency_slack, {0, 10},
                "fraction by which the prediction may exceed --latency")
           .add("method", o->method,

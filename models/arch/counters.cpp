@@ -1,6 +1,7 @@
 #include "models/arch/counters.h"
 
 #include <algorithm>
+#include <concepts>
 
 namespace hac {
 namespace {
@@ -41,6 +42,39 @@ std::int64_t peak_bytes(const Graph& graph) {
   return peak;
 }
 
+// What counting tools add to the multiply-adds of an operation (counting_rules).
+struct Extras {
+  std::int64_t fvcore = 0, ptflops = 0;
+};
+
+std::int64_t activated(Activation activation, std::int64_t elements) {
+  switch (activation) {
+    case Activation::relu:
+    case Activation::relu6:
+    case Activation::silu:
+      return elements;
+    default:
+      return 0;
+  }
+}
+
+Extras extras(const Op& op) {
+  const std::int64_t out = op.out().numel();
+  return std::visit(
+      [&]<class S>(const S& s) -> Extras {
+        Extras e;
+        if constexpr (requires { s.activation; }) e.ptflops += activated(s.activation, out);
+        if constexpr (requires { s.bias; }) e.ptflops += s.bias ? out : 0;
+        if constexpr (std::same_as<S, BatchNormSpec>) e.fvcore = 2 * out, e.ptflops += 2 * out;
+        if constexpr (std::same_as<S, Pool2dSpec>) {
+          e.ptflops += s.in_shape().numel();
+          if (s.mode == PoolMode::global_avg) e.fvcore = s.in_shape().numel();
+        }
+        return e;
+      },
+      static_cast<const AnySpec&>(op.spec));
+}
+
 }  // namespace
 
 Counters count(const Graph& graph) {
@@ -48,11 +82,16 @@ Counters count(const Graph& graph) {
   Counters counters;
   for (const Op& op : graph.ops) {
     total += op.spec.cost();
+    const Extras e = extras(op);
+    counters.ops_fvcore += e.fvcore;
+    counters.ops_ptflops += e.ptflops;
     if (std::holds_alternative<Conv2dSpec>(op.spec)) counters.activations += op.out().numel();
   }
   counters.params = total.params;
   counters.macs = total.macs;
   counters.ops_thop2021 = total.ops_thop;
+  counters.ops_fvcore += total.macs;
+  counters.ops_ptflops += total.macs;
   counters.weight_bytes = total.weight_bytes;
   counters.activation_bytes = total.activation_bytes;
   counters.peak_activation_bytes = peak_bytes(graph);

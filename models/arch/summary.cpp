@@ -34,6 +34,18 @@ constexpr struct {
     {"Activation bytes, peak", "peak_activation_bytes", &Counters::peak_activation_bytes},
 };
 
+// The rules side by side.
+std::string rules_text(const Counters& total) {
+  std::string text = fmt::format("\n{:<12}{:>16}{:>8}  {}\n", "Operations", "", "/ MACs",
+                                 "beside convolutions and linear layers");
+  for (const CountingRule& rule : counting_rules) {
+    const std::int64_t ops = total.*rule.value;
+    text += fmt::format("{:<12}{:>16}{:>8.4f}  {}\n", rule.name, grouped(ops),
+                        static_cast<double>(ops) / static_cast<double>(total.macs), rule.counts);
+  }
+  return text;
+}
+
 }  // namespace
 
 Summary summarize(const Architecture& arch, std::int64_t batch) {
@@ -50,7 +62,7 @@ Summary summarize(const Architecture& arch, std::int64_t batch) {
   return summary;
 }
 
-std::string to_text(const Summary& summary) {
+std::string to_text(const Summary& summary, CountShown shown) {
   std::vector<std::string> titles;
   std::size_t width = 12;
   for (const Op& op : summary.graph.ops) {
@@ -77,12 +89,16 @@ std::string to_text(const Summary& summary) {
   for (const auto& row : totals) {
     text += fmt::format("{:<36}{:>16}\n", row.title, grouped(summary.total.*row.value));
   }
+  if (shown == CountShown::all) text += rules_text(summary.total);
   return text;
 }
 
-std::string to_json(const Summary& summary) {
+std::string to_json(const Summary& summary, CountShown shown) {
   nlohmann::ordered_json json{{"name", summary.name}, {"input", dims(summary.graph.input)}};
   for (const auto& row : totals) json[row.key] = summary.total.*row.value;
+  if (shown == CountShown::all) {
+    for (const CountingRule& rule : counting_rules) json[rule.key] = summary.total.*rule.value;
+  }
   json["layers"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < summary.graph.ops.size(); ++i) {
     const Op& op = summary.graph.ops[i];

@@ -52,6 +52,8 @@ struct Recount {
     sum.params += times * c.params;
     sum.macs += times * c.macs;
     sum.ops_thop2021 += times * c.ops_thop2021;
+    sum.ops_fvcore += times * c.ops_fvcore;
+    sum.ops_ptflops += times * c.ops_ptflops;
     sum.activations += times * c.activations;
   }
   void conv(std::int64_t out, std::int64_t k, std::int64_t stride, bool bias) {
@@ -61,12 +63,20 @@ struct Recount {
     sum.params += out * c * k * k + (bias ? out : 0);
     sum.macs += elements * c * k * k;
     sum.ops_thop2021 += elements * c * k * k + (bias ? elements : 0);
+    sum.ops_fvcore += elements * c * k * k;
+    sum.ops_ptflops += elements * (c * k * k + bias);
     sum.activations += elements;
     c = out, h = size;
   }
   void norm() {
     sum.params += 2 * c;
-    sum.ops_thop2021 += 2 * c * h * h;
+    for (auto ops : {&Counters::ops_thop2021, &Counters::ops_fvcore, &Counters::ops_ptflops}) {
+      sum.*ops += 2 * c * h * h;
+    }
+  }
+  void activate(Activation a) {
+    const bool counted = a == Activation::relu || a == Activation::relu6 || a == Activation::silu;
+    sum.ops_ptflops += counted ? c * h * h : 0;
   }
   void operator()(const Conv& l) { conv(l.out, l.kernel, l.stride, l.bias); }
   void operator()(const DepthwiseConv& l) {  // c times a convolution from one channel to one
@@ -77,12 +87,19 @@ struct Recount {
     add(one.sum, channels);
     c = channels, h = one.h;
   }
-  void operator()(const BatchNorm&) { norm(); }
-  void operator()(const Activate&) {}
+  void operator()(const BatchNorm& l) {
+    norm();
+    activate(l.activation);
+  }
+  void operator()(const Activate& l) { activate(l.activation); }
   void operator()(const Dropout&) {}
   void operator()(const Flatten&) { c = c * h * h, h = 1; }
   void operator()(const Pool& l) {
-    if (l.kind == PoolMode::global_avg) sum.ops_thop2021 += c * (h * h + 1);
+    if (l.kind == PoolMode::global_avg) {
+      sum.ops_thop2021 += c * (h * h + 1);
+      sum.ops_fvcore += c * h * h;
+    }
+    sum.ops_ptflops += c * h * h;
     h = l.kind == PoolMode::global_avg ? 1 : h / 2;
   }
   void operator()(const Linear& l) {
@@ -90,21 +107,27 @@ struct Recount {
     sum.params += c * out + (l.bias ? out : 0);
     sum.macs += c * out;
     sum.ops_thop2021 += c * out;
+    sum.ops_fvcore += c * out;
+    sum.ops_ptflops += c * out + (l.bias ? out : 0);
     c = out;
   }
   void operator()(const PreactBlock& b) {
     norm();
+    activate(b.activation);
     shortcut(b.stride, b.out, false);
     conv(b.mid, 3, b.stride, false);
     norm();
+    activate(b.activation);
     conv(b.out, 3, 1, false);
   }
   void operator()(const BasicBlock& b) {
     shortcut(b.stride, b.out, true);
     conv(b.mid, 3, b.stride, false);
     norm();
+    activate(b.activation);
     conv(b.out, 3, 1, false);
     norm();
+    activate(b.activation);
   }
   void shortcut(std::int64_t stride, std::int64_t out, bool with_norm) {
     if (stride == 1 && out == c) return;
@@ -125,8 +148,70 @@ TEST(Counters, AgreeWithASecondCountOnRandomArchitectures) {
     ASSERT_EQ(counters.params, second.sum.params) << to_json(arch);
     ASSERT_EQ(counters.macs, second.sum.macs) << to_json(arch);
     ASSERT_EQ(counters.ops_thop2021, second.sum.ops_thop2021) << to_json(arch);
+    ASSERT_EQ(counters.ops_fvcore, second.sum.ops_fvcore) << to_json(arch);
+    ASSERT_EQ(counters.ops_ptflops, second.sum.ops_ptflops) << to_json(arch);
     ASSERT_EQ(counters.activations, second.sum.activations) << to_json(arch);
   }
+}
+
+// docs/flop_count.md of fvcore prints 274,656 of its small network, 194,616 of them convolutions.
+TEST(Counters, FvcorePrints) {
+  const Activate relu;
+  Architecture net{.name = "small", .channels = 1, .resolution = 32, .classes = 10};
+  net.layers = {Conv{.name = "conv1", .out = 6, .pad = 0, .bias = true},
+                relu,
+                Pool{},
+                Conv{.name = "conv2", .out = 16, .pad = 0, .bias = true},
+                relu,
+                Pool{},
+                Flatten{},
+                Linear{.name = "fc1", .out = 120},
+                relu,
+                Linear{.name = "fc2", .out = 84},
+                relu,
+                Linear{.name = "fc3"}};
+  EXPECT_EQ(count(net).ops_fvcore, 274656);
+  net.layers.resize(6);
+  net.layers.insert(net.layers.end(), {Flatten{}, Linear{.name = "fc"}});
+  EXPECT_EQ(count(net).ops_fvcore, 194616 + 16 * 36 * 10);
+}
+
+// The table in the README of ptflops, G: torchvision's networks at 224 pixels.
+TEST(Counters, PtflopsPrints) {
+  const auto giga = [](const Architecture& arch) {
+    return static_cast<double>(count(arch).ops_ptflops) * 1e-9;
+  };
+  EXPECT_NEAR(giga(zoo("resnet18")), 1.82, 0.005);
+  EXPECT_NEAR(giga(zoo("resnet34")), 3.68, 0.005);
+  constexpr std::pair<const char*, double> printed[] = {
+      {"vgg11", 7.64}, {"vgg13", 11.36}, {"vgg16", 15.53}, {"vgg19", 19.70}};
+  for (const auto& [name, expected] : printed) {
+    Architecture net = with_classes(with_resolution(zoo(name), 224), 1000);
+    net.layers.pop_back();
+    for (const char* hidden : {"classifier.0", "classifier.3"}) {
+      net.layers.push_back(Linear{.name = hidden, .out = 4096});
+      net.layers.push_back(Activate{});
+    }
+    net.layers.push_back(Linear{.name = "classifier.6"});
+    EXPECT_NEAR(giga(net), expected, 0.006) << name;
+  }
+}
+
+// By hand: 4x4 from 2 channels, 3 filters; bias, batch norm, relu, both poolings, one linear layer.
+TEST(Counters, RulesOfATinyNet) {
+  Architecture net{.name = "tiny", .channels = 2, .resolution = 4, .classes = 5};
+  net.layers = {Conv{.name = "c", .out = 3, .bias = true},
+                BatchNorm{.name = "b", .activation = Activation::relu},
+                Pool{},
+                Pool{.kind = PoolMode::global_avg},
+                Flatten{},
+                Linear{.name = "fc"}};
+  const Counters c = count(net);
+  constexpr std::int64_t macs = 16 * 3 * 2 * 9 + 3 * 5, norm = 2 * 3 * 16;
+  EXPECT_EQ(c.macs, macs);
+  EXPECT_EQ(c.ops_thop2021, macs + 48 + norm + 3 * (4 + 1));
+  EXPECT_EQ(c.ops_fvcore, macs + norm + 12);
+  EXPECT_EQ(c.ops_ptflops, macs + 48 + norm + 48 + (48 + 12) + 5);
 }
 
 TEST(Counters, GroupsDivideWeightsAndMacs) {
@@ -340,6 +425,19 @@ TEST(Summary, JsonHoldsTheKeysThatProgramsRead) {
   EXPECT_EQ(first["output"], json({1, 64, 32, 32}));
   EXPECT_EQ(first["params"], 1792);
   EXPECT_EQ(first["macs"], 1769472);
+}
+
+TEST(Summary, AllCountsStandSideBySide) {
+  const Summary summary = summarize(zoo("resnet18"));
+  const json some = json::parse(to_json(summary)),
+             all = json::parse(to_json(summary, CountShown::all));
+  EXPECT_FALSE(some.contains("ops_fvcore"));
+  for (const CountingRule& rule : counting_rules) {
+    EXPECT_EQ(all[rule.key], summary.total.*rule.value) << rule.key;
+  }
+  EXPECT_CONTAINS(to_text(summary, CountShown::all), "THOP 2021", "fvcore", "ptflops",
+                  "1,814,073,344");
+  EXPECT_EQ(to_text(summary).find("fvcore"), std::string::npos);
 }
 
 TEST(Summary, TextIsATable) {

@@ -45,6 +45,7 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
   expect_error({"summary", "vgg12"}, 2, {"vgg12", "did you mean vgg11?"});
   expect_error({"summary", "vgg11", "resnet18"}, 2, {"resnet18"});
   expect_error({"summary", "--widths", "8,x"}, 2, {"--widths", "8,x"});
+  expect_error({"summary", "--count", "thop"}, 2, {"--count", "totals or all", "thop"});
   expect_error({"summary", "--widths", "8,8"}, 2, {"vgg11", "8"});
   expect_error({"summary", "--width", "0"}, 2, {"width", "0"});
   expect_error({"summary", "--width", "2", "--widths", "8"}, 2, {"--width", "--widths"});
@@ -65,6 +66,7 @@ TEST_F(Cli, SummaryCountsAndTakesArchitectures) {
   EXPECT_EQ(j["ops_thop2021"], 153224192);
   EXPECT_GT(j["layers"].size(), 8u);
   EXPECT_EQ(json_of({"summary", "--model", "vgg11"}), j);
+  expect_keys(json_of({"summary", "vgg11", "--count", "all"}), {"ops_fvcore", "ops_ptflops"});
   const json narrow = json_of({"summary", "vgg11", "--widths", "8,16,24,24,32,32,40,40",
                                "--classes", "7", "--in-channels", "1", "--resolution", "40"});
   EXPECT_EQ(narrow["input"], json({1, 1, 40, 40}));

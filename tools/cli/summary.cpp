@@ -16,6 +16,7 @@ namespace {
 struct Options {
   ModelOptions model;
   std::int64_t batch = 1;
+  CountShown count = CountShown::totals;
   std::string save;
   bool json = false;
 };
@@ -24,7 +25,7 @@ void summary(const Options& o) {
   const Architecture arch = resolve(o.model);
   const Summary s = summarize(arch, o.batch);
   if (!o.save.empty()) save_architecture(arch, o.save);
-  fmt::print("{}", o.json ? to_json(s) : to_text(s));
+  fmt::print("{}", o.json ? to_json(s, o.count) : to_text(s, o.count));
 }
 
 }  // namespace
@@ -35,9 +36,12 @@ void add_summary(CLI::App& app, const std::string&) {
   add_model_options(*verb, o->model);
   add_options(*verb, Fields()
                          .add("batch", o->batch, {1, 65536}, "images in the shapes shown")
+                         .add("count", o->count, "also the rules of THOP, fvcore and ptflops: all")
                          .add("save", o->save, "write the architecture as JSON", {.type = "FILE"}));
   add_json_option(*verb, o->json);
-  verb->footer("Example: hacscale summary vgg11 --width 0.25 --resolution 40");
+  verb->footer(
+      "Examples: hacscale summary vgg11 --width 0.25 --resolution 40\n"
+      "          hacscale summary resnet18 --count all");
   verb->callback([o] { summary(*o); });
 }
 

@@ -1,0 +1,197 @@
+#include "scaling/methods/neuralscale.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/embedded.h"
+#include "engine/io/fields_json.h"
+#include "kernels/core/error.h"
+
+namespace hac {
+
+std::span<const EmbeddedFile> neuralscale_files();  // scaling/CMakeLists.txt
+
+namespace {
+
+constexpr std::size_t fewest_rows = 6;
+
+struct PublishedFits {
+  std::vector<NeuralScaleFit> fits;
+  Fields fields() { return Fields().add("fits", fits); }
+};
+
+std::string form_of(bool residual, std::size_t layers) {
+  return fmt::format("{} of {} widths", residual ? "a residual network" : "a plain network",
+                     layers);
+}
+
+}  // namespace
+
+NeuralScaleShape shape_of(const Architecture& arch) {
+  const bool residual = std::any_of(arch.layers.begin(), arch.layers.end(), [](const Layer& layer) {
+    return std::visit([](const auto& l) { return l.role == Role::block; }, layer);
+  });
+  return {.residual = residual, .channels = arch.channels, .classes = arch.classes};
+}
+
+double neuralscale_params(const NeuralScaleShape& shape, std::span<const double> widths) {
+  double sum = 0, in = static_cast<double>(shape.channels);
+  for (const double out : widths) {
+    sum += 9 * in * out + (shape.residual ? 2 : 3) * out;
+    in = out;
+  }
+  for (std::size_t i = 2; shape.residual && i < widths.size(); i += 2) {
+    if (widths[i] != widths[i - 2]) sum += widths[i] * widths[i - 2];
+  }
+  return sum + (in + 1) * static_cast<double>(shape.classes);
+}
+
+std::vector<double> NeuralScaleFit::widths(double tau) const {
+  std::vector<double> all;
+  for (std::size_t l = 0; l < a.size(); ++l) all.push_back(a[l] * std::pow(tau, b[l]));
+  return all;
+}
+
+std::vector<double> NeuralScaleFit::floored(double tau) const {
+  std::vector<double> all = widths(tau);
+  for (double& width : all) width = std::max(1.0, std::floor(width));
+  return all;
+}
+
+double NeuralScaleFit::solve(double params) const {
+  for (std::size_t l = 0; l < b.size(); ++l) {
+    if (b[l] >= 0) continue;
+    throw ConfigError(fmt::format(
+        "neuralscale, layer {}: expected a width that does not shrink as the network grows, got "
+        "the power {}",
+        l + 1, b[l]));
+  }
+  const auto reaches = [&](double tau) {
+    return neuralscale_params(shape, floored(tau)) >= params;
+  };
+  double low = 0, high = 1;
+  while (!reaches(high)) {
+    low = high;
+    high *= 2;
+    if (high > 1e30) {
+      throw ConfigError(fmt::format(
+          "neuralscale: expected widths that grow to {} parameters, got powers of at most {}",
+          params, *std::max_element(b.begin(), b.end())));
+    }
+  }
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (low + high) / 2;
+    (reaches(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+double NeuralScaleFit::target(std::span<const std::int64_t> baseline, double rho) const {
+  if (baseline.size() != a.size()) {
+    throw ConfigError(fmt::format("neuralscale: expected a baseline with {} widths, got {}",
+                                  a.size(), baseline.size()));
+  }
+  if (!std::isfinite(rho) || rho <= 0) {
+    throw ConfigError(fmt::format("neuralscale 'rho': expected a number > 0, got {}", rho));
+  }
+  std::vector<double> scaled;
+  for (const std::int64_t width : baseline) scaled.push_back(rho * static_cast<double>(width));
+  return neuralscale_params(shape, scaled);
+}
+
+NeuralScaleFit fit_neuralscale(std::span<const std::vector<std::int64_t>> rows,
+                               const NeuralScaleShape& shape) {
+  if (rows.empty() || rows.front().empty()) {
+    throw ConfigError("neuralscale: expected the widths that pruning left, got none");
+  }
+  const std::size_t layers = rows.front().size();
+  std::vector<double> size;  // ln tau
+  std::vector<std::vector<double>> width(layers);
+  for (std::size_t j = 0; j < rows.size(); ++j) {
+    std::vector<double> row(rows[j].begin(), rows[j].end());
+    if (row.size() != layers || *std::min_element(row.begin(), row.end()) < 1) {
+      throw ConfigError(fmt::format(
+          "neuralscale, row {} of the pruning: expected {} widths of at least 1, got {}", j + 1,
+          layers, fmt::join(rows[j], ", ")));
+    }
+    size.push_back(std::log(neuralscale_params(shape, row)));
+    for (std::size_t l = 0; l < layers; ++l) width[l].push_back(std::log(row[l]));
+  }
+  const auto mean = [](const std::vector<double>& x) {
+    double sum = 0;
+    for (const double v : x) sum += v;
+    return sum / static_cast<double>(x.size());
+  };
+  const double mean_size = mean(size);
+  double spread = 0;
+  for (const double s : size) spread += (s - mean_size) * (s - mean_size);
+  const bool uniform = rows.size() < fewest_rows || spread == 0;
+  NeuralScaleFit fit{.shape = shape};
+  for (std::size_t l = 0; l < layers; ++l) {
+    double slope = 0;
+    const double mean_width = mean(width[l]);
+    for (std::size_t j = 0; j < size.size(); ++j) {
+      slope += (size[j] - mean_size) * (width[l][j] - mean_width);
+    }
+    fit.b.push_back(uniform ? 0.5 : slope / spread);
+    fit.a.push_back(
+        std::exp(uniform ? width[l][0] - 0.5 * size[0] : mean_width - fit.b[l] * mean_size));
+  }
+  return fit;
+}
+
+std::span<const NeuralScaleFit> published_fits() {
+  static const std::vector<NeuralScaleFit> fits = [] {
+    PublishedFits read;
+    const EmbeddedFile& file = neuralscale_files().front();
+    read_json(parse_json(file.text, file.name), read.fields(), file.name, "",
+              {.others = {"source", "license"}});
+    return read.fits;
+  }();
+  return fits;
+}
+
+const NeuralScaleFit& published_fit(const std::string& name, std::int64_t descent) {
+  std::vector<std::string> names;
+  for (const NeuralScaleFit& fit : published_fits()) {
+    if (fit.name == name && fit.descent == descent) return fit;
+    names.push_back(fmt::format("{} {}", fit.name, fit.descent));
+  }
+  throw ConfigError(fmt::format("neuralscale, published fit: expected one of {}, got '{} {}'",
+                                fmt::join(names, ", "), name.substr(0, 60), descent));
+}
+
+const NeuralScaleFit& published_fit_for(const Architecture& arch, std::int64_t descent) {
+  const NeuralScaleShape shape = shape_of(arch);
+  const std::size_t layers = widths(arch).size();
+  const auto distance = [&](const NeuralScaleFit& fit) {
+    return std::abs(
+        std::log(static_cast<double>(fit.shape.classes) / static_cast<double>(shape.classes)));
+  };
+  const NeuralScaleFit* best = nullptr;
+  for (const NeuralScaleFit& fit : published_fits()) {
+    if (fit.shape.residual != shape.residual || fit.a.size() != layers || fit.descent != descent) {
+      continue;
+    }
+    if (!best || distance(fit) < distance(*best)) best = &fit;
+  }
+  if (best) return *best;
+  throw ConfigError(fmt::format(
+      "neuralscale: expected a plain network of 8 widths or a residual one of 17, and the descent "
+      "0 or 14, of which there are published fits, got {} and {} (hint: prune '{}' itself: "
+      "hacscale compare)",
+      form_of(shape.residual, layers), descent, arch.name));
+}
+
+Architecture neuralscale(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
+                         std::int64_t width_multiple) {
+  const double tau = fit.solve(fit.target(widths(baseline), rho));
+  std::vector<std::int64_t> rounded;
+  for (const double width : fit.widths(tau)) rounded.push_back(round_to(width, width_multiple));
+  return with_widths(baseline, rounded);
+}
+
+}  // namespace hac

@@ -1,0 +1,224 @@
+// NeuralScale's formulas against what its authors published: fits, widths, and the search loop
+// whose early end is in the paper's Table I.
+
+#include "scaling/methods/neuralscale.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "engine/io/file.h"
+#include "models/zoo/zoo.h"
+#include "scaling/paper/table1.h"
+#include "tests/support/messages.h"
+
+namespace hac {
+namespace {
+
+using Widths = std::vector<std::int64_t>;
+
+const std::string folder = HAC_SOURCE_DIR "/../shared/spec/neuralscale/";
+
+// A pruning record: a line a step.
+std::vector<Widths> record(const std::string& file) {
+  std::vector<Widths> rows;
+  std::istringstream text(read_file(folder + file));
+  for (std::string line; std::getline(text, line);) {
+    std::istringstream cells(line);
+    Widths row;
+    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(std::stoll(cell));
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+// As published: gradient steps on tau from T, VGG 2000 of them, ResNet until within 0.7 % of T.
+double published_tau(const NeuralScaleFit& fit, double target) {
+  double tau = target;
+  for (int step = 0; step < 100000; ++step) {
+    const double off = neuralscale_params(fit.shape, fit.floored(tau)) - target;
+    const bool ends = fit.shape.residual ? std::abs(off) <= 0.007 * target : step == 2000;
+    if (ends) break;
+    double slope = 0;
+    for (std::size_t l = 0; l < fit.a.size(); ++l) {
+      slope += fit.a[l] * fit.b[l] * std::pow(tau, fit.b[l] - 1);
+    }
+    tau -= (fit.shape.residual ? 1 : 50) * off * slope;
+  }
+  return tau;
+}
+
+Widths even(const NeuralScaleFit& fit, double tau) {
+  Widths rounded;
+  for (const double width : fit.widths(tau)) rounded.push_back(round_to(width, 2));
+  return rounded;
+}
+
+Widths floors(const NeuralScaleFit& fit, double tau) {
+  const std::vector<double> all = fit.floored(tau);
+  return {all.begin(), all.end()};
+}
+
+Widths baseline_of(const NeuralScaleFit& fit) {
+  return widths(zoo(fit.shape.residual ? "preact_resnet18" : "vgg11"));
+}
+
+// By hand: 3 -> 2 -> 4 channels, 5 classes.
+TEST(NeuralScale, CountsParametersAsPublished) {
+  constexpr double widths[] = {2, 4};
+  EXPECT_EQ(neuralscale_params({.classes = 5}, widths), 9 * (6 + 8) + 3 * (2 + 4) + 4 * 5 + 5);
+  constexpr double residual[] = {2, 3, 4, 5, 4};  // 2 -> 4 is projected, 4 -> 4 is not
+  EXPECT_EQ(neuralscale_params({.residual = true, .classes = 5}, residual),
+            9 * (6 + 6 + 12 + 20 + 20) + 2 * 18 + 2 * 4 + 4 * 5 + 5);
+  EXPECT_TRUE(shape_of(zoo("preact_resnet18")).residual);
+  EXPECT_FALSE(shape_of(zoo("vgg11")).residual);
+}
+
+TEST(NeuralScale, PublishedWidths) {
+  const auto expect = [](const char* name, std::int64_t descent, double rho, const Widths& widths) {
+    const NeuralScaleFit& fit = published_fit(name, descent);
+    const double tau = fit.solve(fit.target(baseline_of(fit), rho));
+    EXPECT_EQ(floors(fit, tau), widths) << name << " " << descent << " at " << rho;
+  };
+  expect("vgg_10_eff_c10", 0, 0.25, {55, 108, 148, 130, 100, 57, 32, 74});
+  expect("vgg_10_eff_c10", 0, 1, {89, 275, 546, 604, 558, 237, 122, 185});
+  expect("vgg_10_eff_c10", 0, 2, {112, 429, 1016, 1253, 1263, 464, 230, 286});
+  expect("vgg_10_eff_c10", 14, 0.25, {88, 132, 137, 120, 82, 56, 31, 53});
+  expect("vgg_10_eff_c10", 14, 1, {211, 392, 523, 615, 415, 278, 111, 120});
+  expect("vgg_10_eff_c10", 14, 2, {319, 659, 994, 1341, 899, 597, 202, 177});
+  expect("vgg_10_eff_c100", 14, 1, {170, 352, 440, 520, 454, 374, 234, 379});
+  expect("resnet18_10_eff_c100", 14, 1,
+         {81, 81, 120, 129, 39, 139, 246, 223, 207, 325, 798, 411, 467, 159, 265, 57, 90});
+  expect("resnet18_10_eff_tinyimagenet", 14, 0.25,
+         {33, 29, 54, 24, 64, 51, 76, 29, 83, 68, 99, 42, 102, 86, 110, 82, 86});
+  expect("resnet18_10_eff_tinyimagenet", 14, 1,
+         {59, 62, 114, 57, 150, 127, 216, 122, 268, 237, 404, 304, 458, 414, 481, 307, 242});
+}
+
+TEST(NeuralScale, AllPublishedFitsAtAllRatios) {
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
+  const auto all = nlohmann::json::parse(read_file(folder + "neuralscale_fits.json"));
+  int configs = 0;
+  for (const NeuralScaleFit& fit : published_fits()) {
+    const std::string key = fit.name + "#" + std::to_string(fit.descent);
+    SCOPED_TRACE(key);
+    ASSERT_TRUE(all.contains(key));
+    EXPECT_EQ(fit.a, all[key]["a"].get<std::vector<double>>());
+    EXPECT_EQ(fit.b, all[key]["b"].get<std::vector<double>>());
+    for (const auto& [rho, config] : all[key]["configs"].items()) {
+      const double target = fit.target(baseline_of(fit), std::stod(rho));
+      const double tau = fit.solve(target);
+      EXPECT_EQ(target, config["target"]);
+      EXPECT_NEAR(tau, config["tau"].get<double>(), 1e-9 * tau);
+      EXPECT_EQ(floors(fit, tau), config["widths"].get<Widths>());
+      EXPECT_EQ(neuralscale_params(fit.shape, fit.floored(tau)), config["params"]);
+      ++configs;
+    }
+  }
+  EXPECT_EQ(published_fits().size(), all.size());
+  EXPECT_EQ(configs, 72);
+}
+
+TEST(NeuralScale, LeastSquaresGiveThePublishedFits) {
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
+  for (const char* name : {"resnet18_10_eff_tinyimagenet", "vgg_10_eff_c10"}) {
+    const NeuralScaleFit& stored = published_fit(name, 14);
+    const NeuralScaleFit fit = fit_neuralscale(record(std::string(name) + "_14.csv"), stored.shape);
+    for (std::size_t l = 0; l < stored.a.size(); ++l) {
+      EXPECT_NEAR(fit.a[l], stored.a[l], 1e-10 * stored.a[l]) << name << " layer " << l;
+      EXPECT_NEAR(fit.b[l], stored.b[l], 1e-10 * stored.b[l]) << name << " layer " << l;
+    }
+  }
+}
+
+// The rows of Table I follow from the published loop and nearest even widths.
+TEST(NeuralScale, Table1) {
+  const auto expect = [](const char* name, std::int64_t descent, double rho, double low,
+                         double high, const char* baseline, Constraint constraint) {
+    const NeuralScaleFit& fit = published_fit(name, descent);
+    const double tau = published_tau(fit, fit.target(baseline_of(fit), rho));
+    EXPECT_GE(tau, (low - 5e-5) * 1e6) << name << " at " << rho;
+    EXPECT_LE(tau, (high + 5e-5) * 1e6) << name << " at " << rho;
+    EXPECT_EQ(even(fit, tau), table1_row(baseline, constraint, "NeuralScale").widths);
+  };
+  const char *tiny = "resnet18_10_eff_tinyimagenet", *vgg = "vgg_10_eff_c10";
+  expect(tiny, 14, 1.05, 11.2263, 11.2446, "preact_resnet18", Constraint::tight);
+  expect(tiny, 14, 1.25, 15.2898, 15.3358, "preact_resnet18", Constraint::loose);
+  expect(vgg, 0, 1.25, 10.4285, 10.4551, "vgg11", Constraint::tight);
+  expect(vgg, 0, 2, 23.1916, 23.2134, "vgg11", Constraint::loose);
+}
+
+TEST(NeuralScale, ExactPowersAreFound) {
+  const NeuralScaleShape shape{.classes = 10};
+  // Widths of one network scaled as a whole: tau is nearly quadratic in the factor, and each
+  // layer's law passes through the data.
+  std::vector<Widths> rows;
+  for (std::int64_t k = 40; k > 20; --k) rows.push_back({4 * k, 8 * k, 16 * k});
+  const NeuralScaleFit fit = fit_neuralscale(rows, shape);
+  for (std::size_t l = 0; l < 3; ++l) EXPECT_NEAR(fit.b[l], 0.5, 0.01);
+  EXPECT_NEAR(fit.b[0], fit.b[2], 1e-12);
+  EXPECT_NEAR(fit.a[2] / fit.a[0], 4, 1e-9);
+}
+
+TEST(NeuralScale, FewRowsScaleUniformly) {
+  const std::vector<Widths> rows(5, {10, 20, 40});
+  const NeuralScaleFit fit = fit_neuralscale(rows, {});
+  constexpr double first[] = {10, 20, 40};
+  const double tau = neuralscale_params({}, first);
+  const std::vector<double> same = fit.widths(tau), wider = fit.widths(9 * tau);
+  for (std::size_t l = 0; l < 3; ++l) {
+    EXPECT_NEAR(same[l], first[l], 1e-9);
+    EXPECT_NEAR(wider[l], 3 * first[l], 1e-9);
+  }
+}
+
+TEST(NeuralScale, SolvesToTheStepAtTheTarget) {
+  const NeuralScaleFit& fit = published_fit("vgg_10_eff_c100", 14);
+  for (const double target : {1e3, 1e5, 3e6, 1e8}) {
+    const double tau = fit.solve(target);
+    EXPECT_GE(neuralscale_params(fit.shape, fit.floored(tau)), target);
+    EXPECT_LT(neuralscale_params(fit.shape, fit.floored(tau * (1 - 1e-12))), target);
+  }
+}
+
+TEST(NeuralScale, ScalesBySizeAndRounds) {
+  const Architecture vgg = zoo("vgg11");
+  const NeuralScaleFit& fit = published_fit("vgg_10_eff_c10", 14);
+  const Architecture same = neuralscale(vgg, fit, 1, 8);
+  for (const std::int64_t width : widths(same)) EXPECT_EQ(width % 8, 0);
+  const auto params = [](const Architecture& a) { return static_cast<double>(count(a).params); };
+  EXPECT_NEAR(params(same) / params(vgg), 1, 0.03) << "rho = 1 has the baseline's size";
+  EXPECT_NEAR(params(neuralscale(vgg, fit, 2, 2)) / params(scale_width(vgg, 2)), 1, 0.01);
+}
+
+TEST(NeuralScale, TakesTheNearestPublishedFit) {
+  EXPECT_EQ(published_fit_for(zoo("vgg11"), 14).name, "vgg_10_eff_c10");
+  EXPECT_EQ(published_fit_for(with_classes(zoo("vgg11"), 1000), 14).name, "vgg_10_eff_c100");
+  EXPECT_EQ(published_fit_for(zoo("preact_resnet18"), 14).name, "resnet18_10_eff_tinyimagenet");
+  EXPECT_EQ(published_fit_for(with_classes(zoo("preact_resnet18"), 10), 0).name,
+            "resnet18_eff_c10");
+}
+
+TEST(NeuralScale, Refuses) {
+  const auto says = [](auto&& f) { return error_of<ConfigError>(f); };
+  const NeuralScaleFit& fit = published_fit("vgg_10_eff_c10", 0);
+  EXPECT_CONTAINS(says([] { published_fit("vgg", 14); }), "vgg_10_eff_c10 14", "'vgg 14'");
+  EXPECT_CONTAINS(says([] { published_fit_for(zoo("vgg16"), 14); }), "plain network of 13 widths",
+                  "prune 'vgg16'");
+  EXPECT_CONTAINS(says([] { published_fit_for(zoo("vgg11"), 7); }), "0 or 14", "and 7");
+  EXPECT_CONTAINS(says([&] { fit.target(Widths{8, 8}, 1); }), "8 widths", "got 2");
+  EXPECT_CONTAINS(says([&] { neuralscale(zoo("vgg11"), fit, 0, 8); }), "'rho'", "got 0");
+  EXPECT_CONTAINS(says([] { fit_neuralscale({}, {}); }), "got none");
+  const std::vector<Widths> odd = {{8, 8}, {8, 7, 6}}, gone = {{8, 8}, {8, 0}};
+  EXPECT_CONTAINS(says([&] { fit_neuralscale(odd, {}); }), "row 2", "2 widths", "8, 7, 6");
+  EXPECT_CONTAINS(says([&] { fit_neuralscale(gone, {}); }), "row 2", "at least 1", "8, 0");
+  NeuralScaleFit flat{.a = {4, 4}, .b = {0, 0}}, down{.a = {4, 4}, .b = {0.5, -0.1}};
+  EXPECT_CONTAINS(says([&] { flat.solve(1e6); }), "grow to", "at most 0");
+  EXPECT_CONTAINS(says([&] { down.solve(1e6); }), "layer 2", "-0.1");
+}
+
+}  // namespace
+}  // namespace hac

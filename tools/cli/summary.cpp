@@ -39,9 +39,7 @@ void add_summary(CLI::App& app, const std::string&) {
                          .add("count", o->count, "also the rules of THOP, fvcore and ptflops: all")
                          .add("save", o->save, "write the architecture as JSON", {.type = "FILE"}));
   add_json_option(*verb, o->json);
-  verb->footer(
-      "Examples: hacscale summary vgg11 --width 0.25 --resolution 40\n"
-      "          hacscale summary resnet18 --count all");
+  verb->footer("Example: hacscale summary vgg11 --width 0.25 --resolution 40 --count all");
   verb->callback([o] { summary(*o); });
 }
 

@@ -57,7 +57,9 @@ LatencyStats summarize(std::span<const double> values) {
   s.median = median(v);
   s.p95 = quantile(v, 0.95);
   s.min = *std::min_element(v.begin(), v.end());
-  s.spread = (quantile(v, 0.9) - quantile(v, 0.1)) / s.median;
+  s.p10 = quantile(v, 0.1);
+  s.p90 = quantile(v, 0.9);
+  s.spread = (s.p90 - s.p10) / s.median;
   const std::size_t third = std::max<std::size_t>(1, v.size() / 3);
   s.drift = median({v.end() - third, v.end()}) / median({v.begin(), v.begin() + third}) - 1;
   return s;

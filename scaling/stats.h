@@ -24,8 +24,9 @@ double r_squared(std::span<const double> measured, std::span<const double> resid
 
 struct LatencyStats {
   double mean = 0, median = 0, p95 = 0, min = 0;  // milliseconds
-  double spread = 0;                              // (p90 - p10) / median
-  double drift = 0;  // median of the last third / median of the first third - 1
+  double p10 = 0, p90 = 0;
+  double spread = 0;  // (p90 - p10) / median
+  double drift = 0;   // median of the last third / median of the first third - 1
   int runs = 0;
   int disturbed = 0;  // of the runs: those that had to wait for a core (steadiness.h)
   int repeated = 0;   // taken again for that reason
@@ -36,6 +37,8 @@ struct LatencyStats {
         .add("median", median)
         .add("p95", p95)
         .add("min", min)
+        .add("p10", p10, {.optional = true})
+        .add("p90", p90, {.optional = true})
         .add("spread", spread)
         .add("drift", drift)
         .add("runs", runs)

@@ -4,11 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "engine/io/fields_json.h"
-#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "scaling/latency/latency_parts.h"
 #include "scaling/stats.h"
@@ -101,8 +98,10 @@ std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
                                          : fit_latency_regression(timings);
 }
 
-LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            const LatencySource& source) {
+namespace {
+
+std::shared_ptr<LatencyModel> fit_on(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                                     const LatencySource& source, std::int64_t block) {
   for (const NetworkTiming& t : timings) {
     for (const Op& op : t.graph.ops) {
       if (name_of(op.spec.dtype()) == source.dtype) continue;
@@ -110,86 +109,32 @@ LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming
                                     source.dtype, op.spec.str()));
     }
   }
-  const std::shared_ptr<LatencyModel> model = fit_latency(kind, timings, source.block());
+  const std::shared_ptr<LatencyModel> model = fit_latency(kind, timings, block);
   model->source = source;
-  model->error = cross_validate(kind, timings, 5, source.block());
+  model->error = cross_validate(kind, timings, 5, block);
   model->error->predicted.clear();
   model->error->unsteady = std::count_if(
       timings.begin(), timings.end(), [](const NetworkTiming& t) { return !t.unsteady.empty(); });
   return model;
 }
 
-namespace {
-
-Fields origin(std::optional<LatencySource>& source, std::optional<LatencyError>& error) {
-  return Fields().add("measured_on", source).add("error", error);
-}
-
 }  // namespace
 
-nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
-                                   std::optional<LatencyError> error) {
-  return to_json(origin(source, error));
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            const LatencySource& source) {
+  return fit_on(kind, timings, source, source.block());
 }
 
-std::string to_json(const LatencyModel& model) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(model.to_json());
-  json.update(origin_json(model.source, model.error));
-  return json.dump(1);
-}
-
-// What a file may hold: a fitted model, or one of a device profile.
-enum class SavedModel : std::uint8_t { table, regression, device };
-template <>
-inline constexpr std::string_view enum_names<SavedModel>[] = {"table", "regression", "device"};
-
-LatencyModelPtr latency_model_from_json(const std::string& text) {
-  const std::string what = "latency model";
-  const nlohmann::json json = parse_json(text, what);
-  std::string name;
-  const auto it = json.find("model");
-  if (it != json.end() && it->is_string()) name = *it;
-  auto kind = parse<SavedModel>(name, what + " 'model'");
-  std::optional<LatencySource> source;
-  std::optional<LatencyError> error;
-  const Fields common = origin(source, error).add("model", kind);
-  std::shared_ptr<LatencyModel> model;
-  if (kind == SavedModel::table) model = latency_table_from_json(json, common);
-  if (kind == SavedModel::regression) model = latency_regression_from_json(json, common);
-  if (kind == SavedModel::device) {
-    model = device_model_from_json(json, common, source);
-    source = model->source;  // says that it is modelled, whatever the file leaves out
-  }
-  model->source = source;
-  model->error = error;
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::vector<TimedNetwork> networks,
+                            const LatencySource& source, std::optional<Staircase> staircase) {
+  std::vector<NetworkTiming> timings;
+  for (const TimedNetwork& network : networks) timings.push_back(network.timing);
+  const bool found = staircase && staircase->block > 0;
+  const std::shared_ptr<LatencyModel> model =
+      fit_on(kind, timings, source, found ? staircase->block : source.block());
+  model->networks = std::move(networks);
+  model->staircase = std::move(staircase);
   return model;
-}
-
-void require_source(const LatencyModel& model, const LatencySource& here, const std::string& file,
-                    const std::string& consent) {
-  const std::string difference = model.source
-                                     ? first_difference(here, *model.source)
-                                     : "expected to read what it was measured on, got none";
-  if (difference.empty()) return;
-  throw ConfigError(fmt::format("latency model '{}': {} (hint: measure again, or {})", file,
-                                difference, consent));
-}
-
-void require_steady(const LatencyModel& model, const std::string& file) {
-  if (!model.error || model.error->unsteady == 0) return;
-  throw ConfigError(fmt::format(
-      "latency model '{}': expected times of an idle machine, got {} of {} networks that a busy "
-      "one "
-      "disturbed (hint: measure again; --allow-unsteady decides on such times anyway)",
-      file, model.error->unsteady, model.error->networks));
-}
-
-LatencyModelPtr load_latency_model(const std::string& path) {
-  return latency_model_from_json(read_file(path, 64 << 20));
-}
-
-void save_latency_model(const LatencyModel& model, const std::string& path) {
-  write_file_atomically(path, to_json(model));
 }
 
 LatencyError prediction_error(const LatencyModel& model, std::span<const NetworkTiming> timings) {

@@ -5,7 +5,8 @@
 //
 // Two models, both fitted from timed networks:
 //   table       measured layer times, by the spec of the operation without its sizes and widths
-//   regression  non-negative least squares on {1, MACs, weight bytes, activation bytes}
+//   regression  non-negative least squares on {1, MACs, weight bytes, activation bytes}; needs the
+//               times of whole networks only, which can be taken anywhere
 // and a third for a device that is not here, from its data sheet: device_model.h.
 
 #include <compare>
@@ -18,23 +19,33 @@
 
 #include "models/arch/graph.h"
 #include "scaling/latency/latency_source.h"
+#include "scaling/latency/staircase.h"
 
 namespace hac {
 
 // One timed network. Operations that only pass their input on (a flatten of 1x1 maps) may be
-// absent: they took no time.
+// absent: they took no time. Without any `op_ms` only the whole run was timed.
 struct NetworkTiming {
-  Graph graph;                  // as inference runs it: fuse(lower(arch, batch, dtype))
-  std::map<int, double> op_ms;  // index into graph.ops -> milliseconds inside the whole run
-  double total_ms = 0;          // median of the whole run
-  std::string unsteady;         // how a busy machine disturbed the runs; "" if it did not
+  Graph graph;                     // as inference runs it: fuse(lower(arch, batch, dtype))
+  std::map<int, double> op_ms;     // index into graph.ops -> milliseconds inside the whole run
+  double total_ms = 0;             // median of the whole run
+  double low_ms = 0, high_ms = 0;  // its 10th and 90th percentile; 0, 0: unknown
+  std::string unsteady;            // how a busy machine disturbed the runs; "" if it did not
 
   Fields fields() {  // but for the graph
     return Fields()
         .add("total_ms", total_ms)
+        .add("low_ms", low_ms, {.optional = true})
+        .add("high_ms", high_ms, {.optional = true})
         .add("op_ms", op_ms)
         .add("unsteady", unsteady, {.optional = true});
   }
+};
+
+// With what its graph was lowered from, so that a file can hold it and a model be fitted again.
+struct TimedNetwork {
+  Architecture arch;
+  NetworkTiming timing;
 };
 
 struct LatencyError {
@@ -61,6 +72,9 @@ class LatencyModel {
   // of the fit (cross_validate, without `predicted`). Both unknown of a model that was only fitted.
   std::optional<LatencySource> source;
   std::optional<LatencyError> error;
+  // Where they were kept: the networks that it was fitted on, and the step of this device's layers.
+  std::vector<TimedNetwork> networks;
+  std::optional<Staircase> staircase;
   // The median of total / sum over the timed networks: what lies between operations.
   double scale = 1;
 
@@ -87,7 +101,7 @@ class LatencyModel {
 using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
 
 // Both throw ConfigError: no timings, an op index outside its graph, a time that is negative or
-// not finite, a total that is not positive.
+// not finite, a total that is not positive; a table also for a network without times of operations.
 //
 // Table. Operations whose specs differ in batch, size and widths alone are one family. Each lies in
 // it at (px, c_in, c_out): the positions of a convolution's output, or of another's input, and its
@@ -102,7 +116,9 @@ using LatencyModelPtr = std::shared_ptr<const LatencyModel>;
 std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> timings,
                                                 std::int64_t block = 16);
 // Regression. Four coefficients for every kind of operation, each row weighed by 1 / total_ms of
-// its network so that small networks count, then the same scale correction.
+// its network so that small networks count, then the same scale correction. Where a network has no
+// times of operations, every network is one row instead: the sums of these four over its operations
+// of each kind, against its total (specification 1.7 #25 (3); AOWS, arXiv 2005.10481).
 std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTiming> timings);
 
 enum class LatencyModelKind : std::uint8_t { table, regression };
@@ -115,6 +131,10 @@ std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
 // them in the type of the source (ConfigError).
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
                             const LatencySource& source);
+// The same of networks that are then kept in the model, by the block of the staircase where its
+// evidence is clear.
+LatencyModelPtr fit_latency(LatencyModelKind kind, std::vector<TimedNetwork> networks,
+                            const LatencySource& source, std::optional<Staircase> staircase);
 
 // Throws ConfigError (malformed), load also IoError. A saved model predicts the same bits.
 std::string to_json(const LatencyModel& model);

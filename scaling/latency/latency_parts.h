@@ -33,6 +33,8 @@ std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json&
 std::shared_ptr<LatencyModel> device_model_from_json(const nlohmann::json& json, Fields common,
                                                      const std::optional<LatencySource>& source);
 
+// Of the file. A table of version 1, which bore no number, had a row for each size.
+inline constexpr int kLatencyFileVersion = 2;
 inline constexpr std::int64_t kMaxChannels = 1 << 20;
 
 }  // namespace hac

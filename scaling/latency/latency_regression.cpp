@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -55,6 +56,7 @@ class LatencyRegression final : public LatencyModel {
     Json kinds = Json::object();
     for (const auto& [kind, c] : coefficients_) kinds[kind] = c;
     return Json{{"model", "regression"},
+                {"version", kLatencyFileVersion},
                 {"scale", scale},
                 {"features", {"1", "macs", "weight_bytes", "activation_bytes"}},
                 {"kinds", kinds}}
@@ -67,13 +69,15 @@ class LatencyRegression final : public LatencyModel {
 
 }  // namespace
 
-std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTiming> timings) {
+namespace {
+
+std::map<std::string, Coefficients> fit_layers(std::span<const TimedLayer> layers) {
   struct System {
     std::vector<std::vector<double>> rows;
     std::vector<double> values;
   };
   std::map<std::string, System> systems;
-  for (const TimedLayer& layer : timed_layers(timings)) {
+  for (const TimedLayer& layer : layers) {
     System& system = systems[class_of(layer.spec)];
     system.rows.push_back(features(layer.spec));
     for (double& x : system.rows.back()) x /= layer.network_ms;
@@ -81,7 +85,40 @@ std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTimi
   }
   std::map<std::string, Coefficients> coefficients;
   for (const auto& [kind, system] : systems) coefficients[kind] = nnls(system.rows, system.values);
-  const auto model = std::make_shared<LatencyRegression>(std::move(coefficients));
+  return coefficients;
+}
+
+// One system for all kinds, a row a network.
+std::map<std::string, Coefficients> fit_totals(std::span<const NetworkTiming> timings) {
+  std::map<std::string, std::size_t> columns;  // of each kind, its first
+  for (const NetworkTiming& t : timings) {
+    for (const Op& op : t.graph.ops) columns.try_emplace(class_of(op.spec), 4 * columns.size());
+  }
+  std::vector<std::vector<double>> rows;
+  for (const NetworkTiming& t : timings) {
+    rows.emplace_back(4 * columns.size());
+    for (const Op& op : t.graph.ops) {
+      const std::vector<double> x = features(op.spec);
+      double* const row = &rows.back()[columns[class_of(op.spec)]];
+      for (std::size_t i = 0; i < x.size(); ++i) row[i] += x[i] / t.total_ms;
+    }
+  }
+  const std::vector<double> all = nnls(rows, std::vector<double>(rows.size(), 1.0));
+  std::map<std::string, Coefficients> coefficients;
+  for (const auto& [kind, first] : columns) {
+    coefficients[kind] = {all.begin() + first, all.begin() + first + 4};
+  }
+  return coefficients;
+}
+
+}  // namespace
+
+std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTiming> timings) {
+  const std::vector<TimedLayer> layers = timed_layers(timings);
+  const bool by_layer =
+      std::ranges::none_of(timings, [](const NetworkTiming& t) { return t.op_ms.empty(); });
+  const auto model =
+      std::make_shared<LatencyRegression>(by_layer ? fit_layers(layers) : fit_totals(timings));
   correct_scale(*model, timings);
   return model;
 }
@@ -91,7 +128,10 @@ std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json&
   const std::string what = "latency regression";
   double scale = 1;
   std::vector<std::string> features;
-  common.add("scale", scale, {0, 1e9}).add("features", features);
+  int version = kLatencyFileVersion;  // older files of the same form bear none
+  common.add("version", version, {kLatencyFileVersion, kLatencyFileVersion}, "", {.optional = true})
+      .add("scale", scale, {0, 1e9})
+      .add("features", features);
   read_json(json, common, what, "", {.others = {"kinds"}});
 
   const nlohmann::json none, &kinds = json.contains("kinds") ? json["kinds"] : none;

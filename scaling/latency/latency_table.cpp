@@ -20,8 +20,6 @@ namespace hac {
 
 namespace {
 
-// Of the file. Version 1, which bore no number, had a row for each size.
-constexpr int kVersion = 2;
 constexpr double kMaxPositions = 0x1p53;
 
 // Positions, channels read, channels written (0 as in Widths).
@@ -217,7 +215,7 @@ class LatencyTable final : public LatencyModel {
       families.push_back({{"spec", key.str()}, {"px_c_in_c_out_ms", nodes}});
     }
     return Json{{"model", "table"},
-                {"version", kVersion},
+                {"version", kLatencyFileVersion},
                 {"block", block_},
                 {"scale", scale},
                 {"layers", families}}
@@ -258,6 +256,13 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
   if (block < 1 || block > 1024) {
     throw ConfigError(fmt::format("latency table 'block': expected 1 to 1024, got {}", block));
   }
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    if (!timings[i].op_ms.empty()) continue;
+    throw ConfigError(fmt::format(
+        "latency table, network {}: expected times of its operations, got that of the whole (hint: "
+        "fit a regression)",
+        i));
+  }
   // Layers that round to the same point share a node: their mean.
   std::map<OpSpec, std::map<Point, std::vector<double>>> times;
   for (const TimedLayer& layer : timed_layers(timings)) {
@@ -287,13 +292,13 @@ std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json
         fmt::format("{}: expected a file of version {}, got an older one, whose times do not tell "
                     "an image from a "
                     "block of channels (hint: measure again)",
-                    what, kVersion));
+                    what, kLatencyFileVersion));
   }
   int version = 0;
   std::int64_t block = 0;
   double scale = 0;
   std::vector<Row> rows;
-  common.add("version", version, {kVersion, kVersion})
+  common.add("version", version, {kLatencyFileVersion, kLatencyFileVersion})
       .add("block", block, {1, 1024})
       .add("scale", scale, {0, 1e9})
       .add("layers", rows);

@@ -8,7 +8,7 @@
 #include "kernels/cpu/options.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/latency/networks_to_time.h"
-#include "scaling/measure/measure.h"
+#include "scaling/measure/network_times.h"
 #include "scaling/measure/peak.h"
 #include "scaling/measure/utilization.h"
 
@@ -91,11 +91,10 @@ std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const Measu
   };
   const auto compute = [&] {
     std::vector<NetworkTiming> timings;
-    Patience patience{.seconds = 120};
-    Patience* const waits = on.allow_unsteady ? nullptr : &patience;
-    for (const Architecture& a : nets) {
-      timings.push_back(time_network(a, measuring(recipe), on.where, waits));
-      if (!on.allow_unsteady) require_steady(timings.back());
+    const NetworksTiming how{
+        .measure = measuring(recipe), .allow_unsteady = on.allow_unsteady, .patience = 120};
+    for (TimedNetwork& net : time_networks(nets, on.where, how)) {
+      timings.push_back(std::move(net.timing));
     }
     return timings;
   };

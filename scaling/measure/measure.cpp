@@ -213,6 +213,8 @@ NetworkTiming time_network(const Architecture& arch, const MeasureOptions& optio
   NetworkTiming timing{.graph = net->graph(),
                        .op_ms = {},
                        .total_ms = p.latency.median,
+                       .low_ms = p.latency.p10,
+                       .high_ms = p.latency.p90,
                        .unsteady = p.latency.steady() ? "" : describe_disturbance(p.latency)};
   for (const OpTime& op : p.ops) timing.op_ms[op.op] = op.ms;
   return timing;

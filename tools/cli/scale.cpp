@@ -12,7 +12,7 @@
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "scaling/latency/networks_to_time.h"
-#include "scaling/measure/measure.h"
+#include "scaling/measure/network_times.h"
 #include "scaling/methods/method.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
@@ -67,13 +67,9 @@ LatencyModelPtr measure_model(const Options& o, const Architecture& arch,
   options.ladder = !method_of(o.method).needs_laws;
   const std::vector<Architecture> nets = networks_to_time(arch, options);
   print(stderr, fmt::format("measuring {} networks\n", nets.size()));
-  std::vector<NetworkTiming> timings;
-  Patience patience;
-  for (const Architecture& net : nets) {
-    timings.push_back(time_network(net, {}, where, o.allow_unsteady ? nullptr : &patience));
-    if (!o.allow_unsteady) require_steady(timings.back());
-  }
-  return fit_latency(kind, timings, latency_source(where));
+  std::vector<TimedNetwork> timed =
+      time_networks(nets, where, {.allow_unsteady = o.allow_unsteady});
+  return fit_latency(kind, std::move(timed), latency_source(where), std::nullopt);
 }
 
 LatencyModelPtr latency_model(const Options& o, const Architecture& arch,

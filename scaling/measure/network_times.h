@@ -1,0 +1,48 @@
+#pragma once
+// Timing many networks for a latency model, and one layer at many widths for its staircase.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "scaling/latency/latency.h"
+#include "scaling/latency/staircase.h"
+#include "scaling/measure/measure.h"
+
+namespace hac {
+
+struct NetworksTiming {
+  MeasureOptions measure;
+  bool allow_unsteady = false;              // takes times that a busy machine disturbed
+  double patience = 30;                     // seconds of pauses for it, in all, before giving up
+  std::function<void(std::size_t)> done{};  // told how many networks there are times of
+};
+
+// time_network() of each. Waits for a busy machine; throws DeviceError where it stays so and that
+// is not allowed.
+std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
+                                        const TensorOptions& where,
+                                        const NetworksTiming& options = {});
+
+struct LayerTiming {
+  int rounds = 3;  // over all widths, in another order each
+  MeasureOptions measure{.runs = 10, .warmup = 3};
+};
+
+// The layer that owns width `index` of the architecture at each of these widths, the others as they
+// are. Its time is that inside runs of the whole network, because a layer alone finds its weights
+// and its input in the cache and does not add up to a network (specification 1.7 #25); networks are
+// built one by one in an order that differs from round to round, so that neither a drift nor a
+// disturbance follows the width. Each width's median over the rounds, with the least and the most.
+// `done` is told of each network. Throws ConfigError for a width that gives no network.
+std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
+                                         const std::vector<std::int64_t>& widths,
+                                         const TensorOptions& where,
+                                         const LayerTiming& options = {},
+                                         const std::function<void(std::size_t)>& done = {});
+
+// The layers with the most multiply-accumulates, of each kind and size of image one: at most
+// `count`, as indices of widths(arch). Those whose width no group depends on.
+std::vector<int> main_layers(const Architecture& arch, int count);
+
+}  // namespace hac

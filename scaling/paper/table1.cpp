@@ -58,6 +58,18 @@ Architecture network_of(const Table1Row& row) {
   return with_resolution(with_widths(deep, row.widths), row.resolution);
 }
 
+Fields RowCheck::fields() {
+  Fields all = Fields().add("match", match);
+  if (match != Match::constraint) {
+    Fields counted = Fields().add("params", counts.params);
+    for (const CountingRule& rule : counting_rules) counted.add(rule.key, counts.*rule.value);
+    all.add("counts", counted.add("activations", counts.activations))
+        .add("params_off", params_off)
+        .add("ops_off", ops_off);
+  }
+  return all.add("energy_mj", energy_mj).add("energy_ratio", energy_ratio);
+}
+
 bool agrees(double printed, double value) {
   const auto hundredths = [](double x) { return std::lround(x * 100); };
   // What is printed exactly must not be cut below itself by its own rounding error.

@@ -128,6 +128,8 @@ struct RowCheck {
   double params_off = 0, ops_off = 0;  // ours / printed - 1
   double energy_mj = 0;                // an image, from the printed power and latency
   double energy_ratio = 0;             // to the baseline's
+
+  Fields fields();
 };
 RowCheck check(const Table1Row& row);
 

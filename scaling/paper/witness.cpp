@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
@@ -201,14 +202,18 @@ Witness witness_of(const Table1Row& row) {
     }
     return yes;
   };
-  Witness w{.lowest = inside == r0 ? r0 : last(inside, inside - q),
+  Witness w{.row = row.name(),
+            .lowest = inside == r0 ? r0 : last(inside, inside - q),
             .highest = last(inside, 4 * r0)};
-  for (std::int64_t at = (w.lowest + w.highest) / 2 / q * q; at <= w.highest; at += q) {
-    if (auto arch = find(std::max(at, w.lowest))) {
-      w.arch = *arch;
-      break;
-    }
+  std::optional<Architecture> arch;
+  for (std::int64_t at = (w.lowest + w.highest) / 2 / q * q; !arch; at += q) {
+    arch = find(std::clamp(at, w.lowest, w.highest));
   }
+  w.resolution = arch->resolution;
+  w.widths = widths(*arch);
+  const Counters c = count(*arch);
+  w.params = c.params;
+  w.ops_thop2021 = c.ops_thop2021;
   return w;
 }
 

@@ -20,8 +20,23 @@ std::optional<Architecture> find_witness(const Architecture& baseline, std::int6
                                          double params, double ops);
 
 struct Witness {
+  std::string row;                       // Table1Row::name
   std::int64_t lowest = 0, highest = 0;  // resolutions at which one was found
-  Architecture arch;                     // about half-way between
+  // One of them, about half-way between.
+  std::int64_t resolution = 0;
+  std::vector<std::int64_t> widths;
+  std::int64_t params = 0, ops_thop2021 = 0;
+
+  Fields fields() {
+    return Fields()
+        .add("row", row)
+        .add("lowest_resolution", lowest)
+        .add("highest_resolution", highest)
+        .add("resolution", resolution)
+        .add("widths", widths)
+        .add("params", params)
+        .add("ops_thop2021", ops_thop2021);
+  }
 };
 // Of a row that cannot be rebuilt. Throws ConfigError where no resolution has one.
 Witness witness_of(const Table1Row& row);

@@ -11,8 +11,9 @@ void expect_keys(const json& j, const Words& keys) {
   for (const std::string& key : keys) EXPECT_TRUE(j.contains(key)) << key << " in " << j.dump();
 }
 
-const Words verbs = {"run",        "train",         "eval",  "infer",  "summary", "profile",
-                     "importance", "latency-table", "scale", "report", "data",    "doctor"};
+const Words verbs = {"run",     "train",      "eval",          "infer", "summary",
+                     "profile", "importance", "latency-table", "scale", "table1",
+                     "report",  "data",       "doctor"};
 
 TEST_F(Cli, EveryVerbHelpsWithAnExample) {
   for (const std::string& verb : verbs) {
@@ -57,6 +58,30 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
   expect_error({"run", "quik", "--out", path("r")}, 2, {"quik", "did you mean quick?"});
   expect_error({"run", "quick"}, 2, {"--out"});
   EXPECT_FALSE(fs::exists(path("r")));
+}
+
+TEST_F(Cli, Table1StandsBesideOurNetworks) {
+  const json j = json_of({"table1"});
+  ASSERT_EQ(j["rows"].size(), 24u);
+  const json& uniform = j["rows"][1];
+  EXPECT_EQ(uniform["method"], "Zagoruyko");
+  EXPECT_EQ(uniform["printed"]["params"], 16.33);
+  EXPECT_EQ(uniform["counts"]["ops_thop2021"], 2365947584);
+  EXPECT_EQ(uniform["match"], "exact");
+  expect_keys(uniform["counts"], {"params", "macs", "ops_fvcore", "ops_ptflops"});
+  expect_keys(uniform, {"widths", "energy_mj", "energy_ratio", "modelled_latency"});
+  EXPECT_EQ(j["rows"][4]["method"], "HACScale");
+  EXPECT_FALSE(j["rows"][4].contains("counts"));
+  EXPECT_EQ(j["slips"].size(), 11u);
+  EXPECT_EQ(j["witnesses"].size(), 4u);
+  EXPECT_CONTAINS(j["modelled"][0]["device"].get<std::string>(), "Xavier", "(modelled)");
+  // The two rows of ResNet18 whose printed latency is twice that of their neighbours.
+  EXPECT_EQ(j["modelled"][0]["unexplained"],
+            json({"preact_resnet18 loose Zagoruyko", "preact_resnet18 loose Tan"}));
+
+  const std::string text = succeed({"table1"}).out;
+  EXPECT_CONTAINS(text, "16.3318", "2365.948", "Xavier (modelled)", "Slips", "resolution");
+  expect_error({"table1", "vgg11"}, 2, {"vgg11"});
 }
 
 TEST_F(Cli, SummaryCountsAndTakesArchitectures) {

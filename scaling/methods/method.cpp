@@ -11,10 +11,10 @@
 namespace hac {
 
 // In the order of --help. Each is a function of a file here.
-#define HAC_METHODS(method)                                                                     \
-  method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet)  \
-      method(fast_compound) method(hacscale_plain) method(hacscale_paper) method(hacscale_safe) \
-          method(hacscale_per_latency) method(hacscale_per_param)
+#define HAC_METHODS(method)                                                                    \
+  method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet) \
+      method(fast_compound) method(neuralscale) method(hacscale_plain) method(hacscale_paper)  \
+          method(hacscale_safe) method(hacscale_per_latency) method(hacscale_per_param)
 
 #define HAC_DECLARE_METHOD(name) Method name();
 HAC_METHODS(HAC_DECLARE_METHOD)

@@ -186,12 +186,29 @@ const NeuralScaleFit& published_fit_for(const Architecture& arch, std::int64_t d
       form_of(shape.residual, layers), descent, arch.name));
 }
 
-Architecture neuralscale(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
-                         std::int64_t width_multiple) {
+Architecture with_size(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
+                       std::int64_t width_multiple) {
   const double tau = fit.solve(fit.target(widths(baseline), rho));
   std::vector<std::int64_t> rounded;
   for (const double width : fit.widths(tau)) rounded.push_back(round_to(width, width_multiple));
   return with_widths(baseline, rounded);
+}
+
+NeuralScaleFit descend(
+    const Architecture& baseline, std::int64_t descent,
+    const std::function<std::vector<std::vector<std::int64_t>>(const Architecture&)>& prune) {
+  const NeuralScaleShape shape = shape_of(baseline);
+  NeuralScaleFit fit = fit_neuralscale(prune(baseline), shape);
+  for (std::int64_t i = 0; i < descent; ++i) {
+    const Architecture start = with_size(baseline, fit, 1, 1);
+    std::vector<std::int64_t> wide = widths(start);
+    for (std::int64_t& width : wide) {
+      if (shape.residual && width < 10) width += 10;
+    }
+    fit = fit_neuralscale(prune(with_widths(start, wide)), shape);
+  }
+  fit.descent = descent;
+  return fit;
 }
 
 }  // namespace hac

@@ -14,6 +14,7 @@
 // classifier with its bias.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -73,7 +74,14 @@ const NeuralScaleFit& published_fit(const std::string& name, std::int64_t descen
 const NeuralScaleFit& published_fit_for(const Architecture& arch, std::int64_t descent);
 
 // The baseline with the widths phi(tau) to the nearest multiples, h = T(rho). Throws ConfigError.
-Architecture neuralscale(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
-                         std::int64_t width_multiple);
+Architecture with_size(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
+                       std::int64_t width_multiple);
+
+// Architecture descent: a fit of the baseline's own pruning, then `descent` times one of the
+// pruning of the network that the last fit gives at rho = 1 (of a residual one, 10 wider where
+// below 10).
+NeuralScaleFit descend(
+    const Architecture& baseline, std::int64_t descent,
+    const std::function<std::vector<std::vector<std::int64_t>>(const Architecture&)>& prune);
 
 }  // namespace hac

@@ -161,7 +161,7 @@ TEST(Methods, AreATable) {
     EXPECT_EQ(&method_of(m.key), &m);
     EXPECT_NE(m.help, "");
     EXPECT_EQ(m.scale == nullptr, m.coefficients.empty()) << m.key;
-    if (m.scale == nullptr) continue;
+    if (m.scale == nullptr || m.key == "neuralscale") continue;  // whose rho = 1 is a size alone
     std::vector<double> at_one;
     for (const Coefficient& c : m.coefficients) at_one.push_back(c.value);
     EXPECT_EQ(at_one.back(), 1) << m.key;

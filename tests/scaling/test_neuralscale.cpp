@@ -12,7 +12,9 @@
 
 #include "engine/io/file.h"
 #include "models/zoo/zoo.h"
+#include "scaling/methods/method.h"
 #include "scaling/paper/table1.h"
+#include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
 
 namespace hac {
@@ -187,11 +189,11 @@ TEST(NeuralScale, SolvesToTheStepAtTheTarget) {
 TEST(NeuralScale, ScalesBySizeAndRounds) {
   const Architecture vgg = zoo("vgg11");
   const NeuralScaleFit& fit = published_fit("vgg_10_eff_c10", 14);
-  const Architecture same = neuralscale(vgg, fit, 1, 8);
+  const Architecture same = with_size(vgg, fit, 1, 8);
   for (const std::int64_t width : widths(same)) EXPECT_EQ(width % 8, 0);
   const auto params = [](const Architecture& a) { return static_cast<double>(count(a).params); };
   EXPECT_NEAR(params(same) / params(vgg), 1, 0.03) << "rho = 1 has the baseline's size";
-  EXPECT_NEAR(params(neuralscale(vgg, fit, 2, 2)) / params(scale_width(vgg, 2)), 1, 0.01);
+  EXPECT_NEAR(params(with_size(vgg, fit, 2, 2)) / params(scale_width(vgg, 2)), 1, 0.01);
 }
 
 TEST(NeuralScale, TakesTheNearestPublishedFit) {
@@ -202,6 +204,91 @@ TEST(NeuralScale, TakesTheNearestPublishedFit) {
             "resnet18_eff_c10");
 }
 
+ScaledNetwork to_budget(const Architecture& baseline, const Budget& budget,
+                        const std::vector<double>& given = {}, const ProxyTrainings* proxy = {}) {
+  static const MacsLatency model;
+  return method_of("neuralscale")
+      .to_budget(
+          {.baseline = baseline, .model = model, .budget = budget, .given = given, .proxy = proxy});
+}
+
+TEST(NeuralScaleMethod, TakesTheLargestSizeWithinTheBudget) {
+  const Architecture vgg = zoo("vgg11");
+  const MacsLatency model;
+  const Method& method = method_of("neuralscale");
+  EXPECT_EQ(method.scale(vgg, std::vector{14.0, 2.0}, {}),
+            with_size(vgg, published_fit("vgg_10_eff_c10", 14), 2, 8));
+  for (const double times : {1.05, 12.0}) {
+    const Budget budget{.latency_ms = times * model.predict(vgg)};
+    const ScaledNetwork n = to_budget(vgg, budget);
+    EXPECT_TRUE(n.feasible());
+    EXPECT_EQ(n.limit, "latency");
+    EXPECT_LE(n.cost.latency_ms, budget.latency_ms);
+    EXPECT_EQ(n.arch, method.scale(vgg, n.coefficients, {}));
+    EXPECT_CONTAINS(n.note, "vgg_10_eff_c10", "descent 14");
+    const double rho = n.coefficients.back();
+    EXPECT_GT(model.predict(method.scale(vgg, std::vector{14.0, 1.09 * rho}, {})),
+              budget.latency_ms);
+    EXPECT_EQ(rho < 1, times < 2) << "at equal parameters it takes longer";
+  }
+  const double params = 1.5 * static_cast<double>(count(vgg).params);
+  const ScaledNetwork early = to_budget(vgg, {.params = params}, {0});
+  EXPECT_NEAR(static_cast<double>(early.cost.params) / params, 1, 0.02);
+  EXPECT_CONTAINS(early.note, "descent 0");
+  EXPECT_FALSE(to_budget(vgg, {.latency_ms = 1e-6}).feasible());
+}
+
+// A pruning that takes from all layers alike gives uniform scaling; descents prune what it gave.
+TEST(NeuralScaleMethod, PrunesWhereItCan) {
+  const Architecture small = scale_width(zoo("vgg11"), 0.25);
+  std::vector<std::vector<std::int64_t>> asked;
+  const ProxyTrainings proxy{.prune = [&](const Architecture& arch) {
+    asked.push_back(widths(arch));
+    std::vector<Widths> rows;
+    for (double left = 1; left > 0.5; left -= 0.05) {
+      rows.push_back(widths(scale_width(arch, left, 1)));
+    }
+    return rows;
+  }};
+  const Budget budget{.params = 4.0 * static_cast<double>(count(small).params)};
+  const ScaledNetwork n = to_budget(small, budget, {}, &proxy);
+  EXPECT_EQ(asked, (std::vector<Widths>{widths(small)}));
+  EXPECT_CONTAINS(n.note, "own pruning", "descent 0");
+  for (std::size_t l = 0; l < widths(small).size(); ++l) {
+    EXPECT_NEAR(static_cast<double>(widths(n.arch)[l]) / static_cast<double>(widths(small)[l]), 2,
+                0.3);
+  }
+  asked.clear();
+  EXPECT_CONTAINS(to_budget(small, budget, {2}, &proxy).note, "descent 2");
+  ASSERT_EQ(asked.size(), 3u);
+  for (std::size_t l = 0; l < asked[2].size(); ++l) EXPECT_NEAR(asked[2][l], asked[0][l], 2);
+}
+
+TEST(NeuralScaleMethod, ResidualNetworksStartEachDescentWithTenKernels) {
+  const Architecture net = scale_width(zoo("resnet20"), 0.5, 8);
+  std::vector<Widths> asked;
+  descend(net, 1, [&](const Architecture& arch) {
+    asked.push_back(widths(arch));
+    std::vector<Widths> rows;
+    for (std::int64_t k = 0; k < 8; ++k) {
+      rows.emplace_back(widths(arch));
+      for (std::size_t l = 0; l < rows.back().size(); ++l) rows.back()[l] -= l == 0 ? k : k / 2;
+    }
+    return rows;
+  });
+  ASSERT_EQ(asked.size(), 2u);
+  for (const std::int64_t width : asked[1]) EXPECT_GE(width, 10);
+}
+
+TEST(NeuralScaleMethod, Refuses) {
+  const auto says = [](const Architecture& arch, const std::vector<double>& given) {
+    return error_of<ConfigError>([&] { to_budget(arch, {.params = 1e9}, given); });
+  };
+  EXPECT_CONTAINS(says(zoo("resnet20"), {}), "residual network of 19 widths", "hacscale compare");
+  EXPECT_CONTAINS(says(zoo("vgg11"), {0.5}), "'descent'", "got 0.5");
+  EXPECT_CONTAINS(says(zoo("vgg11"), {3}), "0 or 14");
+}
+
 TEST(NeuralScale, Refuses) {
   const auto says = [](auto&& f) { return error_of<ConfigError>(f); };
   const NeuralScaleFit& fit = published_fit("vgg_10_eff_c10", 0);
@@ -210,7 +297,7 @@ TEST(NeuralScale, Refuses) {
                   "prune 'vgg16'");
   EXPECT_CONTAINS(says([] { published_fit_for(zoo("vgg11"), 7); }), "0 or 14", "and 7");
   EXPECT_CONTAINS(says([&] { fit.target(Widths{8, 8}, 1); }), "8 widths", "got 2");
-  EXPECT_CONTAINS(says([&] { neuralscale(zoo("vgg11"), fit, 0, 8); }), "'rho'", "got 0");
+  EXPECT_CONTAINS(says([&] { with_size(zoo("vgg11"), fit, 0, 8); }), "'rho'", "got 0");
   EXPECT_CONTAINS(says([] { fit_neuralscale({}, {}); }), "got none");
   const std::vector<Widths> odd = {{8, 8}, {8, 7, 6}}, gone = {{8, 8}, {8, 0}};
   EXPECT_CONTAINS(says([&] { fit_neuralscale(odd, {}); }), "row 2", "2 widths", "8, 7, 6");

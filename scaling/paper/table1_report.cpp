@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "models/zoo/zoo.h"
 #include "scaling/latency/device_model.h"
 #include "scaling/stats.h"
 
@@ -18,26 +19,39 @@ struct Half {
 };
 constexpr Half halves[] = {{"preact_resnet18", "ImageNet", "xavier"}, {"vgg11", "CIFAR-10", "tx2"}};
 
-ModelledHalf model_half(const Half& half, std::vector<Table1Entry>& entries) {
+ModelledLatency modelled(const LatencyModel& model, const Architecture& arch,
+                         const Table1Row& row) {
+  const double ms = model.predict(arch), factor = row.printed.latency / ms;
+  return {.ms = ms,
+          .factor = factor,
+          .explained = factor <= explained_factor && factor * explained_factor >= 1};
+}
+
+// Adds the half's rows and witnesses to the report.
+void add_half(const Half& half, Table1Report& report) {
   const auto model = device_model(half.device);
   ModelledHalf result{
       .baseline = half.baseline, .device = model->source->device, .median_off_explained = unknown};
   std::vector<double> off, off_explained;
-  for (Table1Entry& e : entries) {
-    if (e.row.baseline != half.baseline || !e.row.rebuilt()) continue;
-    const double ms = model->predict(network_of(e.row)), factor = e.row.printed.latency / ms;
-    const bool explained = factor <= explained_factor && factor * explained_factor >= 1;
-    e.modelled = {.ms = ms, .factor = factor, .explained = explained};
+  for (const Table1Row& row : table1().rows) {
+    if (row.baseline != half.baseline) continue;
+    Table1Entry& e = report.rows.emplace_back(Table1Entry{.row = row, .check = check(row)});
+    if (!row.rebuilt()) {
+      const Witness w = witness_of(row);
+      const Architecture arch =
+          with_resolution(with_widths(zoo(row.baseline), w.widths), w.resolution);
+      report.witnesses.push_back({.witness = w, .modelled = modelled(*model, arch, row)});
+      continue;
+    }
+    e.modelled = modelled(*model, network_of(row), row);
     ++result.rows;
-    off.push_back(std::abs(1 / factor - 1));
-    if (explained)
-      off_explained.push_back(off.back());
-    else
-      result.unexplained.push_back(e.row.name());
+    off.push_back(std::abs(1 / e.modelled->factor - 1));
+    if (e.modelled->explained) off_explained.push_back(off.back());
+    if (!e.modelled->explained) result.unexplained.push_back(row.name());
   }
   result.median_off = median(off);
   if (!off_explained.empty()) result.median_off_explained = median(off_explained);
-  return result;
+  report.modelled.push_back(result);
 }
 
 std::string label(const Table1Row& row) {
@@ -118,8 +132,9 @@ std::string networks_text(const Half& half, const Table1Report& report) {
 }
 
 std::string modelled_text(const ModelledHalf& half) {
-  std::string text = fmt::format("{}, from its data sheet: off by {:.0f} % (median of {} rows)",
-                                 half.device, 100 * half.median_off, half.rows);
+  std::string text = fmt::format(
+      "{}, from its data sheet: ratio is printed / modelled; off by {:.0f} % (median of {} rows)",
+      half.device, 100 * half.median_off, half.rows);
   if (half.unexplained.empty()) return text + ".\n";
   text += fmt::format("; not within a factor of {} of the printed ones (!): {}", explained_factor,
                       fmt::join(half.unexplained, ", "));
@@ -145,17 +160,19 @@ std::string slips_text(const std::vector<Slip>& slips) {
   return text;
 }
 
-std::string witnesses_text(const std::vector<Witness>& witnesses) {
+std::string witnesses_text(const std::vector<Table1Witness>& witnesses) {
   std::string text =
       "HACScale's rows cannot be rebuilt: two figures do not fix so many widths. Networks with "
       "the\n"
       "printed counts, widths the baseline's + 10 k, were found from the lowest to the highest\n"
-      "resolution; one of them:\n";
-  for (const Witness& w : witnesses) {
+      "resolution; one of them, with its modelled latency and the printed one / modelled:\n";
+  for (const auto& [w, latency] : witnesses) {
     text += fmt::format(
-        "  {}: {} to {} px; at {} px {} with {:.4f} M parameters, {:.3f} M operations\n", w.row,
-        w.lowest, w.highest, w.resolution, runs(w.widths), millions(w.params),
-        millions(w.ops_thop2021));
+        "  {}: {} to {} px\n    at {} px {}\n    {:.4f} M parameters, {:.3f} M operations, {:.2f} "
+        "ms "
+        "modelled ({:.2f})\n",
+        w.row, w.lowest, w.highest, w.resolution, runs(w.widths), millions(w.params),
+        millions(w.ops_thop2021), latency.ms, latency.factor);
   }
   return text;
 }
@@ -164,11 +181,7 @@ std::string witnesses_text(const std::vector<Witness>& witnesses) {
 
 Table1Report table1_report() {
   Table1Report report{.slips = slips()};
-  for (const Table1Row& row : table1().rows) {
-    report.rows.push_back({.row = row, .check = check(row)});
-    if (!row.rebuilt()) report.witnesses.push_back(witness_of(row));
-  }
-  for (const Half& half : halves) report.modelled.push_back(model_half(half, report.rows));
+  for (const Half& half : halves) add_half(half, report);
   return report;
 }
 

@@ -38,6 +38,13 @@ struct Table1Entry {
   }
 };
 
+struct Table1Witness {
+  Witness witness;
+  ModelledLatency modelled;  // against the latency printed for the row
+
+  Fields fields() { return Fields().add(witness.fields()).add("modelled_latency", modelled); }
+};
+
 // Over the rebuilt rows of one half of the table.
 struct ModelledHalf {
   std::string baseline, device;  // "Jetson AGX Xavier (modelled)"
@@ -60,7 +67,7 @@ struct ModelledHalf {
 struct Table1Report {
   std::vector<Table1Entry> rows;
   std::vector<Slip> slips;
-  std::vector<Witness> witnesses;
+  std::vector<Table1Witness> witnesses;
   std::vector<ModelledHalf> modelled;
 
   Fields fields() {

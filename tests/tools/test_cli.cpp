@@ -74,6 +74,7 @@ TEST_F(Cli, Table1StandsBesideOurNetworks) {
   EXPECT_FALSE(j["rows"][4].contains("counts"));
   EXPECT_EQ(j["slips"].size(), 11u);
   EXPECT_EQ(j["witnesses"].size(), 4u);
+  expect_keys(j["witnesses"][0], {"row", "widths", "highest_resolution", "modelled_latency"});
   EXPECT_CONTAINS(j["modelled"][0]["device"].get<std::string>(), "Xavier", "(modelled)");
   // The two rows of ResNet18 whose printed latency is twice that of their neighbours.
   EXPECT_EQ(j["modelled"][0]["unexplained"],

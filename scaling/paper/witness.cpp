@@ -95,7 +95,7 @@ class Descent {
     while (some.empty()) {
       const std::uint64_t chosen = random();
       for (std::size_t i = 0; i < k_.size(); ++i) {
-        if (chosen >> i & 1) some.push_back(i);
+        if ((chosen >> (i % 64)) & 1) some.push_back(i);
       }
     }
     while (now_[0] < wanted_[0]) {

@@ -44,6 +44,15 @@ std::optional<double> PeakRates::of(Dtype dtype) const {
   return dtype == Dtype::bf16 ? bf16 : dtype == Dtype::f16 ? f16 : std::nullopt;
 }
 
+PeakRates PeakRates::times(double factor) const {
+  PeakRates rates = *this;
+  rates.f32 *= factor;
+  for (std::optional<double>* rate : {&rates.bf16, &rates.f16}) {
+    if (*rate) **rate *= factor;
+  }
+  return rates;
+}
+
 Fields PeakRates::fields() {
   return Fields()
       .add("f32", f32, above_zero)
@@ -86,6 +95,14 @@ DeviceProfile device_profile_from_json(const std::string& text, const std::strin
 }
 
 std::string to_json(const DeviceProfile& profile) { return to_json(fields_of(profile)).dump(2); }
+
+DeviceProfile with_units(DeviceProfile profile, std::int64_t units) {
+  const double share = static_cast<double>(units) / static_cast<double>(profile.units);
+  profile.peak_gmacs = profile.peak_gmacs.times(share);
+  profile.units = units;
+  profile.source.units = fmt::format("{} of: {}", units, profile.source.units);
+  return profile;
+}
 
 std::vector<std::string> device_profile_names() {
   std::vector<std::string> names;

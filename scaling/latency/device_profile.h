@@ -32,6 +32,7 @@ struct PeakRates {
   std::optional<double> bf16, f16;
 
   std::optional<double> of(Dtype dtype) const;
+  PeakRates times(double factor) const;
   Fields fields();
 };
 
@@ -69,6 +70,8 @@ struct DeviceProfile {
 DeviceProfile device_profile_from_json(const std::string& text, const std::string& what);
 void validate(const DeviceProfile& profile, const std::string& what);
 std::string to_json(const DeviceProfile& profile);
+// With so many of its units: a processor of which a process has some of the cores.
+DeviceProfile with_units(DeviceProfile profile, std::int64_t units);
 
 // A built-in name, or a file (when it ends in .json or holds a '/'). Throws ConfigError that lists
 // the names with the nearest, IoError.

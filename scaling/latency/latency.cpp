@@ -12,9 +12,6 @@
 
 namespace hac {
 
-namespace {
-
-// The error of given predictions.
 LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured) {
   LatencyError error{.networks = static_cast<std::int64_t>(measured.size()),
                      .predicted = predicted};
@@ -29,8 +26,6 @@ LatencyError error_of(const std::vector<double>& predicted, const std::vector<do
   error.r2 = r_squared(measured, residuals, 0);
   return error;
 }
-
-}  // namespace
 
 double LatencyModel::predict(const Graph& graph) const {
   double ms = 0;

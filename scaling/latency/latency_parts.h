@@ -20,6 +20,8 @@ std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings);
 // Sets the scale of a model that was just fitted; leaves it where nothing is predicted to take
 // time.
 void correct_scale(LatencyModel& model, std::span<const NetworkTiming> timings);
+// Of predictions, against what was measured.
+LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured);
 double dot(const std::vector<double>& a, const std::vector<double>& b);
 
 // "measured_on" and "error" of a saved model or plan, both optional.

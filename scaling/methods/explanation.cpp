@@ -150,14 +150,14 @@ std::string largest_parts(TimeParts parts, double least) {
 
 }  // namespace
 
-const Resized& DimensionExplanation::judged() const {
-  return bought.empty() || bought.back().largest.factor == 1 ? smallest : bought.back().largest;
+Freedom Resized::freedom() const {
+  if (factor == 1) return Freedom::nothing;
+  if (2 * std::log(latency) < std::log(macs)) return Freedom::free;
+  return utilization() > 1.1 ? Freedom::partly : Freedom::none;
 }
 
-Freedom DimensionExplanation::freedom() const {
-  const Resized& r = judged();
-  if (2 * std::log(r.latency) < std::log(r.macs)) return Freedom::free;
-  return r.utilization() > 1.1 ? Freedom::partly : Freedom::none;
+const Resized& DimensionExplanation::judged() const {
+  return bought.empty() || bought.back().largest.factor == 1 ? smallest : bought.back().largest;
 }
 
 std::string DeviceExplanation::finding() const {
@@ -167,7 +167,7 @@ std::string DeviceExplanation::finding() const {
   for (const DimensionExplanation& d : dimensions) {
     const Resized& r = d.judged();
     text += fmt::format(" {} is {}: {:.2f}x the MACs take {:.2f}x the time", noun_of(d.method),
-                        to_string(d.freedom()), r.macs, r.latency);
+                        to_string(r.freedom()), r.macs, r.latency);
     const std::string added = r.added ? largest_parts(*r.added, 0.01) : "";
     text += added.empty() ? "." : fmt::format(" (added: {}).", added);
   }

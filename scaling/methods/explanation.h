@@ -47,6 +47,17 @@ struct LayerTime {
   }
 };
 
+// What growth is, by the time that it takes.
+enum class Freedom : std::uint8_t {
+  free,     // time grows less than half as fast as MACs: 2 log(latency) < log(MACs)
+  partly,   // MACs a second grow by more than a tenth all the same
+  none,     // as much time as work
+  nothing,  // there is none
+};
+template <>
+inline constexpr std::string_view enum_names<Freedom>[] = {"free", "partly free", "not free",
+                                                           "nothing fits"};
+
 // Another size of the network, as factors of what it has.
 struct Resized {
   double factor = 1;  // of the dimension
@@ -57,6 +68,7 @@ struct Resized {
 
   // Of the MACs that one unit of time does: the paper's utilization.
   double utilization() const { return macs / latency; }
+  Freedom freedom() const;
   Fields fields() {
     return Fields()
         .add("factor", factor)
@@ -64,6 +76,7 @@ struct Resized {
         .add("params", params)
         .add("latency", latency)
         .add("utilization", AnyValue(utilization()))
+        .add("freedom", AnyValue(to_string(freedom())))
         .add("added", added, {.omit = !added, .optional = true})
         .add("extrapolated", extrapolated, {.omit = extrapolated == 0, .optional = true});
   }
@@ -79,15 +92,6 @@ struct Purchase {
   }
 };
 
-// Of growth along a dimension, by what time it takes.
-enum class Freedom : std::uint8_t {
-  free,    // time grows less than half as fast as MACs: 2 log(latency) < log(MACs)
-  partly,  // utilization rises by more than a tenth all the same
-  none     // as much time as work
-};
-template <>
-inline constexpr std::string_view enum_names<Freedom>[] = {"free", "partly free", "not free"};
-
 struct DimensionExplanation {
   std::string method;  // uniform-width, resolution, depth
   Resized smallest;    // the smallest step
@@ -95,13 +99,8 @@ struct DimensionExplanation {
 
   // What the largest budget buys; the smallest step if that is nothing.
   const Resized& judged() const;
-  Freedom freedom() const;
   Fields fields() {
-    return Fields()
-        .add("method", method)
-        .add("freedom", AnyValue(to_string(freedom())))
-        .add("smallest", smallest)
-        .add("bought", bought);
+    return Fields().add("method", method).add("smallest", smallest).add("bought", bought);
   }
 };
 

@@ -297,6 +297,15 @@ TEST(DeviceProfiles, AreReadStrictly) {
                "'peak_gmacs.bf16': expected a number > 0");
 }
 
+TEST(DeviceProfiles, MayHaveFewerUnits) {
+  const DeviceProfile two = with_units(load_device_profile("desktop-cpu"), 2);
+  EXPECT_EQ(two.units, 2);
+  EXPECT_DOUBLE_EQ(two.peak_gmacs.f32, 144);
+  EXPECT_DOUBLE_EQ(*two.peak_gmacs.bf16, 288);
+  EXPECT_FALSE(two.peak_gmacs.f16);
+  EXPECT_CONTAINS(two.source.units, "2 of: AMD");
+}
+
 TEST(DeviceProfiles, OfEveryChipAreBuiltIn) {
   EXPECT_EQ(device_profile_names(),
             (std::vector<std::string>{"a100", "desktop-cpu", "h100", "orin", "tx2", "xavier"}));

@@ -43,7 +43,7 @@ TEST(Explanation, WhereOnlyLaunchesCountWidthAndResolutionAreFree) {
   EXPECT_NEAR(d.half_width.latency, 1, 1e-9);
   for (const char* free : {"uniform-width", "resolution"}) {
     const DimensionExplanation& x = along(d, free);
-    EXPECT_EQ(x.freedom(), Freedom::free);
+    EXPECT_EQ(x.judged().freedom(), Freedom::free);
     EXPECT_NEAR(x.smallest.latency, 1, 1e-9) << free;
     EXPECT_EQ(x.bought[0].stopped_by, "growth-cap");
     EXPECT_GT(x.bought[0].largest.macs, 100);
@@ -53,10 +53,11 @@ TEST(Explanation, WhereOnlyLaunchesCountWidthAndResolutionAreFree) {
   const double kernels = d.latency_ms * 1e3;
   EXPECT_NEAR(depth.smallest.latency, 1 + 3 / kernels, 1e-9);
   EXPECT_EQ(depth.bought[0].largest.factor, 1);
+  EXPECT_EQ(depth.bought[0].largest.freedom(), Freedom::nothing);
   EXPECT_EQ(depth.bought[0].stopped_by, "infeasible");
   EXPECT_EQ(depth.bought[1].largest.factor, 1.5);
   EXPECT_NEAR(depth.bought[1].largest.latency, 1 + 12 / kernels, 1e-9);
-  EXPECT_NE(depth.freedom(), Freedom::free);
+  EXPECT_NE(depth.judged().freedom(), Freedom::free);
 }
 
 TEST(Explanation, WhereOnlyMultiplyAddsCountNothingIsFree) {
@@ -65,7 +66,7 @@ TEST(Explanation, WhereOnlyMultiplyAddsCountNothingIsFree) {
   const DeviceExplanation d = explained(chip, zoo("preact_resnet18"));
   EXPECT_NEAR(d.parts->arithmetic, 1, 1e-6);
   for (const DimensionExplanation& x : d.dimensions) {
-    EXPECT_EQ(x.freedom(), Freedom::none) << x.method;
+    EXPECT_EQ(x.judged().freedom(), Freedom::none) << x.method;
     for (const Purchase& p : x.bought) EXPECT_LE(p.largest.latency, p.budget) << x.method;
     EXPECT_NEAR(x.judged().macs, x.judged().latency, 0.01) << x.method;
   }
@@ -105,9 +106,9 @@ TEST(Explanation, OnAJetsonLaunchedKernelByKernelDepthAloneIsNotFree) {
   const LatencyModelPtr xavier = device_model("xavier");
   const DeviceExplanation d = explain(zoo("preact_resnet18"), {&xavier, 1}).devices.at(0);
   EXPECT_GT(d.parts->launch, 0.5);
-  EXPECT_EQ(along(d, "uniform-width").freedom(), Freedom::free);
-  EXPECT_EQ(along(d, "resolution").freedom(), Freedom::free);
-  EXPECT_EQ(along(d, "depth").freedom(), Freedom::none);
+  EXPECT_EQ(along(d, "uniform-width").judged().freedom(), Freedom::free);
+  EXPECT_EQ(along(d, "resolution").judged().freedom(), Freedom::free);
+  EXPECT_EQ(along(d, "depth").judged().freedom(), Freedom::none);
   EXPECT_CONTAINS(d.finding(), "Time: launch", "width is free", "depth is not free");
 }
 

@@ -11,13 +11,13 @@
 namespace hac::report {
 namespace {
 
-std::string change_text(const BarRow& row) {
+std::string change_text(const BarRow& row, const char* between) {
   if (row.before == row.after) return format_whole(row.before);
-  return fmt::format("{} → {}", format_whole(row.before), format_whole(row.after));
+  return format_whole(row.before) + between + format_whole(row.after);
 }
 
-std::string draw_row(const BarRow& row, const Scale& scale, double centre, double name_width,
-                     double font) {
+std::string draw_row(const BarRow& row, const char* between, const Scale& scale, double centre,
+                     double name_width, double font) {
   const double start = scale.from, thick = 0.6 * font;
   std::string svg =
       "<g><title>" + escape(row.tip.empty() ? row.name : row.tip) + "</title>" +
@@ -30,7 +30,7 @@ std::string draw_row(const BarRow& row, const Scale& scale, double centre, doubl
   };
   add("before", row.before, centre - thick);
   add("after", row.after, centre);
-  return svg + svg_text("label", end + 6, centre, change_text(row), level) + "</g>\n";
+  return svg + svg_text("label", end + 6, centre, change_text(row, between), level) + "</g>\n";
 }
 
 // As many as keep their labels apart.
@@ -49,14 +49,14 @@ std::vector<double> ticks_of(const Scale& scale, double font) {
 std::string render_bars(const BarChart& chart) {
   const double font = chart.font, row_height = 1.9 * font;
   const Box swatch{0, -4, 22, 8};
-  const auto [legend, legend_height] =
-      svg_legend({{"before", svg_rect("before", swatch)}, {"after", svg_rect("after", swatch)}},
-                 chart.width, font);
+  const auto [legend, legend_height] = svg_legend(
+      {{chart.before, svg_rect("before", swatch)}, {chart.after, svg_rect("after", swatch)}},
+      chart.width, font);
   double names = 0, texts = 0;
   std::vector<double> values{chart.reach};
   for (const BarRow& row : chart.rows) {
     names = std::max(names, text_width(row.name, font));
-    texts = std::max(texts, text_width(change_text(row), 0.88 * font));
+    texts = std::max(texts, text_width(change_text(row, chart.between), 0.88 * font));
     values.insert(values.end(), {row.before, row.after});
   }
   names = std::min(names, 0.3 * chart.width);
@@ -70,7 +70,8 @@ std::string render_bars(const BarChart& chart) {
                     svg_rect("plot", plot) + "\n" +
                     svg_x_ticks(scale, ticks_of(scale, font), plot, 4 + font);
   for (std::size_t i = 0; i < chart.rows.size(); ++i)
-    svg += draw_row(chart.rows[i], scale, plot.y + (i + 0.5) * row_height, names, font);
+    svg +=
+        draw_row(chart.rows[i], chart.between, scale, plot.y + (i + 0.5) * row_height, names, font);
   return svg + svg_x_label(chart.axis_label, plot, font) + "</svg>\n";
 }
 

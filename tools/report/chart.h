@@ -47,7 +47,7 @@ struct Chart {
 
 std::string render_chart(const Chart& chart);
 
-// Two bars a row: what was and what became of it.
+// Two bars a row: what was and what became of it, or two other things in one unit.
 struct BarRow {
   std::string name;
   double before = unknown, after = unknown;
@@ -56,6 +56,8 @@ struct BarRow {
 struct BarChart {
   std::string title, axis_label;
   std::vector<BarRow> rows;
+  std::string before = "before", after = "after";  // in the legend
+  const char* between = " → ";                     // their values, beside the bars
   double reach = 0;  // the axis reaches at least this far, so that charts can be compared
   double width = 420, font = 12.5;
 };

@@ -7,6 +7,36 @@
 #include "tools/report/text.h"
 
 namespace hac::report {
+
+std::string prose(const std::string& text) {
+  std::string html = escape(text);
+  for (std::size_t i = html.find(" %"); i != std::string::npos; i = html.find(" %", i))
+    html.replace(i, 1, "&nbsp;");
+  return html;
+}
+
+std::string render_figure(const Figure& figure) {
+  std::string html = fmt::format("<figure id=\"{}\"{}>\n<h3>{}</h3>\n", figure.id,
+                                 figure.wide ? " class=\"wide\"" : "", escape(figure.title));
+  if (!figure.panels.empty()) {
+    html += figure.small_panels ? "<div class=\"panels small\">\n" : "<div class=\"panels\">\n";
+    for (const std::string& panel : figure.panels) html += "<div>" + panel + "</div>\n";
+    html += "</div>\n";
+  }
+  html += "<figcaption>";
+  if (!figure.see.empty()) html += prose(figure.see) + "<br>\n";
+  return html + fmt::format("<b>{}</b></figcaption>\n</figure>\n", prose(figure.finding));
+}
+
+std::string render_frame(const std::string& title, const std::string& body) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<title>HACScale: {}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}</main>\n"
+      "</body>\n</html>\n",
+      escape(title), page_style, body);
+}
+
 namespace {
 
 // A value with its factor of the baseline below it.
@@ -110,27 +140,6 @@ std::string run_facts(const Results& r) {
   return html + "</div>\n";
 }
 
-// Escaped, and a number stays with its per cent sign.
-std::string prose(const std::string& text) {
-  std::string html = escape(text);
-  for (std::size_t i = html.find(" %"); i != std::string::npos; i = html.find(" %", i))
-    html.replace(i, 1, "&nbsp;");
-  return html;
-}
-
-std::string figure_html(const Figure& figure) {
-  std::string html = fmt::format("<figure id=\"{}\"{}>\n<h3>{}</h3>\n", figure.id,
-                                 figure.wide ? " class=\"wide\"" : "", escape(figure.title));
-  if (!figure.panels.empty()) {
-    html += figure.small_panels ? "<div class=\"panels small\">\n" : "<div class=\"panels\">\n";
-    for (const std::string& panel : figure.panels) html += "<div>" + panel + "</div>\n";
-    html += "</div>\n";
-  }
-  html += "<figcaption>";
-  if (!figure.see.empty()) html += prose(figure.see) + "<br>\n";
-  return html + fmt::format("<b>{}</b></figcaption>\n</figure>\n", prose(figure.finding));
-}
-
 // The first things a reader wants to know, in the words of the figures.
 std::string headline(const std::vector<Figure>& figures) {
   std::string html = "<h2>What this run shows</h2>\n<ul>\n";
@@ -176,19 +185,15 @@ std::string result_table(const Results& results) {
 
 std::string render_page(const Results& r, const std::vector<Figure>& figures,
                         const std::string& raw_json) {
-  std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>HACScale: {}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n",
-      escape(r.recipe), page_style);
-  html += fmt::format("<h1>HACScale: {}</h1>\n<p class=\"soft\">{}{}</p>\n", escape(r.recipe),
-                      r.baseline.empty() ? "" : "baseline " + escape(r.baseline),
-                      r.created.empty() ? "" : " · " + escape(r.created));
+  std::string html =
+      fmt::format("<h1>HACScale: {}</h1>\n<p class=\"soft\">{}{}</p>\n", escape(r.recipe),
+                  r.baseline.empty() ? "" : "baseline " + escape(r.baseline),
+                  r.created.empty() ? "" : " · " + escape(r.created));
   const std::string unsteady = unsteady_text(r);
   if (!unsteady.empty()) html += fmt::format("<p><b>{}</b></p>\n", prose(unsteady));
   html += headline(figures) + "<h2>Results</h2>\n" + result_table(r);
   html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
-  for (const Figure& figure : figures) html += figure_html(figure);
+  for (const Figure& figure : figures) html += render_figure(figure);
   html += "</div>\n";
   if (!r.notes.empty()) {
     html += "<h2>Notes</h2>\n<ul>\n";
@@ -200,7 +205,7 @@ std::string render_page(const Results& r, const std::vector<Figure>& figures,
       "<details class=\"raw\"><summary>results.json</summary>\n<pre>{}</pre>\n"
       "</details>\n",
       escape(raw_json));
-  return html + "</main>\n</body>\n</html>\n";
+  return render_frame(r.recipe, html);
 }
 
 }  // namespace hac::report

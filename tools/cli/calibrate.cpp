@@ -1,0 +1,109 @@
+// hacscale calibrate: a device profile fitted to networks that are timed on the device at hand.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/fields_json.h"
+#include "engine/io/file.h"
+#include "engine/io/print.h"
+#include "kernels/core/error.h"
+#include "scaling/latency/device_calibration.h"
+#include "scaling/latency/networks_to_time.h"
+#include "scaling/measure/network_times.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/options.h"
+
+namespace hac {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string profile, out, from;
+  NetworksToTime timed;
+  MachineOptions machine;
+  bool allow_unsteady = false, json = false;
+};
+
+struct Times {
+  std::vector<TimedNetwork> networks;
+  LatencySource source;
+};
+
+Times times_of(const Options& o) {
+  if (!o.from.empty()) {
+    const LatencyModelPtr model = load_latency_model(o.from);
+    if (model->networks.empty() || !model->source) {
+      throw ConfigError(fmt::format(
+          "latency model '{}': expected the networks that it was fitted on, got none", o.from));
+    }
+    return {model->networks, *model->source};
+  }
+  const Architecture arch = resolve(o.model);
+  const TensorOptions where = start(o.machine);
+  const std::vector<Architecture> nets = networks_to_time(arch, o.timed);
+  print(stderr, fmt::format("timing {} networks\n", nets.size()));
+  return {time_networks(nets, where, {.allow_unsteady = o.allow_unsteady}), latency_source(where)};
+}
+
+std::string line_of(const LatencyError& e) {
+  return fmt::format("median {:.1f} %, worst {:.1f} %, R² {:.3f}", 100 * e.median, 100 * e.worst,
+                     e.r2);
+}
+
+void calibrate_command(const Options& o) {
+  if (o.profile.empty()) throw ConfigError("option '--profile': expected a device, got none");
+  if (o.out.empty()) throw ConfigError("option '--out': expected a file to write, got none");
+  require_writable_file(o.out);
+  const std::shared_ptr<const DeviceModel> given = device_model(o.profile);
+  const Times times = times_of(o);
+  std::vector<NetworkTiming> timings;
+  for (const TimedNetwork& network : times.networks) timings.push_back(network.timing);
+  DeviceProfile profile = given->profile();
+  const bool cores = profile.processor == Processor::cpu && times.source.threads > 0;
+  if (cores) profile = with_units(profile, times.source.threads);
+  const Calibration c = calibrate(profile, given->launch(), timings, times.source.str());
+  write_file_atomically(o.out, to_json(c.profile) + "\n");
+  if (o.json) return print_json(to_json(fields_of(c)));
+  print_rows(stdout,
+             {{"units", fmt::format("{}", c.profile.units)},
+              {"peak", fmt::format("{:.3g} of what the profile gives them", c.peak)},
+              {"bandwidth", fmt::format("{:.3g} of the profile's", c.bandwidth)},
+              {"launch", fmt::format("{:.3g} us a kernel", c.launch_us)},
+              {"channel block", fmt::format("{}", c.channel_block)},
+              {"error as given", line_of(c.before)},
+              {"error calibrated", line_of(c.after) + fmt::format(", {} networks, each left out of "
+                                                                  "the fit that predicts it",
+                                                                  c.after.networks)},
+              {"next", fmt::format("hacscale explain MODEL --device-model {}", o.out)}});
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app, const std::string&) {
+  CLI::App* verb = app.add_subcommand("calibrate", "Fit a device profile to times of this device");
+  const auto o = std::make_shared<Options>();
+  add_model_options(*verb, o->model);
+  add_options(
+      *verb,
+      Fields()
+          .add("profile", o->profile,
+               "NAME[:eager|graph] or a file: where the fit starts, and how networks are "
+               "launched",
+               {.type = "DEVICE"})
+          .add("out", o->out, "the fitted profile, for --device-model", {.type = "FILE"})
+          .add("from", o->from,
+               "a latency table (hacscale latency-table) whose times are taken, instead of "
+               "timing networks now",
+               {.type = "FILE"})
+          .add("allow_unsteady", o->allow_unsteady, "take times that a busy machine disturbed")
+          .add(o->timed.fields()));
+  add_machine_options(*verb, o->machine);
+  add_json_option(*verb, o->json);
+  verb->footer(
+      "Example: hacscale calibrate vgg11 --width 0.25 --profile desktop-cpu --out mine.json");
+  verb->callback([o] { calibrate_command(*o); });
+}
+
+}  // namespace hac

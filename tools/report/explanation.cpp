@@ -1,0 +1,134 @@
+#include "tools/report/explanation.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "tools/report/chart.h"
+#include "tools/report/html.h"
+#include "tools/report/text.h"
+
+namespace hac::report {
+namespace {
+
+std::string tip_of(const std::string& method, const Resized& r) {
+  return fmt::format("{} {}: MACs {}, parameters {}, time {}", method, format_factor(r.factor),
+                     format_factor(r.macs), format_factor(r.params), format_factor(r.latency));
+}
+
+// Work against time, both as factors of the network's own.
+Chart growth_chart(const DeviceExplanation& d) {
+  Chart chart{.title = "What more time buys on " + d.device,
+              .x = {.label = d.modelled ? "modelled latency, factor" : "predicted latency, factor",
+                    .log = true},
+              .y = {.label = "MACs, factor", .log = true},
+              .guides = {{.name = "as much time as work", .diagonal = true}}};
+  int colour = 1;
+  for (const DimensionExplanation& dimension : d.dimensions) {
+    Series series{.name = dimension.method, .colour = colour++, .line = true};
+    series.marks.push_back({.x = 1, .y = 1, .tip = "the network itself"});
+    for (const Purchase& p : dimension.bought) {
+      if (p.largest.factor == 1) continue;
+      series.marks.push_back({.x = p.largest.latency,
+                              .y = p.largest.macs,
+                              .tip = tip_of(dimension.method, p.largest)});
+    }
+    if (series.marks.size() == 1) {
+      const Resized& r = dimension.smallest;
+      series.marks.push_back({.x = r.latency, .y = r.macs, .tip = tip_of(dimension.method, r)});
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
+BarChart layers_chart(const DeviceExplanation& d) {
+  BarChart chart{.title = "Layers on " + d.device,
+                 .axis_label = "share (%)",
+                 .before = "of the MACs",
+                 .after = "of the time",
+                 .between = " · "};
+  const auto percent = [](double share) { return std::round(1000 * share) / 10; };
+  for (const LayerTime& layer : d.layers) {
+    const std::string bound = layer.bound.empty() ? "" : ", bound by " + layer.bound;
+    chart.rows.push_back(
+        {.name = layer.name,
+         .before = percent(layer.macs_share),
+         .after = percent(layer.time_share),
+         .tip = fmt::format("{}: {} of the MACs, {} of the time ({} ms){}", layer.name,
+                            format_percent(layer.macs_share), format_percent(layer.time_share),
+                            format_number(layer.ms), bound)});
+  }
+  return chart;
+}
+
+Figure figure_of(const DeviceExplanation& d, std::size_t index) {
+  Figure figure{.id = fmt::format("explanation-{}", index),
+                .title = fmt::format("{}: {} ms", d.device, format_number(d.latency_ms)),
+                .panels = {render_chart(growth_chart(d)), render_bars(layers_chart(d))},
+                .see =
+                    "Left: above the line, work grows faster than time. Right: a layer with a "
+                    "longer bar of time than of work costs more than it computes.",
+                .finding = d.finding(),
+                .wide = true};
+  if (d.error) {
+    figure.see += fmt::format(" The latency model is off by {} (median on networks left out).",
+                              format_percent(*d.error));
+  }
+  return figure;
+}
+
+std::string cell(const char* label, const std::string& text) {
+  return fmt::format("<td data-label=\"{}\"><span>{}</span></td>", label, text);
+}
+
+std::string table_of(const Explanation& e) {
+  std::string html =
+      "<div class=\"scroll\"><table class=\"results\"><thead><tr><th scope=\"col\">device</th>";
+  for (const char* name : {"latency limit", "along", "factor", "MACs", "parameters", "latency",
+                           "MACs a second", "verdict"}) {
+    html += fmt::format("<th scope=\"col\">{}</th>", name);
+  }
+  html += "</tr></thead>\n<tbody>\n";
+  for (const DeviceExplanation& d : e.devices) {
+    for (const DimensionExplanation& dimension : d.dimensions) {
+      for (const Purchase& p : dimension.bought) {
+        const Resized& r = p.largest;
+        html += fmt::format("<tr><th scope=\"row\">{}</th>", escape(d.device)) +
+                cell("latency limit", format_factor(p.budget)) + cell("along", dimension.method) +
+                cell("factor", format_factor(r.factor)) + cell("MACs", format_factor(r.macs)) +
+                cell("parameters", format_factor(r.params)) +
+                cell("latency", format_factor(r.latency)) +
+                cell("MACs a second", format_factor(r.utilization())) +
+                cell("verdict", to_string(r.freedom())) + "</tr>\n";
+      }
+    }
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+}  // namespace
+
+std::string render_explanation(const Explanation& e) {
+  std::string html = fmt::format(
+      "<section>\n<h2>Why latency falls less than compute</h2>\n<p>{}: {} MACs, {} parameters, {} "
+      "pixels. What a latency limit buys along one dimension alone; ",
+      escape(e.network), format_count(static_cast<double>(e.macs)),
+      format_count(static_cast<double>(e.params)), e.resolution);
+  html +=
+      "a dimension is free where time grows less than half as fast as MACs, partly free where MACs "
+      "a second grow by more than a tenth. Times of devices that say (modelled) were computed from "
+      "data sheets, not measured.</p>\n" +
+      table_of(e) + "<div class=\"figures\">\n";
+  for (std::size_t i = 0; i < e.devices.size(); ++i) {
+    html += render_figure(figure_of(e.devices[i], i));
+  }
+  return html + "</div>\n</section>\n";
+}
+
+std::string render_explanation_page(const Explanation& e) {
+  return render_frame(
+      e.network, fmt::format("<h1>HACScale: {}</h1>\n", escape(e.network)) + render_explanation(e));
+}
+
+}  // namespace hac::report

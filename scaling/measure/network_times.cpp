@@ -69,8 +69,9 @@ std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
   }
   std::vector<WidthTime> times;
   for (std::size_t i = 0; i < nets.size(); ++i) {
-    const auto [low, high] = std::ranges::minmax(ms[i]);
-    times.push_back({widths[i], median(ms[i]), low, high});
+    std::ranges::sort(ms[i]);
+    ms[i].resize((ms[i].size() + 1) / 2);
+    times.push_back({widths[i], median(ms[i]), ms[i].front(), ms[i].back()});
   }
   return times;
 }

@@ -25,16 +25,17 @@ std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
                                         const NetworksTiming& options = {});
 
 struct LayerTiming {
-  int rounds = 3;  // over all widths, in another order each
-  MeasureOptions measure{.runs = 10, .warmup = 3};
+  int rounds = 6;                                  // over all widths, in another order each
+  MeasureOptions measure{.runs = 5, .warmup = 2};  // each time's median
 };
 
 // The layer that owns width `index` of the architecture at each of these widths, the others as they
 // are. Its time is that inside runs of the whole network, because a layer alone finds its weights
 // and its input in the cache and does not add up to a network (specification 1.7 #25); networks are
 // built one by one in an order that differs from round to round, so that neither a drift nor a
-// disturbance follows the width. Each width's median over the rounds, with the least and the most.
-// `done` is told of each network. Throws ConfigError for a width that gives no network.
+// disturbance follows the width. Other work on the machine only adds time: of each width the faster
+// half of its rounds count, their median with the least and the most. `done` is told of each
+// network. Throws ConfigError for a width that gives no network.
 std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
                                          const std::vector<std::int64_t>& widths,
                                          const TensorOptions& where,

@@ -11,9 +11,9 @@ void expect_keys(const json& j, const Words& keys) {
   for (const std::string& key : keys) EXPECT_TRUE(j.contains(key)) << key << " in " << j.dump();
 }
 
-const Words verbs = {"run",       "train",      "eval",          "infer", "summary",
-                     "profile",   "importance", "latency-table", "scale", "table1",
-                     "calibrate", "explain",    "report",        "data",  "doctor"};
+const Words verbs = {"run",        "train",         "eval",  "infer", "summary", "profile",
+                     "importance", "latency-table", "sweep", "scale", "table1",  "calibrate",
+                     "explain",    "report",        "data",  "doctor"};
 
 TEST_F(Cli, EveryVerbHelpsWithAnExample) {
   for (const std::string& verb : verbs) {

@@ -41,7 +41,8 @@ std::vector<LegendEntry> legend_of(const Chart& chart) {
   for (const Series& series : chart.series)
     if (!series.name.empty()) entries.push_back({series.name, swatch(series, 4.2)});
   for (const Guide& guide : chart.guides)
-    entries.push_back({guide.name, "<path class=\"guide\" d=\"M0 0H22\"/>"});
+    if (!guide.name.empty())
+      entries.push_back({guide.name, "<path class=\"guide\" d=\"M0 0H22\"/>"});
   return entries;
 }
 

@@ -181,6 +181,7 @@ Explanation explain(const Architecture& arch, std::span<const LatencyModelPtr> m
     throw ConfigError(
         fmt::format("explain 'budgets': expected ascending factors from 1 on, got {}", budgets));
   }
+  if (models.empty()) throw ConfigError("explain: expected a device, got none");
   const Counters counts = count(arch);
   Explanation e{.network = arch.name,
                 .macs = counts.macs,

@@ -130,6 +130,7 @@ TEST(Explanation, RefusesBudgetsThatAreNone) {
   const auto with = [&](std::vector<double> budgets) {
     explain(slim_vgg(), {&model, 1}, {.budgets = std::move(budgets)});
   };
+  EXPECT_ERROR(explain(slim_vgg(), {}), ConfigError, "a device");
   EXPECT_ERROR(with({}), ConfigError, "'budgets'");
   EXPECT_ERROR(with({0.9}), ConfigError, "from 1 on", "0.9");
   EXPECT_ERROR(with({1.4, 1.05}), ConfigError, "ascending");

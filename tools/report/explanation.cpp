@@ -78,31 +78,35 @@ Figure figure_of(const DeviceExplanation& d, std::size_t index) {
   return figure;
 }
 
-std::string cell(const char* label, const std::string& text) {
-  return fmt::format("<td data-label=\"{}\"><span>{}</span></td>", label, text);
+std::string cell(const std::string& label, const std::string& html) {
+  return fmt::format("<td data-label=\"{}\"><span>{}</span></td>", label, html);
 }
 
 std::string table_of(const Explanation& e) {
   std::string html =
-      "<div class=\"scroll\"><table class=\"results\"><thead><tr><th scope=\"col\">device</th>";
-  for (const char* name : {"latency limit", "along", "factor", "MACs", "parameters", "latency",
-                           "MACs a second", "verdict"}) {
-    html += fmt::format("<th scope=\"col\">{}</th>", name);
+      "<div class=\"scroll\"><table class=\"results\"><thead><tr><th scope=\"col\">device</th>"
+      "<th scope=\"col\">latency<small>ms</small></th>";
+  for (const DimensionExplanation& dimension : e.devices.at(0).dimensions) {
+    for (const Purchase& p : dimension.bought) {
+      html += fmt::format("<th scope=\"col\">{}<small>in {}</small></th>", dimension.method,
+                          format_factor(p.budget));
+    }
   }
-  html += "</tr></thead>\n<tbody>\n";
+  html += "<th scope=\"col\">half the width<small>MACs, time</small></th></tr></thead>\n<tbody>\n";
   for (const DeviceExplanation& d : e.devices) {
+    html += fmt::format("<tr><th scope=\"row\">{}</th>", escape(d.device)) +
+            cell("latency (ms)", format_number(d.latency_ms));
     for (const DimensionExplanation& dimension : d.dimensions) {
       for (const Purchase& p : dimension.bought) {
-        const Resized& r = p.largest;
-        html += fmt::format("<tr><th scope=\"row\">{}</th>", escape(d.device)) +
-                cell("latency limit", format_factor(p.budget)) + cell("along", dimension.method) +
-                cell("factor", format_factor(r.factor)) + cell("MACs", format_factor(r.macs)) +
-                cell("parameters", format_factor(r.params)) +
-                cell("latency", format_factor(r.latency)) +
-                cell("MACs a second", format_factor(r.utilization())) +
-                cell("verdict", to_string(r.freedom())) + "</tr>\n";
+        html += cell(fmt::format("{} in {}", dimension.method, format_factor(p.budget)),
+                     fmt::format("{} MACs<small>{}</small>", format_factor(p.largest.macs),
+                                 to_string(p.largest.freedom())));
       }
     }
+    html += cell("half the width",
+                 fmt::format("{} MACs<small>in {}</small>", format_factor(d.half_width.macs),
+                             format_factor(d.half_width.latency))) +
+            "</tr>\n";
   }
   return html + "</tbody></table></div>\n";
 }
@@ -112,7 +116,7 @@ std::string table_of(const Explanation& e) {
 std::string render_explanation(const Explanation& e) {
   std::string html = fmt::format(
       "<section>\n<h2>Why latency falls less than compute</h2>\n<p>{}: {} MACs, {} parameters, {} "
-      "pixels. What a latency limit buys along one dimension alone; ",
+      "pixels. What latency limits, as factors, buy along one dimension alone; ",
       escape(e.network), format_count(static_cast<double>(e.macs)),
       format_count(static_cast<double>(e.params)), e.resolution);
   html +=

@@ -9,9 +9,9 @@ namespace {
 
 using CliLatency = Cli;
 
-const Words tiny_table =
-    Words{"latency-table"} + tiny_model +
-    Words{"--networks", "5", "--ladder", "off", "--runs", "2", "--warmup", "0", "--allow-unsteady"};
+const Words tiny_table = Words{"latency-table"} + tiny_model +
+                         Words{"--networks", "5", "--resolutions", "32", "--ladder",        "off",
+                               "--runs",     "2", "--warmup",      "0",  "--allow-unsteady"};
 
 TEST_F(CliLatency, ATableOfThisMachineSteersScale) {
   const json j = json_of(tiny_table + Words{"--staircase", "1", "--out", path("d.json")});
@@ -37,7 +37,7 @@ TEST_F(CliLatency, ATableOfThisMachineSteersScale) {
 
 TEST_F(CliLatency, TimesOfAnotherDeviceAreTakenWithConsent) {
   const Words model{"latency-table", "vgg11", "--width", "0.125"};
-  const Words networks{"--networks", "8", "--ladder", "off"};
+  const Words networks{"--networks", "8", "--resolutions", "32", "--ladder", "off"};
   EXPECT_EQ(json_of(model + networks + Words{"--list", path("nets")})["networks"], 9);
   std::string table = "network,ms\n";
   for (int i = 0; i < 9; ++i) {
@@ -61,6 +61,14 @@ TEST_F(CliLatency, TimesOfAnotherDeviceAreTakenWithConsent) {
                      path("x.json"), "--device-name", "x"},
                2, {"times.csv", "line 2", "scaled from 'resnet20'"});
   EXPECT_FALSE(fs::exists(path("x.json")));
+}
+
+TEST_F(CliLatency, TheListCoversTwoSizesUnlessTold) {
+  const json j = json_of({"latency-table", "vgg11", "--width", "0.125", "--networks", "5",
+                          "--ladder", "off", "--list", path("nets")});
+  EXPECT_EQ(j["networks"], 2 * (5 + 1));
+  EXPECT_EQ(json_of({"summary", path("nets/net-011.json")})["input"], json({1, 3, 48, 48}));
+  EXPECT_CONTAINS(slurp(path("nets/README.md")), "times.csv");
 }
 
 TEST_F(CliLatency, BadUsageIsOneLine) {

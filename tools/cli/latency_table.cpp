@@ -44,6 +44,16 @@ void check_options(const Options& o) {
   expect(csv || o.device_name.empty(), "--device-name", "expected --from with a table of times");
 }
 
+// At two sizes unless the user says at which, because a table is surest at those that were timed.
+std::vector<Architecture> networks(const Options& o, const Architecture& arch) {
+  NetworksToTime timed = o.timed;
+  if (timed.resolutions.empty()) {
+    timed.resolutions = {arch.resolution,
+                         scale_resolution(arch, 1.5, timed.resolution_multiple).resolution};
+  }
+  return networks_to_time(arch, timed);
+}
+
 void list_networks(const Options& o, const std::vector<Architecture>& nets) {
   write_network_list(o.list, nets);
   if (o.json) return print_json({{"folder", o.list}, {"networks", nets.size()}});
@@ -165,11 +175,11 @@ void print_model(const Options& o, const LatencyModel& model) {
 void latency_table(const Options& o) {
   check_options(o);
   const Architecture arch = resolve(o.model);
-  if (!o.list.empty()) return list_networks(o, networks_to_time(arch, o.timed));
+  if (!o.list.empty()) return list_networks(o, networks(o, arch));
   require_writable_file(o.out);
   LatencyModelPtr model;
   if (o.from.empty()) {
-    model = measure(o, arch, networks_to_time(arch, o.timed));
+    model = measure(o, arch, networks(o, arch));
   } else {
     model = o.from.ends_with(".json") ? fit_again(o) : model_of_times(o, arch);
   }
@@ -197,7 +207,9 @@ void add_latency_table(CLI::App& app, const std::string&) {
           .add("device_name", o->device_name, "where the times of --from were taken")
           .add("kind", o->kind,
                "of the model; default table, or regression of times of whole networks")
-          .add(o->timed.fields())
+          .add(o->timed.fields().without("resolutions"))
+          .add("resolutions", o->timed.resolutions, {1, 8192},
+               "those of the random widths, in pixels; default MODEL's and 1.5 times it")
           .add(o->measure.fields())
           .add("staircase", o->staircase, {0, 100},
                "main layers of which the step in the width is looked for")

@@ -79,16 +79,19 @@ Chart staircase_chart(const LayerStaircase& found, const std::string& on) {
                            : "time: median, least and most of the faster half of its repetitions",
                .colour = 1,
                .line = true};
+  const std::vector<std::int64_t> edges = step_edges(found);
   for (const WidthTime& p : found.points) {
     const bool bars = p.high_ms > 0;
+    const std::string width = fmt::format("{}", p.width);
     times.marks.push_back({.x = static_cast<double>(p.width),
                            .y = p.ms,
                            .low = bars ? p.low_ms : unknown,
                            .high = bars ? p.high_ms : unknown,
-                           .label = fmt::format("{}", p.width)});
+                           .label = std::ranges::count(edges, p.width) ? width : "",
+                           .tip = width + " channels"});
   }
   chart.series.push_back(std::move(times));
-  for (const std::int64_t edge : step_edges(found)) {
+  for (const std::int64_t edge : edges) {
     const bool first = chart.guides.empty();
     chart.guides.push_back(
         {.name = first ? "right-hand edges of the steps" : "", .x = static_cast<double>(edge)});

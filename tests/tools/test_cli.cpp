@@ -81,7 +81,8 @@ TEST_F(Cli, Table1StandsBesideOurNetworks) {
             json({"preact_resnet18 loose Zagoruyko", "preact_resnet18 loose Tan"}));
 
   const std::string text = succeed({"table1"}).out;
-  EXPECT_CONTAINS(text, "16.3318", "2365.948", "Xavier (modelled)", "Slips", "resolution");
+  EXPECT_CONTAINS(text, "16.3318", "2365.948", "Xavier (modelled)", "Slips", "resolution",
+                  "Fitted to half");
   expect_error({"table1", "vgg11"}, 2, {"vgg11"});
 }
 

@@ -10,6 +10,7 @@
 #include "models/arch/counters.h"
 #include "scaling/latency/latency_parts.h"
 #include "scaling/methods/method.h"
+#include "scaling/methods/optimum.h"
 
 namespace hac {
 
@@ -35,9 +36,8 @@ std::vector<std::string> law_warnings(std::span<const ImportanceLaw> laws,
 
 }  // namespace
 
-ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> laws,
-                   const LatencyModel& model, const Budget& budget,
-                   const WideningOptions& options) {
+WideningProblem widening_problem(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                                 const LatencyModel& model, const WideningOptions& options) {
   WideningProblem problem{.names = width_names(baseline),
                           .widths = widths(baseline),
                           .laws = {laws.begin(), laws.end()}};
@@ -54,6 +54,12 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
   problem.cost = [&](const std::vector<std::int64_t>& widths) {
     return cost_of(with_widths(baseline, widths), model);
   };
+  return problem;
+}
+
+ScalingPlan plan_of(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                    const LatencyModel& model, const Budget& budget, const WideningOptions& options,
+                    WideningResult result) {
   ScalingPlan plan{.architecture = baseline.name,
                    .resolution = baseline.resolution,
                    .latency_model = model.name(),
@@ -61,7 +67,7 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
                    .latency_error = model.error,
                    .budget = budget,
                    .options = options,
-                   .result = widen(problem, budget, options)};
+                   .result = std::move(result)};
   plan.warnings = law_warnings(laws, baseline.resolution);
   for (std::string& line : model_warnings(model, budget, plan.result.baseline.latency_ms)) {
     plan.warnings.push_back(std::move(line));
@@ -70,6 +76,13 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
     plan.warnings.push_back(std::move(line));
   }
   return plan;
+}
+
+ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                   const LatencyModel& model, const Budget& budget,
+                   const WideningOptions& options) {
+  const WideningProblem problem = widening_problem(baseline, laws, model, options);
+  return plan_of(baseline, laws, model, budget, options, widen(problem, budget, options));
 }
 
 std::string to_json(const ScalingPlan& plan) {
@@ -106,6 +119,7 @@ std::string to_json(const ScalingPlan& plan) {
             {"layers", layers},
             {"steps", steps},
             {"warnings", plan.warnings}};
+  if (plan.optimality) json["optimality"] = to_json(fields_of(*plan.optimality));
   json.update(origin_json(plan.latency_source, plan.latency_error));
   return json.dump(1);
 }
@@ -145,9 +159,9 @@ Method hacscale(const char* key, const char* name, const char* help,
           .needs_laws = true,
           .decide = [=](const ScalingTask& task) {
             const Architecture grown = grown_of(task);
-            return network_of(
-                decide(grown, task.laws, task.model, widening_budget(task), change(task.widening)),
-                grown);
+            ScalingPlan plan =
+                decide(grown, task.laws, task.model, widening_budget(task), change(task.widening));
+            return network_of(with_gap(std::move(plan), grown, task.laws, task.model), grown);
           }};
 }
 

@@ -10,9 +10,7 @@
 
 namespace hac {
 
-namespace {
-
-void check(const WideningProblem& p, const Budget& budget, const WideningOptions& o) {
+void validate(const WideningProblem& p, const Budget& budget, const WideningOptions& o) {
   const std::size_t n = p.widths.size();
   if (n == 0 || p.laws.size() != n || p.names.size() != n) {
     throw ConfigError(
@@ -40,6 +38,20 @@ void check(const WideningProblem& p, const Budget& budget, const WideningOptions
   }
 }
 
+WideningResult unwidened(const WideningProblem& problem, const Budget& budget) {
+  WideningResult r;
+  r.baseline = r.scaled = problem.cost(problem.widths);
+  const bool feasible = budget.allows(r.scaled);
+  if (!feasible) r.stop = StopReason::infeasible;
+  for (std::size_t l = 0; l < problem.widths.size(); ++l) {
+    r.layers.push_back({problem.names[l], problem.widths[l], problem.widths[l],
+                        feasible ? "" : "the baseline is above the budget"});
+  }
+  return r;
+}
+
+namespace {
+
 // The state of one run of Algorithm 1.
 class Widening {
  public:
@@ -49,18 +61,14 @@ class Widening {
         o_(options),
         widths_(problem.widths),
         frozen_(problem.groups.size(), false),
-        reasons_(problem.groups.size()) {
-    r_.baseline = r_.scaled = p_.cost(widths_);
-  }
+        reasons_(problem.groups.size()),
+        r_(unwidened(problem, budget)) {}
 
   WideningResult run() {
-    const bool feasible = budget_.allows(r_.scaled);
-    if (!feasible) reasons_.assign(reasons_.size(), "the baseline is above the budget");
-    if (feasible) grow();
-    r_.stop = feasible ? stop_reason() : StopReason::infeasible;
-    for (std::size_t l = 0; l < widths_.size(); ++l) {
-      r_.layers.push_back({p_.names[l], p_.widths[l], widths_[l], ""});
-    }
+    if (r_.stop == StopReason::infeasible) return std::move(r_);
+    grow();
+    r_.stop = stop_reason();
+    for (std::size_t l = 0; l < widths_.size(); ++l) r_.layers[l].after = widths_[l];
     for (std::size_t g = 0; g < p_.groups.size(); ++g) describe(g);
     return std::move(r_);
   }
@@ -184,7 +192,7 @@ std::vector<std::int64_t> WideningResult::widths() const {
 
 WideningResult widen(const WideningProblem& problem, const Budget& budget,
                      const WideningOptions& options) {
-  check(problem, budget, options);
+  validate(problem, budget, options);
   return Widening(problem, budget, options).run();
 }
 

@@ -102,11 +102,33 @@ struct WideningResult {
   bool operator==(const WideningResult&) const = default;
 };
 
+// Throws ConfigError: sizes that differ, a law that is not finite, stride, caps or slack out of
+// range, or no finite limit at all.
+void validate(const WideningProblem& problem, const Budget& budget, const WideningOptions& options);
+// Nothing done yet: the baseline, and whether it is within the budget.
+WideningResult unwidened(const WideningProblem& problem, const Budget& budget);
+
 // A group's importance is the mean of its members'. Ties go to the earlier group. Throws
-// ConfigError: sizes that differ, a law that is not finite, stride, caps or slack out of range, or
-// no finite limit at all.
+// as validate().
 WideningResult widen(const WideningProblem& problem, const Budget& budget,
                      const WideningOptions& options = {});
+
+// The gain of a plan (optimum.h) beside the best that was found, and what none can exceed.
+struct OptimalityGap {
+  double gain = 0, optimum = 0, bound = 0;
+  bool proven = false;  // the optimum is one, and the bound equals it
+  double gap() const { return bound > 0 ? 1 - gain / bound : 0; }
+
+  Fields fields() {
+    return Fields()
+        .add("gain", gain)
+        .add("optimum", optimum)
+        .add("bound", bound)
+        .add("proven", proven)
+        .add("gap", AnyValue(gap()), {.optional = true});
+  }
+  bool operator==(const OptimalityGap&) const = default;
+};
 
 struct ScalingPlan {
   std::string architecture;     // name of the baseline
@@ -117,12 +139,20 @@ struct ScalingPlan {
   Budget budget;
   WideningOptions options;
   WideningResult result;
+  std::optional<OptimalityGap> optimality;
   // Doubtful laws, laws of another resolution, a latency model that errs by more than the budget's
   // room or does not say by how much, extrapolation.
   std::vector<std::string> warnings;
   bool feasible() const { return result.stop != StopReason::infeasible; }
   bool operator==(const ScalingPlan&) const = default;
 };
+
+// Algorithm 1's problem of a network, and the plan of what a method made of it.
+WideningProblem widening_problem(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                                 const LatencyModel& model, const WideningOptions& options);
+ScalingPlan plan_of(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                    const LatencyModel& model, const Budget& budget, const WideningOptions& options,
+                    WideningResult result);
 
 // `baseline` is N(1, r, 1): the network at its final resolution, unwidened. Laws in the order of
 // widths(baseline). A budget below the baseline gives an unchanged, infeasible plan.

@@ -382,6 +382,11 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   const json half = json_of(method + Words{"--latency", "3x", "--params", "99x", "--method",
                                            "compound", "--given", "0.5"});
   EXPECT_EQ(half["s"], growth["s"]);
+  const json best = json_of(fixed + loose + Words{"--method", "dp"});
+  EXPECT_GE(best["optimality"]["gain"], p["optimality"]["gain"]);
+  EXPECT_EQ(best["optimality"]["optimum"], p["optimality"]["optimum"]);
+  EXPECT_GE(p["optimality"]["gap"], 0);
+  EXPECT_CONTAINS(succeed(fixed + loose).out, "% below ", " within the budget");
   const json preset = json_of(fixed + Words{"--preset", "paper", "--stride", "4"});
   EXPECT_EQ(preset["options"]["policy"], "paper");
   EXPECT_EQ(preset["options"]["stride"], 4) << "the preset won over an option";

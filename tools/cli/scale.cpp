@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -139,6 +140,14 @@ void warn(const std::vector<std::string>& warnings) {
   for (const std::string& line : warnings) print(stderr, fmt::format("warning: {}\n", line));
 }
 
+// Of all importance that the added kernels have by their laws, beside the most that others have.
+std::string gained(const OptimalityGap& g) {
+  return fmt::format(
+      "{:.4g}, {:.2f} % {} {:.4g}, {}", g.gain, 100 * std::abs(g.gap()),
+      g.gap() < 0 ? "above" : "below", g.bound,
+      g.proven ? "the optimum within the budget" : "which no network within the budget exceeds");
+}
+
 void print_plan(const ScalingPlan& plan) {
   const WideningResult& r = plan.result;
   fmt::print("{:<24}  {:>6}  {:>6}  {:>7}  {}\n", "Layer", "Before", "After", "Factor", "Reason");
@@ -155,6 +164,7 @@ void print_plan(const ScalingPlan& plan) {
                            static_cast<double>(after.params) / static_cast<double>(before.params))},
               {"memory", fmt::format("{} -> {}", mebibytes(before.memory_bytes),
                                      mebibytes(after.memory_bytes))},
+              {"gain", plan.optimality ? gained(*plan.optimality) : "not compared"},
               {"stopped by", fmt::format("{} after {} steps", to_string(r.stop), r.steps.size())}});
 }
 

@@ -1,0 +1,223 @@
+#include "scaling/methods/width_costs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
+#include "scaling/methods/budget.h"
+
+namespace hac {
+
+namespace {
+
+std::vector<std::pair<int, int>> agreements_of(const Architecture& arch) {
+  std::vector<std::pair<int, int>> pairs;
+  int width = -1, stream = -1;  // the last one, and that of the current value
+  for (const Layer& layer : arch.layers) {
+    std::visit(
+        [&]<class L>(const L& l) {
+          const int before = width;
+          std::int64_t out = 0;
+          L::own_widths(l, [&](std::int64_t own, const std::string&) { ++width, out = own; });
+          if (width == before) return;
+          if constexpr (L::role == Role::block) {
+            if (l.adds_input(out)) pairs.emplace_back(stream, width);
+          }
+          stream = width;
+        },
+        layer);
+  }
+  return pairs;
+}
+
+bool is_prime(std::int64_t n) {
+  for (std::int64_t i = 2; i * i <= n; ++i) {
+    if (n % i == 0) return false;
+  }
+  return true;
+}
+
+// Numbers that divide no size, no constant width and no other of them, times what groups divide.
+std::vector<std::int64_t> distinct_widths(const Architecture& arch, std::size_t count) {
+  std::int64_t groups = 1, above = std::max({2 * arch.resolution, arch.classes, arch.channels});
+  for (const Layer& layer : arch.layers) {
+    if (const auto* conv = std::get_if<Conv>(&layer)) groups = std::lcm(groups, conv->groups);
+    if (const auto* linear = std::get_if<Linear>(&layer)) above = std::max(above, linear->out);
+  }
+  std::vector<std::int64_t> found;
+  for (std::int64_t p = std::max(above, groups) + 1; found.size() < count; ++p) {
+    if (is_prime(p)) found.push_back(p * groups);
+  }
+  return found;
+}
+
+}  // namespace
+
+// Lowers the network under sets of agreements and sorts its operations by name.
+class TermBuilder {
+ public:
+  using Ops = std::map<std::string, std::vector<WidthCosts::SymbolicOp>>;
+
+  TermBuilder(const Architecture& arch, const LatencyModel& model, WidthCosts& costs)
+      : arch_(arch),
+        model_(model),
+        costs_(costs),
+        distinct_(distinct_widths(arch, widths(arch).size())) {}
+
+  void build() {
+    const int n = static_cast<int>(costs_.agreements_.size());
+    const Ops none = lowered({});
+    std::map<std::string, std::vector<int>> deciding;
+    for (const auto& [name, ops] : none) deciding[name];
+    for (int a = 0; a < n; ++a) {
+      const Ops held = lowered({a});
+      std::set<std::string> names;
+      for (const auto& [name, ops] : none) names.insert(name);
+      for (const auto& [name, ops] : held) names.insert(name);
+      for (const std::string& name : names) {
+        if (renamed(ops_of(none, name), a) != ops_of(held, name)) deciding[name].push_back(a);
+      }
+    }
+    for (const auto& [name, agreements] : deciding) {
+      costs_.terms_.push_back({.name = name, .agreements = agreements});
+      complete(costs_.terms_.back());
+    }
+  }
+
+ private:
+  static std::vector<WidthCosts::SymbolicOp> ops_of(const Ops& ops, const std::string& name) {
+    const auto it = ops.find(name);
+    return it == ops.end() ? std::vector<WidthCosts::SymbolicOp>() : it->second;
+  }
+
+  void complete(WidthCosts::Term& term) {
+    std::set<int> scope;
+    for (const int a : term.agreements) {
+      scope.insert({costs_.agreements_[a].first, costs_.agreements_[a].second});
+    }
+    for (unsigned bits = 0; bits < 1U << term.agreements.size(); ++bits) {
+      std::vector<int> held;
+      for (std::size_t i = 0; i < term.agreements.size(); ++i) {
+        if (bits >> i & 1U) held.push_back(term.agreements[i]);
+      }
+      term.ops.push_back(ops_of(lowered(held), term.name));
+      for (const auto& op : term.ops.back()) scope.insert({op.in.of, op.out.of});
+    }
+    scope.erase(-1);
+    term.scope.assign(scope.begin(), scope.end());
+  }
+
+  // The operations as they read where the second width of an agreement is called by the first.
+  std::vector<WidthCosts::SymbolicOp> renamed(std::vector<WidthCosts::SymbolicOp> ops,
+                                              int agreement) const {
+    const auto [first, second] = costs_.agreements_[agreement];
+    const std::int64_t channels = costs_.channels_;
+    const auto rename = [=](WidthCosts::Channels& c) {
+      if (c.of == second && first < 0) c.times *= channels;
+      if (c.of == second) c.of = first;
+    };
+    for (auto& op : ops) rename(op.in), rename(op.out);
+    return ops;
+  }
+
+  Ops lowered(const std::vector<int>& held) const {
+    std::vector<std::int64_t> now = distinct_;
+    for (const int a : held) {  // in order: the first width is settled before the second
+      const auto [first, second] = costs_.agreements_[a];
+      now[second] = first < 0 ? costs_.channels_ : now[first];
+    }
+    const Graph training = lower(with_widths(arch_, now), 1,
+                                 model_.source ? parse_dtype(model_.source->dtype) : Dtype::f32);
+    Ops ops;
+    sort(training, now, false, ops);
+    sort(fuse(training), now, true, ops);
+    return ops;
+  }
+
+  void sort(const Graph& graph, const std::vector<std::int64_t>& now, bool timed, Ops& ops) const {
+    std::vector<std::string> names;
+    for (const Op& op : graph.ops) {
+      const std::string behind = op.inputs[0] < 0 ? "input" : names[op.inputs[0]];
+      names.push_back(op.name.empty() ? behind + " " + op.spec.kind() : op.name);
+      if (!timed && op.spec.cost().params == 0) continue;
+      const hac::Widths w = op.spec.widths();
+      ops[names.back()].push_back({op.spec, channels(w.in, now), channels(w.out, now), timed});
+    }
+  }
+
+  WidthCosts::Channels channels(std::int64_t count, const std::vector<std::int64_t>& now) const {
+    for (int l = 0; count > 0 && l < std::ssize(now); ++l) {
+      if (now[l] == distinct_[l] && count % now[l] == 0) return {l, count / now[l]};
+    }
+    return {-1, count};
+  }
+
+  const Architecture& arch_;
+  const LatencyModel& model_;
+  WidthCosts& costs_;
+  std::vector<std::int64_t> distinct_;
+};
+
+bool WidthCosts::SymbolicOp::operator==(const SymbolicOp& o) const {
+  const hac::Widths any{1, 1};
+  return in == o.in && out == o.out && timed == o.timed && spec.with(any) == o.spec.with(any);
+}
+
+WidthCosts::WidthCosts(const Architecture& arch, const LatencyModel& model)
+    : model_(&model), channels_(arch.channels), agreements_(agreements_of(arch)) {
+  TermBuilder(arch, model, *this).build();
+  verify(arch);
+}
+
+WidthCosts::Cost WidthCosts::cost(int term, const std::vector<std::int64_t>& widths) const {
+  const Term& t = terms_[term];
+  unsigned bits = 0;
+  for (std::size_t i = 0; i < t.agreements.size(); ++i) {
+    if (holds(t.agreements[i], widths)) bits |= 1U << i;
+  }
+  const auto value = [&](const Channels& c) { return c.of < 0 ? c.times : c.times * widths[c.of]; };
+  Cost sum;
+  for (const SymbolicOp& op : t.ops[bits]) {
+    const OpSpec spec = op.spec.with({value(op.in), value(op.out)});
+    op.timed ? sum.ms += model_->predict(spec) : sum.params += spec.cost().params;
+  }
+  return sum;
+}
+
+WidthCosts::Cost WidthCosts::cost(const std::vector<std::int64_t>& widths) const {
+  Cost sum;
+  for (int t = 0; t < terms(); ++t) sum += cost(t, widths);
+  return sum;
+}
+
+void WidthCosts::verify(const Architecture& arch) const {
+  const std::vector<std::int64_t> base = widths(arch);
+  for (std::uint64_t trial = 0; trial < 16; ++trial) {
+    const Philox random{trial, 1};
+    // Multiples of the width, so that groups divide them, and half of them equal where they may be.
+    std::vector<std::int64_t> now = base;
+    for (std::size_t l = 0; l < now.size(); ++l) now[l] *= 1 + random.below(l, trial == 0 ? 1 : 3);
+    for (std::size_t a = 0; a < agreements_.size(); ++a) {
+      const auto [first, second] = agreements_[a];
+      if (first >= 0 && now[first] % base[second] == 0 && random.below(1000 + a, 2) == 0) {
+        now[second] = now[first];
+      }
+    }
+    const NetworkCost expected = cost_of(with_widths(arch, now), *model_);
+    const Cost got = cost(now);
+    if (got.params != expected.params ||
+        !(std::abs(got.ms - expected.latency_ms) <= 1e-9 * expected.latency_ms)) {
+      throw Error(fmt::format(
+          "width costs of '{}': expected {} ms and {} parameters, as of the network, got {} and {}",
+          arch.name, expected.latency_ms, expected.params, got.ms, got.params));
+    }
+  }
+}
+
+}  // namespace hac

@@ -126,12 +126,9 @@ Architecture network_of(const Row& row, const fs::path& folder, const Architectu
 }  // namespace
 
 void write_network_list(const std::string& folder, const std::vector<Architecture>& nets) {
-  const std::string table = folder + "/times.csv";
-  if (fs::exists(table)) {
+  if (fs::exists(folder) && (!fs::is_directory(folder) || !fs::is_empty(folder))) {
     throw ConfigError(fmt::format(
-        "list '{}': expected a folder without a times.csv, which may be filled in (hint: another "
-        "folder)",
-        folder));
+        "list '{}': expected a new or an empty folder, as its files would be lost", folder));
   }
   make_folder(folder);
   std::vector<std::string> files;
@@ -140,7 +137,7 @@ void write_network_list(const std::string& folder, const std::vector<Architectur
     save_architecture(nets[i], folder + "/" + files.back());
   }
   write_file_atomically(folder + "/README.md", readme_of(nets));
-  write_file_atomically(table, table_of(files));
+  write_file_atomically(folder + "/times.csv", table_of(files));
 }
 
 TimesTable read_times(const std::string& path, const Architecture& baseline, Dtype dtype) {

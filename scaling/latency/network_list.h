@@ -15,7 +15,7 @@
 
 namespace hac {
 
-// Throws IoError, and ConfigError for a folder that has a times.csv, which may be filled in.
+// Throws IoError, and ConfigError for a folder that holds anything.
 void write_network_list(const std::string& folder, const std::vector<Architecture>& nets);
 
 struct TimesTable {

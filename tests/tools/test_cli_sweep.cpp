@@ -73,6 +73,7 @@ TEST_F(CliSweep, BadUsageIsOneLine) {
   expect_error({"sweep", "vgg11", "--layer", "features.8", "--depth", "2"}, 2, {"--width alone"});
   expect_error(tiny_net + Words{"--layer", "layer1.0.conv1", "--width", "8,16", "--rounds", "1"}, 2,
                {"8 or more", "got 2"});
+  expect_error({"sweep", "resnet20", "--width", "1.01"}, 2, {"differ from 'resnet20'"});
   expect_error({"sweep", "resnet20", "--width", "x", "--out", path("o")}, 2, {"'x'"});
   EXPECT_FALSE(fs::exists(path("o")));
   expect_error({"sweep", "resnet20", "--width", "2", "--device-model", "xavierr"}, 2,

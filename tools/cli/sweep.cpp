@@ -100,6 +100,11 @@ void sweep_networks(const Options& o, const Architecture& arch) {
   axes.depths = parse_range(o.depth, "option '--depth'");
   axes.resolutions = parse_whole_range(o.resolution, "option '--resolution'");
   const std::vector<SweptNetwork> nets = networks_to_sweep(arch, axes);
+  if (nets.size() == 1) {
+    throw ConfigError(fmt::format(
+        "sweep: expected networks that differ from '{}', got none (hint: a smaller --round-to)",
+        arch.name));
+  }
   const On on = open(o);
   std::vector<SweepRow> rows;
   std::string peak_of = "unknown of a modelled device";

@@ -194,12 +194,10 @@ std::unique_ptr<InferenceSession> deploy_random(const Architecture& arch,
   return net;
 }
 
-NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options,
-                           const TensorOptions& where, Patience* patience) {
-  const std::unique_ptr<InferenceSession> net = deploy_random(arch, where);
-  Profile p = profile(*net, options);
+void measure_patiently(Patience* patience, const std::function<bool()>& measure) {
   constexpr double longest = 8;  // seconds
-  for (double pause = 0.5; patience && patience->seconds > 0 && !p.latency.steady();) {
+  double pause = 0.5;
+  while (!measure() && patience && patience->seconds > 0) {
     pause = std::min({pause, longest, patience->seconds});
     if (patience->pause) {
       patience->pause(pause);
@@ -208,8 +206,17 @@ NetworkTiming time_network(const Architecture& arch, const MeasureOptions& optio
     }
     patience->seconds -= pause;
     pause *= 2;
-    p = profile(*net, options);
   }
+}
+
+NetworkTiming time_network(const Architecture& arch, const MeasureOptions& options,
+                           const TensorOptions& where, Patience* patience) {
+  const std::unique_ptr<InferenceSession> net = deploy_random(arch, where);
+  Profile p;
+  measure_patiently(patience, [&] {
+    p = profile(*net, options);
+    return p.latency.steady();
+  });
   NetworkTiming timing{.graph = net->graph(),
                        .op_ms = {},
                        .total_ms = p.latency.median,

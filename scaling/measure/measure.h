@@ -100,6 +100,9 @@ struct Patience {
   double seconds = 30;
   std::function<void(double)> pause;  // null: sleeps so many seconds
 };
+// Calls `measure` until it says that its figures are steady, with growing pauses as long as there
+// is patience (null: once).
+void measure_patiently(Patience* patience, const std::function<bool()>& measure);
 
 // Times it: what a LatencyModel is fitted on. While the runs are disturbed it waits and times the
 // network again, as long as there is patience; what is returned then is not steady.

@@ -66,14 +66,18 @@ std::vector<SweptNetwork> networks_to_sweep(const Architecture& baseline, const 
 
 std::vector<SweepRow> measure_sweep(const std::vector<SweptNetwork>& nets,
                                     const TensorOptions& where, double peak_gmacs,
-                                    const MeasureOptions& options) {
+                                    const MeasureOptions& options, Patience* patience) {
   std::vector<std::unique_ptr<InferenceSession>> sessions;
   std::vector<InferenceSession*> pointers;
   for (const SweptNetwork& net : nets) {
     sessions.push_back(deploy_random(net.arch, where));
     pointers.push_back(sessions.back().get());
   }
-  const std::vector<LatencyStats> stats = measure_interleaved(pointers, options);
+  std::vector<LatencyStats> stats;
+  measure_patiently(patience, [&] {
+    stats = measure_interleaved(pointers, options);
+    return std::ranges::all_of(stats, &LatencyStats::steady);
+  });
   std::vector<SweepRow> rows;
   for (std::size_t i = 0; i < nets.size(); ++i) {
     SweepRow row = row_of(nets[i], stats[i].median);

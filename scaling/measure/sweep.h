@@ -64,11 +64,13 @@ struct SweepRow {
   }
 };
 
-// Runs of all networks interleaved, so that a drift of the machine meets all of them alike.
-// `peak_gmacs`: unknown where the device has none.
+// Runs of all networks interleaved, so that a drift of the machine meets all of them alike; all of
+// them again while a busy one disturbs any and there is patience. `peak_gmacs`: unknown where the
+// device has none.
 std::vector<SweepRow> measure_sweep(const std::vector<SweptNetwork>& nets,
                                     const TensorOptions& where, double peak_gmacs,
-                                    const MeasureOptions& options = {});
+                                    const MeasureOptions& options = {},
+                                    Patience* patience = nullptr);
 std::vector<SweepRow> model_sweep(const std::vector<SweptNetwork>& nets, const LatencyModel& model);
 
 // One layer at these widths as a model predicts it, without error bars.

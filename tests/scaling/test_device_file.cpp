@@ -79,6 +79,31 @@ TEST_F(DeviceFile, TakesTheBlockThatWasFoundWhereItIsClear) {
   EXPECT_EQ(block(unclear), 8);
 }
 
+// Written once and to be read for ever: a device's times are not taken again for a new program.
+TEST(DeviceFiles, AFileOfVersion2IsRead) {
+  const LatencyModelPtr model = latency_model_from_json(R"({
+    "model": "regression", "version": 2, "scale": 2,
+    "features": ["1", "macs", "weight_bytes", "activation_bytes"],
+    "kinds": {"flatten:f32": [0, 0, 0, 0], "linear:f32": [1, 0.5, 0, 0]},
+    "measured_on": {"device": "a phone", "dtype": "f32", "threads": 4, "isa": "", "library": "x"},
+    "error": {"networks": 5, "median": 0.01, "worst": 0.02, "r2": 0.99},
+    "staircase": {"block": 8, "likeliest": 8, "runner_up": 16, "evidence": 12.5, "layers": [
+      {"layer": "conv", "step": 8, "runner_up": 16, "evidence": 12.5, "clear": true,
+       "points": [{"width": 8, "ms": 0.5, "low_ms": 0.25, "high_ms": 0.75}]}]},
+    "networks": [{"total_ms": 14, "low_ms": 13, "high_ms": 16, "op_ms": {"1": 14}, "unsteady": "",
+      "architecture": {"name": "one_layer", "channels": 1, "resolution": 2, "classes": 3,
+        "stage_ends": [], "layers": [{"type": "flatten"},
+          {"type": "linear", "name": "fc", "out": 0, "bias": true}]}}]})");
+  EXPECT_EQ(model->source->device, "a phone");
+  EXPECT_EQ(model->error->worst, 0.02);
+  EXPECT_EQ(model->staircase->block, 8);
+  EXPECT_EQ(model->staircase->layers[0].points[0].high_ms, 0.75);
+  ASSERT_EQ(model->networks.size(), 1u);
+  EXPECT_EQ(model->networks[0].timing.op_ms, (std::map<int, double>{{1, 14}}));
+  // 4 inputs, 3 outputs: 2 (1 + 0.5 * 12).
+  EXPECT_EQ(model->predict(model->networks[0].arch), 14);
+}
+
 TEST_F(DeviceFile, RefusesDamagedNetworks) {
   const std::vector<TimedNetwork> networks =
       timed(linear_machine, networks_to_time(slim_vgg(), {.networks = 5, .ladder = false}));

@@ -66,6 +66,20 @@ TEST(Sweep, MeasuresEveryNetworkWithItsSpread) {
   }
 }
 
+TEST(Sweep, PatienceEndsWhereFiguresAreSteady) {
+  std::vector<double> pauses;
+  Patience patience{.seconds = 10, .pause = [&](double s) { pauses.push_back(s); }};
+  int calls = 0;
+  measure_patiently(&patience, [&] { return ++calls == 3; });
+  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(pauses, (std::vector<double>{0.5, 1}));
+  measure_patiently(&patience, [&] { return ++calls < 0; });
+  EXPECT_EQ(patience.seconds, 0);
+  calls = 0;
+  measure_patiently(nullptr, [&] { return ++calls < 0; });
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(Sweep, ALayerIsTimedInItsNetwork) {
   const Architecture net = scale_width(zoo("resnet20"), 0.5);
   std::size_t told = 0;

@@ -115,7 +115,9 @@ void sweep_networks(const Options& o, const Architecture& arch) {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
     peak_of = peak.of;
     if (peak.gmacs_per_s) peak_of = fmt::format("{:.1f} GMAC/s ({})", *peak.gmacs_per_s, peak.of);
-    rows = measure_sweep(nets, on.where, peak.gmacs_per_s.value_or(unknown), o.measure);
+    Patience patience;
+    rows = measure_sweep(nets, on.where, peak.gmacs_per_s.value_or(unknown), o.measure,
+                         o.allow_unsteady ? nullptr : &patience);
     require_steady(o, rows);
   }
   Json j{{"model", arch.name}};
@@ -244,7 +246,8 @@ void add_sweep(CLI::App& app, const std::string&) {
           .add(o->measure.fields())
           .add("out", o->out, "write the figures as CSV, JSON and SVG", {.type = "DIR"})
           .add("allow_unsteady", o->allow_unsteady,
-               "keep times that a busy machine disturbed, marked so"));
+               "keep times that a busy machine disturbed, marked so, instead of waiting for it and "
+               "giving up"));
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(

@@ -117,6 +117,10 @@ DeviceProfile fitted(const DeviceProfile& given, LaunchMode launch, const Factor
   return p;
 }
 
+std::optional<double> seen(double factor) {
+  return factor > 2 * kLeast ? std::optional(1 / factor) : std::nullopt;
+}
+
 struct Fitted {
   DeviceProfile profile;
   Factors factors;
@@ -140,9 +144,9 @@ Fitted fit_profile(const DeviceProfile& given, LaunchMode launch,
 void name_sources(DeviceProfile& p, const DeviceProfile& given, const Calibration& c,
                   const std::string& timed_on, std::size_t networks) {
   const std::string fit = fmt::format("fitted to {} networks timed on {}", networks, timed_on);
-  const auto fraction = [&](double x, const std::string& source) {
-    if (x * kLeast > 0.5) return fmt::format("{}, none of which it bound", fit);
-    return fmt::format("{}: {:.3g} of: {}", fit, x, source);
+  const auto fraction = [&](std::optional<double> x, const std::string& source) {
+    return x ? fmt::format("{}: {:.3g} of: {}", fit, *x, source)
+             : fmt::format("{}, none of which it bound", fit);
   };
   p.name = fmt::format("{} calibrated on {}", given.name, timed_on);
   p.source.peak_gmacs = fraction(c.peak, given.source.peak_gmacs);
@@ -178,8 +182,8 @@ Calibration calibrate(const DeviceProfile& profile, LaunchMode launch,
   }
   const Fitted all = fit_profile(profile, launch, timings);
   Calibration c{.profile = all.profile,
-                .peak = 1 / all.factors.compute,
-                .bandwidth = 1 / all.factors.traffic,
+                .peak = seen(all.factors.compute),
+                .bandwidth = seen(all.factors.traffic),
                 .launch_us = 1e3 * all.factors.launch,
                 .channel_block = all.profile.channel_block,
                 .before = error_of(given, measured),

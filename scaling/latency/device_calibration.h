@@ -3,6 +3,7 @@
 // the bandwidth is reached, what a launch takes, and the channel block. Tile, units and cache stay
 // as given. What comes out is still a model, of a device like the one that was timed.
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -11,9 +12,10 @@
 namespace hac {
 
 struct Calibration {
-  DeviceProfile profile;           // that was given, with what was fitted, its sources saying so
-  double peak = 1, bandwidth = 1;  // fractions of the given figures; above 1 where weights that the
-                                   // model streams from memory stayed in the cache
+  DeviceProfile profile;  // that was given, with what was fitted, its sources saying so
+  // Fractions of the given figures; bandwidth is above 1 where weights that the model streams from
+  // memory stayed in the cache. None where the figure bound nothing that was timed.
+  std::optional<double> peak, bandwidth;
   double launch_us = 0;
   std::int64_t channel_block = 1;
   LatencyError before, after;  // of the given profile; of one fitted without the network that is
@@ -21,8 +23,8 @@ struct Calibration {
 
   Fields fields() {  // without `profile`
     return Fields()
-        .add("peak", peak)
-        .add("bandwidth", bandwidth)
+        .add("peak", peak, {.optional = true})
+        .add("bandwidth", bandwidth, {.optional = true})
         .add("launch_us", launch_us)
         .add("channel_block", channel_block)
         .add("before", before)

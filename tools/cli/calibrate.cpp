@@ -52,6 +52,11 @@ std::string line_of(const LatencyError& e) {
                      e.r2);
 }
 
+std::string line_of(std::optional<double> fraction, const char* of) {
+  return fraction ? fmt::format("{:.3g} of {}", *fraction, of)
+                  : "not seen: it bound nothing that was timed";
+}
+
 void calibrate_command(const Options& o) {
   if (o.profile.empty()) throw ConfigError("option '--profile': expected a device, got none");
   if (o.out.empty()) throw ConfigError("option '--out': expected a file to write, got none");
@@ -68,8 +73,8 @@ void calibrate_command(const Options& o) {
   if (o.json) return print_json(to_json(fields_of(c)));
   print_rows(stdout,
              {{"units", fmt::format("{}", c.profile.units)},
-              {"peak", fmt::format("{:.3g} of what the profile gives them", c.peak)},
-              {"bandwidth", fmt::format("{:.3g} of the profile's", c.bandwidth)},
+              {"peak", line_of(c.peak, "what the profile gives them")},
+              {"bandwidth", line_of(c.bandwidth, "the profile's")},
               {"launch", fmt::format("{:.3g} us a kernel", c.launch_us)},
               {"channel block", fmt::format("{}", c.channel_block)},
               {"error as given", line_of(c.before)},

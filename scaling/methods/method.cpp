@@ -14,7 +14,8 @@ namespace hac {
 #define HAC_METHODS(method)                                                                    \
   method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet) \
       method(fast_compound) method(neuralscale) method(hacscale_plain) method(hacscale_paper)  \
-          method(hacscale_safe) method(hacscale_per_latency) method(hacscale_per_param) method(dp)
+          method(hacscale_safe) method(hacscale_per_latency) method(hacscale_per_param)        \
+              method(hacscale_cost) method(hacscale_depth) method(dp)
 
 #define HAC_DECLARE_METHOD(name) Method name();
 HAC_METHODS(HAC_DECLARE_METHOD)

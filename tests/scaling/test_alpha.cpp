@@ -1,16 +1,13 @@
-// Compound formulas, the alpha search, the methods compared with, and utilization.
+// Compound formulas, the alpha search, and utilization.
 
 #include <cmath>
-#include <numeric>
 #include <set>
-#include <tuple>
 
 #include "models/arch/counters.h"
 #include "models/zoo/zoo.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/measure/utilization.h"
 #include "scaling/methods/compound_factors.h"
-#include "scaling/methods/method.h"
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
 
@@ -109,71 +106,6 @@ TEST(AlphaCandidates, UnwidenedNetworksAboveTheLimitAreDropped) {
   EXPECT_THROW(alpha_candidates(vgg, 4, kModel, options), ConfigError);
 }
 
-ScaledNetwork scaled(const char* method, const Architecture& baseline, const Budget& budget,
-                     std::vector<double> given = {}) {
-  return method_of(method).to_budget(
-      {.baseline = baseline, .model = kModel, .budget = budget, .given = std::move(given)});
-}
-
-TEST(Methods, CompoundGrowthMeetsTheLimit) {
-  const Architecture vgg = zoo("vgg11");
-  const double limit = 3 * kModel.predict(vgg);
-  for (const double alpha : {0.0, 0.5, 1.0}) {
-    const ScaledNetwork n = scaled("compound", vgg, {.latency_ms = limit}, {alpha});
-    const double s = n.coefficients.back();
-    EXPECT_GT(s, 2);
-    const auto network = [&](double growth) {
-      return method_of("compound").scale(vgg, std::vector{alpha, growth}, {});
-    };
-    EXPECT_EQ(n.arch, network(s));
-    EXPECT_LE(kModel.predict(n.arch), limit);
-    EXPECT_GT(kModel.predict(network(s * 1.002)), limit);
-  }
-  EXPECT_THROW(scaled("compound", vgg, {}), ConfigError);
-  EXPECT_THROW(scaled("compound", vgg, {.latency_ms = limit}, {0.5, 1}), ConfigError);
-  EXPECT_EQ(scaled("compound", vgg, {.latency_ms = 1e-3}).coefficients, (std::vector{0.5, 1.0}));
-}
-
-// Rows of Table I: depth in all, widths and resolution (their stages differ from the table's).
-TEST(Methods, OtherCompoundsAreThoseOfTheTable) {
-  const auto grown = [](const char* method, const std::vector<double>& coefficients,
-                        std::int64_t width_multiple) {
-    const Architecture arch = method_of(method).scale(
-        zoo("vgg11"), coefficients, {.width_multiple = width_multiple, .resolution_multiple = 8});
-    const std::vector<std::int64_t> units = blocks(arch), all = widths(arch);
-    EXPECT_EQ(std::accumulate(units.begin(), units.end(), std::int64_t{0}), std::ssize(all));
-    return std::tuple(std::ssize(all), std::set(all.begin(), all.end()), arch.resolution);
-  };
-  const double s = std::pow(1.2 * 1.1 * 1.1 * 1.15 * 1.15, 1.7);
-  EXPECT_EQ(grown("efficientnet", {s}, 2),
-            std::tuple(11, std::set<std::int64_t>{76, 150, 302, 602}, 40));
-  EXPECT_EQ(grown("fast-compound", {0.8, 2}, 4),
-            std::tuple(9, std::set<std::int64_t>{84, 168, 336, 676}, 32));
-}
-
-// The name of each is that of the files and reports of earlier versions; what has a formula starts
-// at the baseline.
-TEST(Methods, AreATable) {
-  std::set<std::string> keys, names;
-  for (const Method& m : methods()) {
-    EXPECT_TRUE(keys.insert(m.key).second) << m.key;
-    EXPECT_TRUE(names.insert(m.name).second) << m.name;
-    EXPECT_EQ(&method_of(m.key), &m);
-    EXPECT_NE(m.help, "");
-    EXPECT_EQ(m.scale == nullptr, m.coefficients.empty()) << m.key;
-    if (m.scale == nullptr || m.key == "neuralscale") continue;  // whose rho = 1 is a size alone
-    std::vector<double> at_one;
-    for (const Coefficient& c : m.coefficients) at_one.push_back(c.value);
-    EXPECT_EQ(at_one.back(), 1) << m.key;
-    EXPECT_EQ(m.scale(zoo("vgg11"), at_one, {}), zoo("vgg11")) << m.key;
-  }
-  for (const char* name : {"uniform width", "resolution", "depth", "hacscale (plain)",
-                           "hacscale (per-latency)", "hacscale (per-param)"}) {
-    EXPECT_TRUE(names.contains(name)) << name;
-  }
-  EXPECT_ERROR(method_of("uniform_width"), ConfigError, "did you mean uniform-width?");
-}
-
 TEST(Interval, StudentOverRuns) {
   const std::vector<double> three = {1, 2, 3};
   EXPECT_NEAR(interval95(three).mean, 2, 1e-15);
@@ -233,101 +165,6 @@ TEST(ChooseAlpha, ParabolaThroughTheBestThree) {
   EXPECT_FALSE(choose_alpha(rising).peak.has_value());
   const std::vector<AlphaPoint> two = {point(.1), point(.3)};
   EXPECT_FALSE(choose_alpha(two).peak.has_value());
-}
-
-TEST(Methods, TakeAsMuchAsTheBudgetAllows) {
-  const Architecture vgg = zoo("vgg11");
-  const Budget budget{.latency_ms = 2.5 * kModel.predict(vgg)};
-  const ScaledNetwork width = scaled("uniform-width", vgg, budget);
-  const ScaledNetwork resolution = scaled("resolution", vgg, budget);
-  const ScaledNetwork depth = scaled("depth", vgg, budget);
-  for (const ScaledNetwork& n : {width, resolution, depth}) {
-    EXPECT_TRUE(n.feasible());
-    EXPECT_EQ(n.limit, "latency");
-    EXPECT_GT(n.coefficients.back(), 1) << n.method;
-    EXPECT_EQ(n.cost.latency_ms, kModel.predict(n.arch));
-    EXPECT_LE(n.cost.latency_ms, budget.latency_ms) << n.method;
-    EXPECT_EQ(n.cost.params, count(n.arch).params);
-  }
-  const Architecture wider = scale_width(vgg, width.coefficients[0] + 8.0 / 512, 8);
-  EXPECT_GT(kModel.predict(wider), budget.latency_ms);
-  EXPECT_EQ(resolution.cost.params, count(vgg).params);
-  EXPECT_GT(kModel.predict(with_resolution(vgg, resolution.arch.resolution + 4)),
-            budget.latency_ms);
-  EXPECT_EQ(widths(resolution.arch), widths(vgg));
-  EXPECT_GT(widths(depth.arch).size(), widths(vgg).size());
-}
-
-// As where a busy machine stalled the baseline while it was timed.
-TEST(Methods, DoNotGrowWithoutEndOnAnInflatedBudget) {
-  const Architecture slim = scale_width(zoo("vgg11"), 0.125);
-  const Budget budget{.latency_ms = 1e4 * kModel.predict(slim)};
-  for (const char* key : {"uniform-width", "resolution"}) {
-    const ScaledNetwork n = scaled(key, slim, budget);
-    EXPECT_EQ(n.limit, "growth-cap") << key;
-    const double growth =
-        static_cast<double>(count(n.arch).macs) / static_cast<double>(count(slim).macs);
-    EXPECT_LE(growth, 256) << key;
-    EXPECT_GT(growth, 200) << key;
-  }
-}
-
-TEST(Methods, ParametersBindTooAndInfeasibleBaselinesStay) {
-  const Architecture vgg = zoo("vgg11");
-  const double params = 1.3 * static_cast<double>(count(vgg).params);
-  const ScaledNetwork width = scaled("uniform-width", vgg, {.params = params});
-  EXPECT_LE(static_cast<double>(width.cost.params), params);
-  EXPECT_GT(static_cast<double>(width.cost.params), 1.2 * static_cast<double>(count(vgg).params));
-  const ScaledNetwork none = scaled("uniform-width", vgg, {.latency_ms = 1e-3});
-  EXPECT_FALSE(none.feasible());
-  EXPECT_EQ(none.arch, vgg);
-  EXPECT_EQ(none.coefficients, std::vector{1.0});
-  EXPECT_EQ(width.limit, "params");
-  EXPECT_THROW(scaled("resolution", vgg, {.params = 1e12}), ConfigError);
-}
-
-// Five percent more time do not pay for another layer, nor a thousandth for a wider network.
-TEST(Methods, WithoutAMemberInTheBudgetGiveTheSmallestOneMarkedInfeasible) {
-  const Architecture vgg = zoo("vgg11");
-  const ScaledNetwork deeper = scaled("depth", vgg, {.latency_ms = 1.05 * kModel.predict(vgg)});
-  EXPECT_FALSE(deeper.feasible());
-  EXPECT_EQ(widths(deeper.arch).size(), 9U);
-  EXPECT_GT(deeper.cost.latency_ms, 1.05 * kModel.predict(vgg));
-  for (const char* key : {"compound", "fast-compound", "efficientnet", "uniform-width"}) {
-    const ScaledNetwork n = scaled(key, vgg, {.latency_ms = 1.001 * kModel.predict(vgg)});
-    EXPECT_FALSE(n.feasible()) << key;
-    EXPECT_NE(n.arch, vgg) << key;
-    EXPECT_LT(n.cost.latency_ms, 1.5 * kModel.predict(vgg)) << key;
-  }
-}
-
-TEST(Methods, MemoryBinds) {
-  const Architecture vgg = zoo("vgg11");
-  const auto bytes = static_cast<double>(cost_of(vgg, kModel).memory_bytes);
-  const ScaledNetwork width = scaled("uniform-width", vgg, {.memory_bytes = 1.3 * bytes});
-  EXPECT_EQ(width.limit, "memory");
-  EXPECT_LE(static_cast<double>(width.cost.memory_bytes), 1.3 * bytes);
-  EXPECT_GT(static_cast<double>(width.cost.memory_bytes), 1.2 * bytes);
-}
-
-TEST(Methods, SayWhatTheyNeed) {
-  const Architecture vgg = zoo("vgg11");
-  EXPECT_ERROR(scaled("uniform-width", vgg, {}), ConfigError, "expected a limit");
-  EXPECT_ERROR(scaled("hacscale", vgg, {.latency_ms = 1e3}), ConfigError, "expected the laws");
-}
-
-// VGG11 at w = 2 takes 3.98 times the MACs: its stem and classifier grow as w alone.
-TEST(Methods, KnownNetworksAreHit) {
-  const Architecture vgg = zoo("vgg11");
-  const Architecture twice = scale_width(vgg, 2, 8);
-  const ScaledNetwork width =
-      scaled("uniform-width", vgg, {.latency_ms = kModel.predict(twice) * (1 + 1e-12)});
-  EXPECT_EQ(width.arch, twice);
-  EXPECT_EQ(width.coefficients[0], 2);
-  const ScaledNetwork resolution = scaled(
-      "resolution", vgg, {.latency_ms = kModel.predict(with_resolution(vgg, 48)) * (1 + 1e-12)});
-  EXPECT_EQ(resolution.arch.resolution, 48);
-  EXPECT_EQ(resolution.coefficients[0], 1.5);
 }
 
 TEST(Utilization, IsOperationsOverTime) {

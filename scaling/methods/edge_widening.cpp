@@ -156,6 +156,10 @@ ScalingPlan decide_by_edges(const Architecture& baseline, std::span<const Import
                             const LatencyModel& model, const Budget& budget,
                             const WideningOptions& options) {
   const WideningProblem problem = widening_problem(baseline, laws, model, options);
+  if (!WidthCosts::possible(baseline)) {
+    return plan_of(baseline, laws, model, budget, options,
+                   widen_to_edges(problem, budget, options));
+  }
   const WidthCosts costs(baseline, model);
   std::vector<std::vector<int>> terms;  // of each group
   for (const std::vector<int>& group : problem.groups) {

@@ -242,6 +242,7 @@ std::optional<WidthOptimum> width_optimum(const Architecture& baseline,
                                           const WideningOptions& options, const WidthList& plan) {
   const WideningProblem problem = widening_problem(baseline, laws, model, options);
   validate(problem, budget, options);
+  if (!WidthCosts::possible(baseline)) return std::nullopt;
   const WidthCosts costs(baseline, model);
   OptimumProblem p(problem, costs, budget, options);
   if (!p.find_states(plan)) return std::nullopt;

@@ -34,7 +34,8 @@ struct WidthOptimum {
 
 // In the order of widths(baseline), which must be within the budget. Widths of `plan` are choices
 // too, so that the bound holds for it; no less gain than any policy that keeps the limits has by
-// any criterion. Null: more choices than can be solved (hint: a larger stride). Throws ConfigError
+// any criterion. Null: more choices than can be solved (hint: a larger stride), or groups
+// that width_costs.h cannot tell apart. Throws ConfigError
 // as widen() does.
 std::optional<WidthOptimum> width_optimum(const Architecture& baseline,
                                           std::span<const ImportanceLaw> laws,

@@ -16,6 +16,8 @@ namespace hac {
 
 namespace {
 
+constexpr std::int64_t kWidest = 65536;  // that an architecture may be
+
 std::vector<std::pair<int, int>> agreements_of(const Architecture& arch) {
   std::vector<std::pair<int, int>> pairs;
   int width = -1, stream = -1;  // the last one, and that of the current value
@@ -43,15 +45,18 @@ bool is_prime(std::int64_t n) {
   return true;
 }
 
-// Numbers that divide no size, no constant width and no other of them, times what groups divide.
-std::vector<std::int64_t> distinct_widths(const Architecture& arch, std::size_t count) {
-  std::int64_t groups = 1, above = std::max({2 * arch.resolution, arch.classes, arch.channels});
+// Primes that divide no size, times what groups divide, all above any constant width.
+std::vector<std::int64_t> distinct_widths(const Architecture& arch) {
+  std::int64_t groups = 1, constant = std::max(arch.classes, arch.channels);
   for (const Layer& layer : arch.layers) {
     if (const auto* conv = std::get_if<Conv>(&layer)) groups = std::lcm(groups, conv->groups);
-    if (const auto* linear = std::get_if<Linear>(&layer)) above = std::max(above, linear->out);
+    if (const auto* linear = std::get_if<Linear>(&layer))
+      constant = std::max(constant, linear->out);
   }
+  const std::size_t count = widths(arch).size();
   std::vector<std::int64_t> found;
-  for (std::int64_t p = std::max(above, groups) + 1; found.size() < count; ++p) {
+  for (std::int64_t p = std::max(2 * arch.resolution, constant / groups) + 1; found.size() < count;
+       ++p) {
     if (is_prime(p)) found.push_back(p * groups);
   }
   return found;
@@ -65,10 +70,7 @@ class TermBuilder {
   using Ops = std::map<std::string, std::vector<WidthCosts::SymbolicOp>>;
 
   TermBuilder(const Architecture& arch, const LatencyModel& model, WidthCosts& costs)
-      : arch_(arch),
-        model_(model),
-        costs_(costs),
-        distinct_(distinct_widths(arch, widths(arch).size())) {}
+      : arch_(arch), model_(model), costs_(costs), distinct_(distinct_widths(arch)) {}
 
   void build() {
     const int n = static_cast<int>(costs_.agreements_.size());
@@ -163,6 +165,11 @@ class TermBuilder {
   WidthCosts& costs_;
   std::vector<std::int64_t> distinct_;
 };
+
+bool WidthCosts::possible(const Architecture& arch) {
+  const std::vector<std::int64_t> all = distinct_widths(arch);
+  return all.empty() || all.back() <= kWidest;
+}
 
 bool WidthCosts::SymbolicOp::operator==(const SymbolicOp& o) const {
   const hac::Widths any{1, 1};

@@ -28,8 +28,10 @@ class WidthCosts {
     }
   };
 
+  // False where groups leave too few widths to tell apart.
+  static bool possible(const Architecture& arch);
   // The model must outlive it. At random widths the sums are compared with cost_of(); throws Error
-  // if they differ. Throws ConfigError for more classes or groups than can be told apart.
+  // if they differ.
   WidthCosts(const Architecture& arch, const LatencyModel& model);
 
   int terms() const { return static_cast<int>(terms_.size()); }

@@ -174,6 +174,22 @@ TEST(WidthCosts, AreThoseOfTheNetwork) {
   }
 }
 
+TEST(WidthCosts, GroupsMustLeaveWidthsToTellApart) {
+  Architecture arch{.name = "grouped", .resolution = 16, .classes = 1000};
+  arch.layers = {Conv{.name = "a", .out = 64}, Conv{.name = "b", .out = 64, .groups = 32},
+                 Pool{.kind = PoolMode::global_avg}, Flatten{}, Linear{.name = "fc"}};
+  ASSERT_TRUE(WidthCosts::possible(arch));
+  const MacsLatency model;
+  const WidthCosts costs(arch, model);
+  EXPECT_EQ(costs.cost({96, 32}).params, cost_of(with_widths(arch, {96, 32}), model).params);
+  std::get<Conv>(arch.layers[1]).groups = 4096;
+  for (const int l : {0, 1}) std::get<Conv>(arch.layers[l]).out = 4096;
+  EXPECT_FALSE(WidthCosts::possible(arch));
+  const std::vector<ImportanceLaw> laws(2, {.a = 1, .b = -1});
+  const Budget budget{.params = 1e9};
+  EXPECT_FALSE(width_optimum(arch, laws, model, budget, {.stride = 4096}));
+}
+
 TEST(WidthGain, IsTheSumOverTheAddedKernels) {
   const ImportanceLaw law{.a = 2, .b = -1};
   EXPECT_EQ(width_gain(law, 4, 4), 0);

@@ -142,6 +142,7 @@ void warn(const std::vector<std::string>& warnings) {
 
 // Of all importance that the added kernels have by their laws, beside the most that others have.
 std::string gained(const OptimalityGap& g) {
+  if (g.proven && g.gap() == 0) return fmt::format("{:.4g}, the optimum within the budget", g.gain);
   return fmt::format(
       "{:.4g}, {:.2f} % {} {:.4g}, {}", g.gain, 100 * std::abs(g.gap()),
       g.gap() < 0 ? "above" : "below", g.bound,

@@ -2,15 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "data/sets/holdout.h"
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
+#include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "models/train/folder_lock.h"
 #include "scaling/experiment/experiment_results.h"
+#include "scaling/latency/device_model.h"
 
 namespace hac {
 namespace {
@@ -25,7 +27,8 @@ class Experiment {
         stages_(options.out + "/stages", options.quiet),
         data_(open_data(recipe.train.data)),
         data_key_(data_key(data_)),
-        networks_(options.out + "/networks", data_key_, options.quiet, options.where) {
+        networks_(options.trainings.empty() ? options.out + "/networks" : options.trainings,
+                  data_key_, options.quiet, options.where) {
     for (const std::string& note : data_.notes) {
       if (!options.quiet) print(stderr, fmt::format("note: {}\n", one_line(note)));
     }
@@ -48,8 +51,8 @@ class Experiment {
   }
 
   Results run() {
-    const MeasuredPeak peak = peak_of(stages_, measured_on_);
-    std::vector<LatencyFit> latency_models = fit_latency_model();
+    const MeasuredPeak peak = modelled() ? MeasuredPeak{} : peak_of(stages_, measured_on_);
+    std::vector<LatencyFit> latency_models = set_latency_model();
     budget_ = hac::resolve({.latency = parse_latency_limit(recipe_.scale.latency),
                             .params = parse_params_limit(recipe_.scale.params),
                             .memory = parse_memory_limit(recipe_.scale.memory)},
@@ -57,35 +60,57 @@ class Experiment {
     budget_.latency_slack = recipe_.scale.latency_slack;
     Results results =
         results_of(recipe_, options_.command, measured_on_, peak, data_, baseline_, budget_);
-    results.alpha = search_alpha(training_, baseline_, *model_, budget_);
-    const Architecture grown =
-        with_resolution(baseline_, static_cast<std::int64_t>(results.alpha.resolution));
-    FittedImportance importance = fit_importance(training_, grown, samples_);
+    if (modelled()) results.modelled = model_->source->str();
+    Architecture grown = baseline_;
+    FittedImportance importance;
+    if (needs_laws()) {
+      results.alpha = search_alpha(training_, baseline_, *model_, budget_);
+      grown = with_resolution(baseline_, static_cast<std::int64_t>(results.alpha.resolution));
+      importance = fit_importance(training_, grown, samples_);
+      law_cost_ = importance.search;
+      if (results.alpha.search) law_cost_ += *results.alpha.search;
+    }
     const std::vector<ScaledNetwork> networks =
         scaled_networks(grown.resolution, importance.layers);
     results.importance = std::move(importance.layers);
     const std::vector<TrainedAccuracy> trained = train_networks(training_, networks);
-    const std::vector<MeasuredLatency> latencies = measure("measure", networks);
+    const std::vector<MeasuredLatency> latencies = latencies_of("measure", networks);
     for (std::size_t i = 0; i < networks.size(); ++i) {
       results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
       if (networks[i].plan) results.plans.push_back(reported(networks[i]));
     }
-    add_energy(results, networks);
+    if (!modelled()) add_energy(results, networks);
     const std::vector<SweepPoint> points = utilization_sweep(
         baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
-    const std::vector<MeasuredLatency> sweep_latencies = measure("sweep", points);
+    const std::vector<MeasuredLatency> sweep_latencies = latencies_of("sweep", points);
     results.sweeps = sweeps_of(points, sweep_latencies);
     results.latency_models = std::move(latency_models);
-    check_latency(results, networks, latencies, points, sweep_latencies);
+    if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
     add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
     write_file_atomically(options_.out + "/results.json", to_json(results));
     return results;
   }
 
  private:
+  bool modelled() const { return !recipe_.latency.device_model.empty(); }
+
+  bool needs_laws() const {
+    const std::vector<std::string> keys = methods_of(recipe_);
+    return std::any_of(keys.begin(), keys.end(),
+                       [](const std::string& key) { return method_of(key).needs_laws; });
+  }
+
   // Sets the model; how well both kinds predict, where they were measured here.
-  std::vector<LatencyFit> fit_latency_model() {
+  std::vector<LatencyFit> set_latency_model() {
     std::vector<LatencyFit> fits;
+    if (modelled()) {
+      if (!recipe_.latency.file.empty()) {
+        throw ConfigError("recipe 'latency.device_model': expected no latency.file with it");
+      }
+      model_ = device_model(recipe_.latency.device_model);
+      save_latency_model(*model_, options_.out + "/latency_model.json");
+      return fits;
+    }
     const LatencySource here = latency_source(options_.where);
     if (recipe_.latency.file.empty()) {
       const auto timings = time_sampled_networks(stages_, measured_on_, recipe_, baseline_);
@@ -107,10 +132,11 @@ class Experiment {
 
   // The latencies of networks: those of the result table or points of the sweep.
   template <class T>
-  std::vector<MeasuredLatency> measure(const char* stage, const std::vector<T>& networks) {
+  std::vector<MeasuredLatency> latencies_of(const char* stage, const std::vector<T>& networks) {
     std::vector<Architecture> archs;
     for (const T& n : networks) archs.push_back(n.arch);
-    return measure_networks(stages_, measured_on_, recipe_, stage, archs);
+    return modelled() ? modelled_latencies(*model_, archs)
+                      : measure_networks(stages_, measured_on_, recipe_, stage, archs);
   }
 
   // Of the baseline and of what HACScale made of it.
@@ -146,30 +172,32 @@ class Experiment {
                                                  prediction_error(*model_, timings), timings));
   }
 
-  // The baseline, the methods that HACScale is compared with, at one latency, and HACScale by every
-  // criterion asked for.
+  // The baseline and what each method makes of it: within the budget, or, of those that do not
+  // decide by importance, within its latency alone.
   std::vector<ScaledNetwork> scaled_networks(std::int64_t resolution,
                                              const std::vector<LayerLaw>& importance) const {
     std::vector<ImportanceLaw> laws;
     for (const LayerLaw& layer : importance) laws.push_back(layer.law);
     ScalingTask task{.baseline = baseline_,
                      .model = *model_,
-                     .budget = budget_.latency_only(),
                      .rounding = rounding_of(recipe_),
                      .resolution = resolution,
                      .laws = laws,
                      .widening = recipe_.scale.widening};
     std::vector<ScaledNetwork> all{
         {.method = "baseline", .arch = baseline_, .cost = cost_of(baseline_, *model_)}};
-    if (std::isfinite(budget_.latency_ms)) {
-      for (const std::string& key : recipe_.scale.methods) {
-        all.push_back(method_of(key).to_budget(task));
-      }
-    }
-    task.budget = budget_;
-    for (const WideningCriterion criterion : recipe_.scale.gains) {
-      all.push_back(method_by(criterion).to_budget(task));
-      write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, to_string(criterion)),
+    for (const std::string& key : methods_of(recipe_)) {
+      const Method& method = method_of(key);
+      const bool latency_alone = !method.needs_laws && !recipe_.scale.all_limits;
+      task.budget = latency_alone ? budget_.latency_only() : budget_;
+      if (!task.budget.limited()) continue;
+      SearchCost cost = method.needs_laws ? law_cost_ : SearchCost{};
+      const ProxyTrainings proxy = proxy_trainings(training_, cost);
+      task.proxy = &proxy;
+      all.push_back(method.to_budget(task));
+      all.back().search = cost;
+      if (!all.back().plan) continue;
+      write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, key),
                             to_json(*all.back().plan) + "\n");
     }
     return all;
@@ -182,10 +210,12 @@ class Experiment {
   DataSplit data_;
   std::string data_key_;
   NetworkCache networks_;
-  ExperimentTraining training_{recipe_, data_key_, options_.out, stages_, networks_};
+  ExperimentTraining training_{recipe_, data_key_, options_.out, options_.keep_weights,
+                               stages_, networks_};
   Architecture baseline_;
   std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
   LatencyModelPtr model_;
+  SearchCost law_cost_;        // of the search for alpha and of the importance
   std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed
   Budget budget_;
 };

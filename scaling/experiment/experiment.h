@@ -5,7 +5,7 @@
 // depends on the change.
 //
 //   DIR/recipe.json  DIR/stages/NAME.json  DIR/networks/KEY/  DIR/latency_model.json
-//   DIR/plan-*.json  DIR/results.json
+//   DIR/plan-METHOD.json  DIR/results.json
 
 #include <string>
 
@@ -21,6 +21,10 @@ struct ExperimentOptions {
   bool quiet = false;
   TensorOptions where;          // what is trained and measured
   bool allow_unsteady = false;  // take times that a busy machine disturbed for the budget as well
+  // The folder of trained networks instead of DIR/networks: what is found there is not trained
+  // again, wherever it was trained.
+  std::string trainings = "";
+  bool keep_weights = true;  // of the networks of the result table; else their results alone
 };
 
 // Writes DIR/results.json. Throws Error, also when another process works in DIR, when

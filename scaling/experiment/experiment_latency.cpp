@@ -6,6 +6,7 @@
 #include "engine/device/plan_options.h"
 #include "kernels/core/error.h"
 #include "kernels/cpu/options.h"
+#include "models/arch/counters.h"
 #include "scaling/experiment/alpha.h"
 #include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/network_times.h"
@@ -124,6 +125,18 @@ std::vector<MeasuredLatency> measure_networks(StageCache& stages, const Measured
   };
   return stages.run(stage, inputs_of(on, recipe, archs), compute,
                     [&](const auto& latencies) { return latencies.size() == archs.size(); });
+}
+
+std::vector<MeasuredLatency> modelled_latencies(const LatencyModel& model,
+                                                const std::vector<Architecture>& archs) {
+  std::vector<MeasuredLatency> latencies;
+  for (const Architecture& arch : archs) {
+    const double ms = model.predict(arch);
+    latencies.push_back({.ms = {.mean = ms, .median = ms, .p95 = unknown, .min = unknown},
+                         .multiplications = static_cast<double>(count(arch).macs),
+                         .modelled = true});
+  }
+  return latencies;
 }
 
 MeasuredEnergy measure_energies(StageCache& stages, const MeasuredOn& on, const Recipe& recipe,

@@ -55,6 +55,10 @@ std::vector<MeasuredLatency> measure_networks(StageCache& stages, const Measured
                                               const Recipe& recipe, const std::string& stage,
                                               const std::vector<Architecture>& archs);
 
+// Of each network, as a device model says.
+std::vector<MeasuredLatency> modelled_latencies(const LatencyModel& model,
+                                                const std::vector<Architecture>& archs);
+
 // Joules an inference of each network, or why there are none: no meter, or one that fails.
 struct MeasuredEnergy {
   std::vector<EnergyResult> of;

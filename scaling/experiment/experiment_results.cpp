@@ -133,7 +133,11 @@ TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
                    utilization_gmacs(static_cast<std::int64_t>(measured.multiplications), ms),
                .top1 = trained.top1,
                .weights = trained.weights,
-               .limit = network.limit};
+               .limit = network.limit,
+               .key = network.key,
+               .memory_bytes = static_cast<double>(network.cost.memory_bytes),
+               .search = network.search,
+               .note = network.note};
   if (peak.gmacs_per_s) {
     row.peak_fraction = peak_fraction(row.multiplied_gmacs_per_s, *peak.gmacs_per_s);
   }

@@ -1,6 +1,7 @@
 #include "scaling/experiment/experiment_training.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -26,7 +27,34 @@ TrainConfig proxy_config(const Recipe& recipe, const ProxyTraining& proxy, std::
   TrainConfig c = final_config(recipe, seed);
   c.epochs = proxy.epochs;
   if (proxy.limit_train > 0) c.data.limit_train = proxy.limit_train;
+  if (proxy.validation > 0) c.validation = proxy.validation;
   return c;
+}
+
+void add(SearchCost& cost, const TrainedNetwork& n) {
+  cost += {.trainings = 1, .seconds = known(n.seconds) ? n.seconds : 0};
+}
+
+// A short training of each seed, on images that were held out where some are.
+struct ProxyScore {
+  std::vector<double> top1;
+  std::int64_t images = 0;
+};
+ProxyScore score(const ExperimentTraining& t, const ProxyTraining& proxy, const Architecture& arch,
+                 const std::string& label, SearchCost& cost) {
+  ProxyScore result;
+  for (const std::uint64_t seed : proxy.seeds) {
+    const TrainConfig config = proxy_config(t.recipe, proxy, seed);
+    const TrainedNetwork n = t.networks.train({.arch = arch,
+                                               .config = config,
+                                               .test = false,
+                                               .label = fmt::format("{} seed {}: ", label, seed)});
+    const EvalResult& compared = config.validation > 0 ? n.validation : n.test;
+    result.top1.push_back(compared.top1);
+    result.images = compared.images;
+    add(cost, n);
+  }
+  return result;
 }
 
 // What a stage depends on, besides what only it knows.
@@ -50,29 +78,22 @@ Accuracy accuracy_of(const std::vector<double>& values, std::int64_t images, con
 AlphaCurve score_alpha(const ExperimentTraining& t, double growth, const AlphaCandidates& found) {
   const ProxyTraining& proxy = t.recipe.alpha.proxy;
   AlphaCurve curve{.s = growth, .note = found.note};
+  SearchCost search;
   for (const AlphaCandidate& c : found.candidates) {
-    std::vector<double> values;
-    std::int64_t images = 0;
-    for (const std::uint64_t seed : proxy.seeds) {
-      const TrainedNetwork n = t.networks.train(
-          {.arch = c.arch,
-           .config = proxy_config(t.recipe, proxy, seed),
-           .test = false,
-           .label = fmt::format("alpha {:.2f} r{} seed {}: ", c.alpha, c.arch.resolution, seed)});
-      const EvalResult& compared = t.recipe.train.validation > 0 ? n.validation : n.test;
-      values.push_back(compared.top1);
-      images = compared.images;
-    }
+    const ProxyScore scored = score(
+        t, proxy, c.arch, fmt::format("alpha {:.2f} r{}", c.alpha, c.arch.resolution), search);
     const Counters cost = count(c.arch);
     curve.points.push_back({.alpha = c.alpha,
                             .resolution = static_cast<double>(c.arch.resolution),
                             .width = c.w,
                             .macs = static_cast<double>(cost.macs),
                             .params = static_cast<double>(cost.params),
-                            .top1 = accuracy_of(values, images, evaluated_set(t.recipe.train)),
+                            .top1 = accuracy_of(scored.top1, scored.images,
+                                                evaluated_set(proxy_config(t.recipe, proxy, 0))),
                             .ms = c.latency_ms,
                             .feasible = true});
   }
+  curve.search = search;
   const AlphaChoice choice = choose_alpha(curve.points);
   if (choice.tied.size() > 1) {
     curve.note +=
@@ -93,6 +114,21 @@ LayerLaw layer_law(const LayerSamples& layer, ImportanceLaw law) {
 }
 
 }  // namespace
+
+ProxyTrainings proxy_trainings(const ExperimentTraining& t, SearchCost& cost) {
+  const auto top1 = [&t, &cost](const Architecture& arch) {
+    const std::string label =
+        fmt::format("proxy {} px, {}", arch.resolution, fmt::join(widths(arch), " "));
+    return mean(score(t, t.recipe.search, arch, label, cost).top1);
+  };
+  const auto prune = [&t, &cost](const Architecture& arch) {
+    const TrainConfig config = proxy_config(t.recipe, t.recipe.search, t.recipe.search.seeds[0]);
+    const PrunedNetwork n = t.networks.prune(arch, config, t.recipe.search.prune);
+    cost += {.trainings = 1, .seconds = n.seconds};
+    return n.rows;
+  };
+  return {.top1 = top1, .prune = prune, .descent = t.recipe.search.prune.descent};
+}
 
 AlphaCurve search_alpha(const ExperimentTraining& t, const Architecture& baseline,
                         const LatencyModel& model, const Budget& budget) {
@@ -131,6 +167,7 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
     for (const std::string& name : width_names(grown)) {
       layers.push_back({.layer = name, .samples = {}});
     }
+    SearchCost search;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       for (const std::uint64_t seed : options.proxy.seeds) {
         TrainConfig config = proxy_config(t.recipe, options.proxy, seed);
@@ -141,6 +178,7 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
              .observe = true,
              .test = false,
              .label = fmt::format("sample {}/{} seed {}: ", i + 1, samples.size(), seed)});
+        add(search, n);
         for (std::size_t l = 0; l < layers.size(); ++l) {
           layers[l].samples.push_back({.width = static_cast<double>(samples[i][l]),
                                        .importance = n.importance[l].reduce(options.reduction),
@@ -150,7 +188,7 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
       }
     }
     const auto laws = fit_laws(layers, {.relative = options.relative, .strict = options.strict});
-    FittedImportance result{.note = collinearity_note(layers)};
+    FittedImportance result{.note = collinearity_note(layers), .search = search};
     for (std::size_t l = 0; l < laws.size(); ++l) {
       result.layers.push_back(layer_law(layers[l], laws[l]));
     }
@@ -178,11 +216,13 @@ std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& t,
         const TrainedNetwork n =
             t.networks.train({.arch = scaled.arch,
                               .config = final_config(t.recipe, seed),
-                              .keep_weights = true,
+                              .keep_weights = t.keep_weights,
                               .label = fmt::format("{} seed {}: ", scaled.method, seed)});
         values.push_back(n.test.top1);
         images = n.test.images;
-        weights.push_back(std::filesystem::path(n.weights).lexically_relative(t.out).string());
+        if (t.keep_weights) {
+          weights.push_back(std::filesystem::path(n.weights).lexically_relative(t.out).string());
+        }
       }
       rows.push_back({accuracy_of(values, images, "test"), weights});
     }

@@ -17,9 +17,13 @@ struct ExperimentTraining {
   const Recipe& recipe;
   const std::string& data_key;  // of the recipe's data
   const std::string& out;       // DIR, which paths of weights are relative to
+  bool keep_weights;            // of the networks of the result table
   StageCache& stages;
   NetworkCache& networks;
 };
+
+// What methods may have trained while they search, added to `cost` when they ask. Both outlive it.
+ProxyTrainings proxy_trainings(const ExperimentTraining& training, SearchCost& cost);
 
 // Eq. 4: the alpha whose trained N(1, r, w) is the most accurate.
 AlphaCurve search_alpha(const ExperimentTraining& training, const Architecture& baseline,
@@ -29,7 +33,8 @@ AlphaCurve search_alpha(const ExperimentTraining& training, const Architecture& 
 struct FittedImportance {
   std::vector<LayerLaw> layers;
   std::string note;
-  Fields fields() { return Fields().add("layers", layers).add("note", note); }
+  SearchCost search;
+  Fields fields() { return Fields().add("layers", layers).add("note", note).add("search", search); }
 };
 FittedImportance fit_importance(const ExperimentTraining& training, const Architecture& grown,
                                 const std::vector<std::vector<std::int64_t>>& samples);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -42,21 +43,34 @@ void validate(const Recipe& r) {
   require_seeds(r.seeds, "seeds");
   require_seeds(r.importance.proxy.seeds, "importance.seeds");
   require_seeds(r.alpha.proxy.seeds, "alpha.seeds");
-  for (const std::int64_t limit : {r.importance.proxy.limit_train, r.alpha.proxy.limit_train}) {
-    require(limit == 0 || r.train.validation < static_cast<double>(limit), "train.validation",
-            "fewer images than each limit_train");
+  require_seeds(r.search.seeds, "search.seeds");
+  const std::initializer_list<const ProxyTraining*> proxies = {&r.importance.proxy, &r.alpha.proxy,
+                                                               &r.search};
+  for (const ProxyTraining* proxy : proxies) {
+    const auto limit = static_cast<double>(proxy->limit_train);
+    require(limit == 0 || std::max(r.train.validation, proxy->validation) < limit,
+            "train.validation", "fewer images than each limit_train");
   }
   require(r.latency.high > r.latency.low, "latency.high", "more than latency.low");
   require(!r.alpha.largest_growth || !r.scale.latency.empty(), "alpha.largest_growth",
           "scale.latency with it");
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
-  require(!r.scale.gains.empty(), "scale.gains", "at least one");
-  for (const std::string& key : r.scale.methods) {
-    require(!method_of(key).needs_laws, "scale.methods", "no hacscale, whose rows are the gains");
-  }
+  require(!methods_of(r).empty(), "scale.methods", "at least one method or gain");
   validate(parse_latency_limit(r.scale.latency), "latency");
   validate(parse_params_limit(r.scale.params), "parameter");
-  require(!r.scale.latency.empty() || !r.scale.params.empty(), "scale", "a limit");
+  validate(parse_memory_limit(r.scale.memory), "memory");
+  require(!r.scale.latency.empty() || !r.scale.params.empty() || !r.scale.memory.empty(), "scale",
+          "a limit");
+}
+
+std::vector<std::string> methods_of(const Recipe& recipe) {
+  std::vector<std::string> keys;
+  const auto add = [&](const std::string& key) {
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(method_of(key).key);
+  };
+  for (const std::string& key : recipe.scale.methods) add(key);
+  for (const WideningCriterion criterion : recipe.scale.gains) add(method_by(criterion).key);
+  return keys;
 }
 
 std::string to_json(const Recipe& r) {

@@ -9,6 +9,7 @@
 
 #include "models/train/train_config.h"
 #include "models/zoo/arch_options.h"
+#include "scaling/experiment/pruning.h"
 #include "scaling/importance/importance.h"
 #include "scaling/importance/sampling.h"
 #include "scaling/latency/latency.h"
@@ -20,6 +21,7 @@ namespace hac {
 struct ProxyTraining {
   std::int64_t epochs = 2;
   std::int64_t limit_train = 0;  // 0 = the recipe's
+  double validation = 0;         // held out, as TrainConfig says; 0 = the recipe's
   std::vector<std::uint64_t> seeds{1};
   bool operator==(const ProxyTraining&) const = default;
 
@@ -27,6 +29,7 @@ struct ProxyTraining {
     return Fields()
         .add("epochs", epochs, {1})
         .add("limit_train", limit_train, {0})
+        .add("validation", validation, {0})
         .add("seeds", seeds);
   }
 };
@@ -57,6 +60,7 @@ struct Recipe {
   struct {
     LatencyModelKind kind = LatencyModelKind::table;
     std::string file;            // a saved model to use instead of measuring
+    std::string device_model;    // or a device that is not here (device_model.h), no measuring
     bool foreign = false;        // also one of another device, type, thread count or library
     std::int64_t networks = 16;  // sampled networks to time
     double low = 0.5, high = 3;  // their width multipliers
@@ -67,6 +71,7 @@ struct Recipe {
           .add("model", kind)
           .add("file", file)
           .add("foreign", foreign)
+          .add("device_model", device_model)
           .add("networks", networks, {4})
           .add("low", low, {.low = 0, .above = true})
           .add("high", high)
@@ -93,11 +98,17 @@ struct Recipe {
     }
   } alpha;
 
+  struct Search : ProxyTraining {  // of methods that train while they search
+    PruneOptions prune;
+    Fields fields() { return ProxyTraining::fields().add("prune", prune); }
+  } search;
+
   struct {
     std::string latency = "4x", params = "1.3x", memory;  // budget.h
     double latency_slack = 0;                             // of Budget
     WideningOptions widening;
-    std::vector<std::string> methods{"uniform-width", "resolution"};  // compared with, at `latency`
+    std::vector<std::string> methods{"uniform-width", "resolution"};
+    bool all_limits = false;  // for methods without importance too, not only `latency`
     std::vector<WideningCriterion> gains{WideningCriterion::plain, WideningCriterion::per_latency};
 
     Fields fields() {
@@ -108,6 +119,7 @@ struct Recipe {
           .add("latency_slack", latency_slack, {0, 10})
           .add(widening.fields().without("gain"))
           .add("methods", methods)
+          .add("all_limits", all_limits)
           .add("gains", gains);
     }
   } scale;
@@ -124,6 +136,7 @@ struct Recipe {
         .add("importance", importance)
         .add("latency", latency)
         .add("alpha", alpha)
+        .add("search", search)
         .add("scale", scale)
         .add("sweep", Fields().add("growth", sweep_growth, {1}));
   }
@@ -131,6 +144,8 @@ struct Recipe {
 
 // Throws ConfigError naming the key.
 void validate(const Recipe& recipe);
+// Keys of the methods in its result table, those of its gains last, each once.
+std::vector<std::string> methods_of(const Recipe& recipe);
 std::string to_json(const Recipe& recipe);  // every field: shown, saved, and cut into stage keys
 
 }  // namespace hac

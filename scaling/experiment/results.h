@@ -14,6 +14,7 @@
 #include "scaling/importance/law.h"
 #include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
+#include "scaling/methods/search_cost.h"
 #include "scaling/stats.h"
 
 namespace hac {
@@ -36,6 +37,7 @@ struct Accuracy {  // fractions in [0, 1]
 struct MeasuredLatency {
   LatencyStats ms{.mean = unknown, .median = unknown, .p95 = unknown, .min = unknown};
   double multiplications = unknown;  // really done (utilization.h)
+  bool modelled = false;             // not measured: what a device model says (device_model.h)
 
   Fields fields() {  // older files have the first three and the number of runs
     return Fields()
@@ -49,7 +51,8 @@ struct MeasuredLatency {
         .add("disturbed", ms.disturbed, {.optional = true})
         .add("repeated", ms.repeated, {.optional = true})
         .add("multiplications", multiplications, {.optional = true, .whole = true})
-        .add("steady", AnyValue(ms.steady()), {.optional = true});
+        .add("steady", AnyValue(ms.steady()), {.optional = true})
+        .add("modelled", modelled, {.omit = !modelled, .optional = true});
   }
 };
 
@@ -66,6 +69,10 @@ struct TableRow {
   Accuracy top1;
   std::vector<std::string> weights;  // files, of each seed
   std::string limit;                 // that stopped the method, as StopReason
+  std::string key;                   // Method::key, or baseline
+  double memory_bytes = unknown;     // as NetworkCost
+  std::optional<SearchCost> search;  // trainings that the method asked for
+  std::string note;
 
   Fields fields() {
     return Fields()
@@ -83,7 +90,11 @@ struct TableRow {
         .add("energy", energy, {.optional = true})
         .add("top1", top1)
         .add("weights", weights, {.optional = true})
-        .add("limit", limit, {.optional = true});
+        .add("limit", limit, {.optional = true})
+        .add("key", key, {.optional = true})
+        .add("memory_bytes", memory_bytes, {.optional = true, .whole = true})
+        .add("search", search, {.optional = true})
+        .add("note", note, {.optional = true});
   }
   // Padding is left out, or Winograd used: both rates are shown then.
   bool saves_multiplications() const { return multiplied_gmacs_per_s < gmacs_per_s; }
@@ -151,6 +162,7 @@ struct AlphaCurve {
   std::optional<double> peak;
   std::optional<std::array<double, 3>> parabola;  // c0 + c1 alpha + c2 alpha^2, top-1 fraction
   std::string note;
+  std::optional<SearchCost> search;
 
   Fields fields() {
     return Fields()
@@ -160,7 +172,8 @@ struct AlphaCurve {
         .add("resolution", resolution, {.optional = true, .whole = true})
         .add("peak", peak, {.optional = true})
         .add("parabola", parabola, {.optional = true})
-        .add("note", note, {.optional = true});
+        .add("note", note, {.optional = true})
+        .add("search", search, {.optional = true});
   }
 };
 
@@ -246,6 +259,7 @@ struct Results {
   std::map<std::string, Facts> settings;  // of the recipe
   Budget budget;
   std::string latency_text, params_text;  // the budget as the user wrote it
+  std::string modelled;  // the device whose latencies are modelled; "": all were measured here
   // Which accuracy the table and the search for alpha show; empty in files of older versions.
   std::string table_accuracy, alpha_accuracy;
   std::vector<TableRow> table;

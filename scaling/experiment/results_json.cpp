@@ -33,6 +33,7 @@ Fields fields_of(Results& r, int& schema) {
       .add("seeds", r.seeds, optional)
       .add("settings", r.settings, optional)
       .add("machine", r.machine, optional)
+      .add("modelled", r.modelled, optional)
       .add("versions", r.versions, optional)
       .add("dataset", r.dataset, optional)
       .add("training", r.training, optional)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@
 #include "kernels/core/error.h"
 #include "models/train/run_folder.h"
 #include "scaling/experiment/stage_cache.h"
+#include "scaling/latency/latency_source.h"
 
 namespace hac {
 
@@ -49,28 +51,73 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
   return it != data_.end() ? it->second : data_.emplace(key, open_data(config)).first->second;
 }
 
-TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Whether the file holds the answer to this question, which is read then.
+bool find_answer(const std::string& file, const std::string& question, const Value& answer) {
+  if (!std::filesystem::exists(file)) return false;
+  const json stored = json::parse(read_file(file), nullptr, false);
+  if (!stored.is_object() || stored.value("question", "") != question) return false;
+  read_json(stored, Fields().add("result", answer), file, "", {.record = true});
+  return true;
+}
+
+void keep_answer(const std::string& file, const std::string& question, const Value& answer) {
+  json stored = to_json(Fields().add("result", answer));
+  stored["question"] = question;
+  write_file_atomically(file, stored.dump() + "\n");
+}
+
+}  // namespace
+
+std::string NetworkCache::place() const {
   const std::string plans = describe_plan_options(where_.device);
-  const std::string place = where_ == TensorOptions{} && plans.empty()
-                                ? ""
-                                : fmt::format("\non {} {}", where_.str(), plans);
+  return where_ == TensorOptions{} && plans.empty()
+             ? ""
+             : fmt::format("\non {} {}", where_.str(), plans);
+}
+
+PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& config,
+                                  const PruneOptions& options) {
+  PruneOptions asked = options;
+  const std::string question =
+      fmt::format("{}\n{}\ndata {}\nprune {}{}", hac::to_json(arch), hac::to_json(config),
+                  data_key_, to_json(fields_of(asked)).dump(), place());
+  const std::string folder = fmt::format("{}/{}", folder_, content_key(question)),
+                    file = folder + "/result.json";
+  PrunedNetwork n;
+  if (find_answer(file, question, n)) return n;
+  make_folder(folder);
+  TrainConfig shown = config;
+  shown.quiet = quiet_;
+  shown.label = "pruning: ";
+  const auto start = std::chrono::steady_clock::now();
+  n.rows = hac::prune(arch, hold_out(data(config.data), config.validation, config.seed), shown,
+                      options, where_);
+  n.seconds = seconds_since(start);
+  n.device = latency_source(where_).str();
+  keep_answer(file, question, n);
+  return n;
+}
+
+TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const bool test = request.test || request.config.validation == 0;
   const std::string question = fmt::format(
       "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(request.config),
-      data_key_, request.observe, test ? "" : "\nuntested", place);
+      data_key_, request.observe, test ? "" : "\nuntested", place());
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
   const bool best = selection(request.config) == Selection::best;
   const std::string answer = folder + "/result.json",
                     weights = best ? best_weights(folder) : last_weights(folder);
   const bool have_weights = std::filesystem::exists(weights);
-  if (std::filesystem::exists(answer) && (have_weights || !request.keep_weights)) {
-    const json stored = json::parse(read_file(answer), nullptr, false);
-    if (stored.is_object() && stored.value("question", "") == question) {
-      TrainedNetwork n;
-      read_json(stored, Fields().add("result", n), answer, "", {.record = true});
-      if (request.keep_weights) n.weights = weights;
-      return n;
-    }
+  TrainedNetwork n;
+  if ((have_weights || !request.keep_weights) && find_answer(answer, question, n)) {
+    if (request.keep_weights) n.weights = weights;
+    return n;
   }
 
   TrainConfig config = request.config;
@@ -84,15 +131,17 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const DataSplit split = hold_out(data(config.data), config.validation, config.seed);
   Model model(request.arch, config.seed, where_.device, where_.dtype);
   ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
+  const auto start = std::chrono::steady_clock::now();
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
     throw Interrupted("interrupted; everything is saved (hint: the same command resumes it)");
   }
-  TrainedNetwork n{.test = run.test, .validation = run.validation};
+  n = {.test = run.test,
+       .validation = run.validation,
+       .seconds = seconds_since(start),
+       .device = latency_source(where_).str()};
   if (request.observe) n.importance = observer.result(model);
-  json stored = to_json(Fields().add("result", n));
-  stored["question"] = question;
-  write_file_atomically(answer, stored.dump() + "\n");
+  keep_answer(answer, question, n);
   if (request.keep_weights) n.weights = weights;
   for (const std::string& file : {last_weights(folder), best_weights(folder)}) {
     if (file != n.weights) std::filesystem::remove(file);

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "scaling/experiment/pruning.h"
 #include "scaling/importance/importance.h"
+#include "scaling/stats.h"
 
 namespace hac {
 
@@ -14,9 +16,28 @@ struct TrainedNetwork {
   EvalResult test, validation;  // of the selected epoch; no images where it was not evaluated
   std::vector<LayerImportance> importance;  // empty unless it was observed
   std::string weights;                      // of the selected epoch, "" unless they were kept
+  // Of its training: how long it took since it began or was last resumed, and where; of records
+  // that lack it, unknown.
+  double seconds = unknown;
+  std::string device;  // as LatencySource::str()
 
   Fields fields() {  // but for the weights
-    return Fields().add("test", test).add("validation", validation).add("importance", importance);
+    return Fields()
+        .add("test", test)
+        .add("validation", validation)
+        .add("importance", importance)
+        .add("seconds", seconds, {.optional = true})
+        .add("device", device, {.optional = true});
+  }
+};
+
+struct PrunedNetwork {
+  std::vector<std::vector<std::int64_t>> rows;  // pruning.h
+  double seconds = unknown;
+  std::string device;
+
+  Fields fields() {
+    return Fields().add("rows", rows).add("seconds", seconds).add("device", device);
   }
 };
 
@@ -43,9 +64,13 @@ class NetworkCache {
 
   // Throws Error when Ctrl-C stopped the training, after it was saved.
   TrainedNetwork train(const TrainingRequest& request);
+  // The network, pruned while it trains; begins again if it was cut off.
+  PrunedNetwork prune(const Architecture& arch, const TrainConfig& config,
+                      const PruneOptions& options);
 
  private:
   const DataSplit& data(const DataConfig& config);
+  std::string place() const;  // where it trains, as part of a question; "" on the CPU in f32
 
   std::string folder_, data_key_;
   bool quiet_;

@@ -26,8 +26,9 @@ enum class StopReason : std::uint8_t {
   all_limits,
   width_cap,
   step_cap,
-  infeasible,  // no network of the family is within the limits
-  growth_cap,  // 256 times the baseline's operations
+  infeasible,   // no network of the family is within the limits
+  growth_cap,   // 256 times the baseline's operations
+  last_member,  // the largest network of the family
 };
 template <>
 inline constexpr std::string_view enum_names<StopReason>[] = {"latency",
@@ -40,7 +41,8 @@ inline constexpr std::string_view enum_names<StopReason>[] = {"latency",
                                                               "width-cap",
                                                               "step-cap",
                                                               "infeasible",
-                                                              "growth-cap"};
+                                                              "growth-cap",
+                                                              "last-member"};
 // Of a set of limits that is not empty.
 constexpr StopReason stopped_by(unsigned limits) { return static_cast<StopReason>(limits - 1); }
 

@@ -35,8 +35,8 @@ CompoundFactors hacscale_factors(double s, double alpha) {
   return {.d = 1, .w = std::pow(s, (1 - alpha) / 2), .r = std::pow(s, alpha / 2)};
 }
 
-CompoundFactors tan_factors(double phi) {
-  return {.d = std::pow(1.2, phi), .w = std::pow(1.1, phi), .r = std::pow(1.15, phi)};
+CompoundFactors tan_factors(double phi, const TanConstants& c) {
+  return {.d = std::pow(c.alpha, phi), .w = std::pow(c.beta, phi), .r = std::pow(c.gamma, phi)};
 }
 
 CompoundFactors dollar_factors(double s, double alpha) {
@@ -61,10 +61,20 @@ Method efficientnet() {
   return {.key = "efficientnet",
           .name = "EfficientNet compound",
           .help = "depth, width and resolution by fixed shares of the growth (Tan and Le 2019)",
-          .coefficients = {{"s", "growth of the operations"}},
+          .coefficients = {{"alpha", "of depth, alpha^phi", TanConstants{}.alpha},
+                           {"beta", "of width, beta^phi", TanConstants{}.beta},
+                           {"gamma", "of resolution, gamma^phi", TanConstants{}.gamma},
+                           {"s", "growth of the operations"}},
           .scale = [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
-            const double doubling = 1.2 * 1.1 * 1.1 * 1.15 * 1.15;  // of phi = 1
-            return scaled(baseline, tan_factors(std::log(c[0]) / std::log(doubling)), q);
+            const TanConstants constants{.alpha = c[0], .beta = c[1], .gamma = c[2]};
+            if (!(c[0] >= 1 && c[1] >= 1 && c[2] >= 1 && constants.growth() > 1)) {
+              throw ConfigError(fmt::format(
+                  "efficientnet: expected alpha, beta and gamma of at least 1, one above it, got "
+                  "{}, {} and {}",
+                  c[0], c[1], c[2]));
+            }
+            const double phi = std::log(c[3]) / std::log(constants.growth());
+            return scaled(baseline, tan_factors(phi, constants), q);
           }};
 }
 

@@ -12,8 +12,14 @@ struct CompoundFactors {
 // HACScale, paper Eq. 3: d = 1, r = sqrt(s)^alpha, w = sqrt(s)^(1 - alpha).
 // Throws ConfigError unless s >= 1 and alpha in [0, 1].
 CompoundFactors hacscale_factors(double s, double alpha);
-// EfficientNet (Tan and Le 2019): d = 1.2^phi, w = 1.1^phi, r = 1.15^phi, so s = 1.9203^phi.
-CompoundFactors tan_factors(double phi);
+// EfficientNet (Tan and Le 2019): d = alpha^phi, w = beta^phi, r = gamma^phi, so
+// s = (alpha beta^2 gamma^2)^phi; 1.9203^phi for the published constants, which were searched on
+// EfficientNet-B0 at phi = 1 under s = 2.
+struct TanConstants {
+  double alpha = 1.2, beta = 1.1, gamma = 1.15;
+  double growth() const { return alpha * beta * beta * gamma * gamma; }  // s of phi = 1
+};
+CompoundFactors tan_factors(double phi, const TanConstants& constants = {});
 // Fast compound scaling (Dollar et al. 2021): d = s^((1-alpha)/2), w = s^(alpha/2),
 // r = s^((1-alpha)/4); activations grow with d * w * r^2 = s^(1 - alpha/2).
 CompoundFactors dollar_factors(double s, double alpha = 0.8);

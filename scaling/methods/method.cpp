@@ -11,11 +11,12 @@
 namespace hac {
 
 // In the order of --help. Each is a function of a file here.
-#define HAC_METHODS(method)                                                                    \
-  method(uniform_width) method(resolution) method(depth) method(compound) method(efficientnet) \
-      method(fast_compound) method(neuralscale) method(hacscale_plain) method(hacscale_paper)  \
-          method(hacscale_safe) method(hacscale_per_latency) method(hacscale_per_param)        \
-              method(hacscale_cost) method(hacscale_depth) method(dp)
+#define HAC_METHODS(method)                                                                        \
+  method(uniform_width) method(resolution) method(depth) method(depth_canonical) method(compound)  \
+      method(efficientnet) method(efficientnet_grid) method(lacs) method(fast_compound)            \
+          method(greedy_enlarge) method(neuralscale) method(hacscale_plain) method(hacscale_paper) \
+              method(hacscale_safe) method(hacscale_per_latency) method(hacscale_per_param)        \
+                  method(hacscale_cost) method(hacscale_depth) method(dp)
 
 #define HAC_DECLARE_METHOD(name) Method name();
 HAC_METHODS(HAC_DECLARE_METHOD)
@@ -47,7 +48,8 @@ constexpr std::int64_t kLongestWalk = 4096;
 constexpr std::int64_t kMostGrowth = 256;
 
 ScaledNetwork member(const Method& method, const ScalingTask& task, double value, bool baseline) {
-  ScaledNetwork n{.method = method.name, .arch = task.baseline, .coefficients = task.given};
+  ScaledNetwork n{
+      .method = method.name, .key = method.key, .arch = task.baseline, .coefficients = task.given};
   if (n.coefficients.empty()) {
     for (const Coefficient& c : method.coefficients) n.coefficients.push_back(c.value);
     n.coefficients.pop_back();
@@ -77,16 +79,18 @@ ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
   const std::int64_t most = kMostGrowth * count(task.baseline).macs;
   std::optional<ScaledNetwork> best, smallest;
   std::string limit;
-  const auto end = [&](int misses, const char* ran_out) {
+  const auto end = [&](int misses, const std::string& ran_out) {
     if (!best) return smallest ? infeasible(*smallest) : infeasible(baseline);
     best->limit = misses == 0 ? ran_out : limit;
     return *best;
   };
   int misses = 0;
   for (std::int64_t i = 1; i <= kLongestWalk; ++i) {
-    ScaledNetwork n = member(method, task, method.step(task, i), false);
+    const double value = method.step(task, i);
+    if (value == 0) return end(misses, to_string(StopReason::last_member));
+    ScaledNetwork n = member(method, task, value, false);
     if (std::isfinite(task.budget.latency_ms) && count(n.arch).macs > most) {
-      return end(misses, "growth-cap");
+      return end(misses, to_string(StopReason::growth_cap));
     }
     if (task.budget.allows(n.cost)) {
       best = std::move(n);
@@ -142,12 +146,18 @@ ScaledNetwork Method::to_budget(const ScalingTask& task) const {
   if (decide) {
     ScaledNetwork n = decide(task);
     n.method = name;
+    n.key = key;
     return n;
   }
   ScaledNetwork baseline = member(*this, task, 1, true);
   if (!task.budget.allows(baseline.cost)) return infeasible(std::move(baseline));
   return step ? largest_step(*this, task, baseline)
               : largest_factor(*this, task, std::move(baseline));
+}
+
+void require_latency_limit(const char* method, const Budget& budget) {
+  if (std::isfinite(budget.latency_ms)) return;
+  throw ConfigError(fmt::format("{}: expected a latency limit, got none", method));
 }
 
 std::vector<std::string> model_warnings(const LatencyModel& model, const Budget& budget,

@@ -13,6 +13,7 @@
 #include "scaling/importance/law.h"
 #include "scaling/latency/latency.h"
 #include "scaling/methods/budget.h"
+#include "scaling/methods/search_cost.h"
 #include "scaling/methods/width_scaling.h"
 
 namespace hac {
@@ -35,13 +36,7 @@ struct ProxyTrainings {
   std::function<double(const Architecture&)> top1;
   // Widths that survive, one row a pruning step (neuralscale.h).
   std::function<std::vector<std::vector<std::int64_t>>(const Architecture&)> prune;
-};
-
-// What a search took: trainings that it asked for, and their seconds when they were trained.
-struct SearchCost {
-  std::int64_t trainings = 0;
-  double seconds = 0;
-  Fields fields() { return Fields().add("trainings", trainings).add("seconds", seconds); }
+  std::int64_t descent = 0;  // how often NeuralScale prunes what its fit gave
 };
 
 // What is to be scaled to which budget. Every method reads what it needs of it.
@@ -59,7 +54,8 @@ struct ScalingTask {
 };
 
 struct ScaledNetwork {
-  std::string method;  // Method::name
+  std::string method;            // Method::name
+  std::string key = "baseline";  // Method::key
   Architecture arch;
   std::vector<double> coefficients = {};  // of the method, the one that was found at the end
   NetworkCost cost = {};
@@ -89,7 +85,8 @@ struct Method {
   std::function<Architecture(const Architecture& baseline, std::span<const double> coefficients,
                              const Rounding& rounding)>
       scale = {};
-  // The last coefficient of the i-th network of a family that grows in steps; the baseline has 1.
+  // The last coefficient of the i-th network of a family that grows in steps; the baseline has 1,
+  // and 0 says that there is none any more.
   // Null: it may have any value from 1 to largest_growth.
   std::function<double(const ScalingTask& task, std::int64_t i)> step = {};
   // The network of a method that searches in its own way.
@@ -111,6 +108,8 @@ std::span<const Method> methods();
 const Method& method_of(const std::string& key);  // ConfigError naming the nearest key
 const Method& method_by(WideningCriterion criterion);
 
+// Of methods that spend a latency. Throws ConfigError where it has no limit.
+void require_latency_limit(const char* method, const Budget& budget);
 // What the methods that decide by importance share.
 Architecture grown_of(const ScalingTask& task);  // N(1, r, 1)
 // Where the task limits latency alone, the paper's M is not given: it is then taken to be that of

@@ -27,7 +27,7 @@ double rho_of_step(const ScalingTask&, std::int64_t i) {
 
 ScaledNetwork largest(ScalingTask task) {
   const bool own = task.proxy && task.proxy->prune;
-  if (task.given.empty() && own) task.given = {0};  // one pruning
+  if (task.given.empty() && own) task.given = {static_cast<double>(task.proxy->descent)};
   Method family = method_of("neuralscale");
   if (task.given.empty()) task.given = {family.coefficients.front().value};
   const std::int64_t descent = descent_of(task.given.front());

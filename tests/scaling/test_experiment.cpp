@@ -215,10 +215,11 @@ TEST_F(Experiment, TheSameLatencyTableGivesTheSamePlans) {
   recipe.latency.file = measured + "/latency_model.json";
   run(recipe, given);
   EXPECT_FALSE(fs::exists(given + "/stages/latency.json")) << "it was measured all the same";
-  for (const char* name : {"/latency_model.json", "/plan-plain.json", "/plan-per-latency.json"}) {
+  for (const char* name :
+       {"/latency_model.json", "/plan-hacscale.json", "/plan-hacscale-per-latency.json"}) {
     EXPECT_EQ(read_file(given + name), read_file(measured + name)) << name;
   }
-  EXPECT_GT(parse_file(given + "/plan-plain.json")["steps"].size(), 0u);
+  EXPECT_GT(parse_file(given + "/plan-hacscale.json")["steps"].size(), 0u);
 }
 
 // A regression on times that follow from the operations: 10 us each, and 1 ms for 100 M MACs.

@@ -61,7 +61,7 @@ TEST(Methods, OtherCompoundsAreThoseOfTheTable) {
     return std::tuple(std::ssize(all), std::set(all.begin(), all.end()), arch.resolution);
   };
   const double s = std::pow(1.2 * 1.1 * 1.1 * 1.15 * 1.15, 1.7);
-  EXPECT_EQ(grown("efficientnet", {s}, 2),
+  EXPECT_EQ(grown("efficientnet", {1.2, 1.1, 1.15, s}, 2),
             std::tuple(11, std::set<std::int64_t>{76, 150, 302, 602}, 40));
   EXPECT_EQ(grown("fast-compound", {0.8, 2}, 4),
             std::tuple(9, std::set<std::int64_t>{84, 168, 336, 676}, 32));

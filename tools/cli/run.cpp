@@ -1,42 +1,25 @@
 // hacscale run: the whole pipeline, from a recipe to a report.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <optional>
-#include <string_view>
 
-#include "engine/io/file.h"
-#include "engine/io/print.h"
 #include "kernels/core/error.h"
-#include "models/train/interrupt.h"
-#include "scaling/experiment/experiment.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
 #include "tools/cli/recipes.h"
-#include "tools/report/findings.h"
-#include "tools/report/report.h"
+#include "tools/cli/run_and_report.h"
 
 namespace hac {
 namespace {
 
 struct Options {
-  std::string recipe, out, data_dir;
+  std::string recipe, out, data_dir, trainings, device_model;
   std::optional<BadImages> bad_images;
   MachineOptions machine;
   bool list = false, print = false, quiet = false, json = false, allow_unsteady = false;
 };
-
-// Ctrl-C while nothing trains: every finished stage is on disk and the others begin again, so there
-// is nothing to wait for. A training has its own way to stop (models/train/train.cpp).
-void end_with_hint(int) {
-  constexpr std::string_view line =
-      "hacscale run: interrupted; what was finished is saved (hint: the same command resumes it)\n";
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
-  ::_exit(130);
-}
 
 void run(const Options& o, const std::string& command) {
   if (o.list) {
@@ -53,25 +36,19 @@ void run(const Options& o, const std::string& command) {
     return;
   }
   if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
-  require_makeable(o.out + "/report");
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
+  if (!o.device_model.empty()) recipe.latency.device_model = o.device_model;
   if (o.bad_images) recipe.train.data.bad_images = *o.bad_images;
   recipe.train.data.quiet = o.quiet;
   const TensorOptions where = start(o.machine);
-  make_folder(o.out + "/report");
-  for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
-  const Results results = run_experiment(recipe, {.out = o.out,
-                                                  .command = command,
-                                                  .quiet = o.quiet,
-                                                  .where = where,
-                                                  .allow_unsteady = o.allow_unsteady});
-  const std::string page = o.out + "/report/index.html", text = to_json(results);
-  write_file_atomically(page, render_report(results, text));
-  fmt::print("{}", o.json ? text : render_result_table(results));
-  if (!o.json) fmt::print("\nreport: {}\n", page);
-  if (const std::string line = report::unsteady_text(results); !line.empty()) {
-    print(stderr, fmt::format("warning: {}\n", line));
-  }
+  run_and_report(recipe,
+                 {.out = o.out,
+                  .command = command,
+                  .quiet = o.quiet,
+                  .where = where,
+                  .allow_unsteady = o.allow_unsteady,
+                  .trainings = o.trainings},
+                 o.json);
 }
 
 }  // namespace
@@ -92,6 +69,8 @@ void add_run(CLI::App& app, const std::string& command) {
                {.type = "DIR"})
           .add("bad_images", o->bad_images,
                "of an image folder, over the recipe's: see hacscale train --help")
+          .add("device_model", o->device_model, device_model_help, {.type = "NAME"})
+          .add("trainings", o->trainings, trainings_help, {.type = "DIR"})
           .add("list", o->list, "name the built-in recipes")
           .add("print", o->print, "print the recipe instead of running it")
           .add("quiet", o->quiet, "no progress")

@@ -12,11 +12,13 @@
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
+#include "scaling/latency/device_model.h"
 #include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/network_times.h"
 #include "scaling/methods/method.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/options.h"
+#include "tools/cli/run_and_report.h"
 
 namespace hac {
 namespace {
@@ -28,7 +30,7 @@ struct Options {
   std::string laws, latency = "1.05x", params = "1.3x", memory;
   double latency_slack = 0;
   std::string method;
-  std::string latency_model = "table";
+  std::string latency_model = "table", device_model;
   NetworksToTime timed;
   WideningOptions widening;
   std::optional<double> largest_growth;  // alpha of the compound method
@@ -75,6 +77,7 @@ LatencyModelPtr measure_model(const Options& o, const Architecture& arch,
 
 LatencyModelPtr latency_model(const Options& o, const Architecture& arch,
                               const TensorOptions& where) {
+  if (!o.device_model.empty()) return device_model(o.device_model, where.dtype);
   const bool measured = o.latency_model == "table" || o.latency_model == "regression";
   if (measured) return measure_model(o, arch, where);
   LatencyModelPtr model = load_latency_model(o.latency_model);
@@ -118,7 +121,8 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
               {"params", grown.cost.params},
               {"memory_bytes", grown.cost.memory_bytes},
               {"feasible", grown.feasible()},
-              {"stop", grown.limit}});
+              {"stop", grown.limit},
+              {"note", grown.note}});
     return print_json(j);
   }
   std::string growth =
@@ -126,7 +130,7 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
   for (std::size_t i = 0; i < found; ++i) {
     growth += fmt::format(" at {} {:g}", method.coefficients[i].name, grown.coefficients[i]);
   }
-  print_rows(stdout, {{"largest growth", growth},
+  print_rows(stdout, {{grown.feasible() ? "largest growth" : "smallest growth", growth},
                       {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}",
                                               grown.cost.latency_ms, limit_ms)},
                       {"resolution", fmt::format("{}", grown.arch.resolution)},
@@ -134,6 +138,7 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
                       {"parameters", grouped(grown.cost.params)},
                       {"memory", mebibytes(grown.cost.memory_bytes)},
                       {"stopped by", grown.limit}});
+  if (!grown.note.empty()) print_rows(stdout, {{"note", grown.note}});
 }
 
 void warn(const std::vector<std::string>& warnings) {
@@ -276,6 +281,7 @@ void add_scale(CLI::App& app, const std::string&) {
                "table or regression, measured now; or a saved latency_model.json of this device, "
                "--dtype, threads, instruction set and library",
                {.type = "KIND"})
+          .add("device_model", o->device_model, device_model_help, {.type = "NAME"})
           .add("foreign_latency", o->foreign_latency,
                "take a saved model of anything else too: the limit in ms and all predictions are "
                "then those of the device that it was measured on")

@@ -48,7 +48,8 @@ class Pruning : public StepObserver {
   std::map<std::string, Tensor> state() const override { return {}; }
   void load_state(const std::map<std::string, Tensor>&) override {}
 
-  bool done() const { return done_; }
+  // Of each channel of a width, summed since the last pruning.
+  const std::vector<double>& score(std::size_t width) const { return gates_[width].score; }
   // The widths that survive, a row a pruning, once every layer has lost a channel.
   const std::vector<std::vector<std::int64_t>>& rows() const { return rows_; }
   // Prunings until the end, at most.

@@ -247,6 +247,7 @@ TEST(Methods, OverRandomArchitectures) {
                            .laws = laws,
                            .widening = {.stride = 4, .tie_residual = random.coin()}};
     for (const Method& method : methods()) {
+      if (method.key == "depth-canonical") continue;  // of published networks alone
       SCOPED_TRACE(method.key + ", seed " + std::to_string(seed));
       const ScaledNetwork n = method.to_budget(task);
       EXPECT_EQ(n.method, method.name);
@@ -271,7 +272,9 @@ TEST(Methods, OverRandomArchitectures) {
       }
     }
   }
-  for (const Method& method : methods()) EXPECT_GT(grown[method.key], 0) << method.key;
+  for (const Method& method : methods()) {
+    EXPECT_EQ(grown[method.key] > 0, method.key != "depth-canonical") << method.key;
+  }
 }
 
 TEST(Methods, SayWhatTheyLack) {

@@ -41,7 +41,10 @@ class Experiment {
     baseline_ = resolve(recipe.model, arch);
     // What a mistake would otherwise only show after hours of training.
     samples_ = sample_widths(widths(baseline_), recipe.importance.sampling);
-    hold_out(data_, recipe.train.validation, 0);
+    for (const double part : {recipe.train.validation, recipe.importance.proxy.validation,
+                              recipe.alpha.proxy.validation, recipe.search.validation}) {
+      hold_out(data_, part, 0);
+    }
     hac::resolve(
         {.params = parse_params_limit(recipe.scale.params),
          .memory = parse_memory_limit(recipe.scale.memory)},

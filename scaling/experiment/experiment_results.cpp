@@ -153,7 +153,8 @@ ReportedPlan reported(const ScaledNetwork& network) {
                  .resolution = static_cast<double>(plan.resolution),
                  .stop = network.limit,
                  .warnings = plan.warnings,
-                 .budget = plan.budget};
+                 .budget = plan.budget,
+                 .optimality = plan.optimality};
   for (const LayerPlan& l : plan.result.layers) {
     r.layers.push_back(
         {l.layer, static_cast<double>(l.before), static_cast<double>(l.after), l.reason});

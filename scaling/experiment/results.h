@@ -15,6 +15,7 @@
 #include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
 #include "scaling/methods/search_cost.h"
+#include "scaling/methods/width_scaling.h"
 #include "scaling/stats.h"
 
 namespace hac {
@@ -216,6 +217,7 @@ struct ReportedPlan {  // a ScalingPlan, in figures
   std::string stop;  // what ended the search
   std::vector<std::string> warnings;
   Budget budget;
+  std::optional<OptimalityGap> optimality;
 
   Fields fields() {
     return Fields()
@@ -228,7 +230,8 @@ struct ReportedPlan {  // a ScalingPlan, in figures
         .add("steps", steps, {.optional = true})
         .add("stop", stop, {.optional = true})
         .add("warnings", warnings, {.optional = true})
-        .add("budget", limits_of(budget), {.optional = true});
+        .add("budget", limits_of(budget), {.optional = true})
+        .add("optimality", optimality, {.optional = true});
   }
 };
 

@@ -107,22 +107,35 @@ ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
       method.key, kLongestWalk));
 }
 
-// Between the baseline and the largest growth.
-ScaledNetwork largest_factor(const Method& method, const ScalingTask& task, ScaledNetwork best) {
-  const Architecture baseline = best.arch;
-  ScaledNetwork above = member(method, task, Method::largest_growth, false);
-  if (task.budget.allows(above.cost)) return above;
-  double low = 1, high = Method::largest_growth;
-  while (high - low > 1e-3 * low) {
-    const double middle = std::sqrt(low * high);
-    ScaledNetwork n = member(method, task, middle, false);
-    const bool within = task.budget.allows(n.cost);
-    (within ? low : high) = middle;
-    (within ? best : above) = std::move(n);
-  }
-  if (best.arch == baseline) return infeasible(std::move(above));
-  best.limit = limits_broken_by(above, task.budget);
-  return best;
+// From the baseline upwards by 1 %, then to 0.1 %: rounding makes a staircase of the family too,
+// and where latency dips a larger member is within the budget again.
+ScaledNetwork largest_factor(const Method& method, const ScalingTask& task,
+                             const ScaledNetwork& baseline) {
+  constexpr double kStep = 1.01, kFineStep = 1.001, kFurthestDip = 1.5;
+  std::optional<ScaledNetwork> best, smallest;
+  std::string limit;
+  const auto walk = [&](double from, double to, double step) {
+    double last = from;
+    for (double value = from * step; value < to; value *= step) {
+      ScaledNetwork n = member(method, task, value, false);
+      if (n.arch == baseline.arch) continue;
+      if (task.budget.allows(n.cost)) {
+        best = std::move(n);
+        last = value;
+        limit.clear();
+      } else {
+        if (limit.empty()) limit = limits_broken_by(n, task.budget);
+        if (!smallest) smallest = std::move(n);
+        if (value > last * kFurthestDip && step == kStep) break;
+      }
+    }
+  };
+  walk(1, Method::largest_growth, kStep);
+  if (!best) return infeasible(smallest ? *smallest : baseline);
+  const double found = best->coefficients.back();
+  walk(found, found * kStep, kFineStep);
+  best->limit = limit.empty() ? to_string(StopReason::growth_cap) : limit;
+  return *best;
 }
 
 void require_what_it_needs(const Method& method, const ScalingTask& task) {
@@ -151,8 +164,7 @@ ScaledNetwork Method::to_budget(const ScalingTask& task) const {
   }
   ScaledNetwork baseline = member(*this, task, 1, true);
   if (!task.budget.allows(baseline.cost)) return infeasible(std::move(baseline));
-  return step ? largest_step(*this, task, baseline)
-              : largest_factor(*this, task, std::move(baseline));
+  return step ? largest_step(*this, task, baseline) : largest_factor(*this, task, baseline);
 }
 
 void require_latency_limit(const char* method, const Budget& budget) {

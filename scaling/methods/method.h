@@ -97,7 +97,8 @@ struct Method {
   // The largest network within the budget. Of steps: walks upwards and keeps the last network
   // within it. Latency is a staircase that may dip, so the walk ends after eight misses in a row,
   // or where it cannot grow any more; under a latency limit also at 256 times the baseline's
-  // operations, whatever the limit allows. Of any value: to 0.1 %, by bisection. Where no network
+  // operations, whatever the limit allows. Of any value: the largest to 0.1 %, looking past dips of
+  // up to half the growth. Where no network
   // but the baseline is within the budget: the smallest other one, marked infeasible. Throws
   // ConfigError when the budget has no finite limit that the family can reach, or the task lacks
   // what the method needs.

@@ -136,7 +136,9 @@ NeuralScaleFit fit_neuralscale(std::span<const std::vector<std::int64_t>> rows,
     for (std::size_t j = 0; j < size.size(); ++j) {
       slope += (size[j] - mean_size) * (width[l][j] - mean_width);
     }
-    fit.b.push_back(uniform ? 0.5 : slope / spread);
+    // Widths only fall while the size falls: below zero is the rounding of a layer that kept its
+    // own.
+    fit.b.push_back(uniform ? 0.5 : std::max(0.0, slope / spread));
     fit.a.push_back(
         std::exp(uniform ? width[l][0] - 0.5 * size[0] : mean_width - fit.b[l] * mean_size));
   }

@@ -117,7 +117,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
 
 TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   const std::vector<std::string> names = recipe_names();
-  EXPECT_EQ(names, (Words{"cifar10-paper", "cifar10-small", "quick"}));
+  EXPECT_EQ(names, (Words{"cifar10-paper", "cifar10-small", "compare-cifar10", "quick"}));
   for (const std::string& name : names) {
     const std::string path = HAC_SOURCE_DIR "/tools/recipes/" + name + ".toml";
     EXPECT_EQ(recipe_text(name), slurp(path)) << name;
@@ -246,7 +246,7 @@ TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
 }
 
 TEST_F(CliRun, ListsPrintsAndRefuses) {
-  EXPECT_EQ(run({"run", "--list"}).out, "cifar10-paper\ncifar10-small\nquick\n");
+  EXPECT_EQ(run({"run", "--list"}).out, "cifar10-paper\ncifar10-small\ncompare-cifar10\nquick\n");
   EXPECT_EQ(run({"run", "quick", "--print"}).out, recipe_text("quick"));
   EXPECT_EQ(json_of({"run", "quick", "--print"})["name"], "quick");
   expect_error(command("/train/epoch", 1) + Words{"--quiet"}, 2, {"did you mean 'epochs'?"});

@@ -33,6 +33,7 @@ std::vector<std::string> chosen(const std::vector<std::string>& keys) {
 }
 
 void compare(Options o, const std::string& command) {
+  require_results_folder(o.experiment.out);
   Recipe& r = o.recipe;
   r.name = "compare";
   r.model = o.model.model;
@@ -48,6 +49,7 @@ void compare(Options o, const std::string& command) {
     proxy->validation = r.search.validation;
   }
   r.alpha.proxy.seeds = r.search.seeds;
+  r.importance.sampling.round_to = 1;  // a slim network has few widths
   r.alpha.largest_growth = 0.5;
   r.alpha.growth = 64;
   o.experiment.command = command;

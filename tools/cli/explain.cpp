@@ -61,6 +61,7 @@ void explain_command(const Options& o) {
   for (const std::string& name : o.device_models) models.push_back(device_model(name, where.dtype));
   if (o.here.model != "none") {
     models.insert(models.begin(), latency_model_here(o.here, arch, where));
+    print_model(*models.front());
   }
   const Explanation e = explain(arch, models, o.explain);
   const nlohmann::ordered_json json = to_json(fields_of(e));

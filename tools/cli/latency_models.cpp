@@ -15,13 +15,17 @@ void add_latency_model_options(CLI::App& app, LatencyModelOptions& o) {
   add_options(
       app,
       Fields()
-          .add("latency_model", o.model,
-               "table or regression, measured now; a saved one (hacscale latency-table); or "
-               "none: only devices that are modelled",
-               {.type = "KIND"})
+          .add(
+              "latency_model", o.model,
+              "table or regression, measured now; or a saved one of this device, --dtype, "
+              "threads, instruction set and library (hacscale latency-table); of explain also none",
+              {.type = "KIND"})
           .add("foreign_latency", o.foreign_latency,
-               "take a saved one of another device, type or library too")
-          .add("allow_unsteady", o.allow_unsteady, "take times that a busy machine disturbed"),
+               "take a saved one of anything else too: all predictions are then those of the "
+               "device that it was measured on")
+          .add("allow_unsteady", o.allow_unsteady,
+               "decide on times that a busy machine disturbed, instead of waiting for it (pauses "
+               "of half a minute in all) and giving up"),
       group);
   add_options(app, o.timed.fields(), group);
 }
@@ -42,13 +46,17 @@ LatencyModelPtr latency_model_here(const LatencyModelOptions& o, const Architect
     }
     if (!o.allow_unsteady) require_steady(*model, o.model);
   }
-  if (model->error) {
-    print(stderr,
-          fmt::format("latency {}: median error {:.1f} %, worst {:.1f} % on networks left "
-                      "out\n",
-                      model->name(), 100 * model->error->median, 100 * model->error->worst));
-  }
   return model;
+}
+
+void print_model(const LatencyModel& model) {
+  std::string text = fmt::format("latency {} of {}", model.name(),
+                                 model.source ? model.source->str() : "an unknown device");
+  if (model.error) {
+    text += fmt::format(": median error {:.1f} %, worst {:.1f} % on networks left out",
+                        100 * model.error->median, 100 * model.error->worst);
+  }
+  print(stderr, text + "\n");
 }
 
 }  // namespace hac

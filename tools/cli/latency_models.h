@@ -21,9 +21,11 @@ struct LatencyModelOptions {
 void add_latency_model_options(CLI::App& app, LatencyModelOptions& options);
 
 // Times networks around this one and fits a model to them; or loads the file, which must have been
-// measured here unless the user says otherwise. Says on stderr how many are timed, and how far off
-// the model is. Throws DeviceError for a busy machine.
+// measured here unless the user says otherwise. Says on stderr how many are timed. Throws
+// DeviceError for a busy machine.
 LatencyModelPtr latency_model_here(const LatencyModelOptions& options, const Architecture& arch,
                                    const TensorOptions& where);
+// On stderr: where its predictions come from, and how far off they are.
+void print_model(const LatencyModel& model);
 
 }  // namespace hac

@@ -15,10 +15,11 @@ namespace hac {
 namespace {
 
 struct Options {
-  std::string recipe, out, data_dir, trainings, device_model;
+  std::string recipe, out, data_dir, trainings, device_model, latency_model;
   std::optional<BadImages> bad_images;
   MachineOptions machine;
   bool list = false, print = false, quiet = false, json = false, allow_unsteady = false;
+  bool foreign_latency = false;
 };
 
 void run(const Options& o, const std::string& command) {
@@ -35,8 +36,10 @@ void run(const Options& o, const std::string& command) {
     fmt::print("{}", o.json ? to_json(recipe) + "\n" : recipe_text(o.recipe));
     return;
   }
-  if (o.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
+  require_results_folder(o.out);
   if (!o.data_dir.empty()) recipe.train.data.dir = o.data_dir;
+  if (!o.latency_model.empty()) recipe.latency.file = o.latency_model;
+  recipe.latency.foreign |= o.foreign_latency;
   if (!o.device_model.empty()) recipe.latency.device_model = o.device_model;
   if (o.bad_images) recipe.train.data.bad_images = *o.bad_images;
   recipe.train.data.quiet = o.quiet;
@@ -47,7 +50,8 @@ void run(const Options& o, const std::string& command) {
                   .quiet = o.quiet,
                   .where = where,
                   .allow_unsteady = o.allow_unsteady,
-                  .trainings = o.trainings},
+                  .trainings = o.trainings,
+                  .keep_weights = o.trainings.empty()},
                  o.json);
 }
 
@@ -69,6 +73,9 @@ void add_run(CLI::App& app, const std::string& command) {
                {.type = "DIR"})
           .add("bad_images", o->bad_images,
                "of an image folder, over the recipe's: see hacscale train --help")
+          .add("latency_model", o->latency_model,
+               "a saved model, over the recipe's: device.json of latency-table", {.type = "FILE"})
+          .add("foreign_latency", o->foreign_latency, "take one of another device too")
           .add("device_model", o->device_model, device_model_help, {.type = "NAME"})
           .add("trainings", o->trainings, trainings_help, {.type = "DIR"})
           .add("list", o->list, "name the built-in recipes")

@@ -27,9 +27,12 @@ void end_with_hint(int) {
 
 }  // namespace
 
+void require_results_folder(const std::string& out) {
+  if (out.empty()) throw ConfigError("option '--out': expected a folder, got none");
+  require_makeable(out + "/report");
+}
+
 void run_and_report(const Recipe& recipe, const ExperimentOptions& options, bool json) {
-  if (options.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
-  require_makeable(options.out + "/report");
   make_folder(options.out + "/report");
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
   const Results results = run_experiment(recipe, options);

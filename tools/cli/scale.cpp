@@ -13,10 +13,9 @@
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "scaling/latency/device_model.h"
-#include "scaling/latency/networks_to_time.h"
-#include "scaling/measure/network_times.h"
 #include "scaling/methods/method.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/latency_models.h"
 #include "tools/cli/options.h"
 #include "tools/cli/run_and_report.h"
 
@@ -30,14 +29,13 @@ struct Options {
   std::string laws, latency = "1.05x", params = "1.3x", memory;
   double latency_slack = 0;
   std::string method;
-  std::string latency_model = "table", device_model;
-  NetworksToTime timed;
+  LatencyModelOptions latency_model;
+  std::string device_model;
   WideningOptions widening;
   std::optional<double> largest_growth;  // alpha of the compound method
   std::vector<double> given;             // coefficients
   std::string out;
   MachineOptions machine;
-  bool allow_unsteady = false, foreign_latency = false;
   bool json = false;
 };
 
@@ -61,43 +59,9 @@ std::vector<ImportanceLaw> load_laws(const std::string& path, const Architecture
   return laws;
 }
 
-// Times the network, random widths around it and, where its input may grow, larger ones; fits a
-// model.
-LatencyModelPtr measure_model(const Options& o, const Architecture& arch,
-                              const TensorOptions& where) {
-  const auto kind = parse<LatencyModelKind>(o.latency_model, "latency model");
-  NetworksToTime options = o.timed;
-  options.ladder = !method_of(o.method).needs_laws;
-  const std::vector<Architecture> nets = networks_to_time(arch, options);
-  print(stderr, fmt::format("measuring {} networks\n", nets.size()));
-  std::vector<TimedNetwork> timed =
-      time_networks(nets, where, {.allow_unsteady = o.allow_unsteady});
-  return fit_latency(kind, std::move(timed), latency_source(where), std::nullopt);
-}
-
-LatencyModelPtr latency_model(const Options& o, const Architecture& arch,
-                              const TensorOptions& where) {
+LatencyModelPtr model_of(const Options& o, const Architecture& arch, const TensorOptions& where) {
   if (!o.device_model.empty()) return device_model(o.device_model, where.dtype);
-  const bool measured = o.latency_model == "table" || o.latency_model == "regression";
-  if (measured) return measure_model(o, arch, where);
-  LatencyModelPtr model = load_latency_model(o.latency_model);
-  if (!o.foreign_latency) {
-    require_source(*model, latency_source(where), o.latency_model,
-                   "--foreign-latency takes it as it is");
-  }
-  if (!o.allow_unsteady) require_steady(*model, o.latency_model);
-  return model;
-}
-
-// Where the predictions come from, and how far off they are.
-void print_model(const LatencyModel& model) {
-  std::string text = fmt::format("latency {} of {}", model.name(),
-                                 model.source ? model.source->str() : "an unknown device");
-  if (model.error) {
-    text += fmt::format(": median error {:.1f} %, worst {:.1f} % on networks left out",
-                        100 * model.error->median, 100 * model.error->worst);
-  }
-  print(stderr, text + "\n");
+  return latency_model_here(o.latency_model, arch, where);
 }
 
 std::string mebibytes(std::int64_t bytes) {
@@ -194,7 +158,7 @@ void scale(Options o) {
   if (!o.laws.empty()) laws = load_laws(o.laws, arch);
   if (!o.out.empty()) make_folder(o.out);
   const TensorOptions where = start(o.machine);
-  const LatencyModelPtr model = latency_model(o, arch, where);
+  const LatencyModelPtr model = model_of(o, arch, where);
   if (!o.out.empty()) save_latency_model(*model, o.out + "/latency_model.json");
   Budget budget = resolve(limits, cost_of(arch, *model));
   budget.latency_slack = o.latency_slack;
@@ -277,20 +241,10 @@ void add_scale(CLI::App& app, const std::string&) {
           .add("largest_growth", o->largest_growth, {0, 1},
                "no plan: the largest s whose uniform network meets --latency at this alpha",
                {.type = "ALPHA"})
-          .add("latency_model", o->latency_model,
-               "table or regression, measured now; or a saved latency_model.json of this device, "
-               "--dtype, threads, instruction set and library",
-               {.type = "KIND"})
           .add("device_model", o->device_model, device_model_help, {.type = "NAME"})
-          .add("foreign_latency", o->foreign_latency,
-               "take a saved model of anything else too: the limit in ms and all predictions are "
-               "then those of the device that it was measured on")
-          .add("allow_unsteady", o->allow_unsteady,
-               "decide on times that a busy machine disturbed, instead of waiting for it "
-               "(pauses of half a minute in all) and giving up")
-          .add("networks", o->timed.networks, {5, 1000}, "networks of random widths to measure")
           .add("out", o->out, "write plan.json, architecture.json and latency_model.json",
                {.type = "DIR"}));
+  add_latency_model_options(*verb, o->latency_model);
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);
   verb->footer(

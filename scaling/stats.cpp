@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "kernels/core/error.h"
@@ -63,6 +64,13 @@ LatencyStats summarize(std::span<const double> values) {
   const std::size_t third = std::max<std::size_t>(1, v.size() / 3);
   s.drift = median({v.end() - third, v.end()}) / median({v.begin(), v.begin() + third}) - 1;
   return s;
+}
+
+double median_error(const LatencyStats& ms) {
+  if (ms.runs < 1) return unknown;
+  constexpr double kSigmas = 2.5631031310892;  // from the 10th to the 90th percentile
+  const double error = std::sqrt(std::numbers::pi / 2) * ms.spread / kSigmas;
+  return kNormal * error / std::sqrt(static_cast<double>(ms.runs));
 }
 
 Interval interval95(std::span<const double> values) {

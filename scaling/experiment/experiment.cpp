@@ -11,6 +11,7 @@
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "models/train/folder_lock.h"
+#include "scaling/experiment/claims.h"
 #include "scaling/experiment/experiment_results.h"
 #include "scaling/latency/device_model.h"
 
@@ -90,6 +91,7 @@ class Experiment {
     results.latency_models = std::move(latency_models);
     if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
     add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
+    results.claims = claims_of(results);
     write_file_atomically(options_.out + "/results.json", to_json(results));
     return results;
   }
@@ -203,7 +205,28 @@ class Experiment {
       write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, key),
                             to_json(*all.back().plan) + "\n");
     }
+    if (recipe_.claims) all.push_back(uniform_of_equal_params(all, task));
     return all;
+  }
+
+  // What importance is worth: widths by one factor, at HACScale's resolution, with as many
+  // parameters as its row has.
+  static ScaledNetwork uniform_of_equal_params(const std::vector<ScaledNetwork>& all,
+                                               const ScalingTask& task) {
+    const auto hacscale = std::find_if(all.begin(), all.end(),
+                                       [](const ScaledNetwork& n) { return n.key == "hacscale"; });
+    const Architecture grown = grown_of(task);
+    Rounding rounding = task.rounding;
+    rounding.width_multiple = 1;  // as near as can be: its latency does not count
+    ScaledNetwork uniform =
+        method_of("uniform-width")
+            .to_budget({.baseline = grown,
+                        .model = task.model,
+                        .budget = {.params = static_cast<double>(hacscale->cost.params)},
+                        .rounding = rounding});
+    uniform.method = "uniform width (equal params)";
+    uniform.key = equal_params_key;
+    return uniform;
   }
 
   const Recipe& recipe_;

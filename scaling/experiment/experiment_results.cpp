@@ -182,7 +182,8 @@ std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
          .params = static_cast<double>(count(p.arch).params),
          .ms = ms.median,
          .gmacs_per_s = utilization_gmacs(p.macs, ms.median),
-         .steady = ms.steady()});
+         .steady = ms.steady(),
+         .error = median_error(ms)});
   }
   return sweeps;
 }

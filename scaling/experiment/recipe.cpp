@@ -55,7 +55,10 @@ void validate(const Recipe& r) {
   require(!r.alpha.largest_growth || !r.scale.latency.empty(), "alpha.largest_growth",
           "scale.latency with it");
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");
-  require(!methods_of(r).empty(), "scale.methods", "at least one method or gain");
+  const std::vector<std::string> methods = methods_of(r);
+  require(!methods.empty(), "scale.methods", "at least one method or gain");
+  require(!r.claims || std::find(methods.begin(), methods.end(), "hacscale") != methods.end(),
+          "claims", "hacscale among scale.methods with it, or plain among scale.gains");
   validate(parse_latency_limit(r.scale.latency), "latency");
   validate(parse_params_limit(r.scale.params), "parameter");
   validate(parse_memory_limit(r.scale.memory), "memory");

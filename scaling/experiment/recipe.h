@@ -124,6 +124,8 @@ struct Recipe {
     }
   } scale;
 
+  bool claims = false;  // rows that only the paper's claims need too (claims.h)
+
   std::vector<double> sweep_growth{1, 1.5, 2, 3, 4};  // utilization figure (Fig. 2)
 
   Fields fields() {
@@ -132,6 +134,7 @@ struct Recipe {
         .add("model", model)
         .add("arch", arch)
         .add("seeds", seeds)
+        .add("claims", claims)
         .add("train", train)
         .add("importance", importance)
         .add("latency", latency)

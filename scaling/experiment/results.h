@@ -70,7 +70,7 @@ struct TableRow {
   Accuracy top1;
   std::vector<std::string> weights;  // files, of each seed
   std::string limit;                 // that stopped the method, as StopReason
-  std::string key;                   // Method::key, or baseline
+  std::string key;                   // Method::key, baseline, or uniform-params (claims.h)
   double memory_bytes = unknown;     // as NetworkCost
   std::optional<SearchCost> search;  // trainings that the method asked for
   std::string note;
@@ -105,6 +105,7 @@ struct UtilizationPoint {
   std::string label;
   double macs = unknown, params = unknown, ms = unknown, gmacs_per_s = unknown;
   bool steady = true;
+  double error = unknown;  // 95 % of ms, as a fraction of it
 
   Fields fields() {
     return Fields()
@@ -113,7 +114,8 @@ struct UtilizationPoint {
         .add("params", params, {.whole = true})
         .add("ms", ms)
         .add("gmacs_per_s", gmacs_per_s)
-        .add("steady", steady, {.optional = true});
+        .add("steady", steady, {.optional = true})
+        .add("error", error, {.optional = true});
   }
 };
 struct Sweep {
@@ -252,6 +254,32 @@ struct LatencyFit {
   }
 };
 
+enum class ClaimVerdict { holds, does_not_hold, cannot_be_told };
+template <>
+inline constexpr std::string_view enum_names<ClaimVerdict>[] = {"holds", "does not hold",
+                                                                "cannot be told"};
+struct Claim {
+  std::string id;            // "width-utilization"
+  std::string claim, place;  // what the paper says, in one sentence; figure, table or section
+  ClaimVerdict verdict = ClaimVerdict::cannot_be_told;
+  std::string figures;                                     // that the verdict rests on, in words
+  double effect = unknown, low = unknown, high = unknown;  // the figures say what they are
+  double p = unknown;                                      // of a test, corrected by Holm
+
+  Fields fields() {
+    return Fields()
+        .add("id", id)
+        .add("claim", claim)
+        .add("place", place)
+        .add("verdict", verdict)
+        .add("figures", figures)
+        .add("effect", effect, {.optional = true})
+        .add("low", low, {.optional = true})
+        .add("high", high, {.optional = true})
+        .add("p", p, {.optional = true});
+  }
+};
+
 using FactValue = AnyValue;  // a setting or a fact of the machine, shown as it is
 using Facts = std::map<std::string, FactValue>;
 
@@ -274,6 +302,7 @@ struct Results {
   std::string energy_reason;    // why no row of the table has an energy: "no meter: ..."
   double unsteady_figures = 0;  // latencies that a busy machine disturbed
   std::vector<std::string> notes;
+  std::vector<Claim> claims;  // of the paper, judged by all of the above (claims.h)
 };
 
 // The text of results.json.

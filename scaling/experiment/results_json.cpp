@@ -55,7 +55,8 @@ Fields fields_of(Results& r, int& schema) {
       .add("latency_models", r.latency_models, optional)
       .add("energy_reason", r.energy_reason, optional)
       .add("unsteady_figures", r.unsteady_figures, {.optional = true, .whole = true})
-      .add("notes", r.notes, optional);
+      .add("notes", r.notes, optional)
+      .add("claims", r.claims, optional);
 }
 
 // Lists are of settings alone.

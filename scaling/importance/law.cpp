@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -156,6 +157,30 @@ ImportanceLaw fit_law(const LayerSamples& layer, const FitOptions& options) {
   }
   judge(law, layer);
   return law;
+}
+
+std::vector<HeldOutPrediction> leave_one_width_out(const LayerSamples& layer,
+                                                   const FitOptions& options) {
+  struct Model {
+    ImportanceLaw law;
+    double constant = 0;
+  };
+  std::map<double, Model> without;
+  for (const ImportanceSample& s : layer.samples) without[s.width];
+  if (without.size() < 3) return {};
+  for (auto& [width, model] : without) {
+    LayerSamples others{.layer = layer.layer, .samples = {}};
+    for (const ImportanceSample& s : layer.samples) {
+      if (s.width != width) others.samples.push_back(s);
+    }
+    model = {fit_law(others, options), mean(importances(others))};
+  }
+  std::vector<HeldOutPrediction> predictions;
+  for (const ImportanceSample& s : layer.samples) {
+    const Model& model = without[s.width];
+    predictions.push_back({s.width, s.importance, model.law(s.width), model.constant});
+  }
+  return predictions;
 }
 
 std::vector<ImportanceLaw> fit_laws(std::span<const LayerSamples> layers,

@@ -71,6 +71,17 @@ struct FitOptions {
 // or not finite. Makes no judgement on the sign of b.
 ImportanceLaw fit_law(const LayerSamples& layer, const FitOptions& options = {});
 
+// What the law says of each sample that it was not fitted on: fitted on the samples of all other
+// widths, so the ends of the range are extrapolated.
+struct HeldOutPrediction {
+  double width = 0, observed = 0;
+  double predicted = 0;  // a * C^b
+  double constant = 0;   // the mean importance of the other widths: a model without a width
+};
+// In the order of the samples; empty with fewer than three different widths.
+std::vector<HeldOutPrediction> leave_one_width_out(const LayerSamples& layer,
+                                                   const FitOptions& options = {});
+
 // Fits every layer. With b >= 0 one layer would be widened forever, so such a law is replaced by
 // one with the median b of the other layers through this layer's mean point, with a warning; with
 // `strict` it is a ConfigError. Where no layer has b < 0, b = -1 (a layer's total importance I * C

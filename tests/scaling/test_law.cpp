@@ -65,6 +65,29 @@ TEST(Law, GoldenFit) {
   EXPECT_NEAR(law.residuals[1], .55 - law(32), 1e-15);
 }
 
+// Each sample from the other widths: a power law is met exactly, also at the ends, and the constant
+// is their mean.
+TEST(Law, LeavesOneWidthOut) {
+  const LayerSamples exact = power_law("l", 3, -1.5);
+  const std::vector<HeldOutPrediction> p = leave_one_width_out(exact);
+  ASSERT_EQ(p.size(), 5u);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    EXPECT_EQ(p[i].width, exact.samples[i].width);
+    EXPECT_EQ(p[i].observed, exact.samples[i].importance);
+    EXPECT_NEAR(p[i].predicted / p[i].observed, 1, 1e-6);
+  }
+  EXPECT_NEAR(p[0].constant, (p[1].observed + p[2].observed + p[3].observed + p[4].observed) / 4,
+              1e-15);
+  // Both samples of 16 are left out together: through (8, 4) and (32, 1), C = 16 has 2.
+  const LayerSamples twice = samples("l", {16, 8, 16, 32}, {50, 4, 70, 1});
+  const std::vector<HeldOutPrediction> q = leave_one_width_out(twice);
+  ASSERT_EQ(q.size(), 4u);
+  EXPECT_NEAR(q[0].predicted, 2, 1e-9);
+  EXPECT_NEAR(q[2].predicted, 2, 1e-9);
+  EXPECT_EQ(q[2].constant, 2.5);
+  EXPECT_TRUE(leave_one_width_out(samples("l", {8, 8, 16}, {1, 2, 3})).empty());
+}
+
 // No other (a, b) near the answer or on a coarse grid fits better.
 TEST(Law, FitIsTheMinimum) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {

@@ -33,7 +33,7 @@ std::string toml_of(const json& table, const std::string& name = "") {
 // its default.
 TEST(RecipeToml, EveryKeyArrives) {
   const json given = json::parse(R"({
-    "name": "all", "model": "resnet20", "seeds": [4, 5],
+    "name": "all", "model": "resnet20", "seeds": [4, 5], "claims": true,
     "arch": {"width": 2, "blocks": [2, 2, 2], "resolution": 40, "classes": 7, "in_channels": 1},
     "train": {"data": {"name": "synthetic", "dir": "d", "limit_train": 70, "limit_test": 35,
                        "resolution": 48, "classes": 7, "bad_images": "skip"},
@@ -52,7 +52,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     "search": {"epochs": 5, "limit_train": 28, "validation": 7, "seeds": [9], "prune": {"warmup": 1,
       "every": 2, "share": 0.1, "stop": 0.9, "descent": 3}},
     "scale": {"all_limits": true, "latency": "2.5ms", "params": "12k", "memory": "3MiB", "latency_slack": 0.1, "policy": "fill",
-      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth"],
+      "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth", "hacscale"],
       "gains": ["per-param"]},
     "sweep": {"growth": [1.5, 2.5]}})");
   const auto values = [](Recipe recipe) {
@@ -99,6 +99,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
       {"[scale]\nlatency = \"4\"", {"line 2", "scale.latency", "3.2ms"}},
       {"[scale]\nmethods = [\"width\"]", {"uniform-width"}},
       {"[scale]\nmethods = []\ngains = []", {"scale.methods"}},
+      {"claims = true\n[scale]\nmethods = [\"depth\"]\ngains = []", {"'claims'", "hacscale"}},
       {"[search]\nseeds = [4, 4]", {"'search.seeds'"}},
       {"[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\"", {"scale.latency with it"}},
       {"seeds = [15, 15]", {"'seeds': expected different seeds, got [15, 15]"}},
@@ -117,7 +118,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
 
 TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   const std::vector<std::string> names = recipe_names();
-  EXPECT_EQ(names, (Words{"cifar10-paper", "cifar10-small", "compare-cifar10", "quick"}));
+  EXPECT_EQ(names, (Words{"cifar10-paper", "cifar10-small", "claims", "compare-cifar10", "quick"}));
   for (const std::string& name : names) {
     const std::string path = HAC_SOURCE_DIR "/tools/recipes/" + name + ".toml";
     EXPECT_EQ(recipe_text(name), slurp(path)) << name;
@@ -199,14 +200,28 @@ class CliRun : public Cli {
 };
 
 TEST_F(CliRun, FromRecipeToReport) {
-  const Outcome first = succeed(command());
-  EXPECT_CONTAINS(first.out, "baseline", "uniform width", "hacscale (plain)", "report: ");
-  EXPECT_CONTAINS(slurp(path("out/report/index.html")), "<svg");
+  const Words claims = command("/claims", true);
+  const Outcome first = succeed(claims);
+  EXPECT_CONTAINS(first.out, "baseline", "uniform width", "hacscale (plain)",
+                  "report: ", "uniform width (equal params)", "The paper's claims here");
+  EXPECT_CONTAINS(slurp(path("out/report/index.html")), "<svg", "The paper's claims here");
   const json results = json::parse(slurp(path("out/results.json")));
   EXPECT_CONTAINS(results.dump(), "hacscale run");
+  // One seed tells nothing of accuracies; what the paper prints is always told.
+  EXPECT_CONTAINS(first.out, "cannot be told  Widths by importance beat uniform widths",
+                  "trained on 1 common seeds, of 3 at least");
+  EXPECT_EQ(results["claims"].back()["verdict"], "does not hold");
+  const json& uniform = results["table"].back();
+  EXPECT_EQ(uniform["key"], "uniform-params");
+  for (const json& row : results["table"]) {
+    if (row["key"] != "hacscale") continue;
+    EXPECT_EQ(uniform["resolution"], row["resolution"]);
+    EXPECT_LE(uniform["params"], row["params"]);
+    EXPECT_GE(uniform["params"].get<double>(), 0.95 * row["params"].get<double>());
+  }
 
   // Nothing is done twice: the same figures, although latency is a measured one.
-  succeed(command());
+  succeed(claims);
   EXPECT_EQ(json::parse(slurp(path("out/results.json")))["table"], results["table"]);
 }
 
@@ -246,7 +261,8 @@ TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
 }
 
 TEST_F(CliRun, ListsPrintsAndRefuses) {
-  EXPECT_EQ(run({"run", "--list"}).out, "cifar10-paper\ncifar10-small\ncompare-cifar10\nquick\n");
+  EXPECT_EQ(run({"run", "--list"}).out,
+            "cifar10-paper\ncifar10-small\nclaims\ncompare-cifar10\nquick\n");
   EXPECT_EQ(run({"run", "quick", "--print"}).out, recipe_text("quick"));
   EXPECT_EQ(json_of({"run", "quick", "--print"})["name"], "quick");
   expect_error(command("/train/epoch", 1) + Words{"--quiet"}, 2, {"did you mean 'epochs'?"});

@@ -38,7 +38,7 @@ void run_and_report(const Recipe& recipe, const ExperimentOptions& options, bool
   const Results results = run_experiment(recipe, options);
   const std::string page = options.out + "/report/index.html", text = to_json(results);
   write_file_atomically(page, render_report(results, text));
-  fmt::print("{}", json ? text : render_result_table(results));
+  fmt::print("{}", json ? text : render_result_table(results) + "\n" + render_claims(results));
   if (!json) fmt::print("\nreport: {}\n", page);
   if (const std::string line = report::unsteady_text(results); !line.empty()) {
     print(stderr, fmt::format("warning: {}\n", line));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/report/claims.h"
 #include "tools/report/findings.h"
 #include "tools/report/style.h"
 #include "tools/report/text.h"
@@ -192,6 +193,7 @@ std::string render_page(const Results& r, const std::vector<Figure>& figures,
   const std::string unsteady = unsteady_text(r);
   if (!unsteady.empty()) html += fmt::format("<p><b>{}</b></p>\n", prose(unsteady));
   html += headline(figures) + "<h2>Results</h2>\n" + result_table(r);
+  html += claims_section(r);
   html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
   for (const Figure& figure : figures) html += render_figure(figure);
   html += "</div>\n";

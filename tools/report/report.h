@@ -1,5 +1,5 @@
 #pragma once
-// The report of a run: its Results in, one HTML page or one plain table out. Both are pure
+// The report of a run: its Results in, one HTML page or plain tables out. Both are pure
 // functions, so a report can be rendered again from results.json at any time. A number that was not
 // measured is a dash; a section that is absent is replaced by one sentence.
 
@@ -15,5 +15,7 @@ std::string render_report(const Results& results, const std::string& results_jso
 
 // The result table in aligned columns for a terminal, with one line on what it shows.
 std::string render_result_table(const Results& results);
+// The verdict on each claim of the paper with its figures, for a terminal; "" where there is none.
+std::string render_claims(const Results& results);
 
 }  // namespace hac

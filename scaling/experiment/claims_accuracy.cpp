@@ -78,8 +78,8 @@ void judge(Comparison& c, std::size_t comparisons) {
     if (claim.low > -ClaimRules::negligible) claim.verdict = holds;
     return;
   }
-  const bool may_win = c.cost <= 1 + ClaimRules::noticeable;
-  const bool may_lose = c.cost >= 1 - ClaimRules::noticeable;
+  const bool may_win = c.cost <= 1 + ClaimRules::equal_cost;
+  const bool may_lose = c.cost >= 1 - ClaimRules::equal_cost;
   if (!may_win && !may_lose) claim.figures += ", which is not known";
   if (!significant(claim)) return;
   const bool won = claim.effect > 0;
@@ -105,6 +105,10 @@ class TableComparisons {
           fmt::format("the table has no row of {}", hacscale_ == nullptr ? "hacscale" : key);
     } else if (hacscale_->limit == "infeasible") {
       c.claim.figures = "HACScale found no network within the budget";
+    } else if (!other->widths.empty() && hacscale_->widths == other->widths &&
+               hacscale_->resolution == other->resolution && hacscale_->params == other->params) {
+      c.claim.verdict = near ? holds : does_not_hold;
+      c.claim.figures = "both are the same network";
     } else if (compare(hacscale_->top1.values, other->top1.values, c.claim)) {
       if (params) {
         c.cost = hacscale_->params / other->params;

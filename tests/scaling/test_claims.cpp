@@ -183,7 +183,7 @@ TEST(Claims, CostsAreEqualOrNoneWins) {
     const Results r{.table = {row("hacscale", own, ms), row("uniform-width", its, 1)}};
     return claim_of(accuracy_claims(r), "widths-latency");
   };
-  EXPECT_EQ(verdict(1.04, better, worse).verdict, holds);
+  EXPECT_EQ(verdict(1.09, better, worse).verdict, holds);
   EXPECT_EQ(verdict(0.5, better, worse).verdict, holds);
   EXPECT_EQ(verdict(1.2, better, worse).verdict, cannot_be_told);
   EXPECT_CONTAINS(verdict(1.2, better, worse).figures, "1.20x the measured latency",
@@ -197,6 +197,15 @@ TEST(Claims, CostsAreEqualOrNoneWins) {
   EXPECT_CONTAINS(claim_of(accuracy_claims(r), "widths-latency").figures, "predicted latency");
   r.table[0].limit = "infeasible";
   EXPECT_EQ(claim_of(accuracy_claims(r), "widths-latency").verdict, cannot_be_told);
+}
+
+TEST(Claims, TheSameNetworkBeatsNothingAndIsAsGood) {
+  Results r{.table = {row("hacscale", better), row("uniform-width", better), row("dp", better)}};
+  for (TableRow& same : r.table) same.widths = {8, 16};
+  const std::vector<Claim> claims = accuracy_claims(r);
+  EXPECT_EQ(claim_of(claims, "widths-latency").verdict, does_not_hold);
+  EXPECT_EQ(claim_of(claims, "near-optimum-accuracy").verdict, holds);
+  EXPECT_CONTAINS(claim_of(claims, "near-optimum-accuracy").figures, "the same network");
 }
 
 TEST(Claims, AConstantDifferenceHasNoKnownNoise) {

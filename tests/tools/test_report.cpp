@@ -129,6 +129,26 @@ TEST(ReportPage, SampleIsCompleteAndTidy) {
   EXPECT_EQ(html, render_report(sample_text())) << "not deterministic";
 }
 
+TEST(ReportPage, ClaimsHaveTheirVerdicts) {
+  EXPECT_EQ(sample_text().find("\"claims\""), std::string::npos) << "a file of an older version";
+  json results = sample();
+  EXPECT_EQ(render_claims(results_from_json(sample_text())), "");
+  results["claims"] = {{{"id", "alpha"},
+                        {"claim", "Alpha <matters>"},
+                        {"place", "Eq. 4"},
+                        {"verdict", "does not hold"},
+                        {"figures", "+0.1 points, 5 % of it"},
+                        {"effect", 0.001}}};
+  const std::string text = results.dump(), html = render_report(text);
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "The paper's claims here", "Alpha &lt;matters&gt;", "does not hold",
+                  "5&nbsp;% of it");
+  EXPECT_CONTAINS(render_claims(results_from_json(text)),
+                  "does not hold   Alpha <matters> (Eq. 4)\n", "                +0.1 points");
+  results["claims"][0]["verdict"] = "true";
+  EXPECT_ERROR(results_from_json(results.dump()), ConfigError, "claims[0].verdict", "holds");
+}
+
 TEST(ReportPage, EveryPointIsDrawn) {
   const auto html = render_report(sample_text());
   const auto svgs = svgs_of(html);

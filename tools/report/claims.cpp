@@ -28,7 +28,7 @@ std::string claims_section(const Results& results) {
   return html +
          "</tbody></table></div>\n<p class=\"soft\">Accuracies are compared seed by seed, by "
          "Student's t with Holm's correction for all comparisons of the table, or of the values of "
-         "alpha; at equal cost means within 5&nbsp;%. A utilization moves beyond 5&nbsp;%. What "
+         "alpha; at equal cost means within 10&nbsp;%. A utilization moves beyond 5&nbsp;%. What "
          "the noise hides cannot be told.</p>\n";
 }
 

@@ -158,6 +158,8 @@ TEST(Claims, HacscaleAgainstItsRivals) {
   EXPECT_EQ(claim_of(claims, "widths-params").verdict, holds);
   EXPECT_EQ(claim_of(claims, "beats-lacs").verdict, cannot_be_told);
   EXPECT_EQ(claim_of(claims, "beats-depth").verdict, cannot_be_told);
+  EXPECT_EQ(claim_of(claims, "beats-depth").place, "Table I");
+  EXPECT_CONTAINS(claim_of(claims, "beats-lacs").place, "not in the paper");
   EXPECT_CONTAINS(claim_of(claims, "beats-depth").figures, "0 common seeds");
   EXPECT_CONTAINS(claim_of(claims, "near-optimum-accuracy").figures, "no row of dp");
   // Holm: two equal tests and one of no use; three in the family.

@@ -87,7 +87,9 @@ class Experiment {
     const std::vector<SweepPoint> points = utilization_sweep(
         baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
     const std::vector<MeasuredLatency> sweep_latencies = latencies_of("sweep", points);
-    results.sweeps = sweeps_of(points, sweep_latencies);
+    const auto xavier = device_model("xavier");
+    results.sweeps = sweeps_of(points, sweep_latencies, *xavier);
+    results.sweep_model = xavier->source->str();
     results.latency_models = std::move(latency_models);
     if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
     add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);

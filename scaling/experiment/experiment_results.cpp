@@ -167,7 +167,8 @@ ReportedPlan reported(const ScaledNetwork& network) {
 }
 
 std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
-                             const std::vector<MeasuredLatency>& measured) {
+                             const std::vector<MeasuredLatency>& measured,
+                             const LatencyModel& device) {
   std::vector<Sweep> sweeps;
   for (std::size_t i = 0; i < points.size(); ++i) {
     const SweepPoint& p = points[i];
@@ -183,7 +184,8 @@ std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
          .ms = ms.median,
          .gmacs_per_s = utilization_gmacs(p.macs, ms.median),
          .steady = ms.steady(),
-         .error = median_error(ms)});
+         .error = median_error(ms),
+         .modelled_ms = device.predict(p.arch)});
   }
   return sweeps;
 }

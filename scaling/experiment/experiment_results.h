@@ -17,8 +17,10 @@ Results results_of(const Recipe& recipe, const std::string& command, const Measu
 TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
                    const MeasuredLatency& measured, const MeasuredPeak& peak);
 ReportedPlan reported(const ScaledNetwork& network);  // that has a plan
+// With what `device` says of the same networks.
 std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
-                             const std::vector<MeasuredLatency>& measured);
+                             const std::vector<MeasuredLatency>& measured,
+                             const LatencyModel& device);
 
 // The error of predictions for these networks.
 LatencyFit latency_fit(const std::string& name, const LatencyError& error,

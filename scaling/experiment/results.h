@@ -105,7 +105,8 @@ struct UtilizationPoint {
   std::string label;
   double macs = unknown, params = unknown, ms = unknown, gmacs_per_s = unknown;
   bool steady = true;
-  double error = unknown;  // 95 % of ms, as a fraction of it
+  double error = unknown;        // 95 % of ms, as a fraction of it
+  double modelled_ms = unknown;  // of Results::sweep_model
 
   Fields fields() {
     return Fields()
@@ -115,8 +116,10 @@ struct UtilizationPoint {
         .add("ms", ms)
         .add("gmacs_per_s", gmacs_per_s)
         .add("steady", steady, {.optional = true})
-        .add("error", error, {.optional = true});
+        .add("error", error, {.optional = true})
+        .add("modelled_ms", modelled_ms, {.optional = true});
   }
+  double modelled_gmacs_per_s() const { return macs / modelled_ms / 1e6; }
 };
 struct Sweep {
   std::string dimension;  // width, depth, resolution
@@ -290,6 +293,7 @@ struct Results {
   std::map<std::string, Facts> settings;  // of the recipe
   Budget budget;
   std::string latency_text, params_text;  // the budget as the user wrote it
+  std::string sweep_model;                // the device model of UtilizationPoint::modelled_ms
   std::string modelled;  // the device whose latencies are modelled; "": all were measured here
   // Which accuracy the table and the search for alpha show; empty in files of older versions.
   std::string table_accuracy, alpha_accuracy;

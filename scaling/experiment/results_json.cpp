@@ -34,6 +34,7 @@ Fields fields_of(Results& r, int& schema) {
       .add("settings", r.settings, optional)
       .add("machine", r.machine, optional)
       .add("modelled", r.modelled, optional)
+      .add("sweep_model", r.sweep_model, optional)
       .add("versions", r.versions, optional)
       .add("dataset", r.dataset, optional)
       .add("training", r.training, optional)

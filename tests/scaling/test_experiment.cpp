@@ -112,6 +112,10 @@ TEST_F(Experiment, EndsInResultsThatTheReportShows) {
       EXPECT_NE(row["limit"], "") << "which limit bound";
     }
   }
+  EXPECT_CONTAINS(results["sweep_model"], "Jetson AGX Xavier (modelled)");
+  for (const auto& [dimension, points] : results["sweeps"].items()) {
+    for (const json& point : points) EXPECT_GT(point["modelled_ms"], 0) << dimension;
+  }
   for (const json& point : results["alpha"]["points"]) {
     expect_interval(point["top1"], "alpha");
     EXPECT_EQ(point["top1"]["interval"], "95 % (Wilson) over 20 validation images");

@@ -414,6 +414,7 @@ TEST_F(Cli, ReportDrawsAgain) {
   const Outcome o = succeed({"report", path("d")});
   EXPECT_CONTAINS(o.out, path("d/report/index.html"));
   EXPECT_CONTAINS(slurp(path("d/report/index.html")), "<svg");
+  EXPECT_CONTAINS(slurp(path("d/report/data/accuracy-latency.csv")), "series,x,y");
   expect_error({"report", path("none")}, 1, {"results.json"});
   write("bad/results.json", sample.substr(0, 1000));
   expect_error({"report", path("bad")}, 2, {"JSON"});

@@ -118,10 +118,10 @@ TEST(ReportText, NumbersReadWell) {
 TEST(ReportPage, SampleIsCompleteAndTidy) {
   const std::string html = render_report(sample_text());
   expect_good_page(html);
-  EXPECT_EQ(svgs_of(html).size(), 1u + 1 + 2 + 8 + 1 + 1 + 2 + 2);
+  EXPECT_EQ(svgs_of(html).size(), 1u + 1 + 4 + 1 + 8 + 1 + 1 + 2 + 2 + 1);
   const json results = sample();
   for (const auto& row : results["table"])
-    EXPECT_CONTAINS(html, "<th scope=\"row\">" + row["method"].get<std::string>() + "</th>",
+    EXPECT_CONTAINS(html, "<th scope=\"row\">" + row["method"].get<std::string>() + "<",
                     "hacscale run quick --out runs/quick");
   EXPECT_CONTAINS(html, "1, 2, 3") << "seeds";
   EXPECT_CONTAINS(html, "GMAC/s");
@@ -159,12 +159,21 @@ TEST(ReportPage, EveryPointIsDrawn) {
   EXPECT_EQ(marks(1), 5u);
   EXPECT_EQ(marks(2), 12u);  // sweeps
   EXPECT_EQ(marks(3), 12u);
-  for (std::size_t i = 4; i < 12; ++i) EXPECT_EQ(marks(i), 10u);  // importance
-  EXPECT_EQ(marks(12), 5u);                                       // alpha
-  EXPECT_EQ(count(svgs[12], "class=\"mark hollow"), 1u);
-  EXPECT_EQ(marks(13), 12u);  // latency models
-  EXPECT_EQ(count(svgs[14], "class=\"after\""), 9u) << "eight layers and the legend";
-  EXPECT_EQ(marks(16), 28u + 31u);  // steps
+  EXPECT_EQ(marks(4), 12u);  // modelled
+  EXPECT_EQ(marks(5), 12u);
+  EXPECT_EQ(count(svgs[6], "class=\"after\""), 5u);  // utilization of the methods
+  for (std::size_t i = 7; i < 15; ++i) {             // importance
+    const std::size_t held_out = count(svgs[i], "class=\"mark hollow");
+    EXPECT_EQ(marks(i), 10u + held_out);
+    EXPECT_GE(held_out, 3u);
+  }
+  EXPECT_EQ(marks(15), 5u);  // alpha
+  EXPECT_EQ(count(svgs[15], "class=\"mark hollow"), 1u);
+  EXPECT_EQ(count(svgs[15], "class=\"band\""), 2u) << "the band and the legend";
+  EXPECT_EQ(marks(16), 12u);  // latency models
+  EXPECT_EQ(count(svgs[17], "class=\"after\""), 9u) << "eight layers and the legend";
+  EXPECT_EQ(marks(19), 28u + 31u);                    // steps
+  EXPECT_EQ(count(svgs[21], "class=\"after\""), 2u);  // gaps
 }
 
 // A mark's place is that of its value: read the axis back from the drawing.
@@ -180,10 +189,11 @@ TEST(ReportPage, MarksAreWhereTheirValuesAre) {
       (ticks.back().first - ticks[0].first) / (ticks.back().second - ticks[0].second);
   const auto marks =
       all_matches(svg, std::regex(R"re(class="mark [^"]*" transform="translate\(([-\d.]+),)re"));
-  const json table = sample()["table"];
-  ASSERT_EQ(marks.size(), table.size());
+  const Results results = results_from_json(sample_text());
+  const auto rows = ordered_rows(results);
+  ASSERT_EQ(marks.size(), rows.size());
   for (std::size_t i = 0; i < marks.size(); ++i) {
-    const double ms = table[i]["measured_ms"]["median"];
+    const double ms = rows[i]->measured.ms.median;
     EXPECT_NEAR(std::stod(marks[i][1]), ticks[0].first + (ms - ticks[0].second) * per_unit, 0.3);
   }
 }
@@ -249,13 +259,17 @@ TEST(ReportTable, ColumnsLineUp) {
   std::string header, line;
   std::getline(text, header);
   const auto last = header.find("stopped by");
+  std::vector<std::string> lines;
   for (int i = 0; i < 5; ++i) {
     std::getline(text, line);
     ASSERT_GT(line.size(), last);
     EXPECT_EQ(line.substr(last - 2, 2), "  ") << line;
     EXPECT_NE(line[last - 3], ' ') << line;
+    lines.push_back(line);
   }
-  EXPECT_CONTAINS(line, "1.05 3.30x", "90.02 [89.58, 90.46]");
+  EXPECT_TRUE(lines[0].starts_with("baseline"));
+  EXPECT_TRUE(lines[1].starts_with("resolution")) << "then by top-1";
+  EXPECT_CONTAINS(lines[2], "1.05 3.30x", "90.02 [89.58, 90.46]", "18, 6.88 min");
 }
 
 TEST(ReportTable, EnergyHasAColumnWhereItWasMeasured) {

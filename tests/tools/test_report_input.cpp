@@ -11,10 +11,10 @@ TEST(ReportPage, AbsentSectionsAreASentenceEach) {
   const std::string html = render_report(R"({"schema":1,"recipe":"empty"})");
   expect_good_page(html);
   EXPECT_TRUE(svgs_of(html).empty());
-  EXPECT_EQ(count(html, "<b>This run has no ") + count(html, "<b>No plan of this run"), 8u);
+  EXPECT_EQ(count(html, "<b>This run has no ") + count(html, "<b>No plan of this run"), 10u);
   constexpr std::pair<const char*, unsigned> left[] = {
-      {"table", 16}, {"sweeps", 16},         {"importance", 10}, {"alpha", 17},
-      {"plans", 14}, {"latency_models", 17}, {"budget", 18},     {"notes", 18}};
+      {"table", 19}, {"sweeps", 18},         {"importance", 14}, {"alpha", 21},
+      {"plans", 17}, {"latency_models", 21}, {"budget", 22},     {"notes", 22}};
   for (const auto& [section, svgs_left] : left) {
     json results = sample();
     results.erase(section);

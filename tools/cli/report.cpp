@@ -19,9 +19,7 @@ void report(const std::string& folder, bool json) {
   require_makeable(folder + "/report");
   const std::string text = read_file(folder + "/results.json", max_results_bytes);
   const Results results = results_from_json(text);
-  const std::string page = folder + "/report/index.html", html = render_report(results, text);
-  make_folder(folder + "/report");
-  write_file_atomically(page, html);
+  const std::string page = write_report(folder + "/report", results, text);
   fmt::print("{}", json ? text : render_result_table(results));
   if (!json) fmt::print("\nreport: {}\n", page);
 }
@@ -29,7 +27,10 @@ void report(const std::string& folder, bool json) {
 }  // namespace
 
 void add_report(CLI::App& app, const std::string&) {
-  CLI::App* verb = app.add_subcommand("report", "Draw DIR/report/index.html from DIR/results.json");
+  CLI::App* verb = app.add_subcommand(
+      "report",
+      "Draw DIR/report/index.html, and DIR/report/data with the figures' values in CSV and "
+      "JSON, from DIR/results.json");
   struct Options {
     std::string folder;
     bool json = false;

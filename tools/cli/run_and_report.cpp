@@ -36,8 +36,8 @@ void run_and_report(const Recipe& recipe, const ExperimentOptions& options, bool
   make_folder(options.out + "/report");
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
   const Results results = run_experiment(recipe, options);
-  const std::string page = options.out + "/report/index.html", text = to_json(results);
-  write_file_atomically(page, render_report(results, text));
+  const std::string text = to_json(results);
+  const std::string page = write_report(options.out + "/report", results, text);
   fmt::print("{}", json ? text : render_result_table(results) + "\n" + render_claims(results));
   if (!json) fmt::print("\nreport: {}\n", page);
   if (const std::string line = report::unsteady_text(results); !line.empty()) {

@@ -11,7 +11,10 @@
 namespace hac::report {
 namespace {
 
+bool single(const BarChart& chart) { return chart.after.empty(); }
+
 std::string change_text(const BarRow& row, const char* between) {
+  if (!known(row.before)) return format_number(row.after);
   if (row.before == row.after) return format_whole(row.before);
   return format_whole(row.before) + between + format_whole(row.after);
 }
@@ -28,8 +31,8 @@ std::string draw_row(const BarRow& row, const char* between, const Scale& scale,
     svg += svg_rect(style, {start, top, scale(value) - start, thick});
     end = std::max(end, scale(value));
   };
-  add("before", row.before, centre - thick);
-  add("after", row.after, centre);
+  if (known(row.before)) add("before", row.before, centre - thick);
+  add("after", row.after, known(row.before) ? centre : centre - thick / 2);
   return svg + svg_text("label", end + 6, centre, change_text(row, between), level) + "</g>\n";
 }
 
@@ -49,9 +52,10 @@ std::vector<double> ticks_of(const Scale& scale, double font) {
 std::string render_bars(const BarChart& chart) {
   const double font = chart.font, row_height = 1.9 * font;
   const Box swatch{0, -4, 22, 8};
-  const auto [legend, legend_height] = svg_legend(
-      {{chart.before, svg_rect("before", swatch)}, {chart.after, svg_rect("after", swatch)}},
-      chart.width, font);
+  const std::vector<LegendEntry> entries{{chart.before, svg_rect("before", swatch)},
+                                         {chart.after, svg_rect("after", swatch)}};
+  const auto [legend, legend_height] =
+      svg_legend(single(chart) ? std::vector<LegendEntry>{} : entries, chart.width, font);
   double names = 0, texts = 0;
   std::vector<double> values{chart.reach};
   for (const BarRow& row : chart.rows) {
@@ -59,7 +63,7 @@ std::string render_bars(const BarChart& chart) {
     texts = std::max(texts, text_width(change_text(row, chart.between), 0.88 * font));
     values.insert(values.end(), {row.before, row.after});
   }
-  names = std::min(names, 0.3 * chart.width);
+  names = std::min(names, (single(chart) ? 0.42 : 0.3) * chart.width);
   Scale scale = fit_scale(values, {.from_zero = true});
   const Box plot{names + 10, legend_height + 0.6 * font, chart.width - names - 24,
                  row_height * chart.rows.size()};

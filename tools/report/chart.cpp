@@ -16,7 +16,8 @@ struct Frame {
   Box plot;
   Scale x, y;
   std::vector<double> x_ticks, y_ticks;
-  std::vector<Box> taken;  // marks, error bars, lines and labels so far
+  std::vector<Box> taken;   // marks, error bars, lines and labels so far
+  std::vector<Box> labels;  // of these
 
   bool shows(const Mark& mark) const { return x.contains(mark.x) && y.contains(mark.y); }
 };
@@ -40,6 +41,8 @@ std::vector<LegendEntry> legend_of(const Chart& chart) {
   std::vector<LegendEntry> entries;
   for (const Series& series : chart.series)
     if (!series.name.empty()) entries.push_back({series.name, swatch(series, 4.2)});
+  for (const Band& band : chart.bands)
+    entries.push_back({band.name, svg_rect("band", {0, -5, 22, 10})});
   for (const Guide& guide : chart.guides)
     if (!guide.name.empty())
       entries.push_back({guide.name, "<path class=\"guide\" d=\"M0 0H22\"/>"});
@@ -122,6 +125,20 @@ std::string draw_axes(const Frame& frame) {
              1.1 * font, p.y + p.height / 2, middle, escape(frame.chart.y.label));
 }
 
+std::string draw_bands(const Frame& frame) {
+  std::string svg;
+  for (const Band& band : frame.chart.bands) {
+    if (!known(band.low) || !known(band.high)) continue;
+    const double low = std::clamp(band.low, frame.y.lo, frame.y.hi);
+    const double high = std::clamp(band.high, frame.y.lo, frame.y.hi);
+    if (!(low < high)) continue;
+    svg += svg_rect("band",
+                    {frame.plot.x, frame.y(high), frame.plot.width, frame.y(low) - frame.y(high)}) +
+           "\n";
+  }
+  return svg;
+}
+
 std::string draw_guides(Frame& frame) {
   std::string svg;
   const Box& p = frame.plot;
@@ -192,32 +209,68 @@ std::string draw_mark(Frame& frame, const Series& series, const Mark& mark) {
       escape(mark.tip.empty() ? mark.label : mark.tip));
 }
 
-// The first place close to the mark where the label meets nothing; none: no label. In the colour of
-// its series, as another's mark may be as close.
+// Where a label of this size may lie about a mark, the best place first: beside it, then further
+// away.
+struct Place {
+  Box box;
+  bool led = false;  // needs a line from the mark
+};
+std::vector<Place> places_about(double x, double y, double width, double height) {
+  std::vector<Place> places;
+  for (const double away : {5.0, 11.0, 18.0, 26.0, 36.0, 48.0, 62.0}) {
+    const double right = x + away, left = x - away - width, up = y - away - height, down = y + away;
+    const double middle_x = x - width / 2, middle_y = y - height / 2;
+    const std::pair<double, double> corners[] = {
+        {right + 3, middle_y}, {left - 3, middle_y}, {right, up},        {left, up},
+        {right, down},         {left, down},         {middle_x, up - 3}, {middle_x, down + 3}};
+    for (const auto& [at_x, at_y] : corners) {
+      places.push_back({.box = {at_x, at_y, width, height}, .led = away > 12});
+    }
+  }
+  return places;
+}
+
+// Boxes along the line from a mark to its label.
+std::vector<Box> leader_to(const Box& label, double x, double y) {
+  const double to_x = std::clamp(x, label.x, label.right());
+  const double to_y = std::clamp(y, label.y, label.bottom());
+  std::vector<Box> boxes;
+  for (int i = 0; i <= 16; ++i) {
+    boxes.push_back({x + (to_x - x) * i / 16 - 0.5, y + (to_y - y) * i / 16 - 0.5, 1, 1});
+  }
+  return boxes;
+}
+
+bool meets_any(const Box& box, const std::vector<Box>& others) {
+  return std::ranges::any_of(others, [&](const Box& other) { return box.overlaps(other); });
+}
+
+// The first place where the label meets nothing; none: no label. In the colour of its series, as
+// another's mark may be as close.
 std::string draw_label(Frame& frame, const Mark& mark, int colour) {
   const double font = frame.chart.font * 0.88, x = frame.x(mark.x), y = frame.y(mark.y);
-  const double width = text_width(mark.label, font), height = font * 1.1;
+  const double height = font * 1.1;
   const Box& p = frame.plot;
-  std::vector<std::pair<double, double>> places;
-  for (const double away : {5.0, 11.0}) {
-    const double right = x + away, left = x - away - width, up = y - away - height, down = y + away;
-    places.insert(places.end(), {{right + 3, y - height / 2},
-                                 {left - 3, y - height / 2},
-                                 {right, up},
-                                 {left, up},
-                                 {right, down},
-                                 {left, down},
-                                 {x - width / 2, up - 3},
-                                 {x - width / 2, down + 3}});
-  }
-  for (const auto& [left, top] : places) {
-    const Box box{left, top, width, height};
-    const bool inside = left >= p.x + 1 && box.right() <= p.right() - 1 && top >= p.y + 1 &&
+  for (const Place& place : places_about(x, y, text_width(mark.label, font), height)) {
+    const Box& box = place.box;
+    const bool inside = box.x >= p.x + 1 && box.right() <= p.right() - 1 && box.y >= p.y + 1 &&
                         box.bottom() <= p.bottom() - 1;
-    const auto meets = [&](const Box& other) { return box.overlaps(other); };
-    if (!inside || std::any_of(frame.taken.begin(), frame.taken.end(), meets)) continue;
+    if (!inside || meets_any(box, frame.taken)) continue;
+    std::string svg;
+    if (place.led) {
+      const std::vector<Box> leader = leader_to(box, x, y);
+      const auto crosses = [&](const Box& part) { return meets_any(part, frame.labels); };
+      if (std::ranges::any_of(leader, crosses)) continue;
+      frame.taken.insert(frame.taken.end(), leader.begin(), leader.end());
+      const Box& end = leader.back();
+      svg = fmt::format("<path class=\"leader {}\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>",
+                        colour_class(colour), x, y, end.x + 0.5, end.y + 0.5);
+    }
     frame.taken.push_back(box);
-    return svg_text("label " + colour_class(colour), left, top + height * 0.8, mark.label) + "\n";
+    frame.labels.push_back(box);
+    return svg +
+           svg_text("label " + colour_class(colour), box.x, box.y + height * 0.8, mark.label) +
+           "\n";
   }
   return "";
 }
@@ -247,7 +300,8 @@ std::string render_chart(const Chart& chart) {
   lay_out(frame, legend_height);
   // The axis line is above the grid and below the marks.
   return svg_begin(chart.width, chart.height + legend_height, chart.font, chart.title) + legend +
-         draw_axes(frame) + draw_guides(frame) + draw_series(frame) + "</svg>\n";
+         draw_axes(frame) + draw_bands(frame) + draw_guides(frame) + draw_series(frame) +
+         "</svg>\n";
 }
 
 }  // namespace hac::report

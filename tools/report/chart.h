@@ -16,8 +16,8 @@ namespace hac::report {
 struct Mark {
   double x = unknown, y = unknown;       // not drawn when either is unknown
   double low = unknown, high = unknown;  // error bar, when both are known
-  std::string label;                     // beside the mark, left out where there is no room
-  std::string tip;                       // shown on hover
+  std::string label;  // beside the mark, or led to by a line; left out where there is no room
+  std::string tip;    // shown on hover
   bool hollow = false;
 };
 
@@ -36,18 +36,26 @@ struct Guide {
   bool diagonal = false;
 };
 
+// A range of y over the whole width, behind everything; named in the legend.
+struct Band {
+  std::string name;
+  double low = unknown, high = unknown;
+};
+
 struct Chart {
   std::string title;
   Axis x, y;
   std::vector<Series> series;
   std::vector<Guide> guides;
+  std::vector<Band> bands;
   std::vector<double> include_x, include_y;  // values that the axes must reach
   double width = 420, height = 305, font = 12.5, marker = 4.2;
 };
 
 std::string render_chart(const Chart& chart);
 
-// Two bars a row: what was and what became of it, or two other things in one unit.
+// Two bars a row: what was and what became of it, or two other things in one unit. One, `after`,
+// where the chart names neither.
 struct BarRow {
   std::string name;
   double before = unknown, after = unknown;

@@ -72,6 +72,10 @@ std::string chart_json(const Chart& chart) {
     j["guides"].push_back(
         {{"name", guide.name}, {"x", guide.x}, {"y", guide.y}, {"diagonal", guide.diagonal}});
   }
+  j["bands"] = Json::array();
+  for (const Band& band : chart.bands) {
+    j["bands"].push_back({{"name", band.name}, {"low", band.low}, {"high", band.high}});
+  }
   return j.dump(1) + "\n";
 }
 

@@ -11,7 +11,7 @@ namespace hac::report {
 // a row each: name,before,after,tip. What is unknown is an empty cell.
 std::string chart_csv(const Chart& chart);
 std::string chart_csv(const BarChart& chart);
-// An object: title, the labels of both axes, the series with their marks, and the guides; of bars
+// An object: title, the labels of both axes, the series with their marks, guides and bands; of bars
 // title, label and rows. What is unknown is null.
 std::string chart_json(const Chart& chart);
 std::string chart_json(const BarChart& chart);

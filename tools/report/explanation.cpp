@@ -63,14 +63,15 @@ BarChart layers_chart(const DeviceExplanation& d) {
 }
 
 Figure figure_of(const DeviceExplanation& d, std::size_t index) {
-  Figure figure{.id = fmt::format("explanation-{}", index),
-                .title = fmt::format("{}: {} ms", d.device, format_number(d.latency_ms)),
-                .panels = {render_chart(growth_chart(d)), render_bars(layers_chart(d))},
-                .see =
-                    "Left: above the line, work grows faster than time. Right: a layer with a "
-                    "longer bar of time than of work costs more than it computes.",
-                .finding = d.finding(),
-                .wide = true};
+  Figure figure{
+      .id = fmt::format("explanation-{}", index),
+      .title = fmt::format("{}: {} ms", d.device, format_number(d.latency_ms)),
+      .panels = {{growth_chart(d), "growth", "", ""}, {layers_chart(d), "layers", "", ""}},
+      .see =
+          "Left: above the line, work grows faster than time. Right: a layer with a "
+          "longer bar of time than of work costs more than it computes.",
+      .finding = d.finding(),
+      .wide = true};
   if (d.error) {
     figure.see += fmt::format(" The latency model is off by {} (median on networks left out).",
                               format_percent(*d.error));

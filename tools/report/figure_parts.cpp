@@ -24,13 +24,13 @@ Mark accuracy_mark(double x, const Accuracy& top1, const std::string& tip) {
   return {.x = x, .y = 100 * top1.mean, .low = 100 * top1.low, .high = 100 * top1.high, .tip = tip};
 }
 
-bool add_panel(Figure& figure, const Chart& chart) {
+bool add_panel(Figure& figure, const Chart& chart, const std::string& name) {
   const auto drawn = [](const Mark& mark) { return known(mark.x) && known(mark.y); };
   const auto measured = [&](const Series& series) {
     return series.sets_range && std::any_of(series.marks.begin(), series.marks.end(), drawn);
   };
   if (std::none_of(chart.series.begin(), chart.series.end(), measured)) return false;
-  figure.panels.push_back(render_chart(chart));
+  figure.panels.push_back({.chart = chart, .name = name, .above = "", .below = ""});
   return true;
 }
 

@@ -3,64 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
 
 #include "tools/report/figure_parts.h"
 #include "tools/report/findings.h"
 
 namespace hac::report {
 namespace {
-
-// Methods that no other method beats both in accuracy and in cost (by the means).
-Series pareto_front(const std::vector<Series>& methods) {
-  std::vector<Mark> marks;
-  for (const Series& series : methods)
-    for (const Mark& mark : series.marks)
-      if (known(mark.x) && known(mark.y)) marks.push_back({.x = mark.x, .y = mark.y});
-  std::stable_sort(marks.begin(), marks.end(), [](const Mark& a, const Mark& b) {
-    return a.x < b.x || (a.x == b.x && a.y > b.y);
-  });
-  Series front{.name = "Pareto front of the means", .colour = 7, .line = true, .markers = false};
-  for (const Mark& mark : marks)
-    if (front.marks.empty() || mark.y > front.marks.back().y) front.marks.push_back(mark);
-  return front;
-}
-
-double measured_median(const TableRow& row) { return row.measured.ms.median; }
-double parameters(const TableRow& row) { return row.params; }
-
-Figure accuracy_figure(const Results& r, bool latency) {
-  Figure figure{.id = latency ? "accuracy-latency" : "accuracy-parameters",
-                .title = latency ? "Accuracy against latency" : "Accuracy against parameters",
-                .finding = r.table.empty()
-                               ? "This run has no result table."
-                               : "No method has both an accuracy and this cost measured."};
-  const auto cost = latency ? measured_median : parameters;
-  double largest = 0;
-  for (const TableRow& row : r.table) largest = std::fmax(largest, row.params);
-  const Unit unit = latency ? Unit{} : unit_for(largest);
-  Chart chart{.title = figure.title + " of the scaling methods",
-              .x = {.label = latency ? "measured latency, batch 1 (ms)"
-                                     : fmt::format("parameters ({})",
-                                                   unit.prefix.empty() ? "count" : unit.prefix)},
-              .y = {.label = "top-1 accuracy (%)"}};
-  for (const TableRow& row : r.table) {
-    const auto tip = fmt::format("{}: {} ms, {} parameters, {}", row.method,
-                                 format_number(row.measured.ms.median), format_count(row.params),
-                                 accuracy_text(row.top1));
-    chart.series.push_back({.name = row.method,
-                            .colour = method_colour(r, row.method),
-                            .marks = {accuracy_mark(cost(row) * unit.factor, row.top1, tip)}});
-  }
-  const Series front = pareto_front(chart.series);
-  if (front.marks.size() > 1) chart.series.push_back(front);
-  if (!add_panel(figure, chart)) return figure;
-  const auto kinds = intervals_text(r);
-  figure.see =
-      fmt::format("Up and to the left is better.{}", kinds.empty() ? "" : " Bars: " + kinds + ".");
-  if (!r.table_accuracy.empty()) figure.see += " Accuracy: " + r.table_accuracy + ".";
-  figure.finding = accuracy_finding(r, cost, latency ? "latency" : "parameters");
-  return figure;
-}
 
 Figure sweep_figure(const Results& r) {
   Figure figure{.id = "utilization",
@@ -71,10 +21,12 @@ Figure sweep_figure(const Results& r) {
   for (const Sweep& sweep : r.sweeps)
     for (const UtilizationPoint& p : sweep.points) largest = std::fmax(largest, p.macs);
   const Unit unit = unit_for(largest);
-  const auto draw = [&](const std::string& title, const std::string& label,
-                        double UtilizationPoint::*value) {
-    Chart chart{.title = title + " of width, depth and resolution sweeps",
-                .x = {.label = fmt::format("operations ({}MAC)", unit.prefix), .from_zero = true},
+  const auto draw = [&](const std::string& name, const std::string& device,
+                        const std::string& label, auto value) {
+    Chart chart{.title = fmt::format("{} of width, depth and resolution sweeps", label),
+                .x = {.label = fmt::format("operations ({}MAC){}", unit.prefix,
+                                           device.empty() ? "" : ", modelled: " + device),
+                      .from_zero = true},
                 .y = {.label = label, .from_zero = true}};
     int colour = 1;
     for (const Sweep& sweep : r.sweeps) {
@@ -82,29 +34,72 @@ Figure sweep_figure(const Results& r) {
       for (const UtilizationPoint& p : sweep.points)
         series.marks.push_back(
             {.x = p.macs * unit.factor,
-             .y = p.*value,
+             .y = std::invoke(value, p),
              .label = p.label,
-             .tip = fmt::format("{} {}: {} ms, {} GMAC/s, {} MACs, {} parameters", sweep.dimension,
-                                p.label, format_number(p.ms), format_number(p.gmacs_per_s),
-                                format_count(p.macs), format_count(p.params))});
+             .tip = fmt::format("{} {}: {} {}, {} MACs, {} parameters", sweep.dimension, p.label,
+                                format_number(std::invoke(value, p)), label, format_count(p.macs),
+                                format_count(p.params))});
       std::stable_sort(series.marks.begin(), series.marks.end(),
                        [](auto& a, auto& b) { return known(a.x) && (!known(b.x) || a.x < b.x); });
       chart.series.push_back(std::move(series));
     }
-    add_panel(figure, chart);
+    add_panel(figure, chart, name);
   };
-  draw("Utilization", "utilization (GMAC/s)", &UtilizationPoint::gmacs_per_s);
-  draw("Latency", "latency, batch 1 (ms)", &UtilizationPoint::ms);
+  const std::string device = r.modelled.empty() ? "" : modelled_device(r.modelled);
+  const std::string other = modelled_device(r.sweep_model);
+  const std::string what = !device.empty() ? "modelled " : other.empty() ? "" : "measured ";
+  draw("utilization", device, what + "utilization (GMAC/s)", &UtilizationPoint::gmacs_per_s);
+  draw("latency", device, what + "latency, batch 1 (ms)", &UtilizationPoint::ms);
+  if (!other.empty() && r.sweep_model != r.modelled) {
+    draw("utilization-modelled", other, "modelled utilization (GMAC/s)",
+         &UtilizationPoint::modelled_gmacs_per_s);
+    draw("latency-modelled", other, "modelled latency, batch 1 (ms)",
+         &UtilizationPoint::modelled_ms);
+  }
   if (figure.panels.empty()) return figure;
   figure.see =
       "Utilization: higher means that the machine is used better. Latency: flatter means that "
       "operations are added more cheaply. Changes below 5 % are not counted.";
+  if (!device.empty()) figure.see += " Latency is " + modelled_text(r) + ".";
+  if (figure.panels.size() > 2) {
+    figure.see += fmt::format(
+        " Below, the same networks as a model of {} has them: computed from "
+        "its data sheet, not measured.",
+        other);
+  }
   figure.finding = sweep_finding(r);
   return figure;
 }
 
-std::string importance_panel(const LayerLaw& layer, const std::vector<double>& all_x,
-                             const std::vector<double>& all_y) {
+// What can be fitted of a layer's points.
+LayerSamples samples_of(const LayerLaw& layer) {
+  LayerSamples samples{.layer = layer.law.layer, .samples = {}};
+  for (const auto& [width, importance] : layer.points) {
+    if (width >= 1 && known(width) && importance >= 0 && known(importance)) {
+      samples.samples.push_back({.width = width, .importance = importance});
+    }
+  }
+  return samples;
+}
+
+// What a law fitted without a width says of it.
+Series held_out_series(const LayerLaw& layer) {
+  Series predicted{.name = "", .colour = 2};
+  std::set<double> widths;
+  for (const HeldOutPrediction& p : leave_one_width_out(samples_of(layer))) {
+    if (!widths.insert(p.width).second) continue;  // one prediction for all samples of a width
+    predicted.marks.push_back(
+        {.x = p.width,
+         .y = p.predicted,
+         .tip = fmt::format("{}: C = {}, predicted from the other widths {}", layer.law.layer,
+                            format_whole(p.width), format_number(p.predicted)),
+         .hollow = true});
+  }
+  return predicted;
+}
+
+Panel importance_panel(const LayerLaw& layer, const std::vector<double>& all_x,
+                       const std::vector<double>& all_y) {
   const ImportanceLaw& law = layer.law;
   Chart chart{.title = "Importance of " + law.layer + " against its width",
               .x = {.label = "width C", .log = true},
@@ -133,7 +128,7 @@ std::string importance_panel(const LayerLaw& layer, const std::vector<double>& a
          .tip = fmt::format("{}: C = {}, I = {}, residual {}", law.layer, format_whole(c),
                             format_number(importance), format_number(residual))});
   }
-  chart.series = {fit, measured};
+  chart.series = {fit, held_out_series(layer), measured};
   const auto fitted =
       fmt::format("{} · R² {} · residuals up to {}",
                   known(law.a) && known(law.b)
@@ -142,8 +137,10 @@ std::string importance_panel(const LayerLaw& layer, const std::vector<double>& a
                   format_number(law.r2), format_percent(worst));
   const auto warning =
       law.warning.empty() ? "" : "<p class=\"panel\">⚠ " + escape(law.warning) + "</p>";
-  return fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}{}", escape(law.layer), fitted,
-                     render_chart(chart), warning);
+  return {.chart = chart,
+          .name = law.layer,
+          .above = fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>", escape(law.layer), fitted),
+          .below = warning};
 }
 
 Figure importance_figure(const Results& r) {
@@ -163,7 +160,8 @@ Figure importance_figure(const Results& r) {
     figure.panels.push_back(importance_panel(layer, xs, ys));
   figure.see =
       "Both axes are logarithmic and the same in every panel: a power law is a straight "
-      "line, and the heights that Algorithm 1 compares can be compared.";
+      "line, and the heights that Algorithm 1 compares can be compared. Open markers: what a law "
+      "fitted without this width predicts for it.";
   figure.finding = importance_finding(r);
   return figure;
 }
@@ -195,12 +193,38 @@ Figure latency_model_figure(const Results& r) {
   return figure;
 }
 
+// Letters and digits of a name, a hyphen for the rest.
+std::string slug(const std::string& name) {
+  std::string text;
+  for (const char c : name.substr(0, 40)) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (plain) text += c;
+    if (!plain && !text.empty() && text.back() != '-') text += '-';
+  }
+  while (text.ends_with('-')) text.pop_back();
+  return text;
+}
+
+void name_files(Figure& figure) {
+  std::set<std::string> taken;
+  for (std::size_t i = 0; i < figure.panels.size(); ++i) {
+    Panel& panel = figure.panels[i];
+    panel.file = figure.id;
+    if (figure.panels.size() > 1) panel.file += "-" + slug(panel.name);
+    if (!taken.insert(panel.file).second) panel.file += fmt::format("-{}", i + 1);
+  }
+}
+
 }  // namespace
 
 std::vector<Figure> make_figures(const Results& r) {
-  return {
-      accuracy_figure(r, true), accuracy_figure(r, false), sweep_figure(r),  importance_figure(r),
-      alpha_figure(r),          latency_model_figure(r),   widths_figure(r), steps_figure(r)};
+  std::vector<Figure> figures{accuracy_figure(r, true), accuracy_figure(r, false),
+                              sweep_figure(r),          device_figure(r),
+                              importance_figure(r),     alpha_figure(r),
+                              latency_model_figure(r),  widths_figure(r),
+                              steps_figure(r),          gap_figure(r)};
+  for (Figure& figure : figures) name_files(figure);
+  return figures;
 }
 
 }  // namespace hac::report

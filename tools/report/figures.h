@@ -1,22 +1,32 @@
 #pragma once
-// The figures of the report. The paper's Fig. 1 to 4, and what the search itself did.
+// The figures of the report. The paper's Fig. 1 to 5, and what the search itself did.
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "scaling/experiment/results.h"
+#include "tools/report/chart.h"
 
 namespace hac::report {
 
-struct Figure {
-  std::string id, title;
-  std::vector<std::string> panels;  // SVG; empty: `finding` says what is missing
-  std::string see, finding;         // the two lines of the caption
-  bool small_panels = false;        // small multiples
-  bool wide = false;                // takes the full width of the page
+// A drawing of a figure, and the values that it draws.
+struct Panel {
+  std::variant<Chart, BarChart> chart;
+  std::string name;          // that tells it from the others of its figure
+  std::string above, below;  // HTML
+  std::string file = "";     // of its data beside the page, without an ending; empty: none
 };
 
-// Always all of them, in reading order.
+struct Figure {
+  std::string id, title;
+  std::vector<Panel> panels;  // empty: `finding` says what is missing
+  std::string see, finding;   // the two lines of the caption
+  bool small_panels = false;  // small multiples
+  bool wide = false;          // takes the full width of the page
+};
+
+// Always all of them, in reading order; a panel's file is FIGURE or, of several, FIGURE-PANEL.
 std::vector<Figure> make_figures(const Results& results);
 
 }  // namespace hac::report

@@ -9,6 +9,17 @@
 
 namespace hac::report {
 
+namespace {
+
+// Whose interval says which others cannot be told from it.
+const AlphaPoint* chosen_point(const AlphaCurve& curve) {
+  const auto chosen = [&](const AlphaPoint& p) { return p.feasible && p.alpha == curve.best; };
+  const auto at = std::ranges::find_if(curve.points, chosen);
+  return at == curve.points.end() ? nullptr : &*at;
+}
+
+}  // namespace
+
 Figure alpha_figure(const Results& r) {
   const AlphaCurve& curve = r.alpha;
   const std::string note = curve.note.empty() ? "" : " " + curve.note;
@@ -50,11 +61,19 @@ Figure alpha_figure(const Results& r) {
   }
   if (known(curve.best))
     chart.guides.push_back({.name = "chosen alpha " + format_number(curve.best), .x = curve.best});
+  if (const AlphaPoint* chosen = chosen_point(curve);
+      chosen && known(chosen->top1.low) && known(chosen->top1.high)) {
+    chart.bands.push_back({.name = "interval of the chosen point",
+                           .low = 100 * chosen->top1.low,
+                           .high = 100 * chosen->top1.high});
+  }
   if (!add_panel(figure, chart)) return figure;
   if (known(curve.s))
     figure.see =
         fmt::format("Every point aims at {} the baseline's operations. ", format_factor(curve.s));
-  figure.see += "The labels are input resolutions.";
+  figure.see +=
+      "The labels are input resolutions; within the band a point cannot be told from "
+      "the chosen one.";
   if (!r.alpha_accuracy.empty()) figure.see += " Accuracy: " + r.alpha_accuracy + ".";
   figure.finding = alpha_finding(r) + note;
   return figure;
@@ -80,8 +99,11 @@ Figure widths_figure(const Results& r) {
     const auto settings =
         fmt::format("gain {}, policy {}, stride {}, {} px", or_dash(plan.gain),
                     or_dash(plan.policy), format_whole(plan.stride), format_whole(plan.resolution));
-    figure.panels.push_back(fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>{}",
-                                        escape(plan.name), escape(settings), render_bars(chart)));
+    figure.panels.push_back({.chart = chart,
+                             .name = plan.name,
+                             .above = fmt::format("<p class=\"panel\"><b>{}</b><br>{}</p>",
+                                                  escape(plan.name), escape(settings)),
+                             .below = ""});
   }
   if (figure.panels.empty()) return figure;
   figure.see =
@@ -99,8 +121,8 @@ Figure steps_figure(const Results& r) {
   for (const ReportedPlan& plan : r.plans)
     for (const PlanStep& step : plan.steps) largest = std::fmax(largest, step.params);
   const Unit unit = unit_for(largest);
-  const auto draw = [&](const std::string& title, const std::string& label, double PlanStep::*value,
-                        double factor, const Guide& budget) {
+  const auto draw = [&](const char* name, const std::string& title, const std::string& label,
+                        double PlanStep::*value, double factor, const Guide& budget) {
     Chart chart{.title = title, .x = {.label = "step"}, .y = {.label = label}};
     for (const ReportedPlan& plan : r.plans) {
       Series series{.name = plan.name,
@@ -119,19 +141,46 @@ Figure steps_figure(const Results& r) {
       chart.series.push_back(std::move(series));
     }
     if (known(budget.y)) chart.guides = {budget};
-    add_panel(figure, chart);
+    add_panel(figure, chart, name);
   };
   const Budget& b = r.budget;
-  draw("Predicted latency along the steps", "predicted latency (ms)", &PlanStep::latency_ms, 1,
+  draw("latency", "Predicted latency along the steps", "predicted latency (ms)",
+       &PlanStep::latency_ms, 1,
        {.name = "budget " + format_limit(format_number(b.latency_ms) + " ms", r.latency_text),
         .y = b.latency_ms});
-  draw("Parameters along the steps", fmt::format("parameters ({})", unit.prefix), &PlanStep::params,
-       unit.factor,
+  draw("parameters", "Parameters along the steps", fmt::format("parameters ({})", unit.prefix),
+       &PlanStep::params, unit.factor,
        {.name = "budget " + format_limit(format_count(b.params), r.params_text),
         .y = b.params * unit.factor});
   if (figure.panels.empty()) return figure;
   figure.see = "Each step widens one layer by the stride; the dashed line is the budget.";
   figure.finding = steps_finding(r);
+  return figure;
+}
+
+Figure gap_figure(const Results& r) {
+  Figure figure{.id = "gap",
+                .title = "The gap to the optimum",
+                .finding = "No plan of this run has a gap to the optimum."};
+  BarChart chart{.title = "Importance gained, of what no plan can exceed",
+                 .axis_label = "importance gained (% of the bound)",
+                 .before = "",
+                 .after = ""};
+  for (const ReportedPlan& plan : r.plans) {
+    if (!plan.optimality || !(plan.optimality->bound > 0)) continue;
+    const OptimalityGap& g = *plan.optimality;
+    chart.rows.push_back({.name = plan.name,
+                          .after = 100 * g.gain / g.bound,
+                          .tip = fmt::format("{}: gain {}, best found {}, bound {}{}", plan.name,
+                                             format_number(g.gain), format_number(g.optimum),
+                                             format_number(g.bound), g.proven ? " (proven)" : "")});
+  }
+  if (chart.rows.empty()) return figure;
+  figure.panels.push_back({.chart = chart, .name = "gap", .above = "", .below = ""});
+  figure.see =
+      "By the fitted laws and the latency model: the gain that each method's widths have, of the "
+      "most that any widths within the same limits can have. 100 % is the optimum.";
+  figure.finding = gap_finding(r);
   return figure;
 }
 

@@ -59,15 +59,6 @@ std::string intervals_text(const Results& results) {
   return join({kinds.begin(), kinds.end()});
 }
 
-double millijoules(const TableRow& row) {
-  return row.energy ? 1e3 * row.energy->raw.mean : unknown;
-}
-
-bool any_energy(const Results& results) {
-  return std::any_of(results.table.begin(), results.table.end(),
-                     [](const TableRow& row) { return row.energy.has_value(); });
-}
-
 std::string unsteady_text(const Results& results) {
   if (!(results.unsteady_figures > 0)) return "";
   return fmt::format(
@@ -224,6 +215,17 @@ std::string steps_finding(const Results& results) {
     sentences.push_back(fmt::format("{}: {} steps{}{}.", plan.name, plan.steps.size(),
                                     used.empty() ? "" : ", ends at " + join(used),
                                     plan.stop.empty() ? "" : ", stopped by " + plan.stop));
+  }
+  return fmt::format("{}", fmt::join(sentences, " "));
+}
+
+std::string gap_finding(const Results& results) {
+  std::vector<std::string> sentences;
+  for (const ReportedPlan& plan : results.plans) {
+    if (!plan.optimality || !known(plan.optimality->gap())) continue;
+    sentences.push_back(fmt::format("{}: {} below {}.", plan.name,
+                                    format_percent(plan.optimality->gap()),
+                                    plan.optimality->proven ? "the optimum" : "the bound"));
   }
   return fmt::format("{}", fmt::join(sentences, " "));
 }

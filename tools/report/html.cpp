@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tools/report/claims.h"
 #include "tools/report/findings.h"
 #include "tools/report/style.h"
@@ -16,12 +18,32 @@ std::string prose(const std::string& text) {
   return html;
 }
 
+namespace {
+
+std::string drawing_of(const Panel& panel) {
+  const Chart* chart = std::get_if<Chart>(&panel.chart);
+  return chart ? render_chart(*chart) : render_bars(std::get<BarChart>(panel.chart));
+}
+
+std::string render_panel(const Panel& panel) {
+  std::string html = "<div>" + panel.above + drawing_of(panel) + panel.below;
+  if (!panel.file.empty()) {
+    html += fmt::format(
+        "<p class=\"data\">data: <a href=\"data/{0}.csv\">CSV</a> <a "
+        "href=\"data/{0}.json\">JSON</a></p>",
+        panel.file);
+  }
+  return html + "</div>\n";
+}
+
+}  // namespace
+
 std::string render_figure(const Figure& figure) {
   std::string html = fmt::format("<figure id=\"{}\"{}>\n<h3>{}</h3>\n", figure.id,
                                  figure.wide ? " class=\"wide\"" : "", escape(figure.title));
   if (!figure.panels.empty()) {
     html += figure.small_panels ? "<div class=\"panels small\">\n" : "<div class=\"panels\">\n";
-    for (const std::string& panel : figure.panels) html += "<div>" + panel + "</div>\n";
+    for (const Panel& panel : figure.panels) html += render_panel(panel);
     html += "</div>\n";
   }
   html += "<figcaption>";
@@ -57,11 +79,13 @@ std::string number_cell(double value, double base) {
   return with_factor(format_number(value), value, base);
 }
 
-std::string latency_cell(const LatencyStats& ms, const LatencyStats& base) {
+std::string latency_cell(const MeasuredLatency& measured, const MeasuredLatency& baseline) {
+  const LatencyStats &ms = measured.ms, &base = baseline.ms;
   auto html = number_cell(ms.median, base.median);
   if (known(ms.mean) || known(ms.p95))
     html += fmt::format("<small>mean {}</small><small>p95 {}</small>", format_number(ms.mean),
                         format_number(ms.p95));
+  if (measured.modelled) html += "<small>modelled</small>";
   if (!ms.steady())
     html += fmt::format("<small>unsteady: {} of {} runs disturbed</small>", ms.disturbed, ms.runs);
   return html;
@@ -87,6 +111,16 @@ std::string energy_cell(const TableRow& row, const TableRow& base) {
          fmt::format("<small>{} above idle</small>", format_number(1e3 * row.energy->net.mean));
 }
 
+std::string limit_cell(const TableRow& row) {
+  const std::string limit = escape(or_dash(row.limit));
+  return infeasible(row) ? "<b>" + limit + "</b><small>not within the budget</small>" : limit;
+}
+
+bool any_memory(const Results& results) {
+  return std::any_of(results.table.begin(), results.table.end(),
+                     [](const TableRow& row) { return known(row.memory_bytes); });
+}
+
 // One of a row. The label is shown on a narrow screen, where each row is a card.
 struct Cell {
   const char *name, *unit, *label;
@@ -94,19 +128,30 @@ struct Cell {
   const char* style = "";
 };
 
-std::vector<Cell> cells(const TableRow& r, const TableRow& base, bool energy) {
+std::vector<Cell> cells(const TableRow& r, const TableRow& base, const Results& results) {
+  const bool modelled = !results.modelled.empty();
   std::vector<Cell> all = {
       {"parameters", "", "parameters", count_cell(r.params, base.params)},
       {"MACs", "", "MACs", count_cell(r.macs, base.macs)},
       {"operations", "THOP 2021", "operations (THOP 2021)", format_count(r.ops_thop2021)},
       {"input", "px", "input (px)", format_whole(r.resolution)},
       {"predicted", "ms", "predicted (ms)", number_cell(r.predicted_ms, base.predicted_ms)},
-      {"measured", "ms, median", "measured (ms)", latency_cell(r.measured.ms, base.measured.ms)},
+      {modelled ? "modelled" : "measured", modelled ? "ms" : "ms, median",
+       modelled ? "modelled (ms)" : "measured (ms)", latency_cell(r.measured, base.measured)},
       {"GMAC/s", "", "GMAC/s", rate_cell(r, base)},
       {"of peak", "%", "of peak (%)", format_number(100 * r.peak_fraction)},
       {"top-1", "%", "top-1 (%)", accuracy_cell(r.top1)},
-      {"stopped by", "", "stopped by", escape(or_dash(r.limit)), " class=\"word\""}};
-  if (energy) all.insert(all.end() - 2, {"energy", "mJ", "energy (mJ)", energy_cell(r, base)});
+      {"stopped by", "", "stopped by", limit_cell(r), " class=\"word\""}};
+  if (any_energy(results))
+    all.insert(all.end() - 2, {"energy", "mJ", "energy (mJ)", energy_cell(r, base)});
+  if (any_memory(results)) {
+    all.insert(all.begin() + 3,
+               {"memory", "MiB", "memory (MiB)",
+                number_cell(r.memory_bytes / (1 << 20), base.memory_bytes / (1 << 20))});
+  }
+  if (any_search(results)) {
+    all.insert(all.end() - 1, {"search", "trainings, time", "search", search_text(r)});
+  }
   return all;
 }
 
@@ -151,6 +196,22 @@ std::string headline(const std::vector<Figure>& figures) {
   return html + "</ul>\n";
 }
 
+std::string table_legend(const Results& results, const TableRow& base) {
+  std::string html = fmt::format(
+      "<p class=\"soft\">The baseline first, then by top-1. × is the factor of {}. Latency at "
+      "batch 1{}",
+      escape(base.method),
+      results.modelled.empty() ? "" : ", <b>" + escape(modelled_text(results)) + "</b>");
+  const int runs = base.measured.ms.runs;
+  if (runs > 0) html += fmt::format(", {} runs", runs);
+  if (!results.table_accuracy.empty()) html += "; accuracy: " + escape(results.table_accuracy);
+  if (base.energy)
+    html += fmt::format("; energy: an inference, by {} ({})", escape(base.energy->meter),
+                        escape(base.energy->covers));
+  const auto kinds = intervals_text(results);
+  return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";
+}
+
 // On a narrow screen each row becomes a card.
 std::string result_table(const Results& results) {
   const TableRow* base = find_baseline(results);
@@ -158,28 +219,29 @@ std::string result_table(const Results& results) {
   std::string html =
       "<div class=\"scroll\"><table class=\"results\"><thead><tr>"
       "<th scope=\"col\">method</th>";
-  const bool energy = any_energy(results);
-  for (const Cell& c : cells(*base, *base, energy))
+  for (const Cell& c : cells(*base, *base, results))
     html += fmt::format("<th scope=\"col\">{}{}</th>", c.name,
                         *c.unit ? fmt::format("<small>{}</small>", c.unit) : "");
   html += "</tr></thead>\n<tbody>\n";
-  for (const TableRow& row : results.table) {
-    html += fmt::format("<tr><th scope=\"row\">{}</th>", escape(row.method));
-    for (const Cell& c : cells(row, *base, energy))
+  std::string notes;
+  int noted = 0;
+  for (const TableRow* r : ordered_rows(results)) {
+    const TableRow& row = *r;
+    std::string mark;
+    if (!row.note.empty()) {
+      mark = fmt::format("<sup>{}</sup>", ++noted);
+      notes += fmt::format("<p class=\"soft\">{} {}: {}</p>\n", mark, escape(row.method),
+                           prose(row.note));
+    }
+    html +=
+        fmt::format("<tr{}><th scope=\"row\">{}{}{}</th>", infeasible(row) ? " class=\"over\"" : "",
+                    escape(row.method), mark, infeasible(row) ? "<small>infeasible</small>" : "");
+    for (const Cell& c : cells(row, *base, results))
       html += fmt::format("<td{} data-label=\"{}\"><span>{}</span></td>", c.style, c.label, c.html);
     html += "</tr>\n";
   }
-  html += "</tbody></table></div>\n";
-  html += fmt::format("<p class=\"soft\">× is the factor of {}. Latency at batch 1",
-                      escape(base->method));
-  const int runs = base->measured.ms.runs;
-  if (runs > 0) html += fmt::format(", {} runs", runs);
-  if (!results.table_accuracy.empty()) html += "; accuracy: " + escape(results.table_accuracy);
-  if (base->energy)
-    html += fmt::format("; energy: an inference, by {} ({})", escape(base->energy->meter),
-                        escape(base->energy->covers));
-  const auto kinds = intervals_text(results);
-  return html + (kinds.empty() ? "" : "; top-1 range: " + prose(kinds)) + ".</p>\n";
+  html += "</tbody></table></div>\n" + notes + table_legend(results, *base);
+  return html;
 }
 
 }  // namespace

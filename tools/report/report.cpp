@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "engine/io/file.h"
+#include "engine/io/text.h"
+#include "tools/report/chart_files.h"
 #include "tools/report/figures.h"
 #include "tools/report/findings.h"
 #include "tools/report/html.h"
@@ -20,7 +23,12 @@ std::string with_factor(const std::string& text, double value, double base) {
   return known(value / base) ? text + " " + format_factor(value / base) : text;
 }
 
-Cells table_cells(const TableRow& row, const TableRow& base) {
+// Those that only some runs have.
+struct Columns {
+  bool energy, search, modelled;
+};
+
+Cells table_cells(const TableRow& row, const TableRow& base, const Columns& columns) {
   std::string top1 = known(row.top1.mean) ? fmt::format("{:.2f}", 100 * row.top1.mean) : "-";
   if (known(row.top1.low) && known(row.top1.high))
     top1 += fmt::format(" [{:.2f}, {:.2f}]", 100 * row.top1.low, 100 * row.top1.high);
@@ -29,28 +37,42 @@ Cells table_cells(const TableRow& row, const TableRow& base) {
   std::string method = row.method;
   std::replace_if(
       method.begin(), method.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  return {method,
-          with_factor(format_count(row.params), row.params, base.params),
-          with_factor(format_count(row.macs), row.macs, base.macs),
-          format_whole(row.resolution),
-          format_number(row.predicted_ms),
-          with_factor(format_number(median), median, base.measured.ms.median) +
-              (row.measured.ms.steady() ? "" : " unsteady"),
-          row.saves_multiplications() ? fmt::format("{} ({})", format_number(row.gmacs_per_s),
-                                                    format_number(row.multiplied_gmacs_per_s))
-                                      : format_number(row.gmacs_per_s),
-          known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
-          top1,
-          or_dash(row.limit)};
+  Cells cells{method,
+              with_factor(format_count(row.params), row.params, base.params),
+              with_factor(format_count(row.macs), row.macs, base.macs),
+              format_whole(row.resolution),
+              format_number(row.predicted_ms),
+              with_factor(format_number(median), median, base.measured.ms.median) +
+                  (row.measured.ms.steady() ? "" : " unsteady"),
+              row.saves_multiplications() ? fmt::format("{} ({})", format_number(row.gmacs_per_s),
+                                                        format_number(row.multiplied_gmacs_per_s))
+                                          : format_number(row.gmacs_per_s),
+              known(row.peak_fraction) ? fmt::format("{:.1f}", 100 * row.peak_fraction) : "-",
+              top1,
+              or_dash(row.limit)};
+  if (columns.energy) {
+    const double mj = millijoules(row);
+    cells.insert(cells.end() - 2, with_factor(format_number(mj), mj, millijoules(base)));
+  }
+  if (columns.search) cells.insert(cells.end() - 1, search_text(row));
+  return cells;
 }
 
-// A column before the last two, where a meter was found.
-void insert_energy(std::vector<Cells>& rows, const Results& results, const TableRow& base) {
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const double mj = i == 0 ? unknown : millijoules(results.table[i - 1]);
-    rows[i].insert(rows[i].end() - 2,
-                   i == 0 ? "mJ" : with_factor(format_number(mj), mj, millijoules(base)));
-  }
+Cells header(const Columns& columns) {
+  Cells cells{"method", "params", "MACs",   "px",      "pred ms",
+              "",       "GMAC/s", "peak %", "top-1 %", "stopped by"};
+  cells[5] = columns.modelled ? "model ms" : "meas ms";
+  if (columns.energy) cells.insert(cells.end() - 2, "mJ");
+  if (columns.search) cells.insert(cells.end() - 1, "search");
+  return cells;
+}
+
+// What methods say of themselves.
+std::string notes_text(const std::vector<const TableRow*>& rows) {
+  std::string text;
+  for (const TableRow* row : rows)
+    if (!row->note.empty()) text += one_line(row->method + ": " + row->note) + "\n";
+  return text;
 }
 
 std::string aligned(const std::vector<Cells>& rows) {
@@ -77,14 +99,36 @@ std::string render_report(const Results& results, const std::string& results_jso
   return render_page(results, make_figures(results), results_json);
 }
 
+std::string write_report(const std::string& folder, const Results& results,
+                         const std::string& results_json) {
+  const std::vector<Figure> figures = make_figures(results);
+  make_folder(folder + "/data");
+  for (const Figure& figure : figures) {
+    for (const Panel& panel : figure.panels) {
+      const std::string file = folder + "/data/" + panel.file;
+      const auto write = [&](const auto& chart) {
+        write_file_atomically(file + ".csv", chart_csv(chart));
+        write_file_atomically(file + ".json", chart_json(chart));
+      };
+      std::visit(write, panel.chart);
+    }
+  }
+  write_file_atomically(folder + "/index.html", render_page(results, figures, results_json));
+  return folder + "/index.html";
+}
+
 std::string render_result_table(const Results& results) {
   const TableRow* base = find_baseline(results);
   if (!base) return "This run has no result table.\n";
-  std::vector<Cells> rows{{"method", "params", "MACs", "px", "pred ms", "meas ms", "GMAC/s",
-                           "peak %", "top-1 %", "stopped by"}};
-  for (const TableRow& row : results.table) rows.push_back(table_cells(row, *base));
-  if (any_energy(results)) insert_energy(rows, results, *base);
-  std::string text = aligned(rows);
+  const Columns columns{.energy = any_energy(results),
+                        .search = any_search(results),
+                        .modelled = !results.modelled.empty()};
+  const std::vector<const TableRow*> ordered = ordered_rows(results);
+  std::vector<Cells> cells{header(columns)};
+  for (const TableRow* row : ordered) cells.push_back(table_cells(*row, *base, columns));
+  std::string text = aligned(cells) + "order: the baseline, then by top-1\n" + notes_text(ordered);
+  if (columns.modelled) text += "latency: " + modelled_text(results) + "\n";
+  if (columns.search) text += "search: trainings that the method asked for, and their time\n";
   const auto kinds = intervals_text(results);
   const bool saved = std::any_of(results.table.begin(), results.table.end(),
                                  [](const TableRow& row) { return row.saves_multiplications(); });

@@ -13,6 +13,11 @@ namespace hac {
 // text of results.json is its appendix.
 std::string render_report(const Results& results, const std::string& results_json);
 
+// Writes FOLDER/index.html and, for each drawing of its figures, FOLDER/data/FIGURE[-PANEL].csv and
+// .json, which the page links to. Gives the path of the page; throws IoError.
+std::string write_report(const std::string& folder, const Results& results,
+                         const std::string& results_json);
+
 // The result table in aligned columns for a terminal, with one line on what it shows.
 std::string render_result_table(const Results& results);
 // The verdict on each claim of the paper with its figures, for a terminal; "" where there is none.

@@ -1,0 +1,158 @@
+// The figures of many methods, of modelled devices, and the data of every figure beside the page.
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "engine/io/csv.h"
+#include "tests/support/report_checks.h"
+#include "tests/support/temp_folder.h"
+#include "tools/report/figures.h"
+
+namespace hac::report {
+namespace {
+
+using nlohmann::json;
+
+// Methods that stand close together.
+Results close_methods(std::size_t methods, unsigned seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal;
+  Results r{.recipe = "close", .baseline = "vgg11"};
+  for (std::size_t i = 0; i < methods; ++i) {
+    const double ms = 3 + 0.02 * normal(random), top1 = 0.84 + 0.004 * normal(random);
+    const double half = 0.002 + 0.001 * std::fabs(normal(random));
+    r.table.push_back({.method = i == 0 ? "baseline" : "method number " + std::to_string(i),
+                       .params = 1e6 + 3e4 * normal(random),
+                       .macs = 5e7,
+                       .measured = {.ms = {.median = ms, .runs = 50}},
+                       .gmacs_per_s = 0.05 / ms * 1000,
+                       .top1 = {.mean = top1, .low = top1 - half, .high = top1 + half}});
+  }
+  return r;
+}
+
+std::vector<std::string> labels_of(const std::string& svg) {
+  std::vector<std::string> labels;
+  for (const Text& text : texts_of(svg))
+    if (text.style == "label") labels.push_back(text.text);
+  return labels;
+}
+
+TEST(ReportFigures, ManyMethodsAreNumberedAndTextsStayApart) {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    const std::size_t methods = 8 + seed % 17;
+    const std::string html = hac::render_report(close_methods(methods, seed), "{}");
+    expect_good_page(html);
+    for (const std::size_t figure : {0u, 1u}) {
+      const std::string svg = svgs_of(html)[figure];
+      std::vector<std::string> labels = labels_of(svg);
+      EXPECT_EQ(labels.size(), methods) << "seed " << seed << ", figure " << figure;
+      for (const std::string& label : labels)
+        EXPECT_CONTAINS(svg, ">" + label + (label == "1" ? " baseline<" : " method number "));
+    }
+  }
+}
+
+TEST(ReportFigures, EveryDrawingHasItsDataBesideThePage) {
+  const TempFolder folder;
+  const std::string text = sample_text();
+  const std::string page = write_report(folder.file("report"), results_from_json(text), text);
+  const std::string html = read_file(page);
+  EXPECT_EQ(html, render_report(text));
+  const auto links = all_matches(html, std::regex(R"re(href="(data/[\w.-]+\.(csv|json))")re"));
+  EXPECT_EQ(links.size(), 2 * svgs_of(html).size());
+  std::set<std::string> names;
+  for (const auto& link : links) {
+    const std::string data = read_file(folder.file("report/" + link[1].str()));
+    names.insert(link[1]);
+    if (link[2] == "csv") {
+      EXPECT_FALSE(parse_csv(data, link[1]).rows.empty()) << link[1];
+    } else {
+      EXPECT_TRUE(json::parse(data).contains("title")) << link[1];
+    }
+  }
+  EXPECT_EQ(names.size(), links.size()) << "one name twice";
+  EXPECT_TRUE(names.contains("data/utilization-latency-modelled.csv"));
+  EXPECT_TRUE(names.contains("data/importance-features-0.json"));
+}
+
+// The rows of a figure's file, by its first column.
+std::map<std::string, std::vector<std::string>> rows_of(const std::string& file) {
+  std::map<std::string, std::vector<std::string>> rows;
+  for (const CsvRow& row : parse_csv(read_file(file), file).rows)
+    rows.try_emplace(row.cells[0], row.cells);
+  return rows;
+}
+
+TEST(ReportFigures, TheDataAreTheValuesOfTheResults) {
+  const TempFolder folder;
+  const Results r = results_from_json(sample_text());
+  write_report(folder.file("r"), r, "{}");
+  auto latency = rows_of(folder.file("r/data/accuracy-latency.csv"));
+  auto bars = rows_of(folder.file("r/data/energy.csv"));
+  for (const TableRow& row : r.table) {
+    const auto& cells = latency.at(row.method);
+    EXPECT_DOUBLE_EQ(std::stod(cells[1]), row.measured.ms.median);
+    EXPECT_NEAR(std::stod(cells[2]), 100 * row.top1.mean, 1e-9);
+    EXPECT_NEAR(std::stod(cells[3]), 100 * row.top1.low, 1e-9);
+    EXPECT_NEAR(std::stod(cells[4]), 100 * row.top1.high, 1e-9);
+    EXPECT_DOUBLE_EQ(std::stod(bars.at(row.method)[2]), row.gmacs_per_s);
+  }
+  const auto modelled = rows_of(folder.file("r/data/utilization-latency-modelled.csv"));
+  EXPECT_DOUBLE_EQ(std::stod(modelled.at("width")[2]), r.sweeps[0].points[0].modelled_ms);
+  const auto gaps = rows_of(folder.file("r/data/gap.csv"));
+  for (const ReportedPlan& plan : r.plans)
+    EXPECT_DOUBLE_EQ(std::stod(gaps.at(plan.name)[2]),
+                     100 * plan.optimality->gain / plan.optimality->bound);
+}
+
+TEST(ReportFigures, WhatIsModelledSaysSo) {
+  Results r = results_from_json(sample_text());
+  r.modelled = "Jetson TX2 (modelled), f32, eager";
+  for (TableRow& row : r.table) row.measured.modelled = true;
+  const std::string html = hac::render_report(r, "{}");
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "latency (ms), modelled: Jetson TX2", "modelled: Jetson TX2, f32, eager",
+                  "modelled utilization (GMAC/s)", "data-label=\"modelled (ms)\"",
+                  "a modelled device has no meter");
+  EXPECT_LACKS(html, "measured latency, batch 1", "data-label=\"measured (ms)\"", "measured here");
+  const std::string table = hac::render_result_table(r);
+  EXPECT_CONTAINS(table, "model ms", "latency: modelled: Jetson TX2, f32, eager");
+  EXPECT_LACKS(table, "meas ms");
+}
+
+TEST(ReportFigures, SweepsShowAModelBesideWhatWasMeasured) {
+  const std::string html = render_report(sample_text());
+  EXPECT_CONTAINS(html, "modelled: Jetson AGX Xavier", "not measured");
+  json older = sample();
+  older.erase("sweep_model");
+  EXPECT_EQ(svgs_of(render_report(older.dump())).size(), svgs_of(html).size() - 2);
+}
+
+TEST(ReportFigures, InfeasibleMethodsNotesAndSearchesAreSeen) {
+  Results r = results_from_json(sample_text());
+  r.table[1].limit = "infeasible";
+  r.table[1].note = "a <note>";
+  const std::string html = hac::render_report(r, "{}");
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "<tr class=\"over\"><th scope=\"row\">uniform width<sup>", "a &lt;note&gt;",
+                  "not within the budget", "18, 6.88 min", "data-label=\"memory (MiB)\"");
+  EXPECT_EQ(count(svgs_of(html)[0], "class=\"mark hollow"), 1u);
+  EXPECT_CONTAINS(svgs_of(html)[0], "uniform width (over budget)");
+  EXPECT_CONTAINS(hac::render_result_table(r), "uniform width: a <note>", "search: trainings");
+}
+
+TEST(ReportFigures, EnergyIsBarsWhereAMeterWasAndAReasonElse) {
+  Results r = results_from_json(sample_text());
+  r.energy_reason = "no meter: nothing under /sys";
+  EXPECT_CONTAINS(hac::render_report(r, "{}"), "not measured: no meter: nothing under /sys");
+  r.table[0].energy = {.meter = "RAPL", .covers = "package", .raw = {0.002, 0.001, 0.003}};
+  const auto svgs = svgs_of(hac::render_report(r, "{}"));
+  EXPECT_CONTAINS(svgs[7], "GMAC/J") << "efficiency";
+  EXPECT_CONTAINS(svgs[7], ">4.92<") << "9.83 M MACs in 2 mJ";
+  EXPECT_CONTAINS(svgs[8], ">2.00<") << "mJ an image";
+}
+
+}  // namespace
+}  // namespace hac::report

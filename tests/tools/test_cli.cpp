@@ -366,14 +366,15 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   const json slack = json_of(fixed + loose + Words{"--latency-slack", "0.25"});
   EXPECT_EQ(slack["budget"]["latency_slack"], 0.25);
   EXPECT_EQ(slack["budget"]["latency_ms"], p["budget"]["latency_ms"]);
-  const json growth =
-      json_of({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--threads", "1", "--latency", "3x",
-               "--latency-model", path("s/latency_model.json"), "--largest-growth", "0.5"});
+  const json growth = json_of({"scale", "vgg11", "--widths", "8,8,8,8,8,8,8,8", "--threads", "1",
+                               "--latency", "3x", "--latency-model", path("s/latency_model.json"),
+                               "--allow-unsteady", "--largest-growth", "0.5"});
   EXPECT_GT(growth["s"], 1);
   EXPECT_GE(growth["resolution"], 32);
   EXPECT_LE(growth["latency_ms"], growth["latency_limit_ms"]);
-  const Words method = Words(scale.begin(), scale.begin() + 4) +
-                       Words{"--threads", "1", "--latency-model", path("s/latency_model.json")};
+  const Words method =
+      Words(scale.begin(), scale.begin() + 4) +
+      Words{"--threads", "1", "--allow-unsteady", "--latency-model", path("s/latency_model.json")};
   const json wide = json_of(method + Words{"--latency", "3x", "--params", "9x", "--method",
                                            "uniform-width", "--out", path("u")});
   EXPECT_GT(wide["w"], 1);

@@ -83,7 +83,11 @@ class Experiment {
       results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
       if (networks[i].plan) results.plans.push_back(reported(networks[i]));
     }
-    if (!modelled()) add_energy(results, networks);
+    if (!modelled()) {
+      add_energy(results, networks);
+      results.profiles =
+          profile_networks(stages_, measured_on_, recipe_, baseline_and_plans(networks));
+    }
     const std::vector<SweepPoint> points = utilization_sweep(
         baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
     const std::vector<MeasuredLatency> sweep_latencies = latencies_of("sweep", points);
@@ -144,6 +148,14 @@ class Experiment {
     for (const T& n : networks) archs.push_back(n.arch);
     return modelled() ? modelled_latencies(*model_, archs)
                       : measure_networks(stages_, measured_on_, recipe_, stage, archs);
+  }
+
+  static std::vector<ScaledNetwork> baseline_and_plans(const std::vector<ScaledNetwork>& networks) {
+    std::vector<ScaledNetwork> chosen;
+    for (const ScaledNetwork& n : networks) {
+      if (chosen.empty() || n.plan) chosen.push_back(n);
+    }
+    return chosen;
   }
 
   // Of the baseline and of what HACScale made of it.

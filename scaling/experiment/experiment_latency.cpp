@@ -127,6 +127,31 @@ std::vector<MeasuredLatency> measure_networks(StageCache& stages, const Measured
                     [&](const auto& latencies) { return latencies.size() == archs.size(); });
 }
 
+std::vector<NetworkProfile> profile_networks(StageCache& stages, const MeasuredOn& on,
+                                             const Recipe& recipe,
+                                             const std::vector<ScaledNetwork>& networks) {
+  std::vector<Architecture> archs;
+  for (const ScaledNetwork& n : networks) archs.push_back(n.arch);
+  const auto compute = [&] {
+    std::vector<NetworkProfile> profiles;
+    for (const ScaledNetwork& n : networks) {
+      const auto net = deploy_random(n.arch, on.where);
+      NetworkProfile& p = profiles.emplace_back(NetworkProfile{.network = n.method, .layers = {}});
+      for (const OpTime& op : profile(*net, measuring(recipe)).ops) {
+        const Cost cost = net->graph().ops[op.op].spec.cost();
+        p.layers.push_back({.name = op.name,
+                            .kind = op.kind,
+                            .macs = static_cast<double>(cost.macs),
+                            .bytes = static_cast<double>(cost.weight_bytes + cost.activation_bytes),
+                            .ms = op.ms});
+      }
+    }
+    return profiles;
+  };
+  return stages.run("profile", inputs_of(on, recipe, archs), compute,
+                    [&](const auto& profiles) { return profiles.size() == networks.size(); });
+}
+
 std::vector<MeasuredLatency> modelled_latencies(const LatencyModel& model,
                                                 const std::vector<Architecture>& archs) {
   std::vector<MeasuredLatency> latencies;

@@ -55,6 +55,11 @@ std::vector<MeasuredLatency> measure_networks(StageCache& stages, const Measured
                                               const Recipe& recipe, const std::string& stage,
                                               const std::vector<Architecture>& archs);
 
+// The operations of each network, inside whole runs.
+std::vector<NetworkProfile> profile_networks(StageCache& stages, const MeasuredOn& on,
+                                             const Recipe& recipe,
+                                             const std::vector<ScaledNetwork>& networks);
+
 // Of each network, as a device model says.
 std::vector<MeasuredLatency> modelled_latencies(const LatencyModel& model,
                                                 const std::vector<Architecture>& archs);

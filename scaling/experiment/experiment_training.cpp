@@ -32,7 +32,7 @@ TrainConfig proxy_config(const Recipe& recipe, const ProxyTraining& proxy, std::
 }
 
 void add(SearchCost& cost, const TrainedNetwork& n) {
-  cost += {.trainings = 1, .seconds = known(n.seconds) ? n.seconds : 0};
+  cost += {.trainings = 1, .cpu_seconds = known(n.cpu_seconds) ? n.cpu_seconds : 0};
 }
 
 // A short training of each seed, on images that were held out where some are.
@@ -124,7 +124,7 @@ ProxyTrainings proxy_trainings(const ExperimentTraining& t, SearchCost& cost) {
   const auto prune = [&t, &cost](const Architecture& arch) {
     const TrainConfig config = proxy_config(t.recipe, t.recipe.search, t.recipe.search.seeds[0]);
     const PrunedNetwork n = t.networks.prune(arch, config, t.recipe.search.prune);
-    cost += {.trainings = 1, .seconds = n.seconds};
+    cost += {.trainings = 1, .cpu_seconds = n.cpu_seconds};
     return n.rows;
   };
   return {.top1 = top1, .prune = prune, .descent = t.recipe.search.prune.descent};

@@ -126,6 +126,26 @@ struct Sweep {
   std::vector<UtilizationPoint> points;
 };
 
+// One operation of a network as it runs at batch 1.
+struct LayerRate {
+  std::string name, kind;
+  double macs = unknown, bytes = unknown, ms = unknown;  // weights, inputs and output once
+
+  Fields fields() {
+    return Fields()
+        .add("name", name)
+        .add("kind", kind)
+        .add("macs", macs, {.whole = true})
+        .add("bytes", bytes, {.whole = true})
+        .add("ms", ms);
+  }
+};
+struct NetworkProfile {
+  std::string network;  // TableRow::method
+  std::vector<LayerRate> layers;
+  Fields fields() { return Fields().add("network", network).add("layers", layers); }
+};
+
 struct LayerLaw {
   std::vector<std::array<double, 2>> points;  // width C, importance I
   ImportanceLaw law;
@@ -303,6 +323,7 @@ struct Results {
   AlphaCurve alpha;
   std::vector<ReportedPlan> plans;
   std::vector<LatencyFit> latency_models;
+  std::vector<NetworkProfile> profiles;
   std::string energy_reason;    // why no row of the table has an energy: "no meter: ..."
   double unsteady_figures = 0;  // latencies that a busy machine disturbed
   std::vector<std::string> notes;

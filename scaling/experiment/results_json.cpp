@@ -54,6 +54,7 @@ Fields fields_of(Results& r, int& schema) {
       .add("alpha", r.alpha, optional)
       .add("plans", r.plans, optional)
       .add("latency_models", r.latency_models, optional)
+      .add("profiles", r.profiles, optional)
       .add("energy_reason", r.energy_reason, optional)
       .add("unsteady_figures", r.unsteady_figures, {.optional = true, .whole = true})
       .add("notes", r.notes, optional)

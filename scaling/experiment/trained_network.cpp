@@ -1,9 +1,9 @@
 #include "scaling/experiment/trained_network.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -53,8 +53,11 @@ const DataSplit& NetworkCache::data(const DataConfig& config) {
 
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+// Of all threads of this process.
+double cpu_seconds() {
+  timespec now = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 // Whether the file holds the answer to this question, which is read then.
@@ -95,10 +98,10 @@ PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& c
   TrainConfig shown = config;
   shown.quiet = quiet_;
   shown.label = "pruning: ";
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   n.rows = hac::prune(arch, hold_out(data(config.data), config.validation, config.seed), shown,
                       options, where_);
-  n.seconds = seconds_since(start);
+  n.cpu_seconds = cpu_seconds() - start;
   n.device = latency_source(where_).str();
   keep_answer(file, question, n);
   return n;
@@ -131,14 +134,14 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const DataSplit split = hold_out(data(config.data), config.validation, config.seed);
   Model model(request.arch, config.seed, where_.device, where_.dtype);
   ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
     throw Interrupted("interrupted; everything is saved (hint: the same command resumes it)");
   }
   n = {.test = run.test,
        .validation = run.validation,
-       .seconds = seconds_since(start),
+       .cpu_seconds = cpu_seconds() - start,
        .device = latency_source(where_).str()};
   if (request.observe) n.importance = observer.result(model);
   keep_answer(answer, question, n);

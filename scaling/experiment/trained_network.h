@@ -16,9 +16,9 @@ struct TrainedNetwork {
   EvalResult test, validation;  // of the selected epoch; no images where it was not evaluated
   std::vector<LayerImportance> importance;  // empty unless it was observed
   std::string weights;                      // of the selected epoch, "" unless they were kept
-  // Of its training: how long it took since it began or was last resumed, and where; of records
-  // that lack it, unknown.
-  double seconds = unknown;
+  // Of its training, since it began or was last resumed: CPU time of all threads, which other work
+  // on the machine does not lengthen, and where; of records that lack it, unknown.
+  double cpu_seconds = unknown;
   std::string device;  // as LatencySource::str()
 
   Fields fields() {  // but for the weights
@@ -26,18 +26,18 @@ struct TrainedNetwork {
         .add("test", test)
         .add("validation", validation)
         .add("importance", importance)
-        .add("seconds", seconds, {.optional = true})
+        .add("cpu_seconds", cpu_seconds, {.optional = true})
         .add("device", device, {.optional = true});
   }
 };
 
 struct PrunedNetwork {
   std::vector<std::vector<std::int64_t>> rows;  // pruning.h
-  double seconds = unknown;
+  double cpu_seconds = unknown;
   std::string device;
 
   Fields fields() {
-    return Fields().add("rows", rows).add("seconds", seconds).add("device", device);
+    return Fields().add("rows", rows).add("cpu_seconds", cpu_seconds).add("device", device);
   }
 };
 

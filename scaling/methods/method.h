@@ -24,6 +24,15 @@ struct Rounding {
   std::int64_t resolution_multiple = 0;  // 0: 4 for inputs up to 64, else 32 (the total stride)
   bool scale_stem = true;                // the first convolution grows too
 
+  Fields fields() {
+    return Fields()
+        .add("width_multiple", width_multiple, {1, 1024}, "widths are rounded to multiples of it")
+        .add("resolution_multiple", resolution_multiple, {0, 1024},
+             "and resolutions; 0 = 4 for inputs up to 64 pixels, else 32")
+        .add("scale_stem", scale_stem, "the first convolution grows too",
+             {.off_on = {"off", "on"}});
+  }
+
   std::int64_t resolution_step(const Architecture& baseline) const {
     return resolution_multiple > 0 ? resolution_multiple : baseline.resolution <= 64 ? 4 : 32;
   }

@@ -1,6 +1,6 @@
 #pragma once
-// What the search of a method took: trainings that it asked for, and their seconds when they were
-// trained, also where this run found them already done.
+// What the search of a method took: trainings that it asked for, and the CPU time of these when
+// they were trained, also where this run found them already done.
 
 #include <cstdint>
 
@@ -10,11 +10,11 @@ namespace hac {
 
 struct SearchCost {
   std::int64_t trainings = 0;
-  double seconds = 0;
-  Fields fields() { return Fields().add("trainings", trainings).add("seconds", seconds); }
+  double cpu_seconds = 0;
+  Fields fields() { return Fields().add("trainings", trainings).add("cpu_seconds", cpu_seconds); }
   SearchCost& operator+=(const SearchCost& other) {
     trainings += other.trainings;
-    seconds += other.seconds;
+    cpu_seconds += other.cpu_seconds;
     return *this;
   }
 };

@@ -150,7 +150,7 @@ TEST_F(Experiment, ASecondRunDoesNothingAgain) {
   const std::string out = folder.file("out");
   const json first = run(tiny(), out);
   const auto stages = files_of(out + "/stages"), networks = files_of(out + "/networks");
-  EXPECT_EQ(stages.size(), 7u);
+  EXPECT_EQ(stages.size(), 8u);
   EXPECT_GT(networks.size(), 0u);
   const json second = run(tiny(), out);
   EXPECT_EQ(without_time(second), without_time(first));

@@ -157,8 +157,9 @@ inline void expect_tidy(const std::string& svg) {
 // The page holds every figure, drawn or with its sentence, and nothing unfit for a reader.
 inline void expect_good_page(const std::string& html) {
   expect_well_formed(html);
-  for (const char* id : {"accuracy-latency", "accuracy-parameters", "utilization", "energy",
-                         "importance", "alpha", "latency-models", "widths", "steps", "gap"})
+  for (const char* id :
+       {"accuracy-latency", "accuracy-parameters", "utilization", "energy", "importance", "alpha",
+        "latency-models", "widths", "steps", "gap", "roofline"})
     EXPECT_EQ(count(html, "<figure id=\"" + std::string(id) + "\""), 1u) << id;
   for (const std::string& svg : svgs_of(html)) {
     expect_tidy(svg);

@@ -409,6 +409,22 @@ TEST_F(Cli, ImportanceThenLawsThenScale) {
   expect_error({"importance", "--fit", path("bad.json")}, 2, {"bad.json"});
 }
 
+// Zagoruyko's row of Table I, Tan's, and what has no formula.
+TEST_F(Cli, ScaleGivesTheNetworkOfCoefficients) {
+  const Words scale = {"scale", "preact_resnet18", "--classes", "1000", "--method"};
+  const json wide = json_of(scale + Words{"uniform-width", "--coefficients", "1.18"});
+  EXPECT_EQ(wide["params"], 16331792);
+  EXPECT_EQ(wide["widths"][16], 608);
+  const json fine =
+      json_of(scale + Words{"uniform-width", "--coefficients", "1.3", "--width-multiple", "2"});
+  EXPECT_EQ(fine["params"], 19538244);
+  EXPECT_EQ(json_of(scale + Words{"uniform-width", "--coefficients", "1.18", "--scale-stem",
+                                  "off"})["widths"][0],
+            64);
+  expect_error(scale + Words{"hacscale", "--coefficients", "1.5"}, 2, {"no formula"});
+  expect_error(scale + Words{"compound", "--coefficients", "1.5"}, 2, {"alpha, s"});
+}
+
 TEST_F(Cli, ReportDrawsAgain) {
   const std::string sample = slurp(HAC_SOURCE_DIR "/tests/golden/results_sample.json");
   write("d/results.json", sample);

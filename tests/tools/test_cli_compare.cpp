@@ -62,7 +62,7 @@ TEST_F(CliCompare, TrainsAndTellsWhatIsModelled) {
   const json law = results["table"][2];
   EXPECT_EQ(law["key"], "hacscale");
   EXPECT_GT(law["search"]["trainings"], 4);
-  EXPECT_GT(law["search"]["seconds"], 0);
+  EXPECT_GT(law["search"]["cpu_seconds"], 0);
   EXPECT_EQ(results["table"][4]["search"]["trainings"], 1) << "one pruning";
 
   const auto kept = trainings();

@@ -118,7 +118,7 @@ TEST(ReportText, NumbersReadWell) {
 TEST(ReportPage, SampleIsCompleteAndTidy) {
   const std::string html = render_report(sample_text());
   expect_good_page(html);
-  EXPECT_EQ(svgs_of(html).size(), 1u + 1 + 4 + 1 + 8 + 1 + 1 + 2 + 2 + 1);
+  EXPECT_EQ(svgs_of(html).size(), 1u + 1 + 4 + 1 + 8 + 1 + 1 + 2 + 2 + 1 + 1);
   const json results = sample();
   for (const auto& row : results["table"])
     EXPECT_CONTAINS(html, "<th scope=\"row\">" + row["method"].get<std::string>() + "<",

@@ -143,6 +143,28 @@ TEST(ReportFigures, InfeasibleMethodsNotesAndSearchesAreSeen) {
   EXPECT_CONTAINS(hac::render_result_table(r), "uniform width: a <note>", "search: trainings");
 }
 
+// 4 MAC a byte at 20 GMAC/s, of at most 110 and 30 GB/s x 4 = 120; and so on.
+TEST(ReportFigures, RooflineShowsEachLayerUnderPeakAndBandwidth) {
+  const TempFolder folder;
+  write_report(folder.file("r"), results_from_json(sample_text()), "{}");
+  const std::string file = folder.file("r/data/roofline.csv");
+  const std::vector<CsvRow> rows = parse_csv(read_file(file), file).rows;
+  EXPECT_EQ(std::count_if(rows.begin(), rows.end(),
+                          [](const CsvRow& row) { return row.cells[0] == "baseline"; }),
+            3)
+      << "a pool does no multiplications";
+  EXPECT_DOUBLE_EQ(std::stod(rows[0].cells[1]), 4);
+  EXPECT_DOUBLE_EQ(std::stod(rows[0].cells[2]), 20);
+  EXPECT_DOUBLE_EQ(std::stod(rows[3].cells[1]), 6);
+  EXPECT_DOUBLE_EQ(std::stod(rows[3].cells[2]), 50);
+  const auto& ridge = *(rows.end() - 2);
+  EXPECT_EQ(ridge.cells[0], "roof");
+  EXPECT_DOUBLE_EQ(std::stod(ridge.cells[1]), 110.0 / 30);
+  EXPECT_DOUBLE_EQ(std::stod(ridge.cells[2]), 110);
+  const std::string page = hac::render_report(results_from_json(sample_text()), "{}");
+  EXPECT_CONTAINS(page, "baseline: 18.18&nbsp;% of the roof (median of 3 layers)");
+}
+
 TEST(ReportFigures, EnergyIsBarsWhereAMeterWasAndAReasonElse) {
   Results r = results_from_json(sample_text());
   r.energy_reason = "no meter: nothing under /sys";

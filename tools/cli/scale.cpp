@@ -33,7 +33,9 @@ struct Options {
   std::string device_model;
   WideningOptions widening;
   std::optional<double> largest_growth;  // alpha of the compound method
-  std::vector<double> given;             // coefficients
+  std::vector<double> given;             // coefficients but the last
+  std::vector<double> coefficients;      // all of them: no budget
+  Rounding rounding;
   std::string out;
   MachineOptions machine;
   bool json = false;
@@ -138,12 +140,47 @@ void print_plan(const ScalingPlan& plan) {
               {"stopped by", fmt::format("{} after {} steps", to_string(r.stop), r.steps.size())}});
 }
 
+// The network of given coefficients, whatever it costs.
+void scale_by(const Options& o, const Method& method, const Architecture& arch) {
+  if (!method.scale) {
+    throw ConfigError(
+        fmt::format("option '--coefficients': expected none for '{}', which has no "
+                    "formula (hint: give limits)",
+                    method.key));
+  }
+  if (o.coefficients.size() != method.coefficients.size()) {
+    std::vector<std::string> names;
+    for (const Coefficient& c : method.coefficients) names.emplace_back(c.name);
+    throw ConfigError(fmt::format("option '--coefficients': expected {} of '{}', got {} values",
+                                  fmt::join(names, ", "), method.key, o.coefficients.size()));
+  }
+  const Architecture scaled = method.scale(arch, o.coefficients, o.rounding);
+  const Counters counted = count(scaled);
+  if (!o.out.empty()) {
+    make_folder(o.out);
+    save_architecture(scaled, o.out + "/architecture.json");
+  }
+  if (o.json) {
+    return print_json({{"method", method.key},
+                       {"resolution", scaled.resolution},
+                       {"widths", widths(scaled)},
+                       {"blocks", blocks(scaled)},
+                       {"macs", counted.macs},
+                       {"params", counted.params}});
+  }
+  print_rows(stdout, {{"resolution", fmt::format("{}", scaled.resolution)},
+                      {"widths", fmt::format("{}", fmt::join(widths(scaled), ", "))},
+                      {"MACs", grouped(counted.macs)},
+                      {"parameters", grouped(counted.params)}});
+}
+
 void scale(Options o) {
   if (!o.out.empty()) require_makeable(o.out);
   const Architecture arch = resolve(o.model);
   if (o.largest_growth) o.method = "compound", o.given = {*o.largest_growth};
   if (o.method.empty()) o.method = method_by(o.widening.criterion).key;
   const Method& method = method_of(o.method);
+  if (!o.coefficients.empty()) return scale_by(o, method, arch);
   if (!o.given.empty() && o.given.size() + 1 != method.coefficients.size()) {
     throw ConfigError(fmt::format("option '--given': expected what '{}' is given, got {} values",
                                   method.key, o.given.size()));
@@ -167,6 +204,7 @@ void scale(Options o) {
       method.to_budget({.baseline = arch,
                         .model = *model,
                         .budget = o.largest_growth ? budget.latency_only() : budget,
+                        .rounding = o.rounding,
                         .given = o.given,
                         .laws = laws,
                         .widening = o.widening});
@@ -236,6 +274,9 @@ void add_scale(CLI::App& app, const std::string&) {
           .add("method", o->method,
                choices(methods(), &Method::key) + "; default hacscale by --gain",
                {.type = "NAME", .valid = [](const std::string& key) { method_of(key); }})
+          .add("coefficients", o->coefficients,
+               "all that the method has: their network, without limits or latencies")
+          .add(o->rounding.fields())
           .add("given", o->given, "coefficients that the method does not search: alpha of compound")
           .add(o->widening.fields())
           .add("largest_growth", o->largest_growth, {0, 1},

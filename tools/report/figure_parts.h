@@ -28,5 +28,6 @@ Figure alpha_figure(const Results& results);
 Figure widths_figure(const Results& results);
 Figure steps_figure(const Results& results);
 Figure gap_figure(const Results& results);
+Figure roofline_figure(const Results& results);
 
 }  // namespace hac::report

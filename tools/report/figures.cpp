@@ -222,7 +222,8 @@ std::vector<Figure> make_figures(const Results& r) {
                               sweep_figure(r),          device_figure(r),
                               importance_figure(r),     alpha_figure(r),
                               latency_model_figure(r),  widths_figure(r),
-                              steps_figure(r),          gap_figure(r)};
+                              steps_figure(r),          gap_figure(r),
+                              roofline_figure(r)};
   for (Figure& figure : figures) name_files(figure);
   return figures;
 }

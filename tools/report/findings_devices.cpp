@@ -64,7 +64,7 @@ bool any_energy(const Results& results) {
 
 std::string search_text(const TableRow& row) {
   if (!row.search || row.search->trainings == 0) return "-";
-  const double s = row.search->seconds;
+  const double s = row.search->cpu_seconds;
   return fmt::format("{}, {}", row.search->trainings,
                      s < 120    ? format_number(s) + " s"
                      : s < 7200 ? format_number(s / 60) + " min"

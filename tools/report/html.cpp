@@ -150,7 +150,7 @@ std::vector<Cell> cells(const TableRow& r, const TableRow& base, const Results& 
                 number_cell(r.memory_bytes / (1 << 20), base.memory_bytes / (1 << 20))});
   }
   if (any_search(results)) {
-    all.insert(all.end() - 1, {"search", "trainings, time", "search", search_text(r)});
+    all.insert(all.end() - 1, {"search", "trainings, CPU time", "search", search_text(r)});
   }
   return all;
 }

@@ -128,7 +128,7 @@ std::string render_result_table(const Results& results) {
   for (const TableRow* row : ordered) cells.push_back(table_cells(*row, *base, columns));
   std::string text = aligned(cells) + "order: the baseline, then by top-1\n" + notes_text(ordered);
   if (columns.modelled) text += "latency: " + modelled_text(results) + "\n";
-  if (columns.search) text += "search: trainings that the method asked for, and their time\n";
+  if (columns.search) text += "search: trainings that the method asked for, and their CPU time\n";
   const auto kinds = intervals_text(results);
   const bool saved = std::any_of(results.table.begin(), results.table.end(),
                                  [](const TableRow& row) { return row.saves_multiplications(); });

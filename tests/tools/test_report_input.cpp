@@ -11,10 +11,10 @@ TEST(ReportPage, AbsentSectionsAreASentenceEach) {
   const std::string html = render_report(R"({"schema":1,"recipe":"empty"})");
   expect_good_page(html);
   EXPECT_TRUE(svgs_of(html).empty());
-  EXPECT_EQ(count(html, "<b>This run has no ") + count(html, "<b>No plan of this run"), 10u);
+  EXPECT_EQ(count(html, "<b>This run has no ") + count(html, "<b>No plan of this run"), 11u);
   constexpr std::pair<const char*, unsigned> left[] = {
-      {"table", 19}, {"sweeps", 18},         {"importance", 14}, {"alpha", 21},
-      {"plans", 17}, {"latency_models", 21}, {"budget", 22},     {"notes", 22}};
+      {"table", 20},          {"sweeps", 19},   {"importance", 15}, {"alpha", 22}, {"plans", 18},
+      {"latency_models", 22}, {"profiles", 22}, {"budget", 23},     {"notes", 23}};
   for (const auto& [section, svgs_left] : left) {
     json results = sample();
     results.erase(section);

@@ -118,7 +118,7 @@ class Experiment {
       if (!recipe_.latency.file.empty()) {
         throw ConfigError("recipe 'latency.device_model': expected no latency.file with it");
       }
-      model_ = device_model(recipe_.latency.device_model);
+      model_ = device_model(recipe_.latency.device_model, options_.where.dtype);
       save_latency_model(*model_, options_.out + "/latency_model.json");
       return fits;
     }

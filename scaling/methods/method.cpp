@@ -133,7 +133,9 @@ ScaledNetwork largest_factor(const Method& method, const ScalingTask& task,
   walk(1, Method::largest_growth, kStep);
   if (!best) return infeasible(smallest ? *smallest : baseline);
   const double found = best->coefficients.back();
+  const std::string coarse = limit;  // of the next step, which the finer ones do not reach
   walk(found, found * kStep, kFineStep);
+  if (limit.empty()) limit = coarse;
   best->limit = limit.empty() ? to_string(StopReason::growth_cap) : limit;
   return *best;
 }

@@ -156,6 +156,17 @@ TEST(Methods, WithoutAMemberInTheBudgetGiveTheSmallestOneMarkedInfeasible) {
   }
 }
 
+// Also where every finer step below the next one of 1 % is within it.
+TEST(Methods, SayWhichLimitEndedAGrowthByAnyFactor) {
+  const Architecture vgg = zoo("vgg11");
+  for (double room = 1.5; room < 4; room += 0.07) {
+    for (const char* key : {"compound", "fast-compound", "efficientnet"}) {
+      const ScaledNetwork n = scaled(key, vgg, {.latency_ms = room * kModel.predict(vgg)});
+      EXPECT_EQ(n.limit, "latency") << key << " " << room;
+    }
+  }
+}
+
 TEST(Methods, MemoryBinds) {
   const Architecture vgg = zoo("vgg11");
   const auto bytes = static_cast<double>(cost_of(vgg, kModel).memory_bytes);

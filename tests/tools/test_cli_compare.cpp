@@ -81,6 +81,7 @@ TEST_F(CliCompare, RefusesWhatItCannotDo) {
   expect_error(with("--seeds", "1,1", "a"), 2, {"different seeds"});
   expect_error(with("--memory", "64MB", "a"), 2, {"memory"});
   expect_error(with("--proxy-validation", "2", "a"), 2, {"validation"});
+  expect_error(with("--max-steps", "1", "a"), 2, {"'--max-steps'", "unknown"});
 }
 
 }  // namespace

@@ -50,8 +50,8 @@ void compare(Options o, const std::string& command) {
   }
   r.alpha.proxy.seeds = r.search.seeds;
   r.importance.sampling.round_to = 1;  // a slim network has few widths
-  r.alpha.largest_growth = 0.5;
-  r.alpha.growth = 64;
+  if (!r.scale.latency.empty()) r.alpha.largest_growth = 0.5;
+  r.alpha.growth = r.scale.latency.empty() ? 2 : 64;
   o.experiment.command = command;
   o.experiment.quiet = r.train.quiet;
   o.experiment.where = start(o.machine);
@@ -73,8 +73,12 @@ void add_compare(CLI::App& app, const std::string& command) {
   add_model_options(*verb, o->model);
   add_data_options(*verb, o->train.config.data);
   o->train.config.schedule.kind = ScheduleKind::cosine;
-  add_options(*verb, o->train.config.fields().without("data").without("validation").without("seed"),
-              "Training");
+  Fields training = o->train.config.fields();
+  // What is trained is kept by what to_json() says of it: nothing else may decide on it.
+  for (const char* key : {"data", "validation", "seed", "max_steps", "save_gradients"}) {
+    training = training.without(key);
+  }
+  add_options(*verb, training, "Training");
   const std::string what = fmt::format("all, or of {}", [] {
     std::vector<std::string> keys;
     for (const Method& m : methods()) keys.push_back(m.key);

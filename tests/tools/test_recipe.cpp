@@ -116,6 +116,34 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
   EXPECT_ERROR(load_recipe("none.toml"), IoError, "none.toml");
 }
 
+TEST(RecipeToml, ASettingReplacesWhatTheRecipeSays) {
+  const auto with = [](const Words& settings) {
+    return parse_recipe("seeds = [4]\n[train]\nepochs = 3\nbatch = 7", "r.toml", settings);
+  };
+  const Recipe r = with({"train.epochs=5", "scale.latency=1.5x", "seeds=[1, 2]", "name = \"a=b\"",
+                         "train.epochs=6", "latency.device_model=tx2:eager"});
+  EXPECT_EQ(r.train.epochs, 6);
+  EXPECT_EQ(r.train.batch, 7);
+  EXPECT_EQ(r.scale.latency, "1.5x");
+  EXPECT_EQ(r.seeds, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(r.name, "a=b");
+  EXPECT_EQ(r.latency.device_model, "tx2:eager");
+
+  const std::pair<const char*, Words> cases[] = {
+      {"train.epochs", {"--set train.epochs: expected KEY=VALUE"}},
+      {"=3", {"expected KEY=VALUE"}},
+      {"train.epoch=3", {"--set train.epoch=3", "did you mean 'epochs'?"}},
+      {"train.epochs=many", {"--set train.epochs=many", "integer"}},
+      {"train.epochs=0", {"train.epochs"}},
+      {"train.select=1979-05-27", {"--set train.select", "best or last"}},
+      {"train..epochs=3", {"--set train..epochs=3", "not valid TOML"}},
+      {"train.data.name='a\nb\tc", {"--set", "not valid TOML"}}};
+  for (const auto& [setting, parts] : cases) {
+    const std::string message = error_of<ConfigError>([&] { with({setting}); });
+    for (const std::string& part : parts) EXPECT_CONTAINS(message, part) << setting;
+  }
+}
+
 TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   const std::vector<std::string> names = recipe_names();
   EXPECT_EQ(names, (Words{"cifar10-paper", "cifar10-small", "claims", "compare-cifar10", "quick"}));
@@ -264,6 +292,9 @@ TEST_F(CliRun, ListsPrintsAndRefuses) {
   EXPECT_EQ(run({"run", "--list"}).out,
             "cifar10-paper\ncifar10-small\nclaims\ncompare-cifar10\nquick\n");
   EXPECT_EQ(run({"run", "quick", "--print"}).out, recipe_text("quick"));
+  const Words changed{"run",          "quick", "--print",       "--set",
+                      "seeds=[7, 8]", "--set", "train.epochs=9"};
+  EXPECT_CONTAINS(run(changed).out, recipe_text("quick"), "# --set seeds=[7, 8]\n# --set train");
   EXPECT_EQ(json_of({"run", "quick", "--print"})["name"], "quick");
   expect_error(command("/train/epoch", 1) + Words{"--quiet"}, 2, {"did you mean 'epochs'?"});
   EXPECT_FALSE(exists("")) << "something half-written";

@@ -15,12 +15,14 @@ namespace hac {
 std::span<const EmbeddedFile> builtin_recipes();
 std::vector<std::string> recipe_names();
 
-// `where` is what errors call the text. Throws ConfigError with the line: malformed TOML, a value
-// of another type or out of range, an unknown key (with the nearest known one).
-Recipe parse_recipe(const std::string& toml, const std::string& where);
+// `where` is what errors call the text; `settings` ("train.epochs=30") replace what it says.
+// Throws ConfigError with the line or setting: malformed TOML, a value of another type or out of
+// range, an unknown key (with the nearest known one).
+Recipe parse_recipe(const std::string& toml, const std::string& where,
+                    const std::vector<std::string>& settings = {});
 
 // A built-in name, or a file (when it ends in .toml or holds a '/'). Throws ConfigError, IoError.
-Recipe load_recipe(const std::string& name_or_path);
+Recipe load_recipe(const std::string& name_or_path, const std::vector<std::string>& settings = {});
 // The text of the same, as written.
 std::string recipe_text(const std::string& name_or_path);
 

@@ -16,6 +16,7 @@ namespace {
 
 struct Options {
   std::string recipe, out, data_dir, trainings, device_model, latency_model;
+  std::vector<std::string> settings;
   std::optional<BadImages> bad_images;
   MachineOptions machine;
   bool list = false, print = false, quiet = false, json = false, allow_unsteady = false;
@@ -31,9 +32,12 @@ void run(const Options& o, const std::string& command) {
     throw ConfigError(fmt::format("recipe: expected a .toml file or one of {}, got none",
                                   fmt::join(recipe_names(), ", ")));
   }
-  Recipe recipe = load_recipe(o.recipe);
+  Recipe recipe = load_recipe(o.recipe, o.settings);
   if (o.print) {
     fmt::print("{}", o.json ? to_json(recipe) + "\n" : recipe_text(o.recipe));
+    for (const std::string& s : o.settings) {
+      if (!o.json) fmt::print("# --set {}\n", s);
+    }
     return;
   }
   require_results_folder(o.out);
@@ -64,6 +68,11 @@ void add_run(CLI::App& app, const std::string& command) {
   verb->add_option(
       "recipe", o->recipe,
       "a .toml file, or a built-in recipe: " + fmt::format("{}", fmt::join(recipe_names(), ", ")));
+  verb->add_option("--set", o->settings,
+                   "over the recipe's value, as often as wanted: train.epochs=30, "
+                   "scale.latency=1.5x, 'seeds=[1, 2]'; keys as in --print")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   add_options(
       *verb,
       Fields()

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;  // std::map inside: a million keys in a file cost no quadratic time
 using nlohmann::ordered_json;
 
-constexpr int max_depth = 8;
+constexpr int max_depth = 12;
 constexpr std::size_t max_elements = 1000001;
 
 bool is_optional(const Value& value) {

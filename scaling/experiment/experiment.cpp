@@ -95,6 +95,7 @@ class Experiment {
     results.sweeps = sweeps_of(points, sweep_latencies, *xavier);
     results.sweep_model = xavier->source->str();
     results.latency_models = std::move(latency_models);
+    results.explanation = explanation();
     if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
     add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
     results.claims = claims_of(results);
@@ -139,6 +140,16 @@ class Experiment {
     }
     save_latency_model(*model_, options_.out + "/latency_model.json");
     return fits;
+  }
+
+  // What time buys where budgets are decided, and on the devices that it is compared with.
+  Explanation explanation() const {
+    std::vector<LatencyModelPtr> models{model_};
+    for (const char* name : compared_devices) {
+      models.push_back(device_model(name, options_.where.dtype));
+      if (models.back()->source == model_->source) models.pop_back();
+    }
+    return explain(baseline_, models, {.rounding = rounding_of(recipe_)});
   }
 
   // The latencies of networks: those of the result table or points of the sweep.

@@ -14,6 +14,7 @@
 #include "scaling/importance/law.h"
 #include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
+#include "scaling/methods/explanation.h"
 #include "scaling/methods/search_cost.h"
 #include "scaling/methods/width_scaling.h"
 #include "scaling/stats.h"
@@ -327,7 +328,8 @@ struct Results {
   std::string energy_reason;    // why no row of the table has an energy: "no meter: ..."
   double unsteady_figures = 0;  // latencies that a busy machine disturbed
   std::vector<std::string> notes;
-  std::vector<Claim> claims;  // of the paper, judged by all of the above (claims.h)
+  std::optional<Explanation> explanation;  // of the baseline, on this device and on others
+  std::vector<Claim> claims;               // of the paper, judged by all of the above (claims.h)
 };
 
 // The text of results.json.

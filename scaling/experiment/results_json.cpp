@@ -58,6 +58,7 @@ Fields fields_of(Results& r, int& schema) {
       .add("energy_reason", r.energy_reason, optional)
       .add("unsteady_figures", r.unsteady_figures, {.optional = true, .whole = true})
       .add("notes", r.notes, optional)
+      .add("explanation", r.explanation, optional)
       .add("claims", r.claims, optional);
 }
 

@@ -145,6 +145,10 @@ struct Explanation {
   }
 };
 
+// Devices to compare with where none are named: the paper's GPU told each kernel by its host, the
+// same with a recorded graph, and one that is much larger.
+inline constexpr const char* compared_devices[] = {"xavier", "xavier:graph", "h100"};
+
 struct ExplainOptions {
   std::vector<double> budgets{1.05, 1.4};  // of the latency, ascending
   Rounding rounding;

@@ -127,7 +127,7 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
       {good.substr(0, good.size() / 2), "'JSON': expected valid JSON"},
       {good + "x", "'JSON': expected valid JSON"},
       {"[]", "'JSON': expected an object, got array"},
-      {std::string(100000, '['), "'JSON': expected nesting of at most 8"},
+      {std::string(100000, '['), "'JSON': expected nesting of at most 12"},
       {std::string((8 << 20) + 1, ' '), "'JSON': expected at most 8388608 bytes"},
       {"{\"name\": \"\xff\"}", "'JSON': expected valid JSON"},
       {replaced(good, "\"classes\"", "\"klasses\""), "'classes': expected a value, got none"},

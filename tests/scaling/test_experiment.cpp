@@ -116,6 +116,11 @@ TEST_F(Experiment, EndsInResultsThatTheReportShows) {
   for (const auto& [dimension, points] : results["sweeps"].items()) {
     for (const json& point : points) EXPECT_GT(point["modelled_ms"], 0) << dimension;
   }
+  const json& devices = results["explanation"]["devices"];
+  ASSERT_EQ(devices.size(), 4u);  // this one and those to compare with
+  EXPECT_EQ(devices[0]["modelled"], false);
+  EXPECT_CONTAINS(devices[3]["device"], "H100");
+  EXPECT_EQ(devices[0]["latency_ms"], results["table"][0]["predicted_ms"]);
   for (const json& point : results["alpha"]["points"]) {
     expect_interval(point["top1"], "alpha");
     EXPECT_EQ(point["top1"]["interval"], "95 % (Wilson) over 20 validation images");

@@ -1,10 +1,13 @@
 // The page of hacscale explain: well formed, a figure a device, what is modelled says so, drawings
 // tidy.
 
+#include "engine/io/file.h"
 #include "models/zoo/zoo.h"
 #include "scaling/latency/device_model.h"
 #include "tests/support/report_checks.h"
+#include "tests/support/temp_folder.h"
 #include "tools/report/explanation.h"
+#include "tools/report/report.h"
 
 namespace hac::report {
 namespace {
@@ -40,6 +43,23 @@ TEST(ReportExplanation, OfAMeasuredDeviceSaysItsErrorAndNoBound) {
   const std::string html = render_explanation(e);
   EXPECT_CONTAINS(html, "off by 3.12", "predicted latency, factor");
   EXPECT_LACKS(html, "bound by", "modelled latency, factor");
+}
+
+TEST(ReportExplanation, IsASectionOfTheReportWithItsData) {
+  Results results{.recipe = "r", .explanation = two_devices()};
+  const std::string json = to_json(results);
+  const Results read = results_from_json(json);
+  EXPECT_EQ(to_json(read), json);
+  const TempFolder folder;
+  write_report(folder.file("report"), read, json);
+  const std::string html = read_file(folder.file("report/index.html"));
+  expect_well_formed(html);
+  EXPECT_CONTAINS(html, render_explanation(two_devices()));
+  EXPECT_CONTAINS(read_file(folder.file("report/data/explanation-0-growth.csv")), "uniform-width");
+  EXPECT_CONTAINS(read_file(folder.file("report/data/explanation-1-layers.csv")), "layer1.0.conv1");
+
+  results.explanation->devices.clear();
+  expect_well_formed(render_report(results, to_json(results)));
 }
 
 }  // namespace

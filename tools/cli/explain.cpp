@@ -22,7 +22,7 @@ namespace {
 struct Options {
   ModelOptions model;
   LatencyModelOptions here;
-  std::vector<std::string> device_models{"xavier", "xavier:graph", "h100"};
+  std::vector<std::string> device_models{std::begin(compared_devices), std::end(compared_devices)};
   ExplainOptions explain;
   std::string out;
   MachineOptions machine;
@@ -66,7 +66,7 @@ void explain_command(const Options& o) {
   const Explanation e = explain(arch, models, o.explain);
   const nlohmann::ordered_json json = to_json(fields_of(e));
   if (!o.out.empty()) {
-    make_folder(o.out);
+    report::write_data(o.out, report::explanation_figures(e));
     write_file_atomically(o.out + "/explanation.json", json.dump(1) + "\n");
     write_file_atomically(o.out + "/index.html", report::render_explanation_page(e));
   }
@@ -92,7 +92,8 @@ void add_explain(CLI::App& app, const std::string&) {
                       {.type = "DEVICE,..."})
                  .add("budgets", o->explain.budgets, {1, 1000},
                       "latency limits to spend, as factors, ascending")
-                 .add("out", o->out, "write explanation.json and index.html", {.type = "DIR"}));
+                 .add("out", o->out, "write explanation.json, index.html and the figures' data",
+                      {.type = "DIR"}));
   add_latency_model_options(*verb, o->here);
   add_machine_options(*verb, o->machine);
   add_json_option(*verb, o->json);

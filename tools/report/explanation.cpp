@@ -84,10 +84,11 @@ std::string cell(const std::string& label, const std::string& html) {
 }
 
 std::string table_of(const Explanation& e) {
+  if (e.devices.empty()) return "";
   std::string html =
       "<div class=\"scroll\"><table class=\"results\"><thead><tr><th scope=\"col\">device</th>"
       "<th scope=\"col\">latency<small>ms</small></th>";
-  for (const DimensionExplanation& dimension : e.devices.at(0).dimensions) {
+  for (const DimensionExplanation& dimension : e.devices[0].dimensions) {
     for (const Purchase& p : dimension.bought) {
       html += fmt::format("<th scope=\"col\">{}<small>in {}</small></th>", dimension.method,
                           format_factor(p.budget));
@@ -114,6 +115,14 @@ std::string table_of(const Explanation& e) {
 
 }  // namespace
 
+std::vector<Figure> explanation_figures(const Explanation& e) {
+  std::vector<Figure> figures;
+  for (const DeviceExplanation& d : e.devices) {
+    name_files(figures.emplace_back(figure_of(d, figures.size())));
+  }
+  return figures;
+}
+
 std::string render_explanation(const Explanation& e) {
   std::string html = fmt::format(
       "<section>\n<h2>Why latency falls less than compute</h2>\n<p>{}: {} MACs, {} parameters, {} "
@@ -125,9 +134,7 @@ std::string render_explanation(const Explanation& e) {
       "a second grow by more than a tenth. Times of devices that say (modelled) were computed from "
       "data sheets, not measured.</p>\n" +
       table_of(e) + "<div class=\"figures\">\n";
-  for (std::size_t i = 0; i < e.devices.size(); ++i) {
-    html += render_figure(figure_of(e.devices[i], i));
-  }
+  for (const Figure& figure : explanation_figures(e)) html += render_figure(figure);
   return html + "</div>\n</section>\n";
 }
 

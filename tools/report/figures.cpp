@@ -6,6 +6,8 @@
 #include <functional>
 #include <set>
 
+#include "engine/io/file.h"
+#include "tools/report/chart_files.h"
 #include "tools/report/figure_parts.h"
 #include "tools/report/findings.h"
 
@@ -205,6 +207,8 @@ std::string slug(const std::string& name) {
   return text;
 }
 
+}  // namespace
+
 void name_files(Figure& figure) {
   std::set<std::string> taken;
   for (std::size_t i = 0; i < figure.panels.size(); ++i) {
@@ -215,8 +219,6 @@ void name_files(Figure& figure) {
   }
 }
 
-}  // namespace
-
 std::vector<Figure> make_figures(const Results& r) {
   std::vector<Figure> figures{accuracy_figure(r, true), accuracy_figure(r, false),
                               sweep_figure(r),          device_figure(r),
@@ -226,6 +228,20 @@ std::vector<Figure> make_figures(const Results& r) {
                               roofline_figure(r)};
   for (Figure& figure : figures) name_files(figure);
   return figures;
+}
+
+void write_data(const std::string& folder, const std::vector<Figure>& figures) {
+  make_folder(folder + "/data");
+  for (const Figure& figure : figures) {
+    for (const Panel& panel : figure.panels) {
+      const std::string file = folder + "/data/" + panel.file;
+      const auto write = [&](const auto& chart) {
+        write_file_atomically(file + ".csv", chart_csv(chart));
+        write_file_atomically(file + ".json", chart_json(chart));
+      };
+      std::visit(write, panel.chart);
+    }
+  }
 }
 
 }  // namespace hac::report

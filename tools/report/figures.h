@@ -26,7 +26,11 @@ struct Figure {
   bool wide = false;          // takes the full width of the page
 };
 
-// Always all of them, in reading order; a panel's file is FIGURE or, of several, FIGURE-PANEL.
+// Gives each panel its file: FIGURE or, of several, FIGURE-PANEL.
+void name_files(Figure& figure);
+// Always all of them, in reading order, with their files.
 std::vector<Figure> make_figures(const Results& results);
+// Writes FOLDER/data/FILE.csv and .json of each panel, which the page links to.
+void write_data(const std::string& folder, const std::vector<Figure>& figures);
 
 }  // namespace hac::report

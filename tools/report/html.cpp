@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/report/claims.h"
+#include "tools/report/explanation.h"
 #include "tools/report/findings.h"
 #include "tools/report/style.h"
 #include "tools/report/text.h"
@@ -259,6 +260,7 @@ std::string render_page(const Results& r, const std::vector<Figure>& figures,
   html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
   for (const Figure& figure : figures) html += render_figure(figure);
   html += "</div>\n";
+  if (r.explanation) html += render_explanation(*r.explanation);
   if (!r.notes.empty()) {
     html += "<h2>Notes</h2>\n<ul>\n";
     for (const auto& note : r.notes) html += fmt::format("<li>{}</li>\n", prose(note));

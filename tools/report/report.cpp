@@ -6,7 +6,7 @@
 
 #include "engine/io/file.h"
 #include "engine/io/text.h"
-#include "tools/report/chart_files.h"
+#include "tools/report/explanation.h"
 #include "tools/report/figures.h"
 #include "tools/report/findings.h"
 #include "tools/report/html.h"
@@ -102,17 +102,8 @@ std::string render_report(const Results& results, const std::string& results_jso
 std::string write_report(const std::string& folder, const Results& results,
                          const std::string& results_json) {
   const std::vector<Figure> figures = make_figures(results);
-  make_folder(folder + "/data");
-  for (const Figure& figure : figures) {
-    for (const Panel& panel : figure.panels) {
-      const std::string file = folder + "/data/" + panel.file;
-      const auto write = [&](const auto& chart) {
-        write_file_atomically(file + ".csv", chart_csv(chart));
-        write_file_atomically(file + ".json", chart_json(chart));
-      };
-      std::visit(write, panel.chart);
-    }
-  }
+  write_data(folder, figures);
+  if (results.explanation) write_data(folder, explanation_figures(*results.explanation));
   write_file_atomically(folder + "/index.html", render_page(results, figures, results_json));
   return folder + "/index.html";
 }

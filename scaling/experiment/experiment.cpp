@@ -40,6 +40,11 @@ class Experiment {
     if (!arch.in_channels) arch.in_channels = images.channels();
     if (!arch.resolution) arch.resolution = images.resolution();
     baseline_ = resolve(recipe.model, arch);
+    for (const std::string& model : recipe.sweep.models) {
+      others_.push_back(resolve(model, {.resolution = arch.resolution,
+                                        .classes = arch.classes,
+                                        .in_channels = arch.in_channels}));
+    }
     // What a mistake would otherwise only show after hours of training.
     samples_ = sample_widths(widths(baseline_), recipe.importance.sampling);
     for (const double part : {recipe.train.validation, recipe.importance.proxy.validation,
@@ -88,12 +93,16 @@ class Experiment {
       results.profiles =
           profile_networks(stages_, measured_on_, recipe_, baseline_and_plans(networks));
     }
-    const std::vector<SweepPoint> points = utilization_sweep(
-        baseline_, {.growth = recipe_.sweep_growth, .rounding = rounding_of(recipe_)});
-    const std::vector<MeasuredLatency> sweep_latencies = latencies_of("sweep", points);
     const auto xavier = device_model("xavier");
-    results.sweeps = sweeps_of(points, sweep_latencies, *xavier);
     results.sweep_model = xavier->source->str();
+    const std::vector<SweepPoint> points = sweep_points(baseline_);
+    const std::vector<MeasuredLatency> sweep_latencies = latencies_of("sweep", points);
+    results.sweeps = sweeps_of(points, sweep_latencies, *xavier);
+    for (const Architecture& other : others_) {
+      const std::vector<SweepPoint> p = sweep_points(other);
+      results.other_sweeps.push_back(
+          {other.name, sweeps_of(p, latencies_of("sweep-" + other.name, p), *xavier)});
+    }
     results.latency_models = std::move(latency_models);
     results.explanation = explanation();
     if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
@@ -152,9 +161,15 @@ class Experiment {
     return explain(baseline_, models, {.rounding = rounding_of(recipe_)});
   }
 
+  std::vector<SweepPoint> sweep_points(const Architecture& arch) const {
+    return utilization_sweep(arch,
+                             {.growth = recipe_.sweep.growth, .rounding = rounding_of(recipe_)});
+  }
+
   // The latencies of networks: those of the result table or points of the sweep.
   template <class T>
-  std::vector<MeasuredLatency> latencies_of(const char* stage, const std::vector<T>& networks) {
+  std::vector<MeasuredLatency> latencies_of(const std::string& stage,
+                                            const std::vector<T>& networks) {
     std::vector<Architecture> archs;
     for (const T& n : networks) archs.push_back(n.arch);
     return modelled() ? modelled_latencies(*model_, archs)
@@ -264,6 +279,7 @@ class Experiment {
   ExperimentTraining training_{recipe_, data_key_, options_.out, options_.keep_weights,
                                stages_, networks_};
   Architecture baseline_;
+  std::vector<Architecture> others_;                // of the utilization figure
   std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
   LatencyModelPtr model_;
   SearchCost law_cost_;        // of the search for alpha and of the importance

@@ -126,7 +126,13 @@ struct Recipe {
 
   bool claims = false;  // rows that only the paper's claims need too (claims.h)
 
-  std::vector<double> sweep_growth{1, 1.5, 2, 3, 4};  // utilization figure (Fig. 2)
+  struct {  // the utilization figure (Fig. 2)
+    std::vector<double> growth{1, 1.5, 2, 3, 4};
+    std::vector<std::string>
+        models;  // zoo names or JSON files, beside the baseline, for its images
+
+    Fields fields() { return Fields().add("growth", growth, {1}).add("models", models); }
+  } sweep;
 
   Fields fields() {
     return Fields()
@@ -141,7 +147,7 @@ struct Recipe {
         .add("alpha", alpha)
         .add("search", search)
         .add("scale", scale)
-        .add("sweep", Fields().add("growth", sweep_growth, {1}));
+        .add("sweep", sweep);
   }
 };
 

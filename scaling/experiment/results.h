@@ -125,6 +125,12 @@ struct UtilizationPoint {
 struct Sweep {
   std::string dimension;  // width, depth, resolution
   std::vector<UtilizationPoint> points;
+  Fields fields() { return Fields().add("dimension", dimension).add("points", points); }
+};
+struct NetworkSweeps {
+  std::string network;
+  std::vector<Sweep> sweeps;
+  Fields fields() { return Fields().add("network", network).add("sweeps", sweeps); }
 };
 
 // One operation of a network as it runs at batch 1.
@@ -319,7 +325,8 @@ struct Results {
   // Which accuracy the table and the search for alpha show; empty in files of older versions.
   std::string table_accuracy, alpha_accuracy;
   std::vector<TableRow> table;
-  std::vector<Sweep> sweeps;
+  std::vector<Sweep> sweeps;                // of the baseline
+  std::vector<NetworkSweeps> other_sweeps;  // of the recipe's sweep.models
   std::vector<LayerLaw> importance;
   AlphaCurve alpha;
   std::vector<ReportedPlan> plans;

@@ -50,6 +50,7 @@ Fields fields_of(Results& r, int& schema) {
            optional)
       .add("table", r.table, optional)
       .add("sweeps", sweeps, optional)
+      .add("other_sweeps", r.other_sweeps, optional)
       .add("importance", r.importance, optional)
       .add("alpha", r.alpha, optional)
       .add("plans", r.plans, optional)

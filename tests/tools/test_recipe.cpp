@@ -54,7 +54,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     "scale": {"all_limits": true, "latency": "2.5ms", "params": "12k", "memory": "3MiB", "latency_slack": 0.1, "policy": "fill",
       "stride": 6, "tie_residual": true, "width_cap": 99, "step_cap": 77, "methods": ["depth", "hacscale"],
       "gains": ["per-param"]},
-    "sweep": {"growth": [1.5, 2.5]}})");
+    "sweep": {"growth": [1.5, 2.5], "models": ["resnet32"]}})");
   const auto values = [](Recipe recipe) {
     json all;
     each_field(recipe.fields(), [&](Field field, std::string path) {
@@ -98,6 +98,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
       {"[latency]\nmodel = \"oracle\"", {"line 2", "latency.model", "oracle"}},
       {"[scale]\nlatency = \"4\"", {"line 2", "scale.latency", "3.2ms"}},
       {"[scale]\nmethods = [\"width\"]", {"uniform-width"}},
+      {"[sweep]\ngrowth = [0.5]", {"sweep.growth"}},
       {"[scale]\nmethods = []\ngains = []", {"scale.methods"}},
       {"claims = true\n[scale]\nmethods = [\"depth\"]\ngains = []", {"'claims'", "hacscale"}},
       {"[search]\nseeds = [4, 4]", {"'search.seeds'"}},

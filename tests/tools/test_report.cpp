@@ -227,7 +227,7 @@ TEST(ReportFindings, WidthCostsWhatItAddsUnlessItDoesNot) {
   const auto with_time = [](double ms) {
     Results r;
     r.sweeps = {{"width", {{"1", 10e6, 1, 1.0, 10, true}, {"2", 40e6, 4, ms, 40 / ms, true}}}};
-    return sweep_finding(r);
+    return sweep_finding(r.sweeps);
   };
   EXPECT_CONTAINS(with_time(4.1), "Width costs what it adds: 4.00x");
   EXPECT_CONTAINS(with_time(4.1), "no dimension raised utilization");

@@ -60,16 +60,18 @@ TEST(ReportFigures, EveryDrawingHasItsDataBesideThePage) {
   const std::string page = write_report(folder.file("report"), results_from_json(text), text);
   const std::string html = read_file(page);
   EXPECT_EQ(html, render_report(text));
-  const auto links = all_matches(html, std::regex(R"re(href="(data/[\w.-]+\.(csv|json))")re"));
-  EXPECT_EQ(links.size(), 2 * svgs_of(html).size());
+  const auto links = all_matches(html, std::regex(R"re(href="(data/[\w.-]+\.(csv|json|svg))")re"));
+  EXPECT_EQ(links.size(), 3 * svgs_of(html).size());
   std::set<std::string> names;
   for (const auto& link : links) {
     const std::string data = read_file(folder.file("report/" + link[1].str()));
     names.insert(link[1]);
     if (link[2] == "csv") {
       EXPECT_FALSE(parse_csv(data, link[1]).rows.empty()) << link[1];
-    } else {
+    } else if (link[2] == "json") {
       EXPECT_TRUE(json::parse(data).contains("title")) << link[1];
+    } else {
+      EXPECT_CONTAINS(data, "<?xml", "<svg xmlns=", "</svg>");
     }
   }
   EXPECT_EQ(names.size(), links.size()) << "one name twice";

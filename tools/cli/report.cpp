@@ -29,8 +29,8 @@ void report(const std::string& folder, bool json) {
 void add_report(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand(
       "report",
-      "Draw DIR/report/index.html, and DIR/report/data with the figures' values in CSV and "
-      "JSON, from DIR/results.json");
+      "Draw DIR/report/index.html, and DIR/report/data with the figures as SVG and their "
+      "values in CSV and JSON, from DIR/results.json");
   struct Options {
     std::string folder;
     bool json = false;

@@ -14,13 +14,15 @@
 namespace hac::report {
 namespace {
 
-Figure sweep_figure(const Results& r) {
-  Figure figure{.id = "utilization",
-                .title = "Latency and utilization against operations",
+Figure sweep_figure(const Results& r, const std::vector<Sweep>& sweeps, const std::string& id,
+                    const std::string& network) {
+  Figure figure{.id = id,
+                .title = "Latency and utilization against operations" +
+                         (network.empty() ? "" : ", " + network),
                 .finding = "This run has no sweep over width, depth and resolution.",
                 .wide = true};
   double largest = 0;
-  for (const Sweep& sweep : r.sweeps)
+  for (const Sweep& sweep : sweeps)
     for (const UtilizationPoint& p : sweep.points) largest = std::fmax(largest, p.macs);
   const Unit unit = unit_for(largest);
   const auto draw = [&](const std::string& name, const std::string& device,
@@ -31,7 +33,7 @@ Figure sweep_figure(const Results& r) {
                       .from_zero = true},
                 .y = {.label = label, .from_zero = true}};
     int colour = 1;
-    for (const Sweep& sweep : r.sweeps) {
+    for (const Sweep& sweep : sweeps) {
       Series series{.name = sweep.dimension, .colour = colour++, .line = true};
       for (const UtilizationPoint& p : sweep.points)
         series.marks.push_back(
@@ -69,7 +71,7 @@ Figure sweep_figure(const Results& r) {
         "its data sheet, not measured.",
         other);
   }
-  figure.finding = sweep_finding(r);
+  figure.finding = sweep_finding(sweeps);
   return figure;
 }
 
@@ -221,13 +223,22 @@ void name_files(Figure& figure) {
 
 std::vector<Figure> make_figures(const Results& r) {
   std::vector<Figure> figures{accuracy_figure(r, true), accuracy_figure(r, false),
-                              sweep_figure(r),          device_figure(r),
-                              importance_figure(r),     alpha_figure(r),
-                              latency_model_figure(r),  widths_figure(r),
-                              steps_figure(r),          gap_figure(r),
-                              roofline_figure(r)};
+                              sweep_figure(r, r.sweeps, "utilization", r.baseline)};
+  for (const NetworkSweeps& other : r.other_sweeps) {
+    const std::string id = fmt::format("utilization-{}", figures.size() - 1);
+    figures.push_back(sweep_figure(r, other.sweeps, id, other.network));
+  }
+  for (const auto figure : {device_figure, importance_figure, alpha_figure, latency_model_figure,
+                            widths_figure, steps_figure, gap_figure, roofline_figure}) {
+    figures.push_back(figure(r));
+  }
   for (Figure& figure : figures) name_files(figure);
   return figures;
+}
+
+std::string drawing_of(const Panel& panel) {
+  const Chart* chart = std::get_if<Chart>(&panel.chart);
+  return chart ? render_chart(*chart) : render_bars(std::get<BarChart>(panel.chart));
 }
 
 void write_data(const std::string& folder, const std::vector<Figure>& figures) {
@@ -235,6 +246,7 @@ void write_data(const std::string& folder, const std::vector<Figure>& figures) {
   for (const Figure& figure : figures) {
     for (const Panel& panel : figure.panels) {
       const std::string file = folder + "/data/" + panel.file;
+      write_file_atomically(file + ".svg", standalone_svg(drawing_of(panel)));
       const auto write = [&](const auto& chart) {
         write_file_atomically(file + ".csv", chart_csv(chart));
         write_file_atomically(file + ".json", chart_json(chart));

@@ -30,7 +30,9 @@ struct Figure {
 void name_files(Figure& figure);
 // Always all of them, in reading order, with their files.
 std::vector<Figure> make_figures(const Results& results);
-// Writes FOLDER/data/FILE.csv and .json of each panel, which the page links to.
+// As SVG, for the page.
+std::string drawing_of(const Panel& panel);
+// Writes FOLDER/data/FILE.csv, .json and .svg of each panel, which the page links to.
 void write_data(const std::string& folder, const std::vector<Figure>& figures);
 
 }  // namespace hac::report

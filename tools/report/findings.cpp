@@ -96,10 +96,10 @@ std::string accuracy_finding(const Results& results, double (*cost)(const TableR
   return text + order_of_best(results, baseline);
 }
 
-std::string sweep_finding(const Results& results) {
+std::string sweep_finding(const std::vector<Sweep>& sweeps) {
   std::vector<std::string> raised, held, lowered;
   std::string costs;
-  for (const Sweep& sweep : results.sweeps) {
+  for (const Sweep& sweep : sweeps) {
     std::vector<UtilizationPoint> points;
     for (const UtilizationPoint& p : sweep.points)
       if (known(p.macs) && p.macs > 0 && known(p.ms) && p.ms > 0) points.push_back(p);

@@ -44,7 +44,7 @@ std::string unsteady_text(const Results& results);
 std::string accuracy_finding(const Results& results, double (*cost)(const TableRow&),
                              const std::string& cost_name);
 std::string device_finding(const Results& results);
-std::string sweep_finding(const Results& results);
+std::string sweep_finding(const std::vector<Sweep>& sweeps);
 std::string importance_finding(const Results& results);
 std::string alpha_finding(const Results& results);
 std::string widths_finding(const Results& results);

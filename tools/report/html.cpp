@@ -21,17 +21,12 @@ std::string prose(const std::string& text) {
 
 namespace {
 
-std::string drawing_of(const Panel& panel) {
-  const Chart* chart = std::get_if<Chart>(&panel.chart);
-  return chart ? render_chart(*chart) : render_bars(std::get<BarChart>(panel.chart));
-}
-
 std::string render_panel(const Panel& panel) {
   std::string html = "<div>" + panel.above + drawing_of(panel) + panel.below;
   if (!panel.file.empty()) {
     html += fmt::format(
         "<p class=\"data\">data: <a href=\"data/{0}.csv\">CSV</a> <a "
-        "href=\"data/{0}.json\">JSON</a></p>",
+        "href=\"data/{0}.json\">JSON</a> picture: <a href=\"data/{0}.svg\">SVG</a></p>",
         panel.file);
   }
   return html + "</div>\n";

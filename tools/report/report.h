@@ -13,8 +13,8 @@ namespace hac {
 // text of results.json is its appendix.
 std::string render_report(const Results& results, const std::string& results_json);
 
-// Writes FOLDER/index.html and, for each drawing of its figures, FOLDER/data/FIGURE[-PANEL].csv and
-// .json, which the page links to. Gives the path of the page; throws IoError.
+// Writes FOLDER/index.html and, for each drawing of its figures, FOLDER/data/FIGURE[-PANEL].svg,
+// .csv and .json, which the page links to. Gives the path of the page; throws IoError.
 std::string write_report(const std::string& folder, const Results& results,
                          const std::string& results_json);
 

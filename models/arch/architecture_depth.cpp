@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <numeric>
 
 #include "kernels/core/error.h"
 #include "models/arch/fields.h"
-#include "models/arch/rounding.h"
 
 namespace hac {
 namespace {
@@ -116,6 +117,34 @@ void keep_units(Architecture& arch, int stage, std::int64_t count) {
   for (std::size_t s = stage; s < arch.stage_ends.size(); ++s) arch.stage_ends[s] -= end - begin;
 }
 
+// N' = round(d N) by largest remainder.
+std::vector<std::int64_t> spread(const std::vector<std::int64_t>& before, double d, double total) {
+  std::vector<std::int64_t> after;
+  auto missing = static_cast<std::int64_t>(std::floor(d * total + 0.5));
+  for (const std::int64_t n : before) {
+    after.push_back(std::max<std::int64_t>(1, static_cast<std::int64_t>(d * n)));
+    missing -= after.back();
+  }
+  const auto remainder = [&](std::size_t s) { return d * before[s] - after[s]; };
+  for (; missing > 0; --missing) {
+    std::size_t best = 0;
+    for (std::size_t s = 1; s < after.size(); ++s) {
+      if (remainder(s) >= remainder(best)) best = s;
+    }
+    ++after[best];
+  }
+  // No stage vanishes; what that costs comes from the stages that can give.
+  for (; missing < 0; ++missing) {
+    std::size_t best = after.size();
+    for (std::size_t s = 0; s < after.size(); ++s) {
+      if (after[s] > 1 && (best == after.size() || remainder(s) < remainder(best))) best = s;
+    }
+    if (best == after.size()) break;
+    --after[best];
+  }
+  return after;
+}
+
 }  // namespace
 
 std::vector<Unit> units(const Architecture& arch, int stage) {
@@ -167,7 +196,15 @@ Architecture with_blocks(const Architecture& arch, const std::vector<std::int64_
 }
 
 Architecture scale_depth(const Architecture& arch, double d) {
-  return with_blocks(arch, scaled_blocks(blocks(arch), d));
+  const std::vector<std::int64_t> before = blocks(arch);
+  const auto total = static_cast<double>(std::accumulate(before.begin(), before.end(), 0ll));
+  if (!std::isfinite(d) || d <= 0 || before.empty() || d * total > max_layers) {
+    throw ConfigError(fmt::format(
+        "depth scaling: expected a depth multiplier > 0 that leaves at most {} units, got {} with "
+        "{} units",
+        max_layers, d, total));
+  }
+  return with_blocks(arch, spread(before, d, total));
 }
 
 }  // namespace hac

@@ -15,7 +15,6 @@
 #include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
 #include "scaling/methods/explanation.h"
-#include "scaling/methods/search_cost.h"
 #include "scaling/methods/width_scaling.h"
 #include "scaling/stats.h"
 

@@ -95,6 +95,19 @@ struct Budget {
   bool operator==(const Budget&) const = default;
 };
 
+// What the search of a method took: trainings that it asked for, and the CPU time of these when
+// they were trained, also where this run found them already done.
+struct SearchCost {
+  std::int64_t trainings = 0;
+  double cpu_seconds = 0;
+  Fields fields() { return Fields().add("trainings", trainings).add("cpu_seconds", cpu_seconds); }
+  SearchCost& operator+=(const SearchCost& other) {
+    trainings += other.trainings;
+    cpu_seconds += other.cpu_seconds;
+    return *this;
+  }
+};
+
 struct BudgetLimits {
   Limit latency, params, memory;
 };

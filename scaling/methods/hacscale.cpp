@@ -11,6 +11,7 @@
 #include "scaling/latency/latency_parts.h"
 #include "scaling/methods/method.h"
 #include "scaling/methods/optimum.h"
+#include "scaling/methods/width_costs.h"
 
 namespace hac {
 
@@ -85,6 +86,32 @@ ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> 
   return plan_of(baseline, laws, model, budget, options, widen(problem, budget, options));
 }
 
+ScalingPlan decide_by_edges(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                            const LatencyModel& model, const Budget& budget,
+                            const WideningOptions& options) {
+  const WideningProblem problem = widening_problem(baseline, laws, model, options);
+  if (!WidthCosts::possible(baseline)) {
+    return plan_of(baseline, laws, model, budget, options,
+                   widen_to_edges(problem, budget, options));
+  }
+  const WidthCosts costs(baseline, model);
+  std::vector<std::vector<int>> terms;  // of each group
+  for (const std::vector<int>& group : problem.groups) {
+    terms.emplace_back();
+    for (int t = 0; t < costs.terms(); ++t) {
+      const std::vector<int>& scope = costs.scope(t);
+      if (std::ranges::find_first_of(group, scope) != group.end()) terms.back().push_back(t);
+    }
+  }
+  const auto latency = [&](const std::vector<std::int64_t>& widths, int group) {
+    double ms = 0;
+    for (const int t : terms[group]) ms += costs.cost(t, widths).ms;
+    return ms;
+  };
+  return plan_of(baseline, laws, model, budget, options,
+                 widen_to_edges(problem, budget, options, latency));
+}
+
 std::string to_json(const ScalingPlan& plan) {
   using Json = nlohmann::ordered_json;
   const WideningResult& r = plan.result;
@@ -150,51 +177,61 @@ ScaledNetwork network_of(ScalingPlan plan, const Architecture& grown) {
 
 namespace {
 
-// The options of the task, changed as the row says.
-Method hacscale(const char* key, const char* name, const char* help,
-                const std::function<WideningOptions(WideningOptions)>& change) {
+// A row that decides so, by the options of the task, changed as it says.
+Method row(const char* key, const char* name, const char* help,
+           const std::function<void(WideningOptions&)>& change, decltype(&decide) by = decide) {
   return {.key = key,
           .name = name,
-          .help = std::string("wider where a kernel is the most important") + help,
+          .help = help,
           .needs_laws = true,
           .decide = [=](const ScalingTask& task) {
             const Architecture grown = grown_of(task);
-            ScalingPlan plan =
-                decide(grown, task.laws, task.model, widening_budget(task), change(task.widening));
+            WideningOptions options = task.widening;
+            change(options);
+            ScalingPlan plan = by(grown, task.laws, task.model, widening_budget(task), options);
             return network_of(with_gap(std::move(plan), grown, task.laws, task.model), grown);
           }};
 }
 
-auto by(WideningCriterion criterion) {
-  return [=](WideningOptions options) {
-    options.criterion = criterion;
-    return options;
-  };
+auto criterion(WideningCriterion is) {
+  return [=](WideningOptions& options) { options.criterion = is; };
 }
 
 auto preset(std::size_t i) {
-  return [=](const WideningOptions&) { return widening_presets[i].options; };
+  return [=](WideningOptions& options) { options = widening_presets[i].options; };
 }
 
 }  // namespace
 
 Method hacscale_plain() {
-  return hacscale("hacscale", "hacscale (plain)", " (Algorithm 1)", by(WideningCriterion::plain));
+  return row("hacscale", "hacscale (plain)",
+             "wider where a kernel is the most important (Algorithm 1)",
+             criterion(WideningCriterion::plain));
 }
 Method hacscale_paper() {
-  return hacscale("hacscale-paper", "hacscale (paper)", ", as printed: stride 10, one step over",
-                  preset(0));
+  return row("hacscale-paper", "hacscale (paper)",
+             "wider where a kernel is the most important, as printed: stride 10, one step over",
+             preset(0));
 }
 Method hacscale_safe() {
-  return hacscale("hacscale-safe", "hacscale (safe)", ", stride 8, rollback, tied", preset(1));
+  return row("hacscale-safe", "hacscale (safe)",
+             "wider where a kernel is the most important, stride 8, rollback, tied", preset(1));
 }
 Method hacscale_per_latency() {
-  return hacscale("hacscale-per-latency", "hacscale (per-latency)", " for its latency",
-                  by(WideningCriterion::per_latency));
+  return row("hacscale-per-latency", "hacscale (per-latency)",
+             "wider where a kernel is the most important for its latency",
+             criterion(WideningCriterion::per_latency));
 }
 Method hacscale_per_param() {
-  return hacscale("hacscale-per-param", "hacscale (per-param)", " for its parameters",
-                  by(WideningCriterion::per_param));
+  return row("hacscale-per-param", "hacscale (per-param)",
+             "wider where a kernel is the most important for its parameters",
+             criterion(WideningCriterion::per_param));
+}
+Method hacscale_cost() {
+  return row(
+      "hacscale-cost", "hacscale (cost)",
+      "importance gained per millisecond, only to where latency rises again",
+      [](WideningOptions&) {}, decide_by_edges);
 }
 
 const Method& method_by(WideningCriterion criterion) {

@@ -1,16 +1,12 @@
 // HACScale with the depth searched too: N(d, r, 1) for none to four units more, each widened to the
 // edges of the staircase, and the one that short trainings like best.
 
-#include "scaling/methods/hacscale_depth.h"
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <numeric>
 
 #include "kernels/core/error.h"
-#include "models/arch/rounding.h"
-#include "scaling/methods/edge_widening.h"
 #include "scaling/methods/method.h"
 #include "scaling/methods/optimum.h"
 
@@ -37,8 +33,8 @@ std::vector<Candidate> widened_candidates(const ScalingTask& task) {
   std::vector<Candidate> all;
   for (std::int64_t more = 0; n > 0 && more <= kMostUnits; ++more) {
     const double d = static_cast<double>(n + more) / static_cast<double>(n);
-    Candidate c{.blocks = more == 0 ? units : scaled_blocks(units, d)};
-    c.grown = with_blocks(baseline, c.blocks);
+    Candidate c{.grown = scale_depth(baseline, d)};
+    c.blocks = blocks(c.grown);
     if (more > 0 && !budget.allows(cost_of(c.grown, task.model))) break;
     c.laws = laws_of_deeper(baseline, task.laws, c.blocks);
     c.network =

@@ -64,42 +64,52 @@ ScaledNetwork member(const Method& method, const ScalingTask& task, double value
   return n;
 }
 
-std::string limits_broken_by(const ScaledNetwork& n, const Budget& budget) {
-  return to_string(stopped_by(budget.broken_by(n.cost)));
-}
-
 ScaledNetwork infeasible(ScaledNetwork n) {
   n.limit = to_string(StopReason::infeasible);
   return n;
 }
 
+// Of the members of a family, from small to large: the last one within the budget.
+struct Walk {
+  const Budget& budget;
+  std::optional<ScaledNetwork> best, smallest;  // within the budget; not within it
+  std::string limit;                            // that the first one after the best breaks
+
+  bool keeps(ScaledNetwork n) {
+    const unsigned broken = budget.broken_by(n.cost);
+    if (broken == 0) {
+      best = std::move(n);
+      limit.clear();
+      return true;
+    }
+    if (limit.empty()) limit = to_string(stopped_by(broken));
+    if (!smallest) smallest = std::move(n);
+    return false;
+  }
+  // Of a walk that ends by itself for this reason.
+  ScaledNetwork result(const ScaledNetwork& baseline, StopReason end) const {
+    if (!best) return infeasible(smallest ? *smallest : baseline);
+    ScaledNetwork n = *best;
+    n.limit = limit.empty() ? to_string(end) : limit;
+    return n;
+  }
+};
+
 // From the baseline upwards in steps.
 ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
                            const ScaledNetwork& baseline) {
   const std::int64_t most = kMostGrowth * count(task.baseline).macs;
-  std::optional<ScaledNetwork> best, smallest;
-  std::string limit;
-  const auto end = [&](int misses, const std::string& ran_out) {
-    if (!best) return smallest ? infeasible(*smallest) : infeasible(baseline);
-    best->limit = misses == 0 ? ran_out : limit;
-    return *best;
-  };
+  Walk walk{.budget = task.budget};
   int misses = 0;
   for (std::int64_t i = 1; i <= kLongestWalk; ++i) {
     const double value = method.step(task, i);
-    if (value == 0) return end(misses, to_string(StopReason::last_member));
+    if (value == 0) return walk.result(baseline, StopReason::last_member);
     ScaledNetwork n = member(method, task, value, false);
     if (std::isfinite(task.budget.latency_ms) && count(n.arch).macs > most) {
-      return end(misses, to_string(StopReason::growth_cap));
+      return walk.result(baseline, StopReason::growth_cap);
     }
-    if (task.budget.allows(n.cost)) {
-      best = std::move(n);
-      misses = 0;
-      continue;
-    }
-    if (!smallest) smallest = n;
-    if (misses == 0) limit = limits_broken_by(n, task.budget);
-    if (++misses == kMisses) return end(misses, "");
+    misses = walk.keeps(std::move(n)) ? 0 : misses + 1;
+    if (misses == kMisses) return walk.result(baseline, StopReason::growth_cap);
   }
   throw ConfigError(fmt::format(
       "{}: expected a budget that ends the growth, got a network {} steps on that still meets it "
@@ -112,32 +122,24 @@ ScaledNetwork largest_step(const Method& method, const ScalingTask& task,
 ScaledNetwork largest_factor(const Method& method, const ScalingTask& task,
                              const ScaledNetwork& baseline) {
   constexpr double kStep = 1.01, kFineStep = 1.001, kFurthestDip = 1.5;
-  std::optional<ScaledNetwork> best, smallest;
-  std::string limit;
-  const auto walk = [&](double from, double to, double step) {
+  Walk walk{.budget = task.budget};
+  const auto visit = [&](double from, double to, double step) {
     double last = from;
     for (double value = from * step; value < to; value *= step) {
       ScaledNetwork n = member(method, task, value, false);
       if (n.arch == baseline.arch) continue;
-      if (task.budget.allows(n.cost)) {
-        best = std::move(n);
-        last = value;
-        limit.clear();
-      } else {
-        if (limit.empty()) limit = limits_broken_by(n, task.budget);
-        if (!smallest) smallest = std::move(n);
-        if (value > last * kFurthestDip && step == kStep) break;
-      }
+      if (walk.keeps(std::move(n))) last = value;
+      if (value > last * kFurthestDip && step == kStep) break;
     }
   };
-  walk(1, Method::largest_growth, kStep);
-  if (!best) return infeasible(smallest ? *smallest : baseline);
-  const double found = best->coefficients.back();
-  const std::string coarse = limit;  // of the next step, which the finer ones do not reach
-  walk(found, found * kStep, kFineStep);
-  if (limit.empty()) limit = coarse;
-  best->limit = limit.empty() ? to_string(StopReason::growth_cap) : limit;
-  return *best;
+  visit(1, Method::largest_growth, kStep);
+  if (walk.best) {
+    const double found = walk.best->coefficients.back();
+    const std::string coarse = walk.limit;  // of the next step, which the finer ones do not reach
+    visit(found, found * kStep, kFineStep);
+    if (walk.limit.empty()) walk.limit = coarse;
+  }
+  return walk.result(baseline, StopReason::growth_cap);
 }
 
 void require_what_it_needs(const Method& method, const ScalingTask& task) {

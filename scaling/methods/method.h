@@ -13,7 +13,6 @@
 #include "scaling/importance/law.h"
 #include "scaling/latency/latency.h"
 #include "scaling/methods/budget.h"
-#include "scaling/methods/search_cost.h"
 #include "scaling/methods/width_scaling.h"
 
 namespace hac {

@@ -9,6 +9,8 @@
 #include "engine/io/embedded.h"
 #include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
+#include "scaling/methods/method.h"
+#include "scaling/stats.h"
 
 namespace hac {
 
@@ -120,11 +122,6 @@ NeuralScaleFit fit_neuralscale(std::span<const std::vector<std::int64_t>> rows,
     size.push_back(std::log(neuralscale_params(shape, row)));
     for (std::size_t l = 0; l < layers; ++l) width[l].push_back(std::log(row[l]));
   }
-  const auto mean = [](const std::vector<double>& x) {
-    double sum = 0;
-    for (const double v : x) sum += v;
-    return sum / static_cast<double>(x.size());
-  };
   const double mean_size = mean(size);
   double spread = 0;
   for (const double s : size) spread += (s - mean_size) * (s - mean_size);
@@ -154,16 +151,6 @@ std::span<const NeuralScaleFit> published_fits() {
     return read.fits;
   }();
   return fits;
-}
-
-const NeuralScaleFit& published_fit(const std::string& name, std::int64_t descent) {
-  std::vector<std::string> names;
-  for (const NeuralScaleFit& fit : published_fits()) {
-    if (fit.name == name && fit.descent == descent) return fit;
-    names.push_back(fmt::format("{} {}", fit.name, fit.descent));
-  }
-  throw ConfigError(fmt::format("neuralscale, published fit: expected one of {}, got '{} {}'",
-                                fmt::join(names, ", "), name.substr(0, 60), descent));
 }
 
 const NeuralScaleFit& published_fit_for(const Architecture& arch, std::int64_t descent) {
@@ -211,6 +198,59 @@ NeuralScaleFit descend(
   }
   fit.descent = descent;
   return fit;
+}
+
+namespace {
+
+std::int64_t descent_of(double value) {
+  if (!(value >= 0 && value <= 100) || value != std::floor(value)) {
+    throw ConfigError(
+        fmt::format("neuralscale 'descent': expected an integer from 0 to 100, got {}", value));
+  }
+  return static_cast<std::int64_t>(value);
+}
+
+double rho_of_step(const ScalingTask&, std::int64_t i) {
+  return 0.25 * std::pow(1.01, static_cast<double>(i - 1));
+}
+
+// By the published fit that is nearest, or one of the network's own pruning where a task can train.
+// rho, which names the size, grows by 1 % a step from a quarter: at equal parameters these networks
+// take longer than the baseline, so rho may end below 1.
+ScaledNetwork largest(ScalingTask task) {
+  const bool own = task.proxy && task.proxy->prune;
+  if (task.given.empty() && own) task.given = {static_cast<double>(task.proxy->descent)};
+  Method family = method_of("neuralscale");
+  if (task.given.empty()) task.given = {family.coefficients.front().value};
+  const std::int64_t descent = descent_of(task.given.front());
+  const NeuralScaleFit fit = own ? descend(task.baseline, descent, task.proxy->prune)
+                                 : published_fit_for(task.baseline, descent);
+  family.decide = nullptr;
+  family.step = rho_of_step;
+  family.scale = [&fit](const Architecture& baseline, std::span<const double> c,
+                        const Rounding& q) {
+    return with_size(baseline, fit, c.back(), q.width_multiple);
+  };
+  ScaledNetwork n = family.to_budget(task);
+  n.note = fmt::format("{}, descent {}",
+                       own ? "fit of its own pruning" : "published fit " + fit.name, descent);
+  return n;
+}
+
+}  // namespace
+
+Method neuralscale() {
+  return {.key = "neuralscale",
+          .name = "NeuralScale",
+          .help = "widths by power laws of the network's size, fitted to a pruning (Lee 2020)",
+          .coefficients = {{"descent", "of the published fit: 0 early, 14 late", 14},
+                           {"rho", "factor of the widths whose parameters it has"}},
+          .scale =
+              [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
+                return with_size(baseline, published_fit_for(baseline, descent_of(c[0])), c[1],
+                                 q.width_multiple);
+              },
+          .decide = largest};
 }
 
 }  // namespace hac

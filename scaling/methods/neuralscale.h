@@ -67,8 +67,6 @@ NeuralScaleFit fit_neuralscale(std::span<const std::vector<std::int64_t>> rows,
 // Published with the code (neuralscale_fits.json): VGG11 and the pre-activation ResNet18 on
 // CIFAR-10, CIFAR-100 and TinyImageNet, early and late.
 std::span<const NeuralScaleFit> published_fits();
-// Throws ConfigError with the names.
-const NeuralScaleFit& published_fit(const std::string& name, std::int64_t descent);
 // That of the descent, as many layers and the nearest number of classes. Throws ConfigError where
 // none has the network's form.
 const NeuralScaleFit& published_fit_for(const Architecture& arch, std::int64_t descent);

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <ranges>
 
 #include "kernels/core/error.h"
+#include "scaling/methods/optimum.h"
 
 namespace hac {
 
@@ -52,7 +54,16 @@ WideningResult unwidened(const WideningProblem& problem, const Budget& budget) {
 
 namespace {
 
-// The state of one run of Algorithm 1.
+constexpr std::int64_t kLongestPlateau = 256;  // kernels scanned beyond a stride
+constexpr double kFlat = 1e-9;                 // of a latency: rounding, no rise
+
+// Kernels to add to a group, the first choice last, and what that one is worth.
+struct Growth {
+  std::vector<std::int64_t> by;
+  double worth = 0;
+};
+
+// One run: again and again the group whose growth is worth the most.
 class Widening {
  public:
   Widening(const WideningProblem& problem, const Budget& budget, const WideningOptions& options)
@@ -60,126 +71,192 @@ class Widening {
         budget_(budget),
         o_(options),
         widths_(problem.widths),
-        frozen_(problem.groups.size(), false),
         reasons_(problem.groups.size()),
         r_(unwidened(problem, budget)) {}
+  virtual ~Widening() = default;
 
   WideningResult run() {
     if (r_.stop == StopReason::infeasible) return std::move(r_);
-    grow();
-    r_.stop = stop_reason();
-    for (std::size_t l = 0; l < widths_.size(); ++l) r_.layers[l].after = widths_[l];
-    for (std::size_t g = 0; g < p_.groups.size(); ++g) describe(g);
+    if (!grow()) {
+      r_.stop = StopReason::step_cap;
+    } else {
+      r_.stop = stopped_ == 0 ? StopReason::width_cap : stopped_by(stopped_);
+    }
+    for (int g = 0; g < std::ssize(p_.groups); ++g) {
+      for (const int l : p_.groups[g]) {
+        r_.layers[l].after = widths_[l];
+        r_.layers[l].reason = reason(g, l);
+      }
+    }
     return std::move(r_);
   }
 
- private:
-  struct Trial {
-    std::vector<std::int64_t> widths;
-    NetworkCost cost;
-  };
+ protected:
+  virtual Growth growth(int g) const = 0;                       // none: the width cap stops it
+  virtual double importance(int g, std::int64_t by) const = 0;  // that a step is recorded with
+  virtual std::string reason(int g, int layer) const = 0;
+  virtual std::string reason_to_stop(StopReason limits) const = 0;
 
-  void grow() {
-    while (static_cast<std::int64_t>(r_.steps.size()) < o_.step_cap) {
-      freeze_at_cap();
-      const int g = most_important();
-      if (g < 0) return;
-      const Trial trial = widened(g);
-      const unsigned broken = budget_.broken_by(trial.cost);
-      if (broken != 0) {
-        stopped_ |= broken;
-        frozen_[g] = true;
-        reasons_[g] = fmt::format("{} by the {} limit",
-                                  o_.policy == StepPolicy::paper ? "overshoot ended" : "stopped",
-                                  to_string(stopped_by(broken)));
-      }
-      if (broken == 0 || o_.policy == StepPolicy::paper) accept(g, trial);
-      if (broken != 0 && o_.policy != StepPolicy::fill) return;
-    }
-    steps_ran_out_ = true;
+  std::vector<std::int64_t> widened(int g, std::int64_t by) const {
+    std::vector<std::int64_t> wider = widths_;
+    for (const int l : p_.groups[g]) wider[l] += by;
+    return wider;
+  }
+  std::int64_t room(int g) const {
+    std::int64_t least = o_.width_cap;
+    for (const int l : p_.groups[g]) least = std::min(least, o_.width_cap - widths_[l]);
+    return least;
   }
 
-  double importance(int g) const {
+  const WideningProblem& p_;
+  const Budget& budget_;
+  WideningOptions o_;
+  std::vector<std::int64_t> widths_;
+  std::vector<std::string> reasons_;  // why a group stopped; "" while it has not
+  WideningResult r_;
+
+ private:
+  // False where the steps ran out.
+  bool grow() {
+    while (std::ssize(r_.steps) < o_.step_cap) {
+      int best = -1;
+      Growth most;
+      for (int g = 0; g < std::ssize(p_.groups); ++g) {
+        if (!reasons_[g].empty()) continue;
+        Growth next = growth(g);
+        if (next.by.empty()) {
+          reasons_[g] = "stopped by the width cap";
+        } else if (best < 0 || next.worth > most.worth) {
+          best = g, most = std::move(next);
+        }
+      }
+      if (best < 0 || !take(best, most.by)) return true;
+    }
+    return false;
+  }
+
+  // The first of the choices that keeps the limits; false where the policy ends the run.
+  bool take(int g, const std::vector<std::int64_t>& choices) {
+    unsigned broken = 0;
+    for (const std::int64_t by : std::views::reverse(choices)) {
+      const std::vector<std::int64_t> wider = widened(g, by);
+      const NetworkCost cost = p_.cost(wider);
+      const unsigned bits = budget_.broken_by(cost);
+      if (bits == 0 || o_.policy == StepPolicy::paper) {
+        const int first = p_.groups[g][0];
+        r_.steps.push_back({first, wider[first], importance(g, by), cost.latency_ms, cost.params});
+        widths_ = wider;
+        r_.scaled = cost;
+      }
+      if (bits == 0) return true;
+      broken = bits;
+    }
+    stopped_ |= broken;
+    reasons_[g] = reason_to_stop(stopped_by(broken));
+    return o_.policy == StepPolicy::fill;
+  }
+
+  unsigned stopped_ = 0;  // bits of StopReason
+};
+
+class Algorithm1 final : public Widening {
+ public:
+  using Widening::Widening;
+
+ private:
+  double importance(int g, std::int64_t) const override {
     double sum = 0;
     for (const int l : p_.groups[g]) sum += p_.laws[l](static_cast<double>(widths_[l]));
     return sum / static_cast<double>(p_.groups[g].size());
   }
 
-  Trial widened(int g) const {
-    Trial t{widths_, {}};
-    for (const int l : p_.groups[g]) t.widths[l] += o_.stride;
-    t.cost = p_.cost(t.widths);
-    return t;
+  Growth growth(int g) const override {
+    if (room(g) < o_.stride) return {};
+    return {{o_.stride}, worth(g)};
   }
 
   // What a step is worth. A step that costs no latency at all (inside a block of the staircase)
   // counts as one that costs a billionth of the network.
   double worth(int g) const {
-    const double plain = importance(g);
+    const double plain = importance(g, o_.stride);
     if (o_.criterion == WideningCriterion::plain) return plain;
-    const NetworkCost next = widened(g).cost, &now = r_.scaled;
+    const NetworkCost next = p_.cost(widened(g, o_.stride)), &now = r_.scaled;
     const double cost = o_.criterion == WideningCriterion::per_latency
                             ? std::max(next.latency_ms - now.latency_ms, 1e-9 * now.latency_ms)
                             : std::max<double>(1, static_cast<double>(next.params - now.params));
     return plain / std::max(cost, 1e-300);
   }
 
-  int most_important() const {
-    int best = -1;
-    double most = 0;
-    for (int g = 0; g < static_cast<int>(frozen_.size()); ++g) {
-      if (frozen_[g]) continue;
-      const double value = worth(g);
-      if (best < 0 || value > most) best = g, most = value;
-    }
-    return best;
+  std::string reason_to_stop(StopReason limits) const override {
+    return fmt::format("{} by the {} limit",
+                       o_.policy == StepPolicy::paper ? "overshoot ended" : "stopped",
+                       to_string(limits));
   }
 
-  void freeze_at_cap() {
-    for (std::size_t g = 0; g < frozen_.size(); ++g) {
-      const bool capped = std::any_of(p_.groups[g].begin(), p_.groups[g].end(),
-                                      [&](int l) { return widths_[l] + o_.stride > o_.width_cap; });
-      if (frozen_[g] || !capped) continue;
-      frozen_[g] = true;
-      reasons_[g] = "stopped by the width cap";
-    }
-  }
-
-  void accept(int g, const Trial& trial) {
+  std::string reason(int g, int layer) const override {
     const int first = p_.groups[g][0];
-    r_.steps.push_back(
-        {first, trial.widths[first], importance(g), trial.cost.latency_ms, trial.cost.params});
-    widths_ = trial.widths;
-    r_.scaled = trial.cost;
+    if (layer != first) return fmt::format("tied to {}: {}", p_.names[first], reason(g, first));
+    if (!reasons_[g].empty()) return reasons_[g];
+    return widths_[first] > p_.widths[first] ? "widened until others were more important"
+                                             : "others were more important";
+  }
+};
+
+class EdgeWidening final : public Widening {
+ public:
+  EdgeWidening(const WideningProblem& problem, const Budget& budget, const WideningOptions& options,
+               const GroupLatency& latency)
+      : Widening(problem, budget, options), latency_(latency) {
+    o_.policy = StepPolicy::fill;
   }
 
-  StopReason stop_reason() const {
-    if (steps_ran_out_) return StopReason::step_cap;
-    return stopped_ != 0 ? stopped_by(stopped_) : StopReason::width_cap;
+ private:
+  double gain(int g, std::int64_t by) const {
+    double sum = 0;
+    for (const int l : p_.groups[g]) sum += width_gain(p_.laws[l], widths_[l], widths_[l] + by);
+    return sum;
   }
 
-  void describe(std::size_t g) {
-    const int first = p_.groups[g][0];
-    std::string reason = reasons_[g];
-    if (reason.empty()) {
-      reason = widths_[first] > p_.widths[first] ? "widened until others were more important"
-                                                 : "others were more important";
+  // The mean of the kernels that were added.
+  double importance(int g, std::int64_t by) const override {
+    return gain(g, by) / (static_cast<double>(by) * static_cast<double>(p_.groups[g].size()));
+  }
+
+  Growth growth(int g) const override {
+    const std::int64_t farthest = std::min(room(g), o_.stride + kLongestPlateau);
+    Growth growth;
+    const double before = latency_(widths_, g);
+    double at = before, first_choice = before;
+    bool flat = false, any_flat = false;  // the last kernel was free, one was
+    for (std::int64_t by = 0; by <= farthest; ++by) {
+      const double next = by < room(g) ? latency_(widened(g, by + 1), g) : at;
+      const bool rises = by == room(g) || next > at * (1 + kFlat);
+      any_flat |= flat;
+      const bool step = by >= o_.stride && !any_flat && rises;  // no staircase so far
+      if (by > 0 && ((flat && rises) || step || by == farthest)) {
+        growth.by.push_back(by);
+        first_choice = at;
+        const bool free = at <= before * (1 + kFlat);
+        if (free || by >= o_.stride) break;
+      }
+      flat = !rises;
+      at = next;
     }
-    for (const int l : p_.groups[g]) {
-      r_.layers[l].reason =
-          l == first ? reason : fmt::format("tied to {}: {}", p_.names[first], reason);
-    }
+    if (growth.by.empty()) return growth;
+    const double ms = std::max(first_choice - before, kFlat * before);
+    growth.worth = gain(g, growth.by.back()) / std::max(ms, 1e-300);
+    return growth;
   }
 
-  const WideningProblem& p_;
-  const Budget& budget_;
-  const WideningOptions& o_;
-  std::vector<std::int64_t> widths_;
-  std::vector<bool> frozen_;
-  std::vector<std::string> reasons_;
-  unsigned stopped_ = 0;  // bits of StopReason
-  bool steps_ran_out_ = false;
-  WideningResult r_;
+  std::string reason_to_stop(StopReason limits) const override {
+    return fmt::format("its next edge would break {}", to_string(limits));
+  }
+
+  std::string reason(int g, int) const override {
+    return reasons_[g].empty() ? "others gain more for what they cost" : reasons_[g];
+  }
+
+  const GroupLatency& latency_;
 };
 
 }  // namespace
@@ -193,7 +270,16 @@ std::vector<std::int64_t> WideningResult::widths() const {
 WideningResult widen(const WideningProblem& problem, const Budget& budget,
                      const WideningOptions& options) {
   validate(problem, budget, options);
-  return Widening(problem, budget, options).run();
+  return Algorithm1(problem, budget, options).run();
+}
+
+WideningResult widen_to_edges(const WideningProblem& problem, const Budget& budget,
+                              const WideningOptions& options, GroupLatency latency) {
+  validate(problem, budget, options);
+  if (!latency) {
+    latency = [&](const std::vector<std::int64_t>& w, int) { return problem.cost(w).latency_ms; };
+  }
+  return EdgeWidening(problem, budget, options, latency).run();
 }
 
 }  // namespace hac

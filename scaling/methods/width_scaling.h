@@ -113,6 +113,23 @@ WideningResult unwidened(const WideningProblem& problem, const Budget& budget);
 WideningResult widen(const WideningProblem& problem, const Budget& budget,
                      const WideningOptions& options = {});
 
+// Milliseconds of all that depends on the widths of a group, for scans.
+using GroupLatency = std::function<double(const std::vector<std::int64_t>& widths, int group)>;
+
+// Widening by importance per predicted millisecond, on the right-hand edges of the staircase alone
+// (arXiv 2011.03897: just before a tile, wave or vector block begins, channels are free). Latency
+// is scanned kernel by kernel. A layer's next widths are
+//
+//   the end of the plateau that it is on, if it is not there yet: those kernels are free;
+//   else the first end of a plateau that is at least a stride away, and those before it.
+//
+// Where latency rises with every kernel, each stride is an edge. The layer whose first choice has
+// the most gain G_l (optimum.h) for its milliseconds is widened, free kernels before all others.
+// What breaks a limit gives way to a smaller edge of the layer, and freezes it where none fits.
+// As widen(); of the options the policy and the criterion are not read. Null: the whole latency.
+WideningResult widen_to_edges(const WideningProblem& problem, const Budget& budget,
+                              const WideningOptions& options = {}, GroupLatency latency = {});
+
 // The gain of a plan (optimum.h) beside the best that was found, and what none can exceed.
 struct OptimalityGap {
   double gain = 0, optimum = 0, bound = 0;
@@ -159,6 +176,17 @@ ScalingPlan plan_of(const Architecture& baseline, std::span<const ImportanceLaw>
 ScalingPlan decide(const Architecture& baseline, std::span<const ImportanceLaw> laws,
                    const LatencyModel& model, const Budget& budget,
                    const WideningOptions& options = {});
+// The same by widen_to_edges().
+ScalingPlan decide_by_edges(const Architecture& baseline, std::span<const ImportanceLaw> laws,
+                            const LatencyModel& model, const Budget& budget,
+                            const WideningOptions& options = {});
+
+// Laws of a deeper network from those of its baseline, in the order of widths(deeper): a unit that
+// was added has the laws of the unit that it copies, the last of its stage. Throws ConfigError as
+// with_blocks() does.
+std::vector<ImportanceLaw> laws_of_deeper(const Architecture& baseline,
+                                          std::span<const ImportanceLaw> laws,
+                                          const std::vector<std::int64_t>& blocks);
 
 std::string to_json(const ScalingPlan& plan);
 

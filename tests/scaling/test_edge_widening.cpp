@@ -7,8 +7,8 @@
 #include "kernels/core/random.h"
 #include "kernels/core/types.h"
 #include "models/zoo/zoo.h"
-#include "scaling/methods/edge_widening.h"
 #include "scaling/methods/optimum.h"
+#include "scaling/methods/width_scaling.h"
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
 

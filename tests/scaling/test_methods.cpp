@@ -14,7 +14,6 @@
 #include "models/arch/counters.h"
 #include "models/model.h"
 #include "models/zoo/zoo.h"
-#include "scaling/methods/hacscale_depth.h"
 #include "scaling/methods/method.h"
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"

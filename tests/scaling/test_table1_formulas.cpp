@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "models/arch/rounding.h"
 #include "models/zoo/zoo.h"
 #include "scaling/methods/compound_factors.h"
 #include "scaling/paper/table1.h"
@@ -61,7 +60,7 @@ void expect_tan(const Architecture& baseline, const Architecture& rebuilt, doubl
   const CompoundFactors f = tan_factors(phi);
   EXPECT_EQ(units(scale_depth(baseline, f.d)), units(rebuilt));
   const Architecture deep = with_blocks(baseline, blocks(rebuilt));
-  const auto size = round_down_to(f.r * static_cast<double>(baseline.resolution), 1);
+  const auto size = static_cast<std::int64_t>(f.r * static_cast<double>(baseline.resolution));
   EXPECT_EQ(with_resolution(scale_width(deep, f.w, 2), size), rebuilt) << phi;
 }
 

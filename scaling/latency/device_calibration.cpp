@@ -90,13 +90,12 @@ Fit fit_factors(const std::vector<Network>& networks) {
   return best;
 }
 
-std::vector<Network> networks_of(const DeviceProfile& profile, LaunchMode launch,
-                                 std::span<const NetworkTiming> timings) {
+std::vector<Network> networks_of(const DeviceModel& model, std::span<const NetworkTiming> timings) {
   std::vector<Network> networks;
   for (const NetworkTiming& t : timings) {
     Network network{.ms = t.total_ms};
     for (const Op& op : t.graph.ops) {
-      const LatencyParts p = DeviceModel(profile, launch, op.spec.dtype()).explain(op.spec);
+      const LatencyParts p = model.explain(op.spec);
       if (p.launch > 0) network.kernels.push_back({p.compute, p.traffic()});
     }
     networks.push_back(std::move(network));
@@ -104,41 +103,34 @@ std::vector<Network> networks_of(const DeviceProfile& profile, LaunchMode launch
   return networks;
 }
 
-// Of these networks; `block` is the channel block that was fitted.
-DeviceProfile fitted(const DeviceProfile& given, LaunchMode launch, const Factors& f,
-                     std::int64_t block) {
-  DeviceProfile p = given;
+std::optional<double> seen(double factor) {
+  return factor > 2 * kLeast ? std::optional(1 / factor) : std::nullopt;
+}
+
+// Without its errors and sources.
+Calibration fit_profile(DeviceProfile p, LaunchMode launch,
+                        std::span<const NetworkTiming> timings) {
+  Fit best;
+  std::int64_t block = p.channel_block;
+  const auto attempt = [&](std::int64_t candidate) {
+    p.channel_block = candidate;
+    const Fit fit = fit_factors(networks_of(DeviceModel(p, launch), timings));
+    if (fit.loss < best.loss * (1 - 1e-9)) best = fit, block = candidate;
+  };
+  attempt(block);  // kept where no other is better
+  for (const std::int64_t candidate : kBlocks) attempt(candidate);
+  const Factors& f = best.factors;
   p.peak_gmacs = p.peak_gmacs.times(1 / f.compute);
   p.bandwidth_gbs /= f.traffic;
   p.channel_block = block;
   p.launch_us = {};
   (launch == LaunchMode::eager ? p.launch_us.eager : p.launch_us.graph) = 1e3 * f.launch;
   p.default_launch = launch;
-  return p;
-}
-
-std::optional<double> seen(double factor) {
-  return factor > 2 * kLeast ? std::optional(1 / factor) : std::nullopt;
-}
-
-struct Fitted {
-  DeviceProfile profile;
-  Factors factors;
-};
-
-Fitted fit_profile(const DeviceProfile& given, LaunchMode launch,
-                   std::span<const NetworkTiming> timings) {
-  Fit best;
-  std::int64_t block = given.channel_block;
-  const auto attempt = [&](std::int64_t candidate) {
-    DeviceProfile p = given;
-    p.channel_block = candidate;
-    const Fit fit = fit_factors(networks_of(p, launch, timings));
-    if (fit.loss < best.loss * (1 - 1e-9)) best = fit, block = candidate;
-  };
-  attempt(block);  // kept where no other is better
-  for (const std::int64_t candidate : kBlocks) attempt(candidate);
-  return {fitted(given, launch, best.factors, block), best.factors};
+  return {.profile = p,
+          .peak = seen(f.compute),
+          .bandwidth = seen(f.traffic),
+          .launch_us = 1e3 * f.launch,
+          .channel_block = block};
 }
 
 void name_sources(DeviceProfile& p, const DeviceProfile& given, const Calibration& c,
@@ -166,28 +158,11 @@ Calibration calibrate(const DeviceProfile& profile, LaunchMode launch,
         folds));
   }
   timed_layers(timings);  // checks them
-  std::vector<double> predicted(networks), given(networks), measured(networks);
-  for (int fold = 0; fold < folds; ++fold) {
-    std::vector<NetworkTiming> kept;
-    for (int i = 0; i < networks; ++i) {
-      if (i % folds != fold) kept.push_back(timings[i]);
-    }
-    const DeviceProfile p = fit_profile(profile, launch, kept).profile;
-    for (int i = fold; i < networks; i += folds) {
-      const Dtype dtype = timings[i].graph.ops.front().spec.dtype();
-      predicted[i] = DeviceModel(p, launch, dtype).predict(timings[i].graph);
-      given[i] = DeviceModel(profile, launch, dtype).predict(timings[i].graph);
-      measured[i] = timings[i].total_ms;
-    }
-  }
-  const Fitted all = fit_profile(profile, launch, timings);
-  Calibration c{.profile = all.profile,
-                .peak = seen(all.factors.compute),
-                .bandwidth = seen(all.factors.traffic),
-                .launch_us = 1e3 * all.factors.launch,
-                .channel_block = all.profile.channel_block,
-                .before = error_of(given, measured),
-                .after = error_of(predicted, measured)};
+  Calibration c = fit_profile(profile, launch, timings);
+  c.before = prediction_error(DeviceModel(profile, launch), timings);
+  c.after = error_left_out(timings, folds, [&](std::span<const NetworkTiming> kept) {
+    return std::make_shared<DeviceModel>(fit_profile(profile, launch, kept).profile, launch);
+  });
   name_sources(c.profile, profile, c, timed_on, timings.size());
   return c;
 }

@@ -66,6 +66,13 @@ Kernel kernel_of(const auto& s, const DeviceProfile&) {
   return {.rows = shape[0] * (shape.rank() == 4 ? shape[2] * shape[3] : 1), .columns = shape[1]};
 }
 
+Fields fit_fields(double& scale, LaunchMode& launch, DeviceProfile& profile) {
+  return Fields()
+      .add("scale", scale, {.low = 0, .above = true})
+      .add("launch", launch)
+      .add("profile", profile);
+}
+
 bool costs_nothing(const OpSpec& op) {
   return std::holds_alternative<FlattenSpec>(op) || std::holds_alternative<DropoutSpec>(op);
 }
@@ -121,13 +128,7 @@ LatencyParts DeviceModel::explain(const OpSpec& op) const {
           .activations = cached ? 0 : scale * bytes / bandwidth};
 }
 
-std::string DeviceModel::to_json() const {
-  return nlohmann::ordered_json{{"model", "device"},
-                                {"scale", scale},
-                                {"launch", hac::to_string(launch_)},
-                                {"profile", hac::to_json(fields_of(profile_))}}
-      .dump(1);
-}
+Fields DeviceModel::fields() { return fit_fields(scale, launch_, profile_); }
 
 std::shared_ptr<LatencyModel> device_model_from_json(const nlohmann::json& json, Fields common,
                                                      const std::optional<LatencySource>& source) {
@@ -135,9 +136,7 @@ std::shared_ptr<LatencyModel> device_model_from_json(const nlohmann::json& json,
   double scale = 1;
   LaunchMode launch{};
   DeviceProfile profile;
-  common.add("scale", scale, {.low = 0, .above = true})
-      .add("launch", launch)
-      .add("profile", profile);
+  common.add(fit_fields(scale, launch, profile));
   read_json(json, common, what);
   validate(profile, what + " profile");
   const Dtype dtype = source ? parse_dtype(source->dtype) : Dtype::f32;

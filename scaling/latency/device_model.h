@@ -65,7 +65,7 @@ class DeviceModel final : public LatencyModel {
   LatencyParts explain(const OpSpec& op) const;
   bool covers(const OpSpec&) const override { return true; }  // a formula has no edges
   std::string name() const override { return "device"; }
-  std::string to_json() const override;
+  Fields fields() override;
 
   const DeviceProfile& profile() const { return profile_; }
   LaunchMode launch() const { return launch_; }

@@ -12,6 +12,9 @@
 
 namespace hac {
 
+namespace {
+
+// Of predictions, against what was measured.
 LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured) {
   LatencyError error{.networks = static_cast<std::int64_t>(measured.size()),
                      .predicted = predicted};
@@ -27,6 +30,8 @@ LatencyError error_of(const std::vector<double>& predicted, const std::vector<do
   return error;
 }
 
+}  // namespace
+
 double LatencyModel::predict(const Graph& graph) const {
   double ms = 0;
   for (const Op& op : graph.ops) ms += predict(op.spec);
@@ -34,7 +39,7 @@ double LatencyModel::predict(const Graph& graph) const {
 }
 
 Graph LatencyModel::graph_of(const Architecture& arch) const {
-  return fuse(lower(arch, 1, source ? parse_dtype(source->dtype) : Dtype::f32));
+  return fuse(lower(arch, 1, dtype()));
 }
 
 std::vector<std::string> LatencyModel::extrapolated(const Graph& graph) const {
@@ -93,10 +98,10 @@ std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
                                          : fit_latency_regression(timings);
 }
 
-namespace {
-
-std::shared_ptr<LatencyModel> fit_on(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                                     const LatencySource& source, std::int64_t block) {
+std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
+                                          std::span<const NetworkTiming> timings,
+                                          const LatencySource& source,
+                                          std::optional<std::int64_t> given_block) {
   for (const NetworkTiming& t : timings) {
     for (const Op& op : t.graph.ops) {
       if (name_of(op.spec.dtype()) == source.dtype) continue;
@@ -104,29 +109,23 @@ std::shared_ptr<LatencyModel> fit_on(LatencyModelKind kind, std::span<const Netw
                                     source.dtype, op.spec.str()));
     }
   }
+  const std::int64_t block = given_block.value_or(source.block());
   const std::shared_ptr<LatencyModel> model = fit_latency(kind, timings, block);
   model->source = source;
   model->error = cross_validate(kind, timings, 5, block);
   model->error->predicted.clear();
-  model->error->unsteady = std::count_if(
-      timings.begin(), timings.end(), [](const NetworkTiming& t) { return !t.unsteady.empty(); });
+  model->error->unsteady =
+      std::ranges::count_if(timings, [](const NetworkTiming& t) { return !t.unsteady.empty(); });
   return model;
-}
-
-}  // namespace
-
-LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            const LatencySource& source) {
-  return fit_on(kind, timings, source, source.block());
 }
 
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::vector<TimedNetwork> networks,
                             const LatencySource& source, std::optional<Staircase> staircase) {
   std::vector<NetworkTiming> timings;
   for (const TimedNetwork& network : networks) timings.push_back(network.timing);
-  const bool found = staircase && staircase->block > 0;
-  const std::shared_ptr<LatencyModel> model =
-      fit_on(kind, timings, source, found ? staircase->block : source.block());
+  std::optional<std::int64_t> block;
+  if (staircase && staircase->block > 0) block = staircase->block;
+  const std::shared_ptr<LatencyModel> model = fit_latency(kind, timings, source, block);
   model->networks = std::move(networks);
   model->staircase = std::move(staircase);
   return model;
@@ -141,8 +140,9 @@ LatencyError prediction_error(const LatencyModel& model, std::span<const Network
   return error_of(predicted, measured);
 }
 
-LatencyError cross_validate(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            int folds, std::int64_t block) {
+LatencyError error_left_out(
+    std::span<const NetworkTiming> timings, int folds,
+    const std::function<LatencyModelPtr(std::span<const NetworkTiming>)>& fit) {
   const auto networks = static_cast<int>(timings.size());
   if (folds < 2 || networks < folds) {
     throw ConfigError(fmt::format(
@@ -155,13 +155,20 @@ LatencyError cross_validate(LatencyModelKind kind, std::span<const NetworkTiming
     for (int i = 0; i < networks; ++i) {
       if (i % folds != fold) kept.push_back(timings[i]);
     }
-    const LatencyModelPtr model = fit_latency(kind, kept, block);
+    const LatencyModelPtr model = fit(kept);
     for (int i = fold; i < networks; i += folds) {
       predicted[i] = model->predict(timings[i].graph);
       measured[i] = timings[i].total_ms;
     }
   }
   return error_of(predicted, measured);
+}
+
+LatencyError cross_validate(LatencyModelKind kind, std::span<const NetworkTiming> timings,
+                            int folds, std::int64_t block) {
+  return error_left_out(timings, folds, [&](std::span<const NetworkTiming> kept) {
+    return fit_latency(kind, kept, block);
+  });
 }
 
 }  // namespace hac

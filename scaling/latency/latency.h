@@ -84,11 +84,13 @@ class LatencyModel {
   // False where the answer is an extrapolation: outside the widths or sizes that were timed, or of
   // an operation that was not.
   virtual bool covers(const OpSpec& op) const = 0;
-  virtual std::string name() const = 0;     // table | regression | device
-  virtual std::string to_json() const = 0;  // of the fit alone
+  virtual std::string name() const = 0;         // table | regression | device
+  virtual Fields fields() { return Fields(); }  // of the fit alone, in a file
 
   double predict(const Graph& graph) const;
-  // At batch 1, in the type that was timed.
+  // The type that was timed; f32 where that is not known.
+  Dtype dtype() const { return source ? parse_dtype(source->dtype) : Dtype::f32; }
+  // At batch 1, in that type.
   double predict(const Architecture& arch) const { return predict(graph_of(arch)); }
   Graph graph_of(const Architecture& arch) const;
   // One line for every operation that is extrapolated, for reports.
@@ -127,10 +129,12 @@ inline constexpr std::string_view enum_names<LatencyModelKind>[] = {"table", "re
 std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
                                           std::span<const NetworkTiming> timings,
                                           std::int64_t block = 16);
-// The same by the block of its source, knowing that and its error; at least five timings, all of
-// them in the type of the source (ConfigError).
-LatencyModelPtr fit_latency(LatencyModelKind kind, std::span<const NetworkTiming> timings,
-                            const LatencySource& source);
+// The same by a block, or that of its source, knowing that and its error; at least five timings,
+// all of them in the type of the source (ConfigError).
+std::shared_ptr<LatencyModel> fit_latency(LatencyModelKind kind,
+                                          std::span<const NetworkTiming> timings,
+                                          const LatencySource& source,
+                                          std::optional<std::int64_t> block = {});
 // The same of networks that are then kept in the model, by the block of the staircase where its
 // evidence is clear.
 LatencyModelPtr fit_latency(LatencyModelKind kind, std::vector<TimedNetwork> networks,

@@ -69,10 +69,12 @@ std::vector<TimedNetwork> networks_from(const nlohmann::json& list, Dtype dtype,
 }  // namespace
 
 std::string to_json(const LatencyModel& model) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(model.to_json());
-  json.update(origin_json(model.source, model.error));
+  std::optional<LatencySource> source = model.source;
+  std::optional<LatencyError> error = model.error;
   std::optional<Staircase> staircase = model.staircase;
-  if (staircase) json.update(to_json(Fields().add("staircase", staircase)));
+  Fields fields = Fields().add("model", AnyValue(model.name())).add(fields_of(model));
+  fields.add(origin(source, error)).add("staircase", staircase);
+  nlohmann::ordered_json json = to_json(fields);
   for (const TimedNetwork& network : model.networks) json["networks"].push_back(json_of(network));
   return json.dump(1);
 }
@@ -106,8 +108,7 @@ LatencyModelPtr latency_model_from_json(const std::string& text) {
   model->source = source;
   model->error = error;
   model->staircase = staircase;
-  const Dtype dtype = source ? parse_dtype(source->dtype) : Dtype::f32;
-  model->networks = networks_from(networks, dtype, what);
+  model->networks = networks_from(networks, model->dtype(), what);
   return model;
 }
 

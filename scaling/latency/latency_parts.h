@@ -1,6 +1,7 @@
 #pragma once
 // What the latency models share. Private to this folder's .cpp files.
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 
@@ -20,8 +21,10 @@ std::vector<TimedLayer> timed_layers(std::span<const NetworkTiming> timings);
 // Sets the scale of a model that was just fitted; leaves it where nothing is predicted to take
 // time.
 void correct_scale(LatencyModel& model, std::span<const NetworkTiming> timings);
-// Of predictions, against what was measured.
-LatencyError error_of(const std::vector<double>& predicted, const std::vector<double>& measured);
+// Of each network's prediction by a model that was fitted to the other folds (cross_validate).
+LatencyError error_left_out(
+    std::span<const NetworkTiming> timings, int folds,
+    const std::function<LatencyModelPtr(std::span<const NetworkTiming>)>& fit);
 double dot(const std::vector<double>& a, const std::vector<double>& b);
 
 // "measured_on" and "error" of a saved model or plan, both optional.

@@ -32,7 +32,7 @@ std::string class_of(const OpSpec& op) {
 
 class LatencyRegression final : public LatencyModel {
  public:
-  explicit LatencyRegression(std::map<std::string, Coefficients> coefficients)
+  explicit LatencyRegression(std::map<std::string, Coefficients> coefficients = {})
       : coefficients_(std::move(coefficients)) {}
 
   double predict(const OpSpec& op) const override {
@@ -51,25 +51,29 @@ class LatencyRegression final : public LatencyModel {
 
   std::string name() const override { return "regression"; }
 
-  std::string to_json() const override {
-    using Json = nlohmann::ordered_json;
-    Json kinds = Json::object();
-    for (const auto& [kind, c] : coefficients_) kinds[kind] = c;
-    return Json{{"model", "regression"},
-                {"version", kLatencyFileVersion},
-                {"scale", scale},
-                {"features", {"1", "macs", "weight_bytes", "activation_bytes"}},
-                {"kinds", kinds}}
-        .dump(1);
+  Fields fields() override {
+    // Older files of the same form bear no version.
+    return Fields()
+        .add("version", version_, {kLatencyFileVersion, kLatencyFileVersion}, "",
+             {.optional = true})
+        .add("scale", scale, {0, 1e9})
+        .add("features", features_)
+        .add("kinds", coefficients_, {0});
+  }
+
+  void validate(const std::string& what) const {
+    for (const auto& [kind, x] : coefficients_) {
+      if (x.size() == 4) continue;
+      throw ConfigError(fmt::format("{} 'kinds.{}': expected four coefficients, got {}", what,
+                                    kind.substr(0, 40), x.size()));
+    }
   }
 
  private:
   std::map<std::string, Coefficients> coefficients_;
+  int version_ = kLatencyFileVersion;
+  std::vector<std::string> features_{"1", "macs", "weight_bytes", "activation_bytes"};
 };
-
-}  // namespace
-
-namespace {
 
 std::map<std::string, Coefficients> fit_layers(std::span<const TimedLayer> layers) {
   struct System {
@@ -126,29 +130,9 @@ std::shared_ptr<LatencyModel> fit_latency_regression(std::span<const NetworkTimi
 std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json& json,
                                                            Fields common) {
   const std::string what = "latency regression";
-  double scale = 1;
-  std::vector<std::string> features;
-  int version = kLatencyFileVersion;  // older files of the same form bear none
-  common.add("version", version, {kLatencyFileVersion, kLatencyFileVersion}, "", {.optional = true})
-      .add("scale", scale, {0, 1e9})
-      .add("features", features);
-  read_json(json, common, what, "", {.others = {"kinds"}});
-
-  const nlohmann::json none, &kinds = json.contains("kinds") ? json["kinds"] : none;
-  std::map<std::string, Coefficients> coefficients;
-  Fields fields;
-  for (const auto& [kind, list] : kinds.items()) {
-    const auto it = coefficients.emplace(kind, 0).first;
-    fields.add(it->first, it->second, {0});
-  }
-  read_json(kinds, fields, what, "kinds");
-  for (const auto& [kind, x] : coefficients) {
-    if (x.size() == 4) continue;
-    throw ConfigError(fmt::format("{} 'kinds.{}': expected four coefficients, got {}", what,
-                                  kind.substr(0, 40), x.size()));
-  }
-  const auto model = std::make_shared<LatencyRegression>(std::move(coefficients));
-  model->scale = scale;
+  const auto model = std::make_shared<LatencyRegression>();
+  read_json(json, common.add(model->fields()), what);
+  model->validate(what);
   return model;
 }
 

@@ -43,13 +43,23 @@ struct Node {
   double ms = 0;
   std::array<double, 3> log{};
   double rho = 1;  // ms / surface
+
+  // In a file: a list of four numbers.
+  std::size_t size() const { return at.size() + 1; }
+  Value operator[](std::size_t i) { return i < at.size() ? Value(at[i]) : Value(ms); }
 };
 
 // All that was timed of one family.
 struct Family {
+  OpSpec key;
+  std::string spec;
   std::vector<Node> nodes;
   Features surface{};
   Point low{}, high{};  // corners of the box of the nodes
+
+  Fields fields() {
+    return Fields().add("spec", spec).add("px_c_in_c_out_ms", nodes, {0, kMaxPositions});
+  }
 };
 
 double surface_at(const Family& family, const Point& at) {
@@ -176,21 +186,23 @@ Traits traits_of(const OpSpec& op) {
 
 class LatencyTable final : public LatencyModel {
  public:
-  LatencyTable(std::map<OpSpec, Family> families, std::int64_t block)
+  LatencyTable() = default;
+  // In the order of their keys.
+  LatencyTable(std::vector<Family> families, std::int64_t block)
       : families_(std::move(families)), block_(block) {
-    for (auto& [key, family] : families_) prepare(family);
+    std::ranges::for_each(families_, prepare);
   }
 
   double predict(const OpSpec& op) const override {
-    const auto it = families_.find(family_of(op));
-    if (it == families_.end()) return scale * time_of_similar(op);
-    return scale * time_at(it->second, point_of(op, block_, is_depthwise(op)));
+    const Family* family = find(op);
+    if (!family) return scale * time_of_similar(op);
+    return scale * time_at(*family, point_of(op, block_, is_depthwise(op)));
   }
 
   bool covers(const OpSpec& op) const override {
-    const auto it = families_.find(family_of(op));
-    if (it == families_.end()) return false;
-    const Family& family = it->second;
+    const Family* found = find(op);
+    if (!found) return false;
+    const Family& family = *found;
     const Point at = point_of(op, block_, is_depthwise(op));
     for (std::size_t c = 0; c < at.size(); ++c) {
       if (at[c] < family.low[c]) return false;
@@ -206,28 +218,59 @@ class LatencyTable final : public LatencyModel {
 
   std::string name() const override { return "table"; }
 
-  std::string to_json() const override {
-    using Json = nlohmann::ordered_json;
-    Json families = Json::array();
-    for (const auto& [key, family] : families_) {
-      Json nodes = Json::array();
-      for (const Node& n : family.nodes) nodes.push_back({n.at[0], n.at[1], n.at[2], n.ms});
-      families.push_back({{"spec", key.str()}, {"px_c_in_c_out_ms", nodes}});
+  Fields fields() override {
+    return Fields()
+        .add("version", version_, {kLatencyFileVersion, kLatencyFileVersion})
+        .add("block", block_, {1, 1024})
+        .add("scale", scale, {0, 1e9})
+        .add("layers", families_);
+  }
+
+  // Of what was read.
+  void complete(const std::string& what) {
+    for (std::size_t i = 0; i < families_.size(); ++i) {
+      complete(families_[i], fmt::format("{} layer {}", what, i));
     }
-    return Json{{"model", "table"},
-                {"version", kLatencyFileVersion},
-                {"block", block_},
-                {"scale", scale},
-                {"layers", families}}
-        .dump(1);
+    std::ranges::sort(families_, {}, &Family::key);
+    const auto twice = std::ranges::adjacent_find(families_, {}, &Family::key);
+    if (twice == families_.end()) return;
+    throw ConfigError(fmt::format(
+        "{}: expected one list of times a layer, got a second one of '{}'", what, twice->spec));
   }
 
  private:
+  static void complete(Family& family, const std::string& where) {
+    family.key = parse_spec(family.spec);
+    if (family.key != family_of(family.key)) {
+      throw ConfigError(fmt::format("{} 'spec': expected '{}', without widths and size, got '{}'",
+                                    where, family_of(family.key).str(), family.key.str()));
+    }
+    if (family.nodes.empty()) {
+      throw ConfigError(fmt::format("{}: expected one list of times a layer, got none", where));
+    }
+    for (const Node& node : family.nodes) {
+      const auto [px, in, out] = node.at;
+      if (px >= 1 && in >= 1 && in <= kMaxChannels && out <= kMaxChannels) continue;
+      throw ConfigError(
+          fmt::format("{} 'px_c_in_c_out_ms': expected rows [positions, channels, channels, "
+                      "milliseconds], got [{}, {}]",
+                      where, fmt::join(node.at, ", "), node.ms));
+    }
+    prepare(family);
+  }
+
+  const Family* find(const OpSpec& op) const {
+    const OpSpec key = family_of(op);
+    const auto it = std::ranges::lower_bound(families_, key, {}, &Family::key);
+    return it != families_.end() && it->key == key ? &*it : nullptr;
+  }
+
   // From the most similar family of the kind, by the work of its window.
   double time_of_similar(const OpSpec& op) const {
     const Traits wanted = traits_of(op);
     double ms = 0, least = std::numeric_limits<double>::infinity();
-    for (const auto& [key, family] : families_) {
+    for (const Family& family : families_) {
+      const OpSpec& key = family.key;
       if (key.kind() != op.kind() || key.dtype() != op.dtype()) continue;
       const OpSpec similar = key.with(op.widths());
       const double distance =
@@ -245,8 +288,9 @@ class LatencyTable final : public LatencyModel {
         op.str()));
   }
 
-  std::map<OpSpec, Family> families_;
-  std::int64_t block_;
+  std::vector<Family> families_;  // by key
+  std::int64_t block_ = 0;
+  int version_ = kLatencyFileVersion;
 };
 
 }  // namespace
@@ -269,9 +313,10 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
     times[family_of(layer.spec)][point_of(layer.spec, block, is_depthwise(layer.spec))].push_back(
         layer.ms);
   }
-  std::map<OpSpec, Family> families;
+  std::vector<Family> families;
   for (const auto& [key, nodes] : times) {
-    for (const auto& [at, ms] : nodes) families[key].nodes.push_back({at, mean(ms)});
+    Family& family = families.emplace_back(Family{.key = key, .spec = key.str()});
+    for (const auto& [at, ms] : nodes) family.nodes.push_back({.at = at, .ms = mean(ms)});
   }
   const auto table = std::make_shared<LatencyTable>(std::move(families), block);
   correct_scale(*table, timings);
@@ -279,13 +324,6 @@ std::shared_ptr<LatencyModel> fit_latency_table(std::span<const NetworkTiming> t
 }
 
 std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json, Fields common) {
-  struct Row {
-    std::string spec;
-    std::vector<std::vector<double>> times;
-    Fields fields() {
-      return Fields().add("spec", spec).add("px_c_in_c_out_ms", times, {0, kMaxPositions});
-    }
-  };
   const std::string what = "latency table";
   if (!json.contains("version")) {
     throw ConfigError(
@@ -294,45 +332,9 @@ std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json
                     "block of channels (hint: measure again)",
                     what, kLatencyFileVersion));
   }
-  int version = 0;
-  std::int64_t block = 0;
-  double scale = 0;
-  std::vector<Row> rows;
-  common.add("version", version, {kLatencyFileVersion, kLatencyFileVersion})
-      .add("block", block, {1, 1024})
-      .add("scale", scale, {0, 1e9})
-      .add("layers", rows);
-  read_json(json, common, what);
-
-  std::map<OpSpec, Family> families;
-  for (const Row& row : rows) {
-    const std::string where = fmt::format("{} layer {}", what, families.size());
-    const OpSpec key = parse_spec(row.spec);
-    if (key != family_of(key)) {
-      throw ConfigError(fmt::format("{} 'spec': expected '{}', without widths and size, got '{}'",
-                                    where, family_of(key).str(), key.str()));
-    }
-    Family family;
-    for (const std::vector<double>& x : row.times) {
-      const auto whole = [&](std::size_t i, double least, double most) {
-        return x.size() == 4 && x[i] >= least && x[i] <= most && x[i] == std::floor(x[i]);
-      };
-      if (!whole(0, 1, kMaxPositions) || !whole(1, 1, kMaxChannels) || !whole(2, 0, kMaxChannels)) {
-        throw ConfigError(
-            fmt::format("{} 'px_c_in_c_out_ms': expected rows [positions, channels, "
-                        "channels, milliseconds], got [{}]",
-                        where, fmt::join(x, ", ")));
-      }
-      const auto at = [&](std::size_t i) { return static_cast<std::int64_t>(x[i]); };
-      family.nodes.push_back({{at(0), at(1), at(2)}, x[3]});
-    }
-    if (family.nodes.empty() || !families.emplace(key, std::move(family)).second) {
-      throw ConfigError(fmt::format("{}: expected one list of times a layer, got {}", where,
-                                    families.contains(key) ? "a second one" : "none"));
-    }
-  }
-  const auto table = std::make_shared<LatencyTable>(std::move(families), block);
-  table->scale = scale;
+  const auto table = std::make_shared<LatencyTable>();
+  read_json(json, common.add(table->fields()), what);
+  table->complete(what);
   return table;
 }
 

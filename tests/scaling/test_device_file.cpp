@@ -69,7 +69,7 @@ TEST_F(DeviceFile, TakesTheBlockThatWasFoundWhereItIsClear) {
       timed(staircase_machine, networks_to_time(slim_vgg(), {.networks = 8}));
   const auto block = [&](std::optional<Staircase> found) {
     const std::string text =
-        fit_latency(LatencyModelKind::table, networks, here, std::move(found))->to_json();
+        to_json(*fit_latency(LatencyModelKind::table, networks, here, std::move(found)));
     return std::stoi(text.substr(text.find("\"block\": ") + 9));
   };
   EXPECT_EQ(block(staircase_of(16)), 16);
@@ -125,7 +125,8 @@ TEST_F(DeviceFile, RefusesDamagedNetworks) {
   refused("\"total_ms\": ", "\"total_ms\": -", "network 0");
   refused("\"op_ms\": {", "\"op_ms\": {\"999\": 1, ", "999");
   refused("\"block\": 8", "\"block\": 65", "block");
-  const std::string line = fit_latency(LatencyModelKind::regression, networks, here, {})->to_json();
+  const std::string line =
+      to_json(*fit_latency(LatencyModelKind::regression, sampled(linear_machine, 5, 1), here));
   EXPECT_ERROR(latency_model_from_json("{\"networks\": 3, " + line.substr(1)), ConfigError,
                "networks", "a list", "3");
 }

@@ -53,7 +53,6 @@ TEST(LatencyModels, ErrorsAreWhatTheySay) {
     double predict(const OpSpec&) const override { return 1; }
     bool covers(const OpSpec&) const override { return true; }
     std::string name() const override { return "fixed"; }
-    std::string to_json() const override { return "{}"; }
   };
   const Graph g = fuse(lower(slim_vgg()));
   const auto n = static_cast<double>(g.ops.size());
@@ -97,7 +96,7 @@ TEST(LatencyModels, FilesPredictTheSameBits) {
     save_latency_model(*model, path);
     const LatencyModelPtr loaded = load_latency_model(path);
     EXPECT_EQ(loaded->name(), model->name());
-    EXPECT_EQ(loaded->to_json(), model->to_json());
+    EXPECT_EQ(to_json(*loaded), to_json(*model));
     for (const NetworkTiming& t : others) {
       EXPECT_EQ(loaded->predict(t.graph), model->predict(t.graph));
       EXPECT_EQ(loaded->extrapolated(t.graph), model->extrapolated(t.graph));
@@ -114,7 +113,10 @@ TEST(LatencyModels, AreOfOneSource) {
     const LatencyModelPtr model = fit_latency(kind, timings, here);
     const LatencyModelPtr saved = latency_model_from_json(to_json(*model));
     EXPECT_EQ(saved->source, here);
-    EXPECT_EQ(model->to_json(), fit_latency(kind, timings, 8)->to_json());
+    const std::shared_ptr<LatencyModel> bare = fit_latency(kind, timings, 8);
+    bare->source = model->source;
+    bare->error = model->error;
+    EXPECT_EQ(to_json(*model), to_json(*bare));
     ASSERT_TRUE(saved->error);
     const LatencyError error = cross_validate(kind, timings, 5, 8);  // as AVX2 lays out
     EXPECT_EQ(saved->error->median, error.median);
@@ -181,8 +183,8 @@ TEST(LatencyModels, AFileOfAnOlderTableIsRefused) {
 // Values of another type or out of bounds, of any field: tests/tools/test_fields.cpp.
 TEST(LatencyModels, HostileJsonIsRefused) {
   const NetworkTiming t = time_on(linear_machine, slim_vgg());
-  const std::string table = fit_latency_table({&t, 1})->to_json();
-  const std::string line = fit_latency_regression({&t, 1})->to_json();
+  const std::string table = to_json(*fit_latency_table({&t, 1}));
+  const std::string line = to_json(*fit_latency_regression({&t, 1}));
   ASSERT_NO_THROW(latency_model_from_json(table));
   ASSERT_NO_THROW(latency_model_from_json(line));
   for (const std::string& bad :

@@ -13,7 +13,6 @@ class MacsLatency final : public LatencyModel {
   }
   bool covers(const OpSpec&) const override { return true; }
   std::string name() const override { return "macs"; }
-  std::string to_json() const override { return "{}"; }
   using LatencyModel::predict;
 };
 
@@ -30,7 +29,6 @@ class StaircaseLatency final : public LatencyModel {
   }
   bool covers(const OpSpec&) const override { return true; }
   std::string name() const override { return "staircase"; }
-  std::string to_json() const override { return "{}"; }
   using LatencyModel::predict;
 
  private:

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 
 namespace hac {
 
@@ -20,6 +20,8 @@ inline bool known(double value) { return std::isfinite(value); }
 double quantile(std::vector<double> values, double q);
 double median(std::vector<double> values);
 double mean(std::span<const double> values);
+// Less their mean, and of length 1; NaN where all are equal.
+std::vector<double> standardized(std::vector<double> values);
 // 1 - SSres / SStot; `flat` where all measured values are equal.
 double r_squared(std::span<const double> measured, std::span<const double> residuals, double flat);
 
@@ -33,18 +35,10 @@ struct LatencyStats {
   int repeated = 0;   // taken again for that reason
 
   Fields fields() {
-    return Fields()
-        .add("mean", mean)
-        .add("median", median)
-        .add("p95", p95)
-        .add("min", min)
+    return HAC_FIELDS(mean, median, p95, min)
         .add("p10", p10, {.optional = true})
         .add("p90", p90, {.optional = true})
-        .add("spread", spread)
-        .add("drift", drift)
-        .add("runs", runs)
-        .add("disturbed", disturbed)
-        .add("repeated", repeated);
+        .add(HAC_FIELDS(spread, drift, runs, disturbed, repeated));
   }
   // At most a tenth of the runs were disturbed, which a median does not feel.
   bool steady() const { return disturbed * 10 <= runs; }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/core/error.h"
 #include "kernels/ops/taylor.h"
@@ -16,17 +17,9 @@ constexpr auto size_of_double = static_cast<std::int64_t>(sizeof(double));
 }  // namespace
 
 double LayerImportance::reduce(KernelReduction how) const {
-  double sum = 0;
-  for (const double k : kernels) sum += k;
-  switch (how) {
-    case KernelReduction::sum:
-      return sum;
-    case KernelReduction::min:
-      return *std::min_element(kernels.begin(), kernels.end());
-    case KernelReduction::mean:
-      break;
-  }
-  return sum / static_cast<double>(kernels.size());
+  if (how == KernelReduction::min) return std::ranges::min(kernels);
+  const double sum = std::accumulate(kernels.begin(), kernels.end(), 0.0);
+  return how == KernelReduction::sum ? sum : sum / static_cast<double>(kernels.size());
 }
 
 void ImportanceObserver::accumulate(const Model& model, const Tensor& skip) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 #include "models/train/train.h"
 
 namespace hac {
@@ -29,9 +29,7 @@ struct LayerImportance {
   std::vector<double> kernels;  // one a kernel
   double reduce(KernelReduction how) const;
 
-  Fields fields() {
-    return Fields().add("layer", layer).add("kernels", kernels).add("width", width);
-  }
+  Fields fields() { return HAC_FIELDS(layer, kernels, width); }
 };
 
 // Observes the last `minibatches` steps of a training.

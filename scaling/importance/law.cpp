@@ -73,10 +73,8 @@ void check(const LayerSamples& layer) {
           layer.layer, s.width, s.importance));
     }
   }
-  const bool varies = std::any_of(samples.begin(), samples.end(), [&](const ImportanceSample& s) {
-    return s.width != samples[0].width;
-  });
-  if (!varies) {
+  const auto first = [&](const ImportanceSample& s) { return s.width == samples[0].width; };
+  if (std::ranges::all_of(samples, first)) {
     throw ConfigError(fmt::format(
         "importance law '{}': expected at least two different widths, got {} sample(s) of one "
         "(hint: more multipliers, or a smaller width rounding)",
@@ -84,17 +82,17 @@ void check(const LayerSamples& layer) {
   }
 }
 
-Points scaled(const LayerSamples& layer, bool relative) {
-  Points p;
-  double logs = 0, largest = 0;
+double sum_of_log_widths(const LayerSamples& layer) {
+  double logs = 0;
+  for (const ImportanceSample& s : layer.samples) logs += std::log(s.width);
+  return logs;
+}
+
+Points scaled(const LayerSamples& layer, double largest, bool relative) {
+  const auto n = static_cast<double>(layer.samples.size());
+  Points p{.width_scale = std::exp(sum_of_log_widths(layer) / n), .importance_scale = largest};
   for (const ImportanceSample& s : layer.samples) {
-    logs += std::log(s.width);
-    largest = std::max(largest, s.importance);
-  }
-  p.width_scale = std::exp(logs / static_cast<double>(layer.samples.size()));
-  p.importance_scale = largest;
-  for (const ImportanceSample& s : layer.samples) {
-    const double y = s.importance / largest;
+    const double y = s.importance / p.importance_scale;
     p.u.push_back(s.width / p.width_scale);
     p.y.push_back(y);
     // A dead layer's importance of 0 must not get an infinite weight.
@@ -121,11 +119,9 @@ void judge(ImportanceLaw& law, const LayerSamples& layer) {
 
 // The given exponent through the layer's mean point (geometric mean width, mean importance).
 void replace_exponent(ImportanceLaw& law, const LayerSamples& layer, double b) {
-  double logs = 0;
-  for (const ImportanceSample& s : layer.samples) logs += std::log(s.width);
+  const auto n = static_cast<double>(layer.samples.size());
   law.b = b;
-  law.a =
-      mean(importances(layer)) * std::exp(-b * logs / static_cast<double>(layer.samples.size()));
+  law.a = mean(importances(layer)) * std::exp(-b * sum_of_log_widths(layer) / n);
   judge(law, layer);
 }
 
@@ -134,18 +130,15 @@ void replace_exponent(ImportanceLaw& law, const LayerSamples& layer, double b) {
 ImportanceLaw fit_law(const LayerSamples& layer, const FitOptions& options) {
   check(layer);
   ImportanceLaw law{.layer = layer.layer, .n = static_cast<std::int64_t>(layer.samples.size())};
-  law.resolution = layer.samples[0].resolution;
-  for (const ImportanceSample& s : layer.samples) {
-    if (s.resolution != law.resolution) {
-      law.resolution = 0;
-      law.warning = "samples of different resolutions are mixed";
-      break;
-    }
+  const std::int64_t resolution = layer.samples[0].resolution;
+  const auto same = [&](const ImportanceSample& s) { return s.resolution == resolution; };
+  if (std::ranges::all_of(layer.samples, same)) {
+    law.resolution = resolution;
+  } else {
+    law.warning = "samples of different resolutions are mixed";
   }
-  double largest = 0;
-  for (const ImportanceSample& s : layer.samples) largest = std::max(largest, s.importance);
-  if (largest > 0) {
-    const Points p = scaled(layer, options.relative);
+  if (const double largest = std::ranges::max(importances(layer)); largest > 0) {
+    const Points p = scaled(layer, largest, options.relative);
     law.b = best_exponent(p);
     law.a = project(p, law.b).a * p.importance_scale * std::exp(-law.b * std::log(p.width_scale));
   } else {
@@ -212,16 +205,13 @@ std::vector<ImportanceLaw> fit_laws(std::span<const LayerSamples> layers,
 }
 
 std::string collinearity_note(std::span<const LayerSamples> layers) {
-  std::vector<std::vector<double>> logs;  // of the widths, centred and of length 1, a row a layer
+  std::vector<std::vector<double>> logs;  // of the widths, standardized, a row a layer
   for (const LayerSamples& layer : layers) {
     std::vector<double> row;
     for (const ImportanceSample& s : layer.samples) row.push_back(std::log(s.width));
     if (!logs.empty() && row.size() != logs[0].size()) return "";
-    const double middle = mean(row);
-    for (double& x : row) x -= middle;
-    const double length = std::sqrt(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
-    for (double& x : row) x /= length;
-    if (length > 0) logs.push_back(std::move(row));
+    row = standardized(std::move(row));
+    if (!row.empty() && known(row[0])) logs.push_back(std::move(row));
   }
   if (logs.size() < 2) return "";
   double weakest = 1;

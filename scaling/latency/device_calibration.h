@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "engine/io/named_fields.h"
 #include "scaling/latency/device_model.h"
 
 namespace hac {
@@ -25,10 +26,7 @@ struct Calibration {
     return Fields()
         .add("peak", peak, {.optional = true})
         .add("bandwidth", bandwidth, {.optional = true})
-        .add("launch_us", launch_us)
-        .add("channel_block", channel_block)
-        .add("before", before)
-        .add("after", after);
+        .add(HAC_FIELDS(launch_us, channel_block, before, after));
   }
 };
 

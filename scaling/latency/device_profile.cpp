@@ -7,6 +7,7 @@
 
 #include "engine/io/fields_json.h"
 #include "engine/io/file.h"
+#include "engine/io/named_fields.h"
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
 
@@ -28,15 +29,10 @@ bool is_path(const std::string& name) {
 }  // namespace
 
 Fields ProfileSource::fields() {
-  const FieldDetails text{.valid = not_empty};
-  return Fields()
-      .add("units", units, text)
-      .add("peak_gmacs", peak_gmacs, text)
-      .add("bandwidth_gbs", bandwidth_gbs, text)
-      .add("cache_kib", cache_kib, text)
-      .add("tile", tile, text)
-      .add("channel_block", channel_block, text)
-      .add("launch_us", launch_us, text);
+  Fields fields =
+      HAC_FIELDS(units, peak_gmacs, bandwidth_gbs, cache_kib, tile, channel_block, launch_us);
+  for (Field& field : fields) field.details.valid = not_empty;
+  return fields;
 }
 
 std::optional<double> PeakRates::of(Dtype dtype) const {
@@ -74,9 +70,7 @@ Fields DeviceProfile::fields() {
       .add("cache_kib", cache_kib, above_zero)
       .add("tile", tile, {1, 1 << 20})
       .add("channel_block", channel_block, {1, 1 << 10})
-      .add("launch_us", launch_us)
-      .add("default_launch", default_launch)
-      .add("source", source);
+      .add(HAC_FIELDS(launch_us, default_launch, source));
 }
 
 void validate(const DeviceProfile& profile, const std::string& what) {

@@ -15,19 +15,6 @@ namespace hac {
 
 namespace {
 
-Fields origin(std::optional<LatencySource>& source, std::optional<LatencyError>& error) {
-  return Fields().add("measured_on", source).add("error", error);
-}
-
-}  // namespace
-
-nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
-                                   std::optional<LatencyError> error) {
-  return to_json(origin(source, error));
-}
-
-namespace {
-
 nlohmann::ordered_json json_of(const TimedNetwork& network) {
   nlohmann::ordered_json json = to_json(fields_of(network.timing));
   json["architecture"] = nlohmann::ordered_json::parse(to_json(network.arch));
@@ -38,11 +25,8 @@ nlohmann::ordered_json json_of(const TimedNetwork& network) {
 TimedNetwork network_from(const nlohmann::json& json, Dtype dtype, const std::string& what) {
   TimedNetwork network;
   read_json(json, network.timing.fields(), what, "", {.others = {"architecture"}});
-  if (!json.contains("architecture")) {
-    throw ConfigError(fmt::format("{} 'architecture': expected one, got none", what));
-  }
   try {
-    network.arch = architecture_from_json(json["architecture"].dump());
+    network.arch = architecture_from_json(json.value("architecture", nlohmann::json()).dump());
   } catch (const ConfigError& error) {
     throw ConfigError(fmt::format("{}: {}", what, error.what()));
   }
@@ -73,7 +57,7 @@ std::string to_json(const LatencyModel& model) {
   std::optional<LatencyError> error = model.error;
   std::optional<Staircase> staircase = model.staircase;
   Fields fields = Fields().add("model", AnyValue(model.name())).add(fields_of(model));
-  fields.add(origin(source, error)).add("staircase", staircase);
+  fields.add("measured_on", source).add("error", error).add("staircase", staircase);
   nlohmann::ordered_json json = to_json(fields);
   for (const TimedNetwork& network : model.networks) json["networks"].push_back(json_of(network));
   return json.dump(1);
@@ -96,8 +80,11 @@ LatencyModelPtr latency_model_from_json(const std::string& text) {
   std::optional<Staircase> staircase;
   const nlohmann::json networks = json.value("networks", nlohmann::json::array());
   json.erase("networks");  // the fit is read without them
-  Fields common = origin(source, error).add("model", kind);
-  common.add("staircase", staircase, {.optional = true});
+  const Fields common = Fields()
+                            .add("model", kind)
+                            .add("measured_on", source)
+                            .add("error", error)
+                            .add("staircase", staircase, {.optional = true});
   std::shared_ptr<LatencyModel> model;
   if (kind == SavedModel::table) model = latency_table_from_json(json, common);
   if (kind == SavedModel::regression) model = latency_regression_from_json(json, common);

@@ -27,9 +27,6 @@ LatencyError error_left_out(
     const std::function<LatencyModelPtr(std::span<const NetworkTiming>)>& fit);
 double dot(const std::vector<double>& a, const std::vector<double>& b);
 
-// "measured_on" and "error" of a saved model or plan, both optional.
-nlohmann::ordered_json origin_json(std::optional<LatencySource> source,
-                                   std::optional<LatencyError> error);
 // Read `common`, the fields that both have, and their own.
 std::shared_ptr<LatencyModel> latency_table_from_json(const nlohmann::json& json, Fields common);
 std::shared_ptr<LatencyModel> latency_regression_from_json(const nlohmann::json& json,

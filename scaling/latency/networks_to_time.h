@@ -2,12 +2,14 @@
 // Which networks to time for a latency model of a baseline and what is scaled from it: one list for
 // every command that measures one, and for the times that a user takes elsewhere.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "engine/io/fields.h"
 #include "models/arch/architecture.h"
+#include "scaling/latency/latency.h"
 
 namespace hac {
 
@@ -41,5 +43,29 @@ struct NetworksToTime {
 // sample_widths() does, and for a network that is none (an input too small for its strides).
 std::vector<Architecture> networks_to_time(const Architecture& baseline,
                                            const NetworksToTime& options = {});
+
+// For times that a user takes on another device: the networks and a table to fill in. Whole
+// networks only: no tool elsewhere times layers alike.
+//   DIR/README.md        what to do, for whoever has only the folder
+//   DIR/net-000.json ... an architecture each (models/arch/architecture.h)
+//   DIR/times.csv        network,ms,ms_low,ms_high  batch 1, milliseconds; the last two may be
+//   empty
+// Throws IoError, and ConfigError for a folder that holds anything.
+void write_network_list(const std::string& folder, const std::vector<Architecture>& nets);
+
+struct TimesTable {
+  std::vector<TimedNetwork> networks;
+  std::vector<std::string> without_time;  // their cells are empty
+};
+
+// Of networks that differ from the baseline in widths, units and resolution, in this type. Throws
+// IoError, and ConfigError naming the file and the line: a column that is missing or unknown, a
+// network that is not in the table's folder, that is there twice or that is not scaled from the
+// baseline, a time that is no number above 0, limits that do not enclose it, too few times.
+inline constexpr std::size_t least_networks = 5;
+TimesTable read_times(const std::string& path, const Architecture& baseline, Dtype dtype);
+
+// Whether one becomes the other by other widths, units and resolution.
+bool is_scaled_from(const Architecture& arch, const Architecture& baseline);
 
 }  // namespace hac

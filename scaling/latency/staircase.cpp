@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/core/error.h"
 #include "kernels/core/types.h"
@@ -60,19 +61,16 @@ Scores scores_of(std::span<const WidthTime> points) {
   return scores;
 }
 
-struct Verdict {
-  std::int64_t step, runner_up;
-  double evidence;
-  bool clear;
-};
-
-Verdict judge(const Scores& scores) {
+// Without the layer and its points.
+LayerStaircase judge(const Scores& scores) {
   std::array<std::size_t, candidates> order{};
-  for (std::size_t c = 0; c < candidates; ++c) order[c] = c;
+  std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, {}, [&](std::size_t c) { return scores[c]; });
   const double best = scores[order[0]], evidence = scores[order[1]] - best;
-  return {step_candidates[order[0]], step_candidates[order[1]], evidence,
-          evidence >= clear_evidence && scores.back() - best >= clear_evidence};
+  return {.step = step_candidates[order[0]],
+          .runner_up = step_candidates[order[1]],
+          .evidence = evidence,
+          .clear = evidence >= clear_evidence && scores.back() - best >= clear_evidence};
 }
 
 }  // namespace
@@ -87,8 +85,10 @@ LayerStaircase find_staircase(const std::string& layer, std::vector<WidthTime> p
                     layer, points.size(),
                     twice == points.end() ? "" : fmt::format(", of them {} twice", twice->width)));
   }
-  const Verdict v = judge(scores_of(points));
-  return {layer, std::move(points), v.step, v.runner_up, v.evidence, v.clear};
+  LayerStaircase found = judge(scores_of(points));
+  found.layer = layer;
+  found.points = std::move(points);
+  return found;
 }
 
 Staircase find_staircase(std::vector<LayerStaircase> layers) {
@@ -98,7 +98,7 @@ Staircase find_staircase(std::vector<LayerStaircase> layers) {
     const Scores scores = scores_of(layer.points);
     std::ranges::transform(sum, scores, sum.begin(), std::plus());
   }
-  const Verdict v = judge(sum);
+  const LayerStaircase v = judge(sum);
   return {v.clear ? v.step : 0, v.step, v.runner_up, v.evidence, std::move(layers)};
 }
 
@@ -111,7 +111,5 @@ std::vector<std::int64_t> staircase_widths(std::int64_t width) {
   }
   return widths;
 }
-
-std::int64_t right_edge(std::int64_t width, std::int64_t step) { return round_up(width, step); }
 
 }  // namespace hac

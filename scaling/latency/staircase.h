@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 
 namespace hac {
 
@@ -45,9 +45,7 @@ struct LayerStaircase {
         .add("layer", layer)
         .add("step", step, {1, 64})
         .add("runner_up", runner_up, {1, 64})
-        .add("evidence", evidence)
-        .add("clear", clear)
-        .add("points", points);
+        .add(HAC_FIELDS(evidence, clear, points));
   }
   bool operator==(const LayerStaircase&) const = default;
 };
@@ -83,8 +81,5 @@ Staircase find_staircase(std::vector<LayerStaircase> layers);
 // The widths to time around a layer's own, on both sides of the edges of every candidate: from its
 // multiple of 16 up to 128 channels above.
 std::vector<std::int64_t> staircase_widths(std::int64_t width);
-
-// The last width of the step in which `width` lies: up to there channels cost no time.
-std::int64_t right_edge(std::int64_t width, std::int64_t step);
 
 }  // namespace hac

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/named_fields.h"
 #include "models/deploy/inference_session.h"
 #include "scaling/latency/latency.h"
 #include "scaling/measure/power.h"
@@ -31,15 +32,9 @@ struct OpTime {
   double multiplied_gmacs_per_s = 0;
 
   Fields fields() {  // without `op`
-    return Fields()
-        .add("name", name)
-        .add("kind", kind)
-        .add("spec", spec)
+    return HAC_FIELDS(name, kind, spec)
         .add("implementation", implementation, {.optional = true})
-        .add("ms", ms)
-        .add("gmacs_per_s", gmacs_per_s)
-        .add("multiplications", multiplications)
-        .add("multiplied_gmacs_per_s", multiplied_gmacs_per_s);
+        .add(HAC_FIELDS(ms, gmacs_per_s, multiplications, multiplied_gmacs_per_s));
   }
 };
 

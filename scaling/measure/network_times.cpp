@@ -11,6 +11,14 @@
 
 namespace hac {
 
+Architecture with_width(const Architecture& arch, int index, std::int64_t width) {
+  std::vector<std::int64_t> all = widths(arch);
+  all.at(index) = width;
+  Architecture other = with_widths(arch, all);
+  validate(other);
+  return other;
+}
+
 std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
                                         const TensorOptions& where, const NetworksTiming& options) {
   std::vector<TimedNetwork> timed;
@@ -53,12 +61,7 @@ std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
                                          const TensorOptions& where, const LayerTiming& options,
                                          const std::function<void(std::size_t)>& done) {
   std::vector<Architecture> nets;
-  for (const std::int64_t width : widths) {
-    std::vector<std::int64_t> all = hac::widths(arch);
-    all.at(index) = width;
-    nets.push_back(with_widths(arch, all));
-    validate(nets.back());
-  }
+  for (const std::int64_t width : widths) nets.push_back(with_width(arch, index, width));
   std::vector<std::vector<double>> ms(nets.size());
   std::size_t timed = 0;
   for (int round = 0; round < options.rounds; ++round) {
@@ -88,10 +91,8 @@ std::vector<int> main_layers(const Architecture& arch, int count) {
   for (const Op* op : ops) {
     const bool new_kind = !seen.contains(op->spec.with({}).str());
     if (std::ssize(layers) >= count || !new_kind) continue;
-    std::vector<std::int64_t> all = widths(arch);
-    ++all[op->width_index];  // one more channel is a network only where no group forbids it
-    try {
-      validate(with_widths(arch, all));
+    try {  // one more channel is a network only where no group forbids it
+      with_width(arch, op->width_index, op->spec.widths().out + 1);
     } catch (const ConfigError&) {
       continue;
     }

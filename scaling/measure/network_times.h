@@ -29,6 +29,9 @@ struct LayerTiming {
   MeasureOptions measure{.runs = 5, .warmup = 2};  // each time's median
 };
 
+// The network with another width `index`. Throws ConfigError for what is none.
+Architecture with_width(const Architecture& arch, int index, std::int64_t width);
+
 // The layer that owns width `index` of the architecture at each of these widths, the others as they
 // are. Its time is that inside runs of the whole network, because a layer alone finds its weights
 // and its input in the cache and does not add up to a network (specification 1.7 #25); networks are

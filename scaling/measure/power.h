@@ -10,7 +10,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 
 namespace hac {
 
@@ -65,7 +65,7 @@ struct EnergyOptions {
 // Joules an inference over the repetitions.
 struct EnergyFigure {
   double mean = 0, low = 0, high = 0;
-  Fields fields() { return Fields().add("mean", mean).add("low", low).add("high", high); }
+  Fields fields() { return HAC_FIELDS(mean, low, high); }
 };
 
 struct EnergyResult {
@@ -79,18 +79,11 @@ struct EnergyResult {
   int repetitions = 0;
 
   Fields fields() {
-    return Fields()
-        .add("meter", meter)
-        .add("covers", covers)
-        .add("update", update)
+    return HAC_FIELDS(meter, covers, update)
         .add("joules_per_inference", raw)
         .add("net_joules_per_inference", net)
-        .add("watts", watts)
-        .add("idle_watts_before", idle_watts_before)
-        .add("idle_watts_after", idle_watts_after)
-        .add("ms_per_inference", ms_per_inference)
-        .add("inferences", inferences)
-        .add("repetitions", repetitions);
+        .add(HAC_FIELDS(watts, idle_watts_before, idle_watts_after, ms_per_inference, inferences,
+                        repetitions));
   }
 };
 

@@ -6,7 +6,9 @@
 #include <numeric>
 
 #include "kernels/core/error.h"
+#include "kernels/core/types.h"
 #include "models/arch/counters.h"
+#include "scaling/measure/network_times.h"
 #include "scaling/measure/utilization.h"
 
 namespace hac {
@@ -105,9 +107,7 @@ std::vector<WidthTime> model_layer_widths(const Architecture& arch, int index,
                                           const LatencyModel& model) {
   std::vector<WidthTime> times;
   for (const std::int64_t width : widths) {
-    std::vector<std::int64_t> all = hac::widths(arch);
-    all.at(index) = width;
-    for (const Op& op : model.graph_of(with_widths(arch, all)).ops) {
+    for (const Op& op : model.graph_of(with_width(arch, index, width)).ops) {
       if (op.width_index == index) times.push_back({.width = width, .ms = model.predict(op.spec)});
     }
   }
@@ -136,7 +136,7 @@ std::vector<std::int64_t> step_edges(const LayerStaircase& found) {
     }
   } else if (found.clear && found.step > 1) {
     const std::int64_t last = points.back().width;
-    for (std::int64_t at = right_edge(points[0].width, found.step); at <= last; at += found.step) {
+    for (std::int64_t at = round_up(points[0].width, found.step); at <= last; at += found.step) {
       edges.push_back(at);
     }
   }
@@ -162,7 +162,7 @@ std::string free_channels(const LayerStaircase& found, std::int64_t width) {
   if (found.step == 1) {
     return fmt::format("{}: time grows with every channel, none is free", found.layer);
   }
-  const std::int64_t edge = right_edge(width, found.step);
+  const std::int64_t edge = round_up(width, found.step);
   if (edge > width) {
     return fmt::format("{}: {} -> {} costs nothing, in steps of {} channels", found.layer, width,
                        edge, found.step);

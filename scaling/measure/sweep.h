@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/named_fields.h"
 #include "scaling/latency/latency.h"
 #include "scaling/measure/measure.h"
 
@@ -45,22 +46,8 @@ struct SweepRow {
   std::string unsteady;  // how a busy machine disturbed the runs
 
   Fields fields() {
-    return Fields()
-        .add("dimension", dimension)
-        .add("width", width)
-        .add("depth", depth)
-        .add("resolution", resolution)
-        .add("units", units)
-        .add("params", params)
-        .add("macs", macs)
-        .add("ms", ms)
-        .add("low_ms", low_ms)
-        .add("high_ms", high_ms)
-        .add("gmacs_per_s", gmacs_per_s)
-        .add("multiplied_gmacs_per_s", multiplied_gmacs_per_s)
-        .add("peak_fraction", peak_fraction)
-        .add("modelled", modelled)
-        .add("unsteady", unsteady);
+    return HAC_FIELDS(dimension, width, depth, resolution, units, params, macs, ms, low_ms, high_ms,
+                      gmacs_per_s, multiplied_gmacs_per_s, peak_fraction, modelled, unsteady);
   }
 };
 

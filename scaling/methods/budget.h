@@ -9,7 +9,7 @@
 #include <limits>
 #include <string>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 #include "scaling/latency/latency.h"
 
 namespace hac {
@@ -51,6 +51,8 @@ struct NetworkCost {
   double latency_ms = 0;  // predicted
   std::int64_t params = 0;
   std::int64_t memory_bytes = 0;  // weights and peak activations at batch 1, f32
+
+  Fields fields() { return HAC_FIELDS(latency_ms, params, memory_bytes); }
   bool operator==(const NetworkCost&) const = default;
 };
 NetworkCost cost_of(const Architecture& arch, const LatencyModel& model);
@@ -100,7 +102,7 @@ struct Budget {
 struct SearchCost {
   std::int64_t trainings = 0;
   double cpu_seconds = 0;
-  Fields fields() { return Fields().add("trainings", trainings).add("cpu_seconds", cpu_seconds); }
+  Fields fields() { return HAC_FIELDS(trainings, cpu_seconds); }
   SearchCost& operator+=(const SearchCost& other) {
     trainings += other.trainings;
     cpu_seconds += other.cpu_seconds;

@@ -78,10 +78,8 @@ Method lacs() {
           .name = "LACS",
           .help = "the same, latency counted in the search (EfficientNet-X, 2021)",
           .needs_proxy = true,
-          .decide = [](const ScalingTask& task) {
-            require_latency_limit("lacs", task.budget);
-            return search(task, kReward);
-          }};
+          .needs_latency = true,
+          .decide = [](const ScalingTask& task) { return search(task, kReward); }};
 }
 
 }  // namespace hac

@@ -43,11 +43,13 @@ class Explainer {
         base_(account(arch)) {}
 
   DeviceExplanation device() const {
-    DeviceExplanation d{.device = model_.source ? model_.source->str() : "an unknown device",
-                        .modelled = device_ != nullptr,
-                        .latency_ms = base_.ms,
-                        .layers = layers(),
-                        .half_width = resized(0.5, half_width())};
+    const Rounding& q = options_.rounding;
+    DeviceExplanation d{
+        .device = model_.source ? model_.source->str() : "an unknown device",
+        .modelled = device_ != nullptr,
+        .latency_ms = base_.ms,
+        .layers = layers(),
+        .half_width = resized(0.5, scale_width(arch_, 0.5, q.width_multiple, q.scale_stem))};
     if (base_.parts) d.parts = fractions(*base_.parts, {});
     if (model_.error) d.error = model_.error->median;
     for (const char* key : kDimensions) d.dimensions.push_back(dimension(method_of(key)));
@@ -87,10 +89,6 @@ class Explainer {
                       .bound = device_ ? to_string(device_->explain(op.spec).bound()) : ""});
     }
     return rows;
-  }
-
-  Architecture half_width() const {
-    return scale_width(arch_, 0.5, options_.rounding.width_multiple, options_.rounding.scale_stem);
   }
 
   Resized resized(double factor, const Architecture& arch) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/io/named_fields.h"
 #include "models/arch/architecture.h"
 #include "scaling/latency/latency.h"
 #include "scaling/methods/method.h"
@@ -21,14 +22,7 @@ namespace hac {
 struct TimeParts {
   double launch = 0, tail = 0, arithmetic = 0, weights = 0, activations = 0;
 
-  Fields fields() {
-    return Fields()
-        .add("launch", launch)
-        .add("tail", tail)
-        .add("arithmetic", arithmetic)
-        .add("weights", weights)
-        .add("activations", activations);
-  }
+  Fields fields() { return HAC_FIELDS(launch, tail, arithmetic, weights, activations); }
 };
 
 struct LayerTime {
@@ -37,12 +31,7 @@ struct LayerTime {
   std::string bound;  // LatencyPart; "" where times were measured, which do not say it
 
   Fields fields() {
-    return Fields()
-        .add("name", name)
-        .add("spec", spec)
-        .add("macs_share", macs_share)
-        .add("ms", ms)
-        .add("time_share", time_share)
+    return HAC_FIELDS(name, spec, macs_share, ms, time_share)
         .add("bound", bound, {.omit = bound.empty(), .optional = true});
   }
 };
@@ -70,11 +59,7 @@ struct Resized {
   double utilization() const { return macs / latency; }
   Freedom freedom() const;
   Fields fields() {
-    return Fields()
-        .add("factor", factor)
-        .add("macs", macs)
-        .add("params", params)
-        .add("latency", latency)
+    return HAC_FIELDS(factor, macs, params, latency)
         .add("utilization", AnyValue(utilization()))
         .add("freedom", AnyValue(to_string(freedom())))
         .add("added", added, {.omit = !added, .optional = true})
@@ -87,9 +72,7 @@ struct Purchase {
   Resized largest;    // within it; of factor 1 where not even the smallest step is
   std::string stopped_by;
 
-  Fields fields() {
-    return Fields().add("budget", budget).add("largest", largest).add("stopped_by", stopped_by);
-  }
+  Fields fields() { return HAC_FIELDS(budget, largest, stopped_by); }
 };
 
 struct DimensionExplanation {
@@ -99,9 +82,7 @@ struct DimensionExplanation {
 
   // What the largest budget buys; the smallest step if that is nothing.
   const Resized& judged() const;
-  Fields fields() {
-    return Fields().add("method", method).add("smallest", smallest).add("bought", bought);
-  }
+  Fields fields() { return HAC_FIELDS(method, smallest, bought); }
 };
 
 struct DeviceExplanation {
@@ -117,16 +98,11 @@ struct DeviceExplanation {
   // What binds, which dimension is free and why, in words.
   std::string finding() const;
   Fields fields() {
-    return Fields()
-        .add("device", device)
-        .add("modelled", modelled)
-        .add("latency_ms", latency_ms)
+    return HAC_FIELDS(device, modelled, latency_ms)
         .add("error", error, {.optional = true})
         .add("parts", parts, {.omit = !parts, .optional = true})
         .add("finding", AnyValue(finding()))
-        .add("half_width", half_width)
-        .add("dimensions", dimensions)
-        .add("layers", layers);
+        .add(HAC_FIELDS(half_width, dimensions, layers));
   }
 };
 
@@ -135,14 +111,7 @@ struct Explanation {
   std::int64_t macs = 0, params = 0, resolution = 0;
   std::vector<DeviceExplanation> devices;
 
-  Fields fields() {
-    return Fields()
-        .add("network", network)
-        .add("macs", macs)
-        .add("params", params)
-        .add("resolution", resolution)
-        .add("devices", devices);
-  }
+  Fields fields() { return HAC_FIELDS(network, macs, params, resolution, devices); }
 };
 
 // Devices to compare with where none are named: the paper's GPU told each kernel by its host, the

@@ -85,7 +85,6 @@ std::optional<Architecture> furthest(const Move& move, const LatencyModel& model
 }
 
 ScaledNetwork enlarge(const ScalingTask& task) {
-  require_latency_limit("greedy-enlarge", task.budget);
   ScaledNetwork n{.arch = task.baseline, .cost = cost_of(task.baseline, task.model)};
   if (!task.budget.allows(n.cost)) {
     n.limit = to_string(StopReason::infeasible);
@@ -124,6 +123,7 @@ Method greedy_enlarge() {
           .name = "greedy enlarging",
           .help = "stage by stage what short trainings find best (2108.00177, by latency)",
           .needs_proxy = true,
+          .needs_latency = true,
           .decide = enlarge};
 }
 

@@ -8,7 +8,6 @@
 #include "engine/io/fields_json.h"
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
-#include "scaling/latency/latency_parts.h"
 #include "scaling/methods/method.h"
 #include "scaling/methods/optimum.h"
 #include "scaling/methods/width_costs.h"
@@ -90,66 +89,27 @@ ScalingPlan decide_by_edges(const Architecture& baseline, std::span<const Import
                             const LatencyModel& model, const Budget& budget,
                             const WideningOptions& options) {
   const WideningProblem problem = widening_problem(baseline, laws, model, options);
-  if (!WidthCosts::possible(baseline)) {
-    return plan_of(baseline, laws, model, budget, options,
-                   widen_to_edges(problem, budget, options));
-  }
-  const WidthCosts costs(baseline, model);
-  std::vector<std::vector<int>> terms;  // of each group
-  for (const std::vector<int>& group : problem.groups) {
-    terms.emplace_back();
-    for (int t = 0; t < costs.terms(); ++t) {
-      const std::vector<int>& scope = costs.scope(t);
-      if (std::ranges::find_first_of(group, scope) != group.end()) terms.back().push_back(t);
+  std::optional<WidthCosts> costs;
+  if (WidthCosts::possible(baseline)) costs.emplace(baseline, model);
+  std::vector<std::vector<int>> terms(problem.groups.size());
+  for (int t = 0; costs && t < costs->terms(); ++t) {
+    for (std::size_t g = 0; g < terms.size(); ++g) {
+      const bool depends =
+          std::ranges::find_first_of(problem.groups[g], costs->scope(t)) != problem.groups[g].end();
+      if (depends) terms[g].push_back(t);
     }
   }
   const auto latency = [&](const std::vector<std::int64_t>& widths, int group) {
     double ms = 0;
-    for (const int t : terms[group]) ms += costs.cost(t, widths).ms;
+    for (const int t : terms[group]) ms += costs->cost(t, widths).ms;
     return ms;
   };
-  return plan_of(baseline, laws, model, budget, options,
-                 widen_to_edges(problem, budget, options, latency));
+  return plan_of(
+      baseline, laws, model, budget, options,
+      widen_to_edges(problem, budget, options, costs ? GroupLatency(latency) : GroupLatency()));
 }
 
-std::string to_json(const ScalingPlan& plan) {
-  using Json = nlohmann::ordered_json;
-  const WideningResult& r = plan.result;
-  Json layers = Json::array(), steps = Json::array();
-  for (const LayerPlan& l : r.layers) {
-    layers.push_back({{"layer", l.layer},
-                      {"before", l.before},
-                      {"after", l.after},
-                      {"factor", l.factor()},
-                      {"reason", l.reason}});
-  }
-  for (const ScalingStep& s : r.steps) {
-    steps.push_back({{"layer", r.layers[s.layer].layer},
-                     {"width", s.width},
-                     {"importance", s.importance},
-                     {"latency_ms", s.latency_ms},
-                     {"params", s.params}});
-  }
-  const auto cost = [](const NetworkCost& c) {
-    return Json{
-        {"latency_ms", c.latency_ms}, {"params", c.params}, {"memory_bytes", c.memory_bytes}};
-  };
-  Json json{{"architecture", plan.architecture},
-            {"resolution", plan.resolution},
-            {"latency_model", plan.latency_model},
-            {"budget", to_json(fields_of(plan.budget))},
-            {"options", to_json(fields_of(plan.options))},
-            {"feasible", plan.feasible()},
-            {"stop", to_string(r.stop)},
-            {"baseline", cost(r.baseline)},
-            {"scaled", cost(r.scaled)},
-            {"layers", layers},
-            {"steps", steps},
-            {"warnings", plan.warnings}};
-  if (plan.optimality) json["optimality"] = to_json(fields_of(*plan.optimality));
-  json.update(origin_json(plan.latency_source, plan.latency_error));
-  return json.dump(1);
-}
+std::string to_json(const ScalingPlan& plan) { return to_json(fields_of(plan)).dump(1); }
 
 Architecture grown_of(const ScalingTask& task) {
   return task.resolution > 0 ? with_resolution(task.baseline, task.resolution) : task.baseline;

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "kernels/core/error.h"
 #include "scaling/methods/method.h"
@@ -44,12 +46,6 @@ std::vector<Candidate> widened_candidates(const ScalingTask& task) {
   return all;
 }
 
-// A tie goes to the lower latency: one mean cannot show what lies within its noise.
-bool better(const Candidate& a, const Candidate& b) {
-  if (a.top1 != b.top1) return a.top1 > b.top1;
-  return a.network.cost.latency_ms < b.network.cost.latency_ms;
-}
-
 ScaledNetwork best_depth(const ScalingTask& task) {
   std::vector<Candidate> all = widened_candidates(task);
   if (all.empty()) {
@@ -57,14 +53,15 @@ ScaledNetwork best_depth(const ScalingTask& task) {
                                   task.baseline.name));
   }
   if (!all[0].network.feasible()) return all[0].network;
-  std::size_t best = 0;
   std::vector<std::string> tried;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i].top1 = task.proxy->top1(all[i].network.arch);
-    if (better(all[i], all[best])) best = i;
-    tried.push_back(fmt::format("{} {:.2f} %", fmt::join(all[i].blocks, "-"), 100 * all[i].top1));
+  for (Candidate& c : all) {
+    c.top1 = task.proxy->top1(c.network.arch);
+    tried.push_back(fmt::format("{} {:.2f} %", fmt::join(c.blocks, "-"), 100 * c.top1));
   }
-  Candidate& c = all[best];
+  // A tie goes to the lower latency: one mean cannot show what lies within its noise.
+  Candidate& c = *std::ranges::max_element(all, {}, [](const Candidate& one) {
+    return std::pair(one.top1, -one.network.cost.latency_ms);
+  });
   ScaledNetwork n = std::move(c.network);
   n.plan = with_gap(std::move(*n.plan), c.grown, c.laws, task.model);
   n.note = fmt::format("units of each stage {}, of those tried: {}", fmt::join(c.blocks, "-"),

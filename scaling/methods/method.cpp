@@ -154,6 +154,9 @@ void require_what_it_needs(const Method& method, const ScalingTask& task) {
         "{}: expected data to train on while it searches, got none (hint: hacscale compare)",
         method.key));
   }
+  if (method.needs_latency && !std::isfinite(task.budget.latency_ms)) {
+    throw ConfigError(fmt::format("{}: expected a latency limit, got none", method.key));
+  }
 }
 
 }  // namespace
@@ -169,11 +172,6 @@ ScaledNetwork Method::to_budget(const ScalingTask& task) const {
   ScaledNetwork baseline = member(*this, task, 1, true);
   if (!task.budget.allows(baseline.cost)) return infeasible(std::move(baseline));
   return step ? largest_step(*this, task, baseline) : largest_factor(*this, task, baseline);
-}
-
-void require_latency_limit(const char* method, const Budget& budget) {
-  if (std::isfinite(budget.latency_ms)) return;
-  throw ConfigError(fmt::format("{}: expected a latency limit, got none", method));
 }
 
 std::vector<std::string> model_warnings(const LatencyModel& model, const Budget& budget,

@@ -89,6 +89,7 @@ struct Method {
   std::vector<Coefficient> coefficients = {};  // the last is the one that to_budget() finds
   bool needs_laws = false;                     // decides layer by layer, by importance
   bool needs_proxy = false;                    // trains while it searches
+  bool needs_latency = false;                  // spends a limit of the latency
   // The network of these coefficients; null where no formula gives it.
   std::function<Architecture(const Architecture& baseline, std::span<const double> coefficients,
                              const Rounding& rounding)>
@@ -117,8 +118,6 @@ std::span<const Method> methods();
 const Method& method_of(const std::string& key);  // ConfigError naming the nearest key
 const Method& method_by(WideningCriterion criterion);
 
-// Of methods that spend a latency. Throws ConfigError where it has no limit.
-void require_latency_limit(const char* method, const Budget& budget);
 // What the methods that decide by importance share.
 Architecture grown_of(const ScalingTask& task);  // N(1, r, 1)
 // Where the task limits latency alone, the paper's M is not given: it is then taken to be that of

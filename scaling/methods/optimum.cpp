@@ -163,12 +163,10 @@ class OptimumProblem {
 
   void add_gains(int g) {
     std::vector<double> gains;
+    WidthList w = p_.widths;
     for (const std::int64_t by : added_[g]) {
-      double sum = 0;
-      for (const int l : p_.groups[g]) {
-        sum += width_gain(p_.laws[l], p_.widths[l], p_.widths[l] + by);
-      }
-      gains.push_back(sum);
+      widen_group(w, g, by);
+      gains.push_back(total_gain(p_.laws, p_.widths, w));
     }
     choice_.gains.push_back(std::move(gains));
   }

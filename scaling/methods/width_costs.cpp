@@ -74,18 +74,16 @@ class TermBuilder {
 
   void build() {
     const int n = static_cast<int>(costs_.agreements_.size());
-    const Ops none = lowered({});
+    Ops none = lowered({});
     std::map<std::string, std::vector<int>> deciding;
-    for (const auto& [name, ops] : none) deciding[name];
     for (int a = 0; a < n; ++a) {
-      const Ops held = lowered({a});
-      std::set<std::string> names;
-      for (const auto& [name, ops] : none) names.insert(name);
-      for (const auto& [name, ops] : held) names.insert(name);
-      for (const std::string& name : names) {
-        if (renamed(ops_of(none, name), a) != ops_of(held, name)) deciding[name].push_back(a);
+      Ops held = lowered({a});
+      for (const auto& [name, ops] : held) none[name];
+      for (const auto& [name, ops] : none) {
+        if (renamed(ops, a) != held[name]) deciding[name].push_back(a);
       }
     }
+    for (const auto& [name, ops] : none) deciding[name];
     for (const auto& [name, agreements] : deciding) {
       costs_.terms_.push_back({.name = name, .agreements = agreements});
       complete(costs_.terms_.back());
@@ -93,11 +91,6 @@ class TermBuilder {
   }
 
  private:
-  static std::vector<WidthCosts::SymbolicOp> ops_of(const Ops& ops, const std::string& name) {
-    const auto it = ops.find(name);
-    return it == ops.end() ? std::vector<WidthCosts::SymbolicOp>() : it->second;
-  }
-
   void complete(WidthCosts::Term& term) {
     std::set<int> scope;
     for (const int a : term.agreements) {
@@ -108,7 +101,7 @@ class TermBuilder {
       for (std::size_t i = 0; i < term.agreements.size(); ++i) {
         if (bits >> i & 1U) held.push_back(term.agreements[i]);
       }
-      term.ops.push_back(ops_of(lowered(held), term.name));
+      term.ops.push_back(lowered(held)[term.name]);
       for (const auto& op : term.ops.back()) scope.insert({op.in.of, op.out.of});
     }
     scope.erase(-1);
@@ -134,8 +127,7 @@ class TermBuilder {
       const auto [first, second] = costs_.agreements_[a];
       now[second] = first < 0 ? costs_.channels_ : now[first];
     }
-    const Graph training = lower(with_widths(arch_, now), 1,
-                                 model_.source ? parse_dtype(model_.source->dtype) : Dtype::f32);
+    const Graph training = lower(with_widths(arch_, now), 1, model_.dtype());
     Ops ops;
     sort(training, now, false, ops);
     sort(fuse(training), now, true, ops);

@@ -211,11 +211,7 @@ class EdgeWidening final : public Widening {
   }
 
  private:
-  double gain(int g, std::int64_t by) const {
-    double sum = 0;
-    for (const int l : p_.groups[g]) sum += width_gain(p_.laws[l], widths_[l], widths_[l] + by);
-    return sum;
-  }
+  double gain(int g, std::int64_t by) const { return total_gain(p_.laws, widths_, widened(g, by)); }
 
   // The mean of the kernels that were added.
   double importance(int g, std::int64_t by) const override {
@@ -260,6 +256,16 @@ class EdgeWidening final : public Widening {
 };
 
 }  // namespace
+
+Fields WideningResult::fields() {
+  Value named{Fields()};  // the steps, each with the name of its layer
+  named.at = List{.size = [this] { return steps.size(); },
+                  .at = [this](std::size_t i) -> Value {
+                    std::string& layer = layers[steps[i].layer].layer;
+                    return Fields().add("layer", layer).add(steps[i].fields());
+                  }};
+  return HAC_FIELDS(stop, baseline, scaled, layers).add("steps", named);
+}
 
 std::vector<std::int64_t> WideningResult::widths() const {
   std::vector<std::int64_t> after;

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 #include "models/arch/architecture.h"
 #include "scaling/importance/law.h"
 #include "scaling/latency/latency.h"
@@ -73,6 +73,8 @@ struct ScalingStep {
   double importance = 0;    // that made it the choice
   double latency_ms = 0;    // predicted, after the step
   std::int64_t params = 0;  // after the step
+
+  Fields fields() { return HAC_FIELDS(width, importance, latency_ms, params); }  // but the layer
   bool operator==(const ScalingStep&) const = default;
 };
 
@@ -81,6 +83,10 @@ struct LayerPlan {
   std::int64_t before = 0, after = 0;
   std::string reason;
   double factor() const { return static_cast<double>(after) / static_cast<double>(before); }
+
+  Fields fields() {
+    return HAC_FIELDS(layer, before, after).add("factor", AnyValue(factor())).add("reason", reason);
+  }
   bool operator==(const LayerPlan&) const = default;
 };
 
@@ -99,6 +105,8 @@ struct WideningResult {
   StopReason stop = StopReason::step_cap;
   NetworkCost baseline, scaled;
   std::vector<std::int64_t> widths() const;
+
+  Fields fields();
   bool operator==(const WideningResult&) const = default;
 };
 
@@ -137,12 +145,7 @@ struct OptimalityGap {
   double gap() const { return bound > 0 ? 1 - gain / bound : 0; }
 
   Fields fields() {
-    return Fields()
-        .add("gain", gain)
-        .add("optimum", optimum)
-        .add("bound", bound)
-        .add("proven", proven)
-        .add("gap", AnyValue(gap()), {.optional = true});
+    return HAC_FIELDS(gain, optimum, bound, proven).add("gap", AnyValue(gap()), {.optional = true});
   }
   bool operator==(const OptimalityGap&) const = default;
 };
@@ -161,6 +164,15 @@ struct ScalingPlan {
   // room or does not say by how much, extrapolation.
   std::vector<std::string> warnings;
   bool feasible() const { return result.stop != StopReason::infeasible; }
+
+  Fields fields() {
+    return HAC_FIELDS(architecture, resolution, latency_model, budget, options)
+        .add("feasible", AnyValue(feasible()))
+        .add(result.fields())
+        .add(HAC_FIELDS(warnings, optimality))
+        .add("measured_on", latency_source)
+        .add("error", latency_error);
+  }
   bool operator==(const ScalingPlan&) const = default;
 };
 

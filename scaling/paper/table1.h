@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/io/fields.h"
+#include "engine/io/named_fields.h"
 #include "models/arch/counters.h"
 
 namespace hac {
@@ -29,17 +29,8 @@ struct PrintedFigures {
   double gain = 0;               // of top1 over the baseline's, percentage points
 
   Fields fields() {
-    return Fields()
-        .add("params", params)
-        .add("ops", ops)
-        .add("latency", latency)
-        .add("power", power)
-        .add("utilization", utilization)
-        .add("utilization_ratio", utilization_ratio)
-        .add("efficiency", efficiency)
-        .add("efficiency_ratio", efficiency_ratio)
-        .add("top1", top1)
-        .add("gain", gain);
+    return HAC_FIELDS(params, ops, latency, power, utilization, utilization_ratio, efficiency,
+                      efficiency_ratio, top1, gain);
   }
 };
 
@@ -60,11 +51,7 @@ struct Table1Row {
   std::string name() const;  // "vgg11 tight NeuralScale"
   Fields fields() {
     const FieldDetails given{.omit = !rebuilt()};
-    return Fields()
-        .add("baseline", baseline)
-        .add("constraint", constraint)
-        .add("method", method)
-        .add("printed", printed)
+    return HAC_FIELDS(baseline, constraint, method, printed)
         .add("origin", origin, given)
         .add("blocks", blocks, given)
         .add("widths", widths, given)
@@ -82,12 +69,7 @@ struct QuotedIncrease {
   std::optional<Constraint> against;  // that of HACScale's row which the text compares it with
 
   Fields fields() {
-    return Fields()
-        .add("baseline", baseline)
-        .add("constraint", constraint)
-        .add("method", method)
-        .add("figure", figure)
-        .add("percent", percent)
+    return HAC_FIELDS(baseline, constraint, method, figure, percent)
         .add("against", against, {.optional = true});
   }
 };
@@ -132,5 +114,21 @@ struct RowCheck {
   Fields fields();
 };
 RowCheck check(const Table1Row& row);
+
+// Where the printed figures contradict each other or our counts, found by computing each from the
+// others: utilization = ops / latency, efficiency = utilization / power, ratios and gains to the
+// baseline's row, increases that the text states.
+struct Slip {
+  std::string row;     // Table1Row::name
+  std::string figure;  // of PrintedFigures
+  double printed = 0, computed = 0;
+  bool cut = false;  // no slip: the last digit was cut where the others are rounded
+  std::string note;  // what it was computed from
+
+  Fields fields() { return HAC_FIELDS(row, figure, printed, computed, cut, note); }
+};
+
+// In the table's order; those of the text last.
+std::vector<Slip> slips();
 
 }  // namespace hac

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "scaling/paper/slips.h"
+#include "engine/io/named_fields.h"
 #include "scaling/paper/table1.h"
 #include "scaling/paper/witness.h"
 
@@ -57,14 +57,8 @@ struct ModelledHalf {
   double median_off_fitted_to_half = 0;
 
   Fields fields() {
-    return Fields()
-        .add("baseline", baseline)
-        .add("device", device)
-        .add("rows", rows)
-        .add("unexplained", unexplained)
-        .add("median_off", median_off)
-        .add("median_off_explained", median_off_explained)
-        .add("median_off_fitted_to_half", median_off_fitted_to_half);
+    return HAC_FIELDS(baseline, device, rows, unexplained, median_off, median_off_explained,
+                      median_off_fitted_to_half);
   }
 };
 
@@ -74,13 +68,7 @@ struct Table1Report {
   std::vector<Table1Witness> witnesses;
   std::vector<ModelledHalf> modelled;
 
-  Fields fields() {
-    return Fields()
-        .add("rows", rows)
-        .add("slips", slips)
-        .add("witnesses", witnesses)
-        .add("modelled", modelled);
-  }
+  Fields fields() { return HAC_FIELDS(rows, slips, witnesses, modelled); }
 };
 
 Table1Report table1_report();

@@ -9,6 +9,7 @@
 
 #include <optional>
 
+#include "engine/io/named_fields.h"
 #include "models/arch/architecture.h"
 #include "scaling/paper/table1.h"
 
@@ -32,10 +33,7 @@ struct Witness {
         .add("row", row)
         .add("lowest_resolution", lowest)
         .add("highest_resolution", highest)
-        .add("resolution", resolution)
-        .add("widths", widths)
-        .add("params", params)
-        .add("ops_thop2021", ops_thop2021);
+        .add(HAC_FIELDS(resolution, widths, params, ops_thop2021));
   }
 };
 // Of a row that cannot be rebuilt. Throws ConfigError where no resolution has one.

@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "engine/io/file.h"
-#include "scaling/latency/network_list.h"
 #include "scaling/latency/networks_to_time.h"
 #include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
@@ -35,7 +34,7 @@ std::vector<TimedNetwork> timed(Machine machine, const std::vector<Architecture>
 Staircase staircase_of(std::int64_t step) {
   std::vector<WidthTime> points;
   for (const std::int64_t w : staircase_widths(16)) {
-    points.push_back({w, 1e-3 * static_cast<double>(right_edge(w, step)), 0, 0});
+    points.push_back({w, 1e-3 * static_cast<double>(round_up(w, step)), 0, 0});
   }
   return find_staircase({find_staircase("conv", points)});
 }

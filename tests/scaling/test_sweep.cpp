@@ -122,7 +122,7 @@ TEST(Sweep, MainLayersAreOneOfAKind) {
 LayerStaircase steps_of_16(double error) {
   std::vector<WidthTime> points;
   for (const std::int64_t w : staircase_widths(128)) {
-    const double ms = 1e-3 * static_cast<double>(right_edge(w, 16));
+    const double ms = 1e-3 * static_cast<double>(round_up(w, 16));
     points.push_back({w, ms, (1 - error) * ms, error == 0 ? 0 : (1 + error) * ms});
   }
   return find_staircase("features.8", points);

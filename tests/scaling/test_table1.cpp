@@ -11,7 +11,6 @@
 
 #include "engine/io/file.h"
 #include "models/zoo/zoo.h"
-#include "scaling/paper/slips.h"
 #include "scaling/paper/witness.h"
 #include "tests/support/messages.h"
 

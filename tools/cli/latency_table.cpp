@@ -11,7 +11,6 @@
 #include "engine/io/print.h"
 #include "engine/io/progress.h"
 #include "kernels/core/error.h"
-#include "scaling/latency/network_list.h"
 #include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/network_times.h"
 #include "tools/cli/commands.h"

@@ -57,7 +57,7 @@ ScaledNetwork optimum_of(const ScalingTask& task) {
           options.stride));
     }
     widen_to(*optimum, problem, budget, options, r);
-    gap = optimality_gap(*optimum, task.laws, problem.widths, optimum->widths);
+    gap = optimum->gap_of(optimum->gain);
   }
   ScalingPlan plan = plan_of(grown, task.laws, task.model, budget, options, std::move(r));
   plan.optimality = gap;

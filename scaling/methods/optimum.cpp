@@ -258,21 +258,13 @@ std::optional<WidthOptimum> width_optimum(const Architecture& baseline,
   return optimum;
 }
 
-OptimalityGap optimality_gap(const WidthOptimum& optimum, std::span<const ImportanceLaw> laws,
-                             const WidthList& from, const WidthList& to) {
-  return {.gain = total_gain(laws, from, to),
-          .optimum = optimum.gain,
-          .bound = optimum.bound,
-          .proven = optimum.proven};
-}
-
 ScalingPlan with_gap(ScalingPlan plan, const Architecture& baseline,
                      std::span<const ImportanceLaw> laws, const LatencyModel& model) {
   if (!plan.feasible()) return plan;
   const WidthList after = plan.result.widths();
   const std::optional<WidthOptimum> optimum =
       width_optimum(baseline, laws, model, plan.budget, plan.options, after);
-  if (optimum) plan.optimality = optimality_gap(*optimum, laws, widths(baseline), after);
+  if (optimum) plan.optimality = optimum->gap_of(total_gain(laws, widths(baseline), after));
   return plan;
 }
 

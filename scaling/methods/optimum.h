@@ -30,6 +30,11 @@ struct WidthOptimum {
   double gain = 0;
   double bound = 0;     // of the gain of any widths within the limits
   bool proven = false;  // no others gain more
+
+  // Of a plan with this gain; of one that overshoots its budget the gap may be negative.
+  OptimalityGap gap_of(double plan) const {
+    return {.gain = plan, .optimum = gain, .bound = bound, .proven = proven};
+  }
 };
 
 // In the order of widths(baseline), which must be within the budget. Widths of `plan` are choices
@@ -43,10 +48,6 @@ std::optional<WidthOptimum> width_optimum(const Architecture& baseline,
                                           const WideningOptions& options,
                                           const std::vector<std::int64_t>& plan = {});
 
-// Of a plan of these widths; of one that overshoots its budget the gap may be negative.
-OptimalityGap optimality_gap(const WidthOptimum& optimum, std::span<const ImportanceLaw> laws,
-                             const std::vector<std::int64_t>& from,
-                             const std::vector<std::int64_t>& to);
 // Tells a plan its gap; where it is infeasible or the optimum is too large to find, it has none.
 ScalingPlan with_gap(ScalingPlan plan, const Architecture& baseline,
                      std::span<const ImportanceLaw> laws, const LatencyModel& model);

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+// Scalar code: GCC 12 warns about Eigen's AVX-512.
+#define EIGEN_DONT_VECTORIZE
+#include <Eigen/Core>
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <random>
 
@@ -17,7 +19,7 @@ constexpr std::int64_t stride = 10;
 constexpr int starts = 2000, few_starts = 200;
 constexpr double near = 1e-3;  // in params and operations together, relative
 
-using Pair = std::array<double, 2>;  // parameters and operations, exact below 2^53
+using Pair = Eigen::Array2d;  // parameters and operations, exact below 2^53
 
 // Both counts of widths C + 10 k: base + sum_i slope_i k_i + sum_{i<=j} curve_ij k_i k_j.
 class QuadraticCounts {
@@ -28,18 +30,10 @@ class QuadraticCounts {
     std::vector<Pair> once;
     for (std::size_t i = 0; i < n_; ++i) {
       once.push_back(counted({i}));
-      const Pair twice = counted({i, i});
-      Pair slope;
-      for (int c = 0; c < 2; ++c) {
-        at(i, i)[c] = (twice[c] - 2 * once[i][c] + base_[c]) / 2;
-        slope[c] = once[i][c] - base_[c] - at(i, i)[c];
-      }
-      slope_.push_back(slope);
+      at(i, i) = (counted({i, i}) - 2 * once[i] + base_) / 2;
+      slope_.push_back(once[i] - base_ - at(i, i));
       for (std::size_t j = 0; j < i; ++j) {
-        const Pair both = counted({i, j});
-        for (int c = 0; c < 2; ++c) {
-          at(i, j)[c] = at(j, i)[c] = both[c] - once[i][c] - once[j][c] + base_[c];
-        }
+        at(i, j) = at(j, i) = counted({i, j}) - once[i] - once[j] + base_;
       }
     }
   }
@@ -51,8 +45,7 @@ class QuadraticCounts {
   Pair gradient(std::size_t i, const std::vector<std::int64_t>& k) const {
     Pair g = slope_[i];
     for (std::size_t j = 0; j < n_; ++j) {
-      const double times = static_cast<double>(i == j ? 2 * k[j] : k[j]);
-      for (int c = 0; c < 2; ++c) g[c] += times * curve(i, j)[c];
+      g += static_cast<double>(i == j ? 2 * k[j] : k[j]) * curve(i, j);
     }
     return g;
   }
@@ -127,9 +120,8 @@ class Descent {
         for (std::size_t j = 0; j < i; ++j) {
           for (std::int64_t b = -most; b <= most; ++b) {
             if (b == 0 || k_[j] + b < 0) continue;
-            Pair two = moved(one, j, b, g[j]);
-            for (int c = 0; c < 2; ++c) two[c] += static_cast<double>(a * b) * curve(i, j, c);
-            offer({i, j, a, b}, two);
+            const Pair both = static_cast<double>(a * b) * counts_.curve(i, j);
+            offer({i, j, a, b}, moved(one, j, b, g[j]) + both);
           }
         }
       }
@@ -141,14 +133,10 @@ class Descent {
  private:
   static constexpr std::int64_t most = 3;
 
-  double curve(std::size_t i, std::size_t j, int c) const { return counts_.curve(i, j)[c]; }
-  double distance(const Pair& value) const {
-    return std::abs(value[0] / wanted_[0] - 1) + std::abs(value[1] / wanted_[1] - 1);
-  }
-  Pair moved(Pair value, std::size_t i, std::int64_t by, const Pair& gradient) const {
+  double distance(const Pair& value) const { return (value / wanted_ - 1).abs().sum(); }
+  Pair moved(const Pair& value, std::size_t i, std::int64_t by, const Pair& gradient) const {
     const auto d = static_cast<double>(by);
-    for (int c = 0; c < 2; ++c) value[c] += d * gradient[c] + d * d * curve(i, i, c);
-    return value;
+    return value + d * gradient + d * d * counts_.curve(i, i);
   }
   void apply(const Move& m) {
     now_ = moved(now_, m.i, m.by_i, counts_.gradient(m.i, k_));

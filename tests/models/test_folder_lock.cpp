@@ -41,47 +41,45 @@ TEST(FolderLock, ADeadProcessHoldsNothing) {
 class CliLock : public Cli {
  protected:
   // By a process beside another, which writes its outputs elsewhere.
-  Outcome run_beside(const Words& arguments) const {
-    return Program(beside_.path(), arguments).wait();
+  static Outcome run_beside(const Words& arguments) {
+    return run(arguments, {.stdout_path = "beside.out", .stderr_path = "beside.err"});
   }
-  void expect_refused(const Words& arguments, pid_t holder) const {
+  static void expect_refused(const Words& arguments, pid_t holder) {
     const Outcome o = run_beside(arguments);
     EXPECT_EQ(o.exit, 1) << o.err;
     EXPECT_TRUE(o.one_line_error()) << o.out << o.err;
-    EXPECT_CONTAINS(o.err, "'" + path("r") + "'", "process " + std::to_string(holder));
+    EXPECT_CONTAINS(o.err, "'r'", "process " + std::to_string(holder));
   }
-
-  TempFolder beside_;
 };
 
 TEST_F(CliLock, TwoTrainingsInOneFolder) {
-  const Words train = tiny_train + Words{"--quiet", "--out", path("r")};
-  Program first(folder_.path(), train + Words{"--epochs", "5000"});
-  ASSERT_TRUE(first.wait_until([&] { return fs::exists(path("r/last.safetensors")); }));
+  const Words train = tiny_train + " --quiet --out r";
+  Program first(train + " --epochs 5000");
+  ASSERT_TRUE(first.wait_until([&] { return fs::exists("r/last.safetensors"); }));
   for (const Words& how : {Words{}, Words{"--resume"}, Words{"--overwrite"}}) {
-    expect_refused(train + Words{"--epochs", "1"} + how, first.pid());
+    expect_refused(train + " --epochs 1" + how, first.pid());
   }
   first.send(SIGKILL);
   EXPECT_EQ(first.wait().signal, SIGKILL);
-  const Outcome after = run_beside(train + Words{"--epochs", "1", "--overwrite"});
+  const Outcome after = run_beside(train + " --epochs 1 --overwrite");
   EXPECT_EQ(after.exit, 0) << after.err;
-  EXPECT_FALSE(fs::exists(path("r/.lock")));
+  EXPECT_FALSE(fs::exists("r/.lock"));
 }
 
 TEST_F(CliLock, ALockIsNoTraining) {
   write("r/.lock", "1\n");
-  succeed(tiny_train + Words{"--max-steps", "0", "--quiet", "--out", path("r")});
+  succeed(tiny_train + " --max-steps 0 --quiet --out r");
 }
 
 TEST_F(CliLock, TwoRunsInOneFolder) {
   write("r.toml", "[arch]\nwidth = 0.125\n[train.data]\nname = \"synthetic\"\n");
-  const Words command = {"run", path("r.toml"), "--quiet", "--threads", "1", "--out", path("r")};
-  Program first(folder_.path(), command);
-  ASSERT_TRUE(first.wait_until([&] { return fs::exists(path("r/stages")); }));
+  const Words command = "run r.toml --quiet --threads 1 --out r";
+  Program first(command);
+  ASSERT_TRUE(first.wait_until([&] { return fs::exists("r/stages"); }));
   expect_refused(command, first.pid());
   first.send(SIGKILL);
   EXPECT_EQ(first.wait().signal, SIGKILL);
-  EXPECT_NO_THROW(require_free(path("r")));
+  EXPECT_NO_THROW(require_free("r"));
 }
 
 }  // namespace

@@ -365,7 +365,7 @@ TEST(MeasureEnergy, RefusesAMeterThatStandsStillAndBadOptions) {
 
 // The program where nothing was asked for: a reason, never a silent null.
 TEST_F(Cli, ProfileSaysWhyItHasNoEnergy) {
-  const Words words = Words{"profile"} + tiny_model + Words{"--runs", "2", "--warmup", "0"};
+  const Words words = "profile" + tiny_model + " --runs 2 --warmup 0";
   const Outcome table = succeed(words);
   const std::size_t at = table.out.find("energy ");
   ASSERT_NE(at, std::string::npos) << table.out;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -19,7 +20,22 @@
 
 namespace hac::testing {
 
-using Words = std::vector<std::string>;
+// Of a command line: one by one, or as they are typed, none with a space in it. Lines are joined by
+// +.
+struct Words : std::vector<std::string> {
+  Words() = default;
+  Words(std::initializer_list<std::string> words) : vector(words) {}
+  Words(const std::string& line) {  // NOLINT: a line is its words
+    std::istringstream in(line);
+    assign(std::istream_iterator<std::string>(in), {});
+  }
+  Words(const char* line) : Words(std::string(line)) {}  // NOLINT
+};
+
+inline Words operator+(Words a, const Words& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
 
 inline std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -42,21 +58,19 @@ struct Outcome {
 };
 
 struct RunOptions {
-  rlim_t file_limit = RLIM_INFINITY;     // bytes that one file may have: a full disk
-  std::string stdout_path, stderr_path;  // instead of files of the folder
-  int stdout_to = -1, stderr_to = -1;    // these open files instead
-  std::vector<int> closed;               // streams that the program starts without
-  std::vector<int> ignored;              // signals, as nohup ignores SIGHUP
+  rlim_t file_limit = RLIM_INFINITY;  // bytes that one file may have: a full disk
+  std::string stdout_path = "stdout.txt", stderr_path = "stderr.txt";
+  int stdout_to = -1, stderr_to = -1;  // these open files instead
+  std::vector<int> closed;             // streams that the program starts without
+  std::vector<int> ignored;            // signals, as nohup ignores SIGHUP
 };
 
-// A started program. Both outputs go to files in `folder`, so neither can fill a pipe.
+// A started program. Both outputs go to files where it runs, so neither can fill a pipe.
 class Program {
  public:
-  Program(const std::string& folder, const Words& arguments, const RunOptions& options = {})
-      : out_(options.stdout_path.empty() ? folder + "/stdout.txt" : options.stdout_path),
-        err_(options.stderr_path.empty() ? folder + "/stderr.txt" : options.stderr_path) {
-    Words words{HAC_BINARY};
-    words.insert(words.end(), arguments.begin(), arguments.end());
+  explicit Program(const Words& arguments, const RunOptions& options = {})
+      : out_(options.stdout_path), err_(options.stderr_path) {
+    Words words = Words{HAC_BINARY} + arguments;
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -114,10 +128,5 @@ class Program {
   std::string out_, err_;
   pid_t pid_ = -1;
 };
-
-inline Words operator+(Words a, const Words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 }  // namespace hac::testing

@@ -147,7 +147,7 @@ TEST(RecipeToml, ASettingReplacesWhatTheRecipeSays) {
 
 TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   const std::vector<std::string> names = recipe_names();
-  EXPECT_EQ(names, (Words{"cifar10-paper", "cifar10-small", "claims", "compare-cifar10", "quick"}));
+  EXPECT_EQ(names, Words("cifar10-paper cifar10-small claims compare-cifar10 quick"));
   for (const std::string& name : names) {
     const std::string path = HAC_SOURCE_DIR "/tools/recipes/" + name + ".toml";
     EXPECT_EQ(recipe_text(name), slurp(path)) << name;
@@ -223,9 +223,8 @@ class CliRun : public Cli {
     recipe["scale"] = {{"latency", "4x"}, {"params", "1.3x"}, {"stride", 4}};
     recipe[json::json_pointer(pointer)] = value;
     write("tiny.toml", toml_of(recipe));
-    return {"run", path("tiny.toml"), "--out", path("out"), "--threads", "1", "--allow-unsteady"};
+    return "run tiny.toml --out out --threads 1 --allow-unsteady";
   }
-  bool exists(const std::string& name) const { return fs::exists(path("out/" + name)); }
 };
 
 TEST_F(CliRun, FromRecipeToReport) {
@@ -233,8 +232,8 @@ TEST_F(CliRun, FromRecipeToReport) {
   const Outcome first = succeed(claims);
   EXPECT_CONTAINS(first.out, "baseline", "uniform width", "hacscale (plain)",
                   "report: ", "uniform width (equal params)", "The paper's claims here");
-  EXPECT_CONTAINS(slurp(path("out/report/index.html")), "<svg", "The paper's claims here");
-  const json results = json::parse(slurp(path("out/results.json")));
+  EXPECT_CONTAINS(slurp("out/report/index.html"), "<svg", "The paper's claims here");
+  const json results = json_in("out/results.json");
   EXPECT_CONTAINS(results.dump(), "hacscale run");
   // One seed tells nothing of accuracies; what the paper prints is always told.
   EXPECT_CONTAINS(first.out, "cannot be told  Widths by importance beat uniform widths",
@@ -251,15 +250,15 @@ TEST_F(CliRun, FromRecipeToReport) {
 
   // Nothing is done twice: the same figures, although latency is a measured one.
   succeed(claims);
-  EXPECT_EQ(json::parse(slurp(path("out/results.json")))["table"], results["table"]);
+  EXPECT_EQ(json_in("out/results.json")["table"], results["table"]);
 }
 
 TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   const Words again = command("/train/data/limit_train", 600);
-  Program program(folder_.path(), again);
+  Program program(again);
   ASSERT_TRUE(program.wait_until([&] {  // until the first training has begun
     std::error_code none;
-    for (const auto& network : fs::directory_iterator(path("out/networks"), none)) {
+    for (const auto& network : fs::directory_iterator("out/networks", none)) {
       if (fs::exists(network.path() / "config.json")) return true;
     }
     return false;
@@ -269,37 +268,37 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   const Outcome stopped = program.wait();
   EXPECT_EQ(stopped.exit, 130) << stopped.err;
   EXPECT_CONTAINS(stopped.err, "the same command resumes it");
-  EXPECT_FALSE(exists("results.json"));
-  const std::string latency = slurp(path("out/stages/latency.json"));
+  EXPECT_FALSE(fs::exists("out/results.json"));
+  const std::string latency = slurp("out/stages/latency.json");
   succeed(again);
-  EXPECT_EQ(slurp(path("out/stages/latency.json")), latency) << "it was measured again";
+  EXPECT_EQ(slurp("out/stages/latency.json"), latency) << "it was measured again";
 }
 
 TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
   for (const int signal : {SIGINT, SIGTERM}) {
-    fs::remove_all(path("out"));
-    Program program(folder_.path(), command("/latency/runs", 100000) + Words{"--quiet"});
-    ASSERT_TRUE(program.wait_until([&] { return exists("stages/peak.json"); }));
+    fs::remove_all("out");
+    Program program(command("/latency/runs", 100000) + " --quiet");
+    ASSERT_TRUE(program.wait_until([&] { return fs::exists("out/stages/peak.json"); }));
     program.send(signal);
     const Outcome stopped = program.wait();
     EXPECT_EQ(stopped.exit, 130) << stopped.err;
     EXPECT_TRUE(stopped.one_line_error()) << stopped.out << stopped.err;
     EXPECT_CONTAINS(stopped.err, "the same command resumes it");
-    EXPECT_FALSE(exists("stages/latency.json"));
+    EXPECT_FALSE(fs::exists("out/stages/latency.json"));
   }
 }
 
 TEST_F(CliRun, ListsPrintsAndRefuses) {
-  EXPECT_EQ(run({"run", "--list"}).out,
+  EXPECT_EQ(run("run --list").out,
             "cifar10-paper\ncifar10-small\nclaims\ncompare-cifar10\nquick\n");
-  EXPECT_EQ(run({"run", "quick", "--print"}).out, recipe_text("quick"));
-  const Words changed{"run",          "quick", "--print",       "--set",
-                      "seeds=[7, 8]", "--set", "train.epochs=9"};
-  EXPECT_CONTAINS(run(changed).out, recipe_text("quick"), "# --set seeds=[7, 8]\n# --set train");
-  EXPECT_EQ(json_of({"run", "quick", "--print"})["name"], "quick");
-  expect_error(command("/train/epoch", 1) + Words{"--quiet"}, 2, {"did you mean 'epochs'?"});
-  EXPECT_FALSE(exists("")) << "something half-written";
-  expect_error(command("/scale/latency", "0.5x") + Words{"--quiet"}, 2, {"latency budget"});
+  EXPECT_EQ(run("run quick --print").out, recipe_text("quick"));
+  const Words changed = "run quick --print --set train.epochs=9 --set" + Words{"seeds=[7, 8]"};
+  EXPECT_CONTAINS(run(changed).out, recipe_text("quick"),
+                  "# --set train.epochs=9\n# --set seeds=[7, 8]");
+  EXPECT_EQ(json_of("run quick --print")["name"], "quick");
+  expect_error(command("/train/epoch", 1) + " --quiet", 2, {"did you mean 'epochs'?"});
+  EXPECT_FALSE(fs::exists("out")) << "something half-written";
+  expect_error(command("/scale/latency", "0.5x") + " --quiet", 2, {"latency budget"});
 }
 
 }  // namespace

@@ -7,12 +7,10 @@
 
 #include "engine/io/fields_json.h"
 #include "engine/io/file.h"
-#include "engine/io/print.h"
 #include "kernels/core/error.h"
 #include "scaling/latency/device_calibration.h"
-#include "scaling/latency/networks_to_time.h"
-#include "scaling/measure/network_times.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/latency_models.h"
 #include "tools/cli/options.h"
 
 namespace hac {
@@ -33,23 +31,13 @@ struct Times {
 
 Times times_of(const Options& o) {
   if (!o.from.empty()) {
-    const LatencyModelPtr model = load_latency_model(o.from);
-    if (model->networks.empty() || !model->source) {
-      throw ConfigError(fmt::format(
-          "latency model '{}': expected the networks that it was fitted on, got none", o.from));
-    }
+    const LatencyModelPtr model = load_with_networks(o.from);
     return {model->networks, *model->source};
   }
   const Architecture arch = resolve(o.model);
   const TensorOptions where = start(o.machine);
-  const std::vector<Architecture> nets = networks_to_time(arch, o.timed);
-  print(stderr, fmt::format("timing {} networks\n", nets.size()));
-  return {time_networks(nets, where, {.allow_unsteady = o.allow_unsteady}), latency_source(where)};
-}
-
-std::string line_of(const LatencyError& e) {
-  return fmt::format("median {:.1f} %, worst {:.1f} %, R² {:.3f}", 100 * e.median, 100 * e.worst,
-                     e.r2);
+  return {time_here(networks_to_time(arch, o.timed), where, o.allow_unsteady),
+          latency_source(where)};
 }
 
 std::string line_of(std::optional<double> fraction, const char* of) {
@@ -71,17 +59,16 @@ void calibrate_command(const Options& o) {
   const Calibration c = calibrate(profile, given->launch(), timings, times.source.str());
   write_file_atomically(o.out, to_json(c.profile) + "\n");
   if (o.json) return print_json(to_json(fields_of(c)));
-  print_rows(stdout,
-             {{"units", fmt::format("{}", c.profile.units)},
-              {"peak", line_of(c.peak, "what the profile gives them")},
-              {"bandwidth", line_of(c.bandwidth, "the profile's")},
-              {"launch", fmt::format("{:.3g} us a kernel", c.launch_us)},
-              {"channel block", fmt::format("{}", c.channel_block)},
-              {"error as given", line_of(c.before)},
-              {"error calibrated", line_of(c.after) + fmt::format(", {} networks, each left out of "
-                                                                  "the fit that predicts it",
-                                                                  c.after.networks)},
-              {"next", fmt::format("hacscale explain MODEL --device-model {}", o.out)}});
+  print_rows(stdout, {{"units", fmt::format("{}", c.profile.units)},
+                      {"peak", line_of(c.peak, "what the profile gives them")},
+                      {"bandwidth", line_of(c.bandwidth, "the profile's")},
+                      {"launch", fmt::format("{:.3g} us a kernel", c.launch_us)},
+                      {"channel block", fmt::format("{}", c.channel_block)},
+                      {"error as given", text_of(c.before)},
+                      {"error calibrated",
+                       fmt::format("{}, {} networks, each left out of the fit that predicts it",
+                                   text_of(c.after), c.after.networks)},
+                      {"next", fmt::format("hacscale explain MODEL --device-model {}", o.out)}});
 }
 
 }  // namespace
@@ -90,22 +77,20 @@ void add_calibrate(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("calibrate", "Fit a device profile to times of this device");
   const auto o = std::make_shared<Options>();
   add_model_options(*verb, o->model);
-  add_options(
-      *verb,
-      Fields()
-          .add("profile", o->profile,
-               "NAME[:eager|graph] or a file: where the fit starts, and how networks are "
-               "launched",
-               {.type = "DEVICE"})
-          .add("out", o->out, "the fitted profile, for --device-model", {.type = "FILE"})
-          .add("from", o->from,
-               "a latency table (hacscale latency-table) whose times are taken, instead of "
-               "timing networks now",
-               {.type = "FILE"})
-          .add("allow_unsteady", o->allow_unsteady, "take times that a busy machine disturbed")
-          .add(o->timed.fields()));
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_options(*verb,
+              Fields()
+                  .add("profile", o->profile,
+                       "NAME[:eager|graph] or a file: where the fit starts, and how networks are "
+                       "launched",
+                       {.type = "DEVICE"})
+                  .add("out", o->out, "the fitted profile, for --device-model", {.type = "FILE"})
+                  .add("from", o->from,
+                       "a latency table (hacscale latency-table) whose times are taken, instead of "
+                       "timing networks now",
+                       {.type = "FILE"})
+                  .add(unsteady_field(o->allow_unsteady))
+                  .add(o->timed.fields()));
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale calibrate vgg11 --width 0.25 --profile desktop-cpu --out mine.json");
   verb->callback([o] { calibrate_command(*o); });

@@ -1,15 +1,11 @@
 // hacscale compare: scaling methods under one budget, one trainer and one latency meter.
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 
-#include "engine/io/text.h"
-#include "kernels/core/error.h"
 #include "scaling/methods/method.h"
 #include "tools/cli/commands.h"
-#include "tools/cli/options.h"
 #include "tools/cli/run_and_report.h"
 
 namespace hac {
@@ -20,27 +16,25 @@ struct Options {
   TrainOptions train;
   Recipe recipe;
   std::vector<std::string> methods;
-  ExperimentOptions experiment;
-  MachineOptions machine;
-  bool json = false;
+  RunOptions run;
 };
 
-std::vector<std::string> chosen(const std::vector<std::string>& keys) {
-  if (keys != std::vector<std::string>{"all"}) return keys;
+std::vector<std::string> method_keys() {
   std::vector<std::string> all;
   for (const Method& m : methods()) all.push_back(m.key);
   return all;
 }
 
 void compare(Options o, const std::string& command) {
-  require_results_folder(o.experiment.out);
   Recipe& r = o.recipe;
   r.name = "compare";
   r.model = o.model.model;
   r.arch = o.model.arch;
+  o.train.config.quiet = o.run.experiment.quiet;
   r.train = finish(o.train, o.model);
   r.train.validation = 0;  // of the table's networks: all images train
-  r.scale.methods = chosen(o.methods);
+  const bool all = o.methods == std::vector<std::string>{"all"};
+  r.scale.methods = all ? method_keys() : o.methods;
   r.scale.gains.clear();
   r.scale.all_limits = true;
   for (ProxyTraining* proxy : {&r.importance.proxy, &r.alpha.proxy}) {
@@ -52,11 +46,7 @@ void compare(Options o, const std::string& command) {
   r.importance.sampling.round_to = 1;  // a slim network has few widths
   if (!r.scale.latency.empty()) r.alpha.largest_growth = 0.5;
   r.alpha.growth = r.scale.latency.empty() ? 2 : 64;
-  o.experiment.command = command;
-  o.experiment.quiet = r.train.quiet;
-  o.experiment.where = start(o.machine);
-  o.experiment.keep_weights = o.experiment.trainings.empty();
-  run_and_report(r, o.experiment, o.json);
+  run_and_report(r, o.run, command);
 }
 
 }  // namespace
@@ -79,23 +69,12 @@ void add_compare(CLI::App& app, const std::string& command) {
     training = training.without(key);
   }
   add_options(*verb, training, "Training");
-  const std::string what = fmt::format("all, or of {}", [] {
-    std::vector<std::string> keys;
-    for (const Method& m : methods()) keys.push_back(m.key);
-    return fmt::format("{}", fmt::join(keys, ", "));
-  }());
   o->methods = {"uniform-width", "resolution", "depth", "hacscale", "hacscale-per-latency"};
   add_options(
       *verb,
       Fields()
-          .add("methods", o->methods, what)
-          .add("latency", r.scale.latency, "limit: 1.5x of the baseline's prediction, or 3.2ms",
-               {.type = "LIMIT"})
-          .add("params", r.scale.params, "limit: 1.3x of the baseline's, or 12.9M; default none",
-               {.type = "LIMIT"})
-          .add("memory", r.scale.memory,
-               "limit: 64MiB or 1.5x, of weights and peak activations of one image in f32",
-               {.type = "LIMIT"})
+          .add("methods", o->methods, fmt::format("all, or of {}", fmt::join(method_keys(), ", ")))
+          .add(limit_fields(r.scale.latency, r.scale.params, r.scale.memory))
           .add("stride", r.scale.widening.stride, {1, 65536}, "kernels added in a step")
           .add("seeds", r.seeds, "trainings of each network of the table")
           .add("proxy_epochs", r.search.epochs, {1}, "of trainings while methods search")
@@ -106,19 +85,8 @@ void add_compare(CLI::App& app, const std::string& command) {
           .add("proxy_seeds", r.search.seeds, "of these")
           .add("descent", r.search.prune.descent, {0, 100},
                "how often NeuralScale prunes what its fit gave")
-          .add("latency_model", r.latency.file,
-               "a saved model instead of measuring one: device.json of latency-table",
-               {.type = "FILE"})
-          .add("foreign_latency", r.latency.foreign, "take one of another device too")
-          .add("device_model", r.latency.device_model, device_model_help, {.type = "NAME"})
-          .add("trainings", o->experiment.trainings, trainings_help, {.type = "DIR"})
-          .add("allow_unsteady", o->experiment.allow_unsteady,
-               "choose networks by times that a busy machine disturbed")
-          .add("out", o->experiment.out, "folder of the results; the same command resumes there",
-               {.type = "DIR"})
-          .add("quiet", o->train.config.quiet, "no progress"));
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+          .add(o->run.fields()));
+  add_machine_options(*verb, o->run.machine, o->run.json);
   verb->footer(
       "Example: hacscale compare vgg11 --width 0.25 --data cifar10 --data-dir DIR --methods all\n"
       "--latency 1.5x --epochs 15 --seeds 1,2,3 --out compared");

@@ -8,6 +8,7 @@
 
 #include "data/image/decode.h"
 #include "data/sets/image_files.h"
+#include "engine/io/fields_json.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
 #include "kernels/core/context.h"
@@ -29,6 +30,12 @@ struct Options {
 struct Class {
   std::string name;
   std::int64_t images = 0, bad = 0;
+  Fields fields() { return Fields().add("name", name).add("images", images).add("bad", bad); }
+};
+
+struct Bad {
+  std::string path, why;
+  Fields fields() { return Fields().add("path", path).add("why", why); }
 };
 
 // train, val, or the folder itself, with all images decoded.
@@ -36,8 +43,17 @@ struct Part {
   std::string name;
   std::vector<Class> classes;
   LeftOut left_out;
-  std::vector<std::pair<std::string, std::string>> bad;  // path and why
+  std::vector<Bad> bad;
   std::int64_t images = 0;
+
+  Fields fields() {
+    return Fields()
+        .add("name", name)
+        .add("images", images)
+        .add("bad", AnyValue(static_cast<std::int64_t>(bad.size())))
+        .add("left_out", left_out)
+        .add("classes", classes);
+  }
 };
 
 Part check_part(const fs::path& folder, const std::string& name) {
@@ -62,7 +78,7 @@ Part check_part(const fs::path& folder, const std::string& name) {
   const auto decode = [&](std::int64_t i) { read_image(paths[i], {.shorter_side = 1}); };
   for (const BadImage& bad : find_bad_images(part.images, decode, "checking " + one_line(name))) {
     ++part.classes[labels[bad.index]].bad;
-    part.bad.emplace_back(paths[bad.index], bad.why);
+    part.bad.push_back({paths[bad.index], bad.why});
   }
   return part;
 }
@@ -104,7 +120,7 @@ std::vector<std::string> problems_of(const fs::path& folder, const std::vector<P
 
 void print_text(const std::vector<Part>& parts, const std::vector<std::string>& problems) {
   for (const Part& part : parts) {
-    for (const auto& [path, why] : part.bad) print(stdout, one_line(why) + "\n");
+    for (const Bad& bad : part.bad) print(stdout, one_line(bad.why) + "\n");
   }
   for (const std::string& problem : problems) print(stdout, one_line(problem) + "\n");
   Rows rows;
@@ -122,39 +138,28 @@ void print_text(const std::vector<Part>& parts, const std::vector<std::string>& 
   print_rows(stdout, rows);
 }
 
-nlohmann::ordered_json json_of(const std::string& folder, const std::vector<Part>& parts,
-                               const std::vector<std::string>& problems) {
-  using Json = nlohmann::ordered_json;
-  Json j{{"folder", folder}, {"parts", Json::array()}, {"bad", Json::array()}};
-  for (const Part& part : parts) {
-    Json classes = Json::array();
-    for (const Class& c : part.classes) {
-      classes.push_back({{"name", c.name}, {"images", c.images}, {"bad", c.bad}});
-    }
-    j["parts"].push_back({{"name", part.name},
-                          {"images", part.images},
-                          {"bad", part.bad.size()},
-                          {"left_out", part.left_out},
-                          {"classes", classes}});
-    for (const auto& [path, why] : part.bad) j["bad"].push_back({{"path", path}, {"why", why}});
-  }
-  j["problems"] = problems;
-  return j;
-}
-
 void check(const Options& o) {
   set_num_threads(o.threads);
-  const std::vector<Part> parts = check_folder(o.folder);
-  const std::vector<std::string> problems = problems_of(o.folder, parts);
-  std::int64_t images = 0, bad = 0;
+  std::vector<Part> parts = check_folder(o.folder);
+  std::vector<std::string> problems = problems_of(o.folder, parts);
+  std::int64_t images = 0;
+  std::vector<Bad> bad;
   for (const Part& part : parts) {
     images += part.images;
-    bad += std::ssize(part.bad);
+    bad.insert(bad.end(), part.bad.begin(), part.bad.end());
   }
-  o.json ? print_json(json_of(o.folder, parts, problems)) : print_text(parts, problems);
-  if (bad > 0 || !problems.empty()) {
+  if (o.json) {
+    print_json(to_json(Fields()
+                           .add("folder", AnyValue(o.folder))
+                           .add("parts", parts)
+                           .add("bad", bad)
+                           .add("problems", problems)));
+  } else {
+    print_text(parts, problems);
+  }
+  if (!bad.empty() || !problems.empty()) {
     throw IoError(fmt::format("data '{}': {} of {} images are bad, {} other problems", o.folder,
-                              bad, images, problems.size()));
+                              bad.size(), images, problems.size()));
   }
 }
 

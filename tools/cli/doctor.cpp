@@ -174,8 +174,7 @@ Findings examine(const Options& o) {
 void add_doctor(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("doctor", "What is built, found and measured here");
   const auto o = std::make_shared<Options>();
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer("Example: hacscale doctor");
   verb->callback([o] {
     const Findings found = examine(*o);

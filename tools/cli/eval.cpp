@@ -72,15 +72,12 @@ void add_eval(CLI::App& app, const std::string&) {
   add_model_options(*verb, o->model, "--model");
   add_data_options(*verb, o->data);
   add_options(*verb, Fields().add("batch", o->batch, {1, 65536}, "images a step"));
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale eval runs/a/best.safetensors\n"
-      "The data set and the network are those of the training unless --data or --model say "
-      "otherwise.\n"
-      "Images are prepared as the checkpoint says and classes taken by name, whatever the set; of "
-      "a\n"
-      "folder only val/ need be there.");
+      "The data set and the network are those of the training unless --data or --model say\n"
+      "otherwise. Images are prepared as the checkpoint says and classes taken by name, whatever\n"
+      "the set; of a folder only val/ need be there.");
   verb->callback([o] { eval(*o); });
 }
 

@@ -95,8 +95,7 @@ void add_explain(CLI::App& app, const std::string&) {
                  .add("out", o->out, "write explanation.json, index.html and the figures' data",
                       {.type = "DIR"}));
   add_latency_model_options(*verb, o->here);
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale explain preact_resnet18 --out why\n"
       "         hacscale explain vgg11 --latency-model none --device-model tx2,tx2:graph");

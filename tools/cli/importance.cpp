@@ -118,9 +118,7 @@ void add_samples(const std::string& path, std::vector<LayerSamples>& layers) {
     }
     if (!same) {
       throw ConfigError(
-          fmt::format("importance '{}': expected the layers of the first file, got "
-                      "others",
-                      path));
+          fmt::format("importance '{}': expected the layers of the first file, got others", path));
     }
   } catch (const Json::exception& e) {
     throw ConfigError(fmt::format(
@@ -135,10 +133,7 @@ void fit_files(const Options& o) {
   if (const std::string note = collinearity_note(layers); !note.empty()) {
     print(stderr, fmt::format("note: {}\n", note));
   }
-  if (o.json) {
-    fmt::print("{}\n", to_json(laws));
-    return;
-  }
+  if (o.json) return fmt::print("{}\n", to_json(laws));
   fmt::print("{:<24}  {:>12}  {:>8}  {:>7}  {}\n", "Layer", "a", "b", "R^2", "I = a * C^b");
   for (const ImportanceLaw& law : laws) {
     fmt::print("{:<24}  {:>12.4e}  {:>8.3f}  {:>7.3f}  {}\n", law.layer, law.a, law.b, law.r2,
@@ -167,8 +162,7 @@ void add_importance(CLI::App& app, const std::string& command) {
       ->type_name("FILE");
   add_data_options(*verb, o->train.config.data);
   add_train_options(*verb, o->train);
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale importance vgg11 --width 0.25 --epochs 2 --json > w025.json\n"
       "then:    hacscale importance --fit w*.json --json > laws.json");

@@ -122,13 +122,10 @@ void print_table(const std::vector<simt::Trace>& traces) {
   fmt::print("\n");
   print_sums(traces);
   fmt::print(
-      "\nused: bytes asked for of the 32-byte sectors that warps touch; above 100 % lanes share "
-      "an\n"
-      "address. moved: these sectors, read or written. least: those that differ within a launch, "
-      "all\n"
-      "that is left where a cache keeps what was touched once. Convolutions and products are "
-      "cuDNN's\n"
-      "and cuBLAS's on a GPU and not counted.\n");
+      "\nused: bytes asked for of the 32-byte sectors that warps touch; above 100 % lanes share\n"
+      "an address. moved: these sectors, read or written. least: those that differ within a\n"
+      "launch, all that is left where a cache keeps what was touched once. Convolutions and\n"
+      "products are cuDNN's and cuBLAS's on a GPU and not counted.\n");
 }
 
 }  // namespace

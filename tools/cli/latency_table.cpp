@@ -14,6 +14,7 @@
 #include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/network_times.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/latency_models.h"
 #include "tools/cli/options.h"
 
 namespace hac {
@@ -75,11 +76,7 @@ LatencyModelPtr model_of_times(const Options& o, const Architecture& arch) {
 }
 
 LatencyModelPtr fit_again(const Options& o) {
-  const LatencyModelPtr model = load_latency_model(o.from);
-  if (model->networks.empty() || !model->source) {
-    throw ConfigError(fmt::format(
-        "latency model '{}': expected the networks that it was fitted on, got none", o.from));
-  }
+  const LatencyModelPtr model = load_with_networks(o.from);
   LatencyModelKind kind = LatencyModelKind::table;
   if (model->name() != "table") kind = LatencyModelKind::regression;
   return fit_latency(o.kind.value_or(kind), model->networks, *model->source, model->staircase);
@@ -104,13 +101,7 @@ Staircase measure_staircase(const Options& o, const Architecture& arch,
 LatencyModelPtr measure(const Options& o, const Architecture& arch,
                         const std::vector<Architecture>& nets) {
   const TensorOptions where = start(o.machine);
-  print(stderr, fmt::format("timing {} networks\n", nets.size()));
-  Progress progress("networks", std::ssize(nets));
-  std::vector<TimedNetwork> timed = time_networks(
-      nets, where,
-      {.measure = o.measure, .allow_unsteady = o.allow_unsteady, .done = [&](std::size_t) {
-         progress.step(0, {});
-       }});
+  std::vector<TimedNetwork> timed = time_here(nets, where, o.allow_unsteady, o.measure);
   std::optional<Staircase> staircase;
   if (o.staircase > 0) staircase = measure_staircase(o, arch, where);
   return fit_latency(o.kind.value_or(LatencyModelKind::table), std::move(timed),
@@ -163,9 +154,7 @@ void print_model(const Options& o, const LatencyModel& model) {
                    error.unsteady > 0 ? fmt::format("; a busy machine disturbed {}", error.unsteady)
                                       : "")},
               {"model", model.name()},
-              {"error", fmt::format("median {:.1f} %, worst {:.1f} %, R2 {:.3f} on networks that "
-                                    "were left out of the fit",
-                                    100 * error.median, 100 * error.worst, error.r2)},
+              {"error", text_of(error) + " on networks that were left out of the fit"},
               {"staircase", line_of(model.staircase, *model.source)},
               {"next", fmt::format("hacscale scale MODEL --latency-model {}{} ...", o.out,
                                    o.device_name.empty() ? "" : " --foreign-latency")}});
@@ -212,11 +201,8 @@ void add_latency_table(CLI::App& app, const std::string&) {
           .add(o->measure.fields())
           .add("staircase", o->staircase, {0, 100},
                "main layers of which the step in the width is looked for")
-          .add("allow_unsteady", o->allow_unsteady,
-               "take times that a busy machine disturbed, instead of waiting for it (pauses of "
-               "half a minute in all) and giving up"));
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+          .add(unsteady_field(o->allow_unsteady)));
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale latency-table vgg11 --width 0.25 --out device.json\n"
       "         hacscale latency-table vgg11 --width 0.25 --list nets\n"

@@ -87,10 +87,15 @@ void add_options(CLI::App& app, const Fields& fields, const std::string& group) 
 }
 
 void add_model_options(CLI::App& app, ModelOptions& o, const std::string& name) {
-  const std::string names = fmt::format("{}", fmt::join(zoo_names(), ", "));
+  add_model_options(app, o.model, o.arch.fields(), name);
+}
+
+void add_model_options(CLI::App& app, std::string& model, const Fields& arch,
+                       const std::string& name) {
   const char* group = "Architecture";
-  app.add_option(name, o.model, "a JSON file, or one of " + names)->group(group);
-  add_options(app, o.arch.fields(), group);
+  const auto help = fmt::format("a JSON file, or one of {}", fmt::join(zoo_names(), ", "));
+  app.add_option(name, model, help)->group(group);
+  add_options(app, arch, group);
 }
 
 Architecture resolve(const ModelOptions& o) { return resolve(o.model, o.arch); }
@@ -173,8 +178,18 @@ std::size_t parse_size(const std::string& text) {
       fmt::format("expected 2GiB, 500MiB or a number of bytes, got '{}'", text.substr(0, 40)));
 }
 
-void add_machine_options(CLI::App& app, MachineOptions& o) {
+void add_machine_options(CLI::App& app, MachineOptions& o, bool& json) {
   add_options(app, o.fields(), "Machine");
+  add_json_option(app, json);
+}
+
+Fields limit_fields(std::string& latency, std::string& params, std::string& memory) {
+  const FieldDetails limit{.type = "LIMIT"};
+  return Fields()
+      .add("latency", latency, "limit: 1.5x of the baseline's prediction, or 3.2ms", limit)
+      .add("params", params, "limit: 1.3x of the baseline's, or 12.9M", limit)
+      .add("memory", memory,
+           "limit: 64MiB or 1.5x, of weights and peak activations of one image in f32", limit);
 }
 
 void add_launch_option(CLI::App& app, std::optional<LaunchMode>& launch) {

@@ -34,6 +34,8 @@ struct ModelOptions {
 };
 void add_model_options(CLI::App& app, ModelOptions& options,
                        const std::string& name = "model,--model");
+void add_model_options(CLI::App& app, std::string& model, const Fields& arch,
+                       const std::string& name = "model,--model");
 Architecture resolve(const ModelOptions& options);
 // A zoo network takes classes, channels and resolution from the data unless they are given; a JSON
 // file says itself what it is.
@@ -57,10 +59,13 @@ TrainConfig finish(const TrainOptions& options, const ModelOptions& model);
 // What an interrupted training is resumed with; "nothing was saved ..." without --out.
 std::string resume_hint(const TrainConfig& config, const std::string& command);
 
+// --latency --params --memory: what a network may cost, as texts of methods/budget.h.
+Fields limit_fields(std::string& latency, std::string& params, std::string& memory);
+
 // The bytes of 2GiB, 500MiB, 64KiB or a plain number; 0 of "". Throws ConfigError.
 std::size_t parse_size(const std::string& text);
 
-// --threads --device --dtype --memory-limit --conv --weights --tf32 --autotune.
+// --threads --device --dtype --memory-limit --conv --weights --tf32 --autotune
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
@@ -93,7 +98,8 @@ struct MachineOptions {
             "$HAC_PLAN_CACHE (default: hacscale/plans.txt in the user's cache folder)");
   }
 };
-void add_machine_options(CLI::App& app, MachineOptions& options);
+// These, and --json of what runs there.
+void add_machine_options(CLI::App& app, MachineOptions& options, bool& json);
 // Sets the threads, the memory limit and the plans' options, and makes sure that the device is
 // there. Throws ConfigError, DeviceError; IoError where the plan cache is damaged.
 TensorOptions start(const MachineOptions& options);

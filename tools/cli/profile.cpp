@@ -261,9 +261,8 @@ void add_profile(CLI::App& app, const std::string&) {
           .add("trace", o->trace,
                "with --device simt: what each kernel of an inference or a training step asks of "
                "memory, instead of times"));
-  add_machine_options(*verb, o->machine);
+  add_machine_options(*verb, o->machine, o->json);
   add_launch_option(*verb, o->launch);
-  add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale profile vgg11 --width 0.5 --threads 1\n"
       "         hacscale profile vgg11 --width 0.25 --batch 8 --device simt --trace step");

@@ -27,19 +27,25 @@ void end_with_hint(int) {
 
 }  // namespace
 
-void require_results_folder(const std::string& out) {
-  if (out.empty()) throw ConfigError("option '--out': expected a folder, got none");
-  require_makeable(out + "/report");
-}
-
-void run_and_report(const Recipe& recipe, const ExperimentOptions& options, bool json) {
-  make_folder(options.out + "/report");
+void run_and_report(Recipe recipe, RunOptions o, const std::string& command) {
+  ExperimentOptions& e = o.experiment;
+  if (e.out.empty()) throw ConfigError("option '--out': expected a folder, got none");
+  const std::string folder = e.out + "/report";
+  require_makeable(folder);
+  if (!o.latency_model.empty()) recipe.latency.file = o.latency_model;
+  if (!o.device_model.empty()) recipe.latency.device_model = o.device_model;
+  recipe.latency.foreign |= o.foreign_latency;
+  recipe.train.data.quiet = e.quiet;
+  e.command = command;
+  e.where = start(o.machine);
+  e.keep_weights = e.trainings.empty();
+  make_folder(folder);
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
-  const Results results = run_experiment(recipe, options);
+  const Results results = run_experiment(recipe, e);
   const std::string text = to_json(results);
-  const std::string page = write_report(options.out + "/report", results, text);
-  fmt::print("{}", json ? text : render_result_table(results) + "\n" + render_claims(results));
-  if (!json) fmt::print("\nreport: {}\n", page);
+  const std::string page = write_report(folder, results, text);
+  fmt::print("{}", o.json ? text : render_result_table(results) + "\n" + render_claims(results));
+  if (!o.json) fmt::print("\nreport: {}\n", page);
   if (const std::string line = report::unsteady_text(results); !line.empty()) {
     print(stderr, fmt::format("warning: {}\n", line));
   }

@@ -2,19 +2,42 @@
 // What run and compare share: an experiment from its recipe to the page of its report.
 
 #include "scaling/experiment/experiment.h"
+#include "tools/cli/latency_models.h"
+#include "tools/cli/options.h"
 
 namespace hac {
 
-inline constexpr const char* device_model_help =
-    "latencies of a device that is not here: tx2, xavier, orin, a100, h100, desktop-cpu or the "
-    "file of a profile, with :eager or :graph; trainings are real, only the latency is modelled";
-inline constexpr const char* trainings_help =
-    "folder of results of trained networks, shared by several runs: what is found there is not "
-    "trained again, and no weights are kept; default OUT/networks, with weights";
+struct RunOptions {
+  ExperimentOptions experiment;
+  std::string latency_model, device_model;  // over the recipe's
+  bool foreign_latency = false;
+  MachineOptions machine;
+  bool json = false;
 
-// Before anything is done. Throws ConfigError for no folder, IoError for one that cannot be made.
-void require_results_folder(const std::string& out);
-// Runs it, writes OUT/report/index.html and prints the result table, or results.json.
-void run_and_report(const Recipe& recipe, const ExperimentOptions& options, bool json);
+  Fields fields() {  // but the machine's
+    return Fields()
+        .add("out", experiment.out, "folder of the results; the same command resumes there",
+             {.type = "DIR"})
+        .add("latency_model", latency_model,
+             "a saved model instead of measuring one: device.json of latency-table",
+             {.type = "FILE"})
+        .add("foreign_latency", foreign_latency, "take one of another device too")
+        .add("device_model", device_model,
+             std::string(device_model_help) + "; trainings are real, only the latency is modelled",
+             {.type = "NAME"})
+        .add("trainings", experiment.trainings,
+             "folder of results of trained networks, shared by several runs: what is found there "
+             "is not trained again, and no weights are kept; default OUT/networks, with weights",
+             {.type = "DIR"})
+        .add("quiet", experiment.quiet, "no progress")
+        .add("allow_unsteady", experiment.allow_unsteady,
+             "choose networks by times that a busy machine disturbed, instead of waiting for it "
+             "(pauses of two minutes in all) and giving up; for shared machines such as CI");
+  }
+};
+
+// Runs it, writes OUT/report/index.html and prints the result table, or results.json. Throws
+// ConfigError for no OUT, IoError for one that cannot be made, before anything is done.
+void run_and_report(Recipe recipe, RunOptions options, const std::string& command);
 
 }  // namespace hac

@@ -17,7 +17,6 @@
 #include "tools/cli/commands.h"
 #include "tools/cli/latency_models.h"
 #include "tools/cli/options.h"
-#include "tools/cli/run_and_report.h"
 
 namespace hac {
 namespace {
@@ -263,12 +262,7 @@ void add_scale(CLI::App& app, const std::string&) {
       *verb,
       Fields()
           .add("laws", o->laws, "from hacscale importance --fit ... --json", {.type = "FILE"})
-          .add("latency", o->latency, "limit: 1.05x of the baseline's prediction, or 3.2ms",
-               {.type = "LIMIT"})
-          .add("params", o->params, "limit: 1.3x of the baseline's, or 12.9M", {.type = "LIMIT"})
-          .add("memory", o->memory,
-               "limit: 64MiB or 1.5x, of weights and peak activations of one image in f32",
-               {.type = "LIMIT"})
+          .add(limit_fields(o->latency, o->params, o->memory))
           .add("latency_slack", o->latency_slack, {0, 10},
                "fraction by which the prediction may exceed --latency")
           .add("method", o->method,
@@ -286,8 +280,7 @@ void add_scale(CLI::App& app, const std::string&) {
           .add("out", o->out, "write plan.json, architecture.json and latency_model.json",
                {.type = "DIR"}));
   add_latency_model_options(*verb, o->latency_model);
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale scale vgg11 --width 0.25 --laws laws.json --latency 1.5x --out s");
   verb->callback([o] { scale(*o); });

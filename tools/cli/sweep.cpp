@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -15,12 +16,12 @@
 #include "engine/io/range.h"
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
-#include "models/zoo/zoo.h"
 #include "scaling/latency/device_model.h"
 #include "scaling/measure/network_times.h"
 #include "scaling/measure/peak.h"
 #include "scaling/measure/sweep.h"
 #include "tools/cli/commands.h"
+#include "tools/cli/latency_models.h"
 #include "tools/cli/options.h"
 #include "tools/report/chart_files.h"
 #include "tools/report/sweep_charts.h"
@@ -57,13 +58,17 @@ On open(const Options& o) {
   return on;
 }
 
-void write_charts(const std::string& folder, const std::string& name, const report::Chart& chart) {
-  write_file_atomically(folder + "/" + name + ".svg",
-                        report::standalone_svg(report::render_chart(chart)));
-}
-
-Json json_of(const On& on) {
-  return {{"measured_on", to_json(fields_of(on.source))}, {"modelled", on.model != nullptr}};
+// NAME.csv and NAME.json in the folder, and drawings by their names.
+void write_figures(const std::string& folder, const std::string& name, const std::string& csv,
+                   const Json& json, const std::map<std::string, report::Chart>& charts) {
+  if (folder.empty()) return;
+  make_folder(folder);
+  write_file_atomically(fmt::format("{}/{}.csv", folder, name), csv);
+  write_file_atomically(fmt::format("{}/{}.json", folder, name), json.dump(1) + "\n");
+  for (const auto& [file, chart] : charts) {
+    write_file_atomically(fmt::format("{}/{}.svg", folder, file),
+                          report::standalone_svg(report::render_chart(chart)));
+  }
 }
 
 std::string share(double fraction) {
@@ -120,20 +125,19 @@ void sweep_networks(const Options& o, const Architecture& arch) {
                          o.allow_unsteady ? nullptr : &patience);
     require_steady(o, rows);
   }
-  Json j{{"model", arch.name}};
-  j.update(json_of(on));
-  j.update({{"peak", peak_of}, {"rows", Json::array()}});
-  for (const SweepRow& row : rows) j["rows"].push_back(to_json(fields_of(row)));
-  if (!o.out.empty()) {
-    make_folder(o.out);
-    std::vector<Fields> lines;
-    for (const SweepRow& row : rows) lines.push_back(fields_of(row));
-    write_file_atomically(o.out + "/sweep.csv", csv_of(lines));
-    write_file_atomically(o.out + "/sweep.json", j.dump(1) + "\n");
-    const std::string device = on.source.device;
-    write_charts(o.out, "sweep", report::sweep_latency_chart(rows, device));
-    write_charts(o.out, "utilization", report::sweep_utilization_chart(rows, device));
-  }
+  const bool modelled = on.model != nullptr;
+  const Json j = to_json(Fields()
+                             .add("model", AnyValue(arch.name))
+                             .add("measured_on", fields_of(on.source))
+                             .add("modelled", AnyValue(modelled))
+                             .add("peak", peak_of)
+                             .add("rows", rows));
+  std::vector<Fields> lines;
+  for (const SweepRow& row : rows) lines.push_back(fields_of(row));
+  const std::string device = on.source.device;
+  write_figures(o.out, "sweep", csv_of(lines), j,
+                {{"sweep", report::sweep_latency_chart(rows, device)},
+                 {"utilization", report::sweep_utilization_chart(rows, device)}});
   o.json ? print_json(j) : print_table(rows, on, peak_of);
 }
 
@@ -188,17 +192,14 @@ void sweep_layer(const Options& o, const Architecture& arch) {
                                [&](std::size_t) { progress.step(0, {}); });
   }
   const LayerStaircase found = find_staircase(o.layer, std::move(points));
-  Json j{{"model", arch.name}, {"width", own}};
-  j.update(json_of(on));
+  Json j{{"model", arch.name},
+         {"width", own},
+         {"measured_on", to_json(fields_of(on.source))},
+         {"modelled", on.model != nullptr}};
   j.update(to_json(fields_of(found)));
   j.update({{"edges", step_edges(found)}, {"free", free_channels(found, own)}});
-  if (!o.out.empty()) {
-    make_folder(o.out);
-    const report::Chart chart = report::staircase_chart(found, on.source.device);
-    write_charts(o.out, "staircase", chart);
-    write_file_atomically(o.out + "/staircase.csv", report::chart_csv(chart));
-    write_file_atomically(o.out + "/staircase.json", j.dump(1) + "\n");
-  }
+  const report::Chart chart = report::staircase_chart(found, on.source.device);
+  write_figures(o.out, "staircase", report::chart_csv(chart), j, {{"staircase", chart}});
   o.json ? print_json(j) : print_staircase(found, own, on);
 }
 
@@ -213,17 +214,13 @@ void sweep(const Options& o) {
 void add_sweep(CLI::App& app, const std::string&) {
   CLI::App* verb = app.add_subcommand("sweep", "Latency of width against depth against resolution");
   const auto o = std::make_shared<Options>();
-  const char* group = "Architecture";
-  verb->add_option("model,--model", o->model.model,
-                   fmt::format("a JSON file, or one of {}", fmt::join(zoo_names(), ", ")))
-      ->group(group);
   ArchOptions& base = o->model.arch;  // whose names the sweep's own ranges take
-  add_options(*verb,
-              Fields()
-                  .add("base_width", base.width, "multiply every width of the baseline")
-                  .add("base_resolution", base.resolution, "height and width of its input")
-                  .add(base.fields().without("width").without("resolution").without("depth")),
-              group);
+  add_model_options(
+      *verb, o->model.model,
+      Fields()
+          .add("base_width", base.width, "multiply every width of the baseline")
+          .add("base_resolution", base.resolution, "height and width of its input")
+          .add(base.fields().without("width").without("resolution").without("depth")));
   add_options(
       *verb,
       Fields()
@@ -240,16 +237,11 @@ void add_sweep(CLI::App& app, const std::string&) {
                {.type = "NAME"})
           .add("rounds", o->rounds, {1, 1000},
                "with --layer: repetitions, each in another order; the faster half counts")
-          .add("device_model", o->device_model,
-               "no measuring: modelled for this device, by name or a profile's file",
-               {.type = "NAME"})
+          .add("device_model", o->device_model, device_model_help, {.type = "NAME"})
           .add(o->measure.fields())
           .add("out", o->out, "write the figures as CSV, JSON and SVG", {.type = "DIR"})
-          .add("allow_unsteady", o->allow_unsteady,
-               "keep times that a busy machine disturbed, marked so, instead of waiting for it and "
-               "giving up"));
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+          .add(unsteady_field(o->allow_unsteady)));
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale sweep resnet20 --width 0.5:2:0.25 --resolution 24:64:8 --depth 1:2:0.5\n"
       "         hacscale sweep vgg11 --base-width 0.25 --layer features.8 --out staircase\n"

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/sets/holdout.h"
+#include "engine/io/fields_json.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
 #include "kernels/core/context.h"
@@ -115,11 +116,8 @@ nlohmann::ordered_json json_of(const TrainConfig& c, const Architecture& arch,
                            {"images", r.test.images},
                            {"out", c.out}};
   if (c.validation > 0) {
-    j["validation"] = {{"accuracy", shown_accuracy(c, "validation")},
-                       {"loss", r.validation.loss},
-                       {"top1", r.validation.top1},
-                       {"top5", r.validation.top5},
-                       {"images", r.validation.images}};
+    j["validation"] = {{"accuracy", shown_accuracy(c, "validation")}};
+    j["validation"].update(to_json(fields_of(r.validation)));
   }
   return j;
 }
@@ -186,8 +184,7 @@ void add_train(CLI::App& app, const std::string& command) {
   add_model_options(*verb, o->model);
   add_data_options(*verb, o->train.config.data);
   add_train_options(*verb, o->train);
-  add_machine_options(*verb, o->machine);
-  add_json_option(*verb, o->json);
+  add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale train vgg11 --width 0.25 --epochs 5 --validation 0.1 --out runs/a\n"
       "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU: the step is finished and saved, how\n"

@@ -1,7 +1,6 @@
 #include "models/arch/counters.h"
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "models/arch/summary.h"
 #include "models/zoo/zoo.h"
@@ -44,17 +43,14 @@ TEST(Counters, SpatialRules) {
 // A second way to count, straight from the layers: sizes are walked by hand, nothing is shared with
 // lower() or the specs.
 struct Recount {
-  std::int64_t c, h;
-  std::int64_t classes;
+  static constexpr std::int64_t Counters::*figures[] = {
+      &Counters::params,     &Counters::macs,        &Counters::ops_thop2021,
+      &Counters::ops_fvcore, &Counters::ops_ptflops, &Counters::activations};
+  std::int64_t c, h, classes;
   Counters sum;
 
   void add(const Counters& c, std::int64_t times = 1) {
-    sum.params += times * c.params;
-    sum.macs += times * c.macs;
-    sum.ops_thop2021 += times * c.ops_thop2021;
-    sum.ops_fvcore += times * c.ops_fvcore;
-    sum.ops_ptflops += times * c.ops_ptflops;
-    sum.activations += times * c.activations;
+    for (const auto figure : figures) sum.*figure += times * c.*figure;
   }
   void conv(std::int64_t out, std::int64_t k, std::int64_t stride, bool bias) {
     std::int64_t size = 0;  // positions where the window, padded by k / 2, starts
@@ -105,10 +101,11 @@ struct Recount {
   void operator()(const Linear& l) {
     const std::int64_t out = l.out ? l.out : classes;
     sum.params += c * out + (l.bias ? out : 0);
-    sum.macs += c * out;
-    sum.ops_thop2021 += c * out;
-    sum.ops_fvcore += c * out;
-    sum.ops_ptflops += c * out + (l.bias ? out : 0);
+    for (const auto figure : {&Counters::macs, &Counters::ops_thop2021, &Counters::ops_fvcore,
+                              &Counters::ops_ptflops}) {
+      sum.*figure += c * out;
+    }
+    sum.ops_ptflops += l.bias ? out : 0;
     c = out;
   }
   void operator()(const PreactBlock& b) {
@@ -145,12 +142,10 @@ TEST(Counters, AgreeWithASecondCountOnRandomArchitectures) {
     Recount second{arch.channels, arch.resolution, arch.classes, {}};
     for (const Layer& layer : arch.layers) std::visit(second, layer);
     const Counters counters = count(arch);
-    ASSERT_EQ(counters.params, second.sum.params) << to_json(arch);
-    ASSERT_EQ(counters.macs, second.sum.macs) << to_json(arch);
-    ASSERT_EQ(counters.ops_thop2021, second.sum.ops_thop2021) << to_json(arch);
-    ASSERT_EQ(counters.ops_fvcore, second.sum.ops_fvcore) << to_json(arch);
-    ASSERT_EQ(counters.ops_ptflops, second.sum.ops_ptflops) << to_json(arch);
-    ASSERT_EQ(counters.activations, second.sum.activations) << to_json(arch);
+    int i = 0;
+    for (const auto figure : Recount::figures) {
+      ASSERT_EQ(counters.*figure, second.sum.*figure) << "figure " << i++ << to_json(arch);
+    }
   }
 }
 
@@ -227,11 +222,10 @@ TEST(Counters, ABatchMultipliesWorkAndNotWeights) {
     const Counters one = count(zoo(name)), three = count(lower(zoo(name), 3));
     EXPECT_EQ(three.params, one.params);
     EXPECT_EQ(three.weight_bytes, one.weight_bytes);
-    EXPECT_EQ(three.macs, 3 * one.macs);
-    EXPECT_EQ(three.ops_thop2021, 3 * one.ops_thop2021);
-    EXPECT_EQ(three.activations, 3 * one.activations);
-    EXPECT_EQ(three.activation_bytes, 3 * one.activation_bytes);
-    EXPECT_EQ(three.peak_activation_bytes, 3 * one.peak_activation_bytes);
+    for (const auto figure : {&Counters::macs, &Counters::ops_thop2021, &Counters::activations,
+                              &Counters::activation_bytes, &Counters::peak_activation_bytes}) {
+      EXPECT_EQ(three.*figure, 3 * one.*figure) << name;
+    }
   }
 }
 
@@ -273,115 +267,6 @@ TEST(Counters, PeakOfAResidualBlock) {
   EXPECT_EQ(count(arch).peak_activation_bytes, 4 * 16 * (16 + 16 + 16));
 }
 
-TEST(Specs, TextTellsEveryFieldApart) {
-  const Conv2dSpec conv{.n = 128, .c = 64, .h = 32, .w = 32, .k = 128};
-  EXPECT_EQ(conv.str(), "conv2d:f32,n128c64h32w32,k128r3s3,st1p1g1");
-  Conv2dSpec other = conv;
-  other.add = true;
-  other.activation = Activation::relu;
-  other.pass = Pass::inference;
-  EXPECT_EQ(other.str(), conv.str() + ",add,relu,inference");
-  EXPECT_EQ(other.cost().activation_bytes - conv.cost().activation_bytes,
-            4 * conv.out_shape().numel())
-      << "the residual is read too";
-  BatchNormSpec norm{.n = 1, .c = 2, .h = 3, .w = 4, .activation = Activation::relu};
-  EXPECT_EQ(norm.str(), "batchnorm:f32,n1c2h3w4,relu,eps1e-05");
-  Pool2dSpec pool{.n = 1, .c = 2, .h = 5, .w = 7};
-  EXPECT_EQ(pool.str(), "maxpool:f32,n1c2h5w7,k2st2p0");
-  EXPECT_EQ(pool.out_shape(), Shape({1, 2, 2, 3}));
-  pool.mode = PoolMode::global_avg;
-  EXPECT_EQ(pool.str(), "globalavgpool:f32,n1c2h5w7");
-  EXPECT_EQ(pool.cost().ops_thop, 2 * (5 * 7 + 1));
-}
-
-template <class Spec>
-void expect_checked(const Spec& good,
-                    const std::vector<std::pair<std::int64_t Spec::*, std::int64_t>>& mistakes) {
-  EXPECT_NO_THROW(good.validate());
-  for (const auto& [field, value] : mistakes) {
-    Spec bad = good;
-    bad.*field = value;
-    EXPECT_THROW(bad.validate(), ShapeError) << bad.str();
-  }
-}
-
-TEST(Specs, AreCheckedBeforeUse) {
-  using C = Conv2dSpec;
-  using P = Pool2dSpec;
-  expect_checked(C{.n = 1, .c = 4, .h = 5, .w = 5, .k = 4}, {{&C::n, 0},
-                                                             {&C::k, 0},
-                                                             {&C::stride, 0},
-                                                             {&C::pad, -1},
-                                                             {&C::groups, 3},
-                                                             {&C::groups, 0},
-                                                             {&C::r, 8},
-                                                             {&C::s, 8}});
-  expect_checked(
-      P{.n = 1, .c = 4, .h = 5, .w = 5},
-      {{&P::h, 0}, {&P::kernel, 0}, {&P::kernel, 6}, {&P::stride, 0}, {&P::pad, 2}, {&P::pad, -1}});
-}
-
-TEST(Specs, WithoutWidthsIsTheKeyOfATable) {
-  const Graph slim = fuse(lower(scale_width(zoo("vgg11"), 0.25, 8))),
-              wide = fuse(lower(zoo("vgg11")));
-  ASSERT_EQ(slim.ops.size(), wide.ops.size());
-  for (std::size_t i = 0; i < slim.ops.size(); ++i) {
-    EXPECT_EQ(slim.ops[i].spec.with({}), wide.ops[i].spec.with({})) << i;
-  }
-  const OpSpec stem = wide.ops[0].spec;
-  EXPECT_EQ(stem.widths(), (Widths{3, 64}));
-  EXPECT_EQ(stem.with({}).str(), "conv2d:f32,n1c*h32w32,k*r3s3,st1p1g1,bias,relu,inference");
-  const OpSpec depthwise = Conv2dSpec{.c = 8, .h = 5, .w = 5, .k = 8, .groups = 8};
-  EXPECT_EQ(depthwise.with({}).str(), "conv2d:f32,n1c*h5w5,k*r3s3,st1p1g*");
-  EXPECT_EQ(depthwise.with({}).with({24, 24}).str(), "conv2d:f32,n1c24h5w5,k24r3s3,st1p1g24");
-}
-
-// Every operation of the zoo, in training and in inference, with its widths and without.
-TEST(Specs, IsReadFromItsText) {
-  std::set<std::string> kinds;
-  for (const std::string& name : zoo_names()) {
-    Architecture arch = zoo(name);
-    arch.layers.insert(arch.layers.end() - 1, {Dropout{.p = 0.25f}, Activate{}});
-    for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
-      const Graph training = lower(arch, 3, dtype);
-      for (const Graph& graph : {training, fuse(training)}) {
-        for (const Op& op : graph.ops) {
-          kinds.insert(op.spec.kind());
-          for (const OpSpec& spec : {op.spec, op.spec.with({})}) {
-            EXPECT_EQ(parse_spec(spec.str()), spec) << spec.str();
-          }
-          EXPECT_EQ(op.spec.with({}).with(op.spec.widths()), op.spec) << op.spec.str();
-        }
-      }
-    }
-  }
-  for (const char* kind : {"conv2d", "batchnorm", "relu", "add", "maxpool", "globalavgpool",
-                           "flatten", "dropout", "linear"}) {
-    EXPECT_TRUE(kinds.contains(kind)) << kind;
-  }
-}
-
-TEST(Specs, SeedsAreReadWhole) {
-  const OpSpec dropout = DropoutSpec{.shape = {2, 8}, .seed = ~std::uint64_t{0}, .offset = 1 << 30};
-  EXPECT_EQ(parse_spec(dropout.str()), dropout);
-}
-
-TEST(Specs, OtherTextsAreRefused) {
-  const std::string good = "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1";
-  ASSERT_NO_THROW(parse_spec(good));
-  for (const std::string more : {",", ",gelu", "\n", "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1"}) {
-    EXPECT_THROW(parse_spec(good + more), ConfigError) << more;
-  }
-  for (const char* bad :
-       {"", "conv2d", "conv2d:f32,n0c3h32w32,k64r3s3,st1p1g1",
-        "conv2d:f32,n1c0h32w32,k64r3s3,st1p1g1", "conv2d:f32,n1c3h32w32,k64r3s3,st0p1g1",
-        "conv2d:u8,n1c3h32w32,k64r3s3,st1p1g1", "conv2d:f32,n1c3h32w-2,k64r3s3,st1p1g1",
-        "conv2d:f32,n1c3h99999999999999999999w32,k64r3s3,st1p1g1", "relu7:f32,n1c3h2w2",
-        "linear:f32,n1i3"}) {
-    EXPECT_THROW(parse_spec(bad), ConfigError) << bad;
-  }
-}
-
 // The batch norm at the input of a pre-activation block follows a sum and stays; the inner one
 // folds.
 TEST(Fuse, PreactivationNormsDoNotFold) {
@@ -409,22 +294,26 @@ TEST(Summary, LayersAddUpToTheTotals) {
   }
 }
 
-TEST(Summary, JsonHoldsTheKeysThatProgramsRead) {
-  const json parsed = json::parse(to_json(summarize(zoo("vgg11"))));
-  EXPECT_EQ(parsed["params"], 9231114);
-  EXPECT_EQ(parsed["macs"], 152769536);
-  EXPECT_EQ(parsed["ops_thop2021"], 153224192);
-  EXPECT_EQ(parsed["activations"], 151552);
-  EXPECT_EQ(parsed["weight_bytes"], 4 * (9231114 + 2 * 2752));  // and the running statistics
-  EXPECT_EQ(parsed["peak_activation_bytes"], 524288);
+TEST(Summary, HoldsWhatProgramsAndPeopleRead) {
+  const Summary summary = summarize(zoo("vgg11"));
+  const json parsed = json::parse(to_json(summary)), first = parsed["layers"][0];
+  const json expected = {{"params", 9231114},
+                         {"macs", 152769536},
+                         {"ops_thop2021", 153224192},
+                         {"activations", 151552},
+                         {"weight_bytes", 4 * (9231114 + 2 * 2752)},  // and running statistics
+                         {"peak_activation_bytes", 524288}};
+  for (const auto& [key, value] : expected.items()) EXPECT_EQ(parsed[key], value) << key;
   EXPECT_GT(parsed["activation_bytes"], 0);
-  const json& first = parsed["layers"][0];
-  EXPECT_EQ(first["name"], "features.0");
-  EXPECT_EQ(first["kind"], "conv2d");
-  EXPECT_EQ(first["spec"], "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1,bias");
-  EXPECT_EQ(first["output"], json({1, 64, 32, 32}));
-  EXPECT_EQ(first["params"], 1792);
-  EXPECT_EQ(first["macs"], 1769472);
+  const json layer = {{"name", "features.0"},
+                      {"kind", "conv2d"},
+                      {"spec", "conv2d:f32,n1c3h32w32,k64r3s3,st1p1g1,bias"},
+                      {"output", {1, 64, 32, 32}},
+                      {"params", 1792},
+                      {"macs", 1769472}};
+  for (const auto& [key, value] : layer.items()) EXPECT_EQ(first[key], value) << key;
+  EXPECT_CONTAINS(to_text(summary), "features.0 (conv2d)", "9,231,114", "152,769,536");
+  EXPECT_LACKS(to_text(summary), "fvcore");
 }
 
 TEST(Summary, AllCountsStandSideBySide) {
@@ -437,12 +326,6 @@ TEST(Summary, AllCountsStandSideBySide) {
   }
   EXPECT_CONTAINS(to_text(summary, CountShown::all), "THOP 2021", "fvcore", "ptflops",
                   "1,814,073,344");
-  EXPECT_EQ(to_text(summary).find("fvcore"), std::string::npos);
-}
-
-TEST(Summary, TextIsATable) {
-  EXPECT_CONTAINS(to_text(summarize(zoo("vgg11"))), "features.0 (conv2d)", "9,231,114",
-                  "152,769,536");
 }
 
 }  // namespace

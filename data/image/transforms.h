@@ -1,36 +1,24 @@
 #pragma once
 // From a decoded image to the square that a loader batches: small values, put in a row. Names and
 // numbers are torchvision's. A transform changes a View and takes its random numbers from Draws, in
-// the order of the pipeline; add one by adding it to Transform.
+// the order of the pipeline; add one by adding it to Transform, and where it is a setting of a
+// training, to TrainTransforms.
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "data/image/auto_augment.h"
 #include "data/image/decode.h"
+#include "data/image/draws.h"
 #include "data/image/preprocessing.h"
 #include "data/image/view.h"
-#include "kernels/core/random.h"
+#include "engine/io/fields.h"
 
 namespace hac {
-
-// The random numbers of one image, a function of (seed, epoch, position in the epoch) alone.
-class Draws {
- public:
-  Draws(std::uint64_t seed, std::int64_t epoch, std::int64_t position);
-  std::uint32_t bits();
-  std::uint32_t below(std::uint32_t n) {  // uniform in [0, n)
-    return static_cast<std::uint32_t>((std::uint64_t{bits()} * n) >> 32);
-  }
-  double uniform(double low, double high) { return low + (high - low) * (bits() * 0x1p-32); }
-
- private:
-  Philox philox_;
-  std::uint64_t position_, taken_ = 0;
-  std::array<std::uint32_t, 4> block_{};
-};
 
 // The shorter side to this size, the longer one to floor(size * longer / shorter).
 struct Resize {
@@ -61,22 +49,73 @@ struct RandomHorizontalFlip {
   void operator()(View& view, Draws& draws) const;
 };
 
-// A box of a random share of the area and a random aspect (width / height, uniform in its
-// logarithm), resized to a square: at most 10 tries at a box that fits, then the largest in the
-// middle whose aspect is within the range (Szegedy et al., CVPR 2015; torchvision).
+// From the least to the most of something that is drawn.
+using Range = std::array<double, 2>;
+
+// A box of a random share of the area (`scale`) and a random aspect (`ratio` = width / height,
+// uniform in its logarithm), resized to a square: at most 10 tries at a box that fits, then the
+// largest in the middle whose aspect is within the range (Szegedy et al., CVPR 2015).
 struct RandomResizedCrop {
-  struct Box {
-    std::int64_t top = 0, left = 0, height = 0, width = 0;
-  };
   std::int64_t size = 224;
-  double min_area = 0.08, max_area = 1;
-  double min_aspect = 3. / 4, max_aspect = 4. / 3;
+  Range scale{0.08, 1};
+  Range ratio{3. / 4, 4. / 3};
   Box box(std::int64_t height, std::int64_t width, Draws& draws) const;
   void operator()(View& view, Draws& draws) const;
+  bool operator==(const RandomResizedCrop&) const = default;
+
+  Fields fields() {
+    return Fields()
+        .add("scale", scale, {.low = 0, .high = 1, .above = true})
+        .add("ratio", ratio, {.low = 0.01, .high = 100});
+  }
 };
 
-using Transform =
-    std::variant<Resize, CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomResizedCrop>;
+// Each factor uniform in 1 -+ its setting (but at least 0), the hue turned by -hue to hue of a
+// circle; in random order. 0 = off.
+struct ColorJitter {
+  double brightness = 0, contrast = 0, saturation = 0, hue = 0;
+  void operator()(View& view, Draws& draws) const;
+  bool operator==(const ColorJitter&) const = default;
+
+  Fields fields() {
+    return Fields()
+        .add("brightness", brightness, {0, 100})
+        .add("contrast", contrast, {0, 100})
+        .add("saturation", saturation, {0, 100})
+        .add("hue", hue, {0, 0.5});
+  }
+};
+
+// With probability p a box of a random share of the area and a random aspect (height / width),
+// smaller than the image both ways, erased: at most 10 tries, then none (Zhong et al., AAAI 2020).
+struct RandomErasing {
+  double p = 0.5;
+  Range scale{0.02, 0.33};
+  Range ratio{0.3, 3.3};
+  std::optional<Box> box(std::int64_t height, std::int64_t width, Draws& draws) const;
+  void operator()(View& view, Draws& draws) const;
+  bool operator==(const RandomErasing&) const = default;
+
+  Fields fields() {
+    return Fields()
+        .add("p", p, {0, 1})
+        .add("scale", scale, {0, 1})
+        .add("ratio", ratio, {.low = 0.01, .high = 100});
+  }
+};
+
+// A square whose centre is any pixel, erased as far as it lies in the image (DeVries and Taylor,
+// 2017).
+struct Cutout {
+  std::int64_t side = 16;
+  void operator()(View& view, Draws& draws) const;
+  bool operator==(const Cutout&) const = default;
+
+  Fields fields() { return Fields().add("side", side, {1, 65536}); }
+};
+
+using Transform = std::variant<Resize, CenterCrop, Pad, RandomCrop, RandomHorizontalFlip,
+                               RandomResizedCrop, AutoAugment, ColorJitter, RandomErasing, Cutout>;
 using Pipeline = std::vector<Transform>;
 
 // What moves whole pixels of a square and keeps its size, at random.
@@ -96,6 +135,30 @@ Pipeline evaluation(const Preprocessing& preprocessing);
 Pipeline standard_augmentation(const Preprocessing& preprocessing);
 // RandomResizedCrop and a flip, as is usual for ImageNet.
 Pipeline random_resized_crop(const Preprocessing& preprocessing);
+
+// What a training does to an image besides, in this order. `random_resized_crop` takes the place of
+// the preprocessing's resize and crop, and of the crop after padding.
+struct TrainTransforms {
+  std::optional<RandomResizedCrop> random_resized_crop;
+  std::optional<AutoAugment> auto_augment;
+  std::optional<ColorJitter> color_jitter;
+  std::optional<RandomErasing> random_erasing;
+  std::optional<Cutout> cutout;
+  bool operator==(const TrainTransforms&) const = default;
+
+  Fields fields() {
+    return Fields()
+        .add("random_resized_crop", random_resized_crop)
+        .add("auto_augment", auto_augment)
+        .add("color_jitter", color_jitter)
+        .add("random_erasing", random_erasing)
+        .add("cutout", cutout);
+  }
+};
+// Throws ConfigError for a range whose end is before its begin: "training 'transforms.KEY': ...".
+void validate(const TrainTransforms& transforms);
+// standard: with the flip, and the crop after padding where there is no other.
+Pipeline training(const TrainTransforms& transforms, bool standard, const Preprocessing& p);
 
 // Any image -> (channels, resolution, resolution) by evaluation(). Throws what apply() throws.
 Sample preprocess(StoredImage image, const Preprocessing& preprocessing);

@@ -70,6 +70,11 @@ void View::Axis::window(std::int64_t from, std::int64_t n) {
 
 void View::apply_pending() { *this = View(render(image_.channels)); }
 
+Sample& View::pixels() {
+  apply_pending();
+  return image_;
+}
+
 void View::resize(std::int64_t height, std::int64_t width) {
   if (height < 1 || width < 1) {
     throw ConfigError(
@@ -113,7 +118,7 @@ void View::resample(std::int64_t channels) {
 Sample View::render(std::int64_t channels) {
   resample(channels);
   const bool as_it_is = !y_.moved() && !x_.moved() && !mirrored_ && y_.count == image_.height &&
-                        x_.count == image_.width;
+                        x_.count == image_.width && erased_.empty();
   if (as_it_is) return std::move(image_);
   Sample out{channels, height(), width(), {}};
   const std::int64_t plane = height() * width();
@@ -121,6 +126,7 @@ Sample View::render(std::int64_t channels) {
   const auto same = [](std::uint8_t pixel) { return pixel; };
   for (std::int64_t c = 0; c < channels; ++c) {
     write(c, same, out.pixels.data() + c * plane);
+    write_erased(out.pixels.data() + c * plane);
   }
   return out;
 }

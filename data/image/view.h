@@ -6,11 +6,18 @@
 // window is laid over what is kept, black where it reaches beyond, and perhaps mirrored. A
 // transform that does not fit this form has what is pending done first.
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "data/image/sample.h"
 
 namespace hac {
+
+struct Box {
+  std::int64_t top = 0, left = 0, height = 0, width = 0;
+  bool operator==(const Box&) const = default;
+};
 
 class View {
  public:
@@ -25,6 +32,11 @@ class View {
   // Pixel (y, x) is from here on what (y + top, x + left) was, black where that lies outside.
   void window(std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width);
   void mirror() { mirrored_ = !mirrored_; }  // left and right
+  // What is pending done, for a transform that changes pixels; it keeps their shape.
+  Sample& pixels();
+  // These pixels become the mean of the set: 0 once normalised, black in bytes. Comes last: nothing
+  // moves a box. Where it lies outside it is cut.
+  void erase(const Box& box) { erased_.push_back(box); }
 
   // Resizes, so that only whole pixels are left to move. Grey becomes RGB by repetition, RGB
   // becomes grey by ITU-R 601 luma. Throws ShapeError for other numbers of channels, and for an
@@ -35,6 +47,9 @@ class View {
   // Once resampled: value(pixel) of the plane `channel`, value(0) where it is black.
   template <class T, class Value>
   void write(std::int64_t channel, Value value, T* out) const;
+  // Of a plane that write() has filled: the erased pixels are 0.
+  template <class T>
+  void write_erased(T* out) const;
 
   // The pending move of whole pixels: rows and columns counted in what is kept.
   std::int64_t top() const { return y_.offset; }
@@ -59,7 +74,20 @@ class View {
   Sample image_;
   Axis y_, x_;
   bool mirrored_ = false;
+  std::vector<Box> erased_;
 };
+
+template <class T>
+void View::write_erased(T* out) const {
+  for (const Box& b : erased_) {
+    const std::int64_t left = std::max<std::int64_t>(b.left, 0),
+                       right = std::min(b.left + b.width, width());
+    for (std::int64_t y = std::max<std::int64_t>(b.top, 0);
+         y < std::min(b.top + b.height, height()); ++y) {
+      for (std::int64_t x = left; x < right; ++x) out[y * width() + x] = 0;
+    }
+  }
+}
 
 template <class T, class Value>
 void View::write(std::int64_t channel, Value value, T* out) const {

@@ -32,7 +32,9 @@ void InputTransform::operator()(View view, float* out, Scratch& scratch) const {
   for (std::int64_t c = 0; c < channels_; ++c, out += plane) {
     const float scale = scale_[c], shift = shift_[c];
     const auto normalised = [=](std::uint8_t pixel) { return pixel * scale + shift; };
-    view.write(c, normalised, resize ? scratch.native.data() : out);
+    float* const square = resize ? scratch.native.data() : out;
+    view.write(c, normalised, square);
+    view.write_erased(square);
     if (resize) resize_plane(scratch.native.data(), axis_, axis_, out, scratch.rows);
   }
 }

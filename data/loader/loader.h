@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,7 +33,7 @@ struct LoaderConfig {
   std::int64_t resolution = 0;  // output size; 0 = the set's native one
   bool shuffle = true;
   // What the set's preprocessing becomes: the square that is then normalised and resized.
-  Pipeline (*pipeline)(const Preprocessing&) = standard_augmentation;
+  std::function<Pipeline(const Preprocessing&)> pipeline = standard_augmentation;
   bool drop_last = false;
   std::uint64_t seed = 0;
   int threads = 1;

@@ -52,7 +52,9 @@ DataSplit open_data(const DataConfig& config, Parts parts) {
   DataSplit split = info.open(config, parts);
   const auto finish = [&](DatasetPtr& set, std::int64_t limit, const char* option) {
     if (!set) return;
-    if (config.preprocessing) set = preprocessed(set, *config.preprocessing);
+    Preprocessing p = config.preprocessing.value_or(set->preprocessing());
+    p.crop_pct = config.crop_pct.value_or(p.crop_pct);
+    set = preprocessed(set, p);
     set = limit_per_class(set, limit, option);
   };
   finish(split.train, config.limit_train, "--limit-train");

@@ -26,6 +26,8 @@ struct DataConfig {
   std::int64_t limit_test = 0;
   std::int64_t resolution = 0;  // native size for imagefolder (default 224) and synthetic (32)
   std::int64_t classes = 0;     // synthetic only (default 10)
+  // Of the preprocessing; none = the set's (1), or the checkpoint's.
+  std::optional<double> crop_pct;
   // What becomes of imagefolder's files that check_image() (data/image/decode.h) refuses.
   BadImages bad_images = BadImages::error;
   bool quiet = false;  // no line of progress while they are looked for
@@ -43,6 +45,10 @@ struct DataConfig {
         .add("resolution", resolution, {0, 4096},
              "size of imagefolder (224) and synthetic (32) images", {.flag = "--data-resolution"})
         .add("classes", classes)
+        .add("crop_pct", crop_pct, {.low = 0.01, .high = 1, .above = true},
+             "resize the shorter side to SIZE / P before the centre is cropped: 0.875 is "
+             "torchvision's 256 for 224 (default: 1, or what the checkpoint says)",
+             {.type = "P"})
         .add("bad_images", bad_images,
              "of imagefolder: before anything else every JPEG is decoded and every PNG's checksums "
              "are compared; files that are damaged, cut, or no image are an error, or left out",

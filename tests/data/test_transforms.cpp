@@ -141,7 +141,7 @@ TEST(Draws, NeverRepeatAWordWithinAnEpoch) {
 }
 
 // Written from torchvision's documentation, with another generator.
-RandomResizedCrop::Box reference_box(std::int64_t height, std::int64_t width, std::mt19937_64& g) {
+Box reference_box(std::int64_t height, std::int64_t width, std::mt19937_64& g) {
   const auto uniform = [&](double a, double b) {
     return std::uniform_real_distribution<double>(a, b)(g);
   };
@@ -188,7 +188,7 @@ TEST(RandomResizedCrop, BoxesAreDistributedAsDefined) {
     std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> figures;
     for (int i = 0; i < n; ++i) {
       Draws draws(9, 0, i);
-      const auto note = [&](const RandomResizedCrop::Box& b, bool own) {
+      const auto note = [&](const Box& b, bool own) {
         ASSERT_GE(b.top, 0);
         ASSERT_GE(b.left, 0);
         ASSERT_LE(b.top + b.height, height);
@@ -216,12 +216,12 @@ TEST(RandomResizedCrop, BoxesAreDistributedAsDefined) {
 
 TEST(RandomResizedCrop, TakesTheMiddleWhenNoTryFits) {
   // No box of these aspects and areas fits an image of one row.
-  const RandomResizedCrop crop{.min_area = 0.9, .max_area = 1};
+  const RandomResizedCrop crop{.scale = {0.9, 1}};
   Draws draws(1, 0, 0);
-  const RandomResizedCrop::Box wide = crop.box(30, 900, draws);
+  const Box wide = crop.box(30, 900, draws);
   EXPECT_EQ((std::vector{wide.top, wide.left, wide.height, wide.width}),
             (std::vector<std::int64_t>{0, 430, 30, 40}));
-  const RandomResizedCrop::Box tall = crop.box(900, 30, draws);
+  const Box tall = crop.box(900, 30, draws);
   EXPECT_EQ((std::vector{tall.top, tall.left, tall.height, tall.width}),
             (std::vector<std::int64_t>{430, 0, 40, 30}));
 }
@@ -231,7 +231,7 @@ TEST(RandomResizedCrop, GivesTheBoxResizedToTheSquare) {
   const RandomResizedCrop crop{.size = 12};
   for (int position = 0; position < 50; ++position) {
     Draws draws(3, 1, position);
-    const RandomResizedCrop::Box b = crop.box(40, 50, draws);
+    const Box b = crop.box(40, 50, draws);
     View view(window(s, b.top, b.left, b.height, b.width));
     view.resize(12, 12);
     Sample expected = view.render(1);

@@ -5,7 +5,8 @@
 namespace hac {
 
 std::string MixupSpec::str() const {
-  return fmt::format("mixup:{},n{}e{},k{}", name_of(dtype), n, elements, classes);
+  return fmt::format("mixup:{},n{}e{}h{}w{}b{},k{}", name_of(dtype), n, elements, height, width,
+                     block, classes);
 }
 
 }  // namespace hac

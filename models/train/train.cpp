@@ -91,7 +91,10 @@ class Run {
     return {.batch = config_.batch,
             .resolution = model_.arch().resolution,
             .shuffle = config_.shuffle,
-            .pipeline = config_.augment ? standard_augmentation : evaluation,
+            .pipeline =
+                [this](const Preprocessing& p) {
+                  return training(config_.transforms, config_.augment, p);
+                },
             .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
             .threads = loader_threads()};

@@ -11,6 +11,7 @@ namespace hac {
 
 void validate(const TrainConfig& c) {
   check(fields_of(c), "training");
+  validate(c.transforms);
   if (!is_loss_scale(c.loss_scale)) {
     throw ConfigError(fmt::format(
         "training 'loss_scale': expected 0 (off) or a power of two from 1 to 2^30, got {}",

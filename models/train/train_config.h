@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "data/image/transforms.h"
 #include "data/sets/datasets.h"
 #include "engine/device/capture.h"
 #include "engine/optim/schedule.h"
@@ -28,8 +29,9 @@ struct TrainConfig {
   ScheduleConfig schedule;
   double label_smoothing = 0;
   bool augment = true;
-  double mixup = 0;          // alpha of lambda ~ Beta(alpha, alpha), a step; 0 = off
-  Dtype dtype = Dtype::f32;  // of activations; train() takes the model's
+  TrainTransforms transforms;
+  double mixup = 0, cutmix = 0;  // alpha of lambda ~ Beta(alpha, alpha), a step; 0 = off
+  Dtype dtype = Dtype::f32;      // of activations; train() takes the model's
   // In f16, where the dynamic scale of the loss begins: a power of two, 0 = no scale.
   double loss_scale = 65536;
   bool shuffle = true;
@@ -64,8 +66,13 @@ struct TrainConfig {
              "share of the target spread over all classes")
         .add("augment", augment, "standard = random crop and flip",
              {.off_on = {"none", "standard"}})
+        .add("transforms", transforms, {.omit = transforms == TrainTransforms{}})
         .add("mixup", mixup, {0, 100}, "mix pairs of images, shares ~ Beta(ALPHA, ALPHA); 0 = off",
              {.type = "ALPHA", .omit = mixup == 0})
+        .add("cutmix", cutmix, {0, 100},
+             "paste boxes between pairs of images, areas 1 - Beta(ALPHA, ALPHA); 0 = off; with "
+             "mixup too, one of both is drawn a step",
+             {.type = "ALPHA", .omit = cutmix == 0})
         .add("dtype", dtype, "", {.omit = dtype == Dtype::f32, .in = FieldDetails::json})
         .add("loss_scale", loss_scale, {0, 0x1p30},
              "with --dtype f16: where it begins, a power of two; 0 = off",

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <span>
 
 #include "data/loader/mixup.h"
 #include "engine/autograd/ops.h"
@@ -25,18 +24,17 @@ TrainStep::TrainStep(Model& model, Sgd& sgd, BatchSource& loader, const TrainCon
       loader_(loader),
       config_(config),
       skipped_(sgd.loss_scale().on() ? sgd.loss_scale().skipped() : 0) {
-  if (config.mixup > 0) {
-    lambda_ = Tensor::zeros({}, Dtype::f32, loader.capturable() ? model.device() : Device{});
-  }
+  if (mixes()) mixing_ = to_tensor({}).to(loader.capturable() ? model.device() : Device{});
   if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
     captured_.emplace(model, sgd, config.label_smoothing);
   }
 }
 
 StepResult TrainStep::run(std::int64_t step, double lr, StepObserver* observer) {
-  if (config_.mixup > 0) {
-    const float lambda = mixup_lambda(config_.mixup, config_.seed, step);
-    lambda_.copy_from(Tensor::from(std::span(&lambda, 1), {}));
+  if (mixes()) {
+    const std::int64_t side = model_.arch().resolution;
+    mixing_.copy_from(
+        to_tensor(draw_mixing(config_.mixup, config_.cutmix, config_.seed, step, side, side)));
   }
   const StepResult result = compute(step, lr, observer);
   if (!was_skipped(step) && observer) observer->count_step();
@@ -55,11 +53,11 @@ StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observ
   return result;
 }
 
-// With mixup soft targets, and the images mixed.
+// With mixup or CutMix soft targets, and the images mixed.
 StepBatch TrainStep::make_batch() {
   const Batch batch = loader_.make();
-  if (config_.mixup == 0) return {batch.images, batch.labels, batch.labels};
-  return {batch.images, batch.labels, mixup(batch, model_.arch().classes, lambda_)};
+  if (!mixes()) return {batch.images, batch.labels, batch.labels};
+  return {batch.images, batch.labels, mixup(batch, model_.arch().classes, mixing_)};
 }
 
 // True if the loss scale was too large for this step, and nothing was learned from it.

@@ -1,6 +1,6 @@
 #pragma once
-// One step of training on the batch that a loader stands at: mixup, forward, loss, backward,
-// importance, update. Eager, or one recording replayed.
+// One step of training on the batch that a loader stands at: mixup or CutMix, forward, loss,
+// backward, importance, update. Eager, or one recording replayed.
 
 #include <cstdint>
 #include <optional>
@@ -28,13 +28,14 @@ class TrainStep {
   StepResult compute(std::int64_t step, double lr, StepObserver* observer);
   StepResult eager(const StepBatch& batch, std::int64_t step, double lr, StepObserver* observer);
   StepBatch make_batch();
+  bool mixes() const { return config_.mixup > 0 || config_.cutmix > 0; }
   bool was_skipped(std::int64_t step);
 
   Model& model_;
   Sgd& sgd_;
   BatchSource& loader_;
   const TrainConfig& config_;
-  Tensor lambda_;  // mixup's share of this step, where the batch is
+  Tensor mixing_;  // of this step, where the batch is
   std::optional<CapturedStep> captured_;
   std::int64_t skipped_ = 0;
 };

@@ -1,4 +1,6 @@
-// Mixup: the kernels against double precision, and the draw of lambda against the distribution.
+// Mixup and CutMix: the kernels against double precision, and the draws against the distributions.
+
+#include <random>
 
 #include "data/loader/mixup.h"
 #include "kernels/ops/mixup.h"
@@ -32,7 +34,7 @@ Batch batch_of(const Case& c, Device device) {
 }
 
 Tensor lambda_on(Device device, float lambda) {
-  return Tensor::from(std::span(&lambda, 1), {}).to(device);
+  return to_tensor({.inside = lambda, .target = lambda}).to(device);
 }
 
 // Written as the definition has it, on one-hot targets.
@@ -85,6 +87,79 @@ TEST(Mixup, RoundsOnceInSixteenBits) {
       }
     }
   }
+}
+
+// Pixel by pixel: in the box the partner's, around it the own one.
+TEST(CutMix, PairsChangePlacesInTheBox) {
+  const Mixing box{.inside = 0, .target = 0.75f, .top = 1, .left = 2, .bottom = 4, .right = 3};
+  for (const Place& place : places()) {
+    const At at(place);
+    for (const Case& c : cases) {
+      const std::string what = place.name + " n " + std::to_string(c.n);
+      const Batch batch = batch_of(c, place.device);
+      const Doubles before = doubles(batch.images);
+      const Tensor soft = mixup(batch, c.classes, to_tensor(box).to(place.device));
+      const std::int64_t h = c.image[1], w = c.image[2], size = c.image[0] * h * w;
+      Doubles expected = before;
+      for (std::int64_t i = 0; i < std::ssize(before); ++i) {
+        const std::int64_t y = i / w % h, x = i % w;
+        if (y < 1 || y >= 4 || x != 2) continue;
+        expected[i] = before[(c.n - 1 - i / size) * size + i % size];
+      }
+      EXPECT_EQ(doubles(batch.images), expected) << what;
+      const Tensor labels = batch.labels.to(Device{});
+      Doubles hot(c.n * c.classes);
+      for (std::int64_t i = 0; i < c.n; ++i) {
+        hot[i * c.classes + labels.as<std::int32_t>()[i]] = 1;
+      }
+      expect_close(soft, mixed(hot, c.n, 0.75), 1e-7, what + " targets");
+    }
+  }
+}
+
+// Written from the paper's own code (clovaai/CutMix-PyTorch, train.py, rand_bbox), with another
+// generator, for alpha = 1: l is uniform.
+TEST(CutMix, BoxesAreDistributedAsDefined) {
+  constexpr int draws = 20000, h = 32, w = 50;
+  std::mt19937_64 generator(3);
+  const auto below = [&](int n) { return std::uniform_int_distribution<int>(0, n - 1)(generator); };
+  double own = 0, theirs = 0, squares = 0, rows = 0, columns = 0;
+  for (int step = 0; step < draws; ++step) {
+    const Mixing m = cutmix_box(1, kSeed, step, h, w);
+    ASSERT_TRUE(0 <= m.top && m.top <= m.bottom && m.bottom <= h);
+    ASSERT_TRUE(0 <= m.left && m.left <= m.right && m.right <= w);
+    const double area = double(m.bottom - m.top) * (m.right - m.left) / (h * w);
+    ASSERT_NEAR(m.target, 1 - area, 1e-6);
+    ASSERT_EQ(m.inside, 0);
+    own += area;
+    rows += m.top + m.bottom;
+    columns += m.left + m.right;
+    const double side = std::sqrt(1 - std::uniform_real_distribution<double>(0, 1)(generator));
+    const auto cut = [&](int n) {
+      const int length = static_cast<int>(side * n), centre = below(n);
+      return std::clamp(centre + length / 2, 0, n) - std::clamp(centre - length / 2, 0, n);
+    };
+    const double other = double(cut(h)) * cut(w) / (h * w);
+    theirs += other;
+    squares += other * other;
+  }
+  const double mean = theirs / draws, deviation = std::sqrt(squares / draws - mean * mean);
+  EXPECT_NEAR(own / draws, mean, 4 * deviation * std::sqrt(2. / draws)) << "seed " << kSeed;
+  EXPECT_NEAR(rows / draws, h - 1, 1.2);
+  EXPECT_NEAR(columns / draws, w - 1, 1.8);
+}
+
+TEST(CutMix, OneOfBothIsDrawnAStepAsOften) {
+  int boxes = 0;
+  for (int step = 0; step < 10000; ++step) {
+    const Mixing m = draw_mixing(0.3, 1, 5, step, 8, 8);
+    const bool box = m.inside == 0;
+    boxes += box;
+    ASSERT_EQ(draw_mixing(0.3, 0, 5, step, 8, 8).inside, mixup_lambda(0.3, 5, step));
+    ASSERT_EQ(draw_mixing(0, 1, 5, step, 8, 8).inside, 0);
+    ASSERT_EQ(m.target, draw_mixing(box ? 0 : 0.3, box ? 1 : 0, 5, step, 8, 8).target);
+  }
+  EXPECT_NEAR(boxes, 5000, 4.5 * 50);
 }
 
 // (lambda - 1/2)^2 does not know lambda from 1 - lambda; its mean is the variance of the Beta

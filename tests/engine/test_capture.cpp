@@ -252,7 +252,7 @@ TEST(CapturedStep, EagerStepsMayComeBetween) {
   }
 }
 
-// The place in the epoch, the epoch and mixup's share change from replay to replay.
+// The place in the epoch, the epoch and how pairs mix change from replay to replay.
 TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
   const Device device = GetParam();
   const DatasetPtr set =
@@ -262,17 +262,17 @@ TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
   Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
   ImportanceObserver nobody(0);
   CapturedStep steps(captured, captured_sgd, 0);
-  const Tensor lambda = Tensor::zeros({}, Dtype::f32, device);
+  const Tensor mixing = to_tensor({}).to(device);
   int made = 0;
   const auto make = [&]() -> StepBatch {
     ++made;
     const Batch batch = loader.make();
-    return {batch.images, batch.labels, mixup(batch, 4, lambda)};
+    return {batch.images, batch.labels, mixup(batch, 4, mixing)};
   };
   for (int step = 0; step < 6; ++step) {
     if (step % 3 == 0) loader.start(step / 3);
     ASSERT_TRUE(loader.advance());
-    fill(lambda, 0.5f + 0.08f * static_cast<float>(step));
+    mixing.copy_from(to_tensor(draw_mixing(1, 1, kSeed, step, 8, 8)));
     const StepBatch batch = make();
     const double expected = eager_step(eager, eager_sgd, batch, step, nobody, 0);
     made = step == 0 ? 0 : made - 1;

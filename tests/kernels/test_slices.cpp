@@ -4,10 +4,10 @@
 #include <numeric>
 #include <optional>
 
+#include "data/loader/mixup.h"
 #include "kernels/ops/augment.h"
 #include "kernels/ops/elementwise.h"
 #include "kernels/ops/loss_scale.h"
-#include "kernels/ops/mixup.h"
 #include "kernels/ops/sgd.h"
 #include "kernels/ops/taylor.h"
 #include "tests/support/op_test.h"
@@ -171,7 +171,7 @@ TEST(Slices, OfABatchAreMixedAsTheirCopies) {
     const At at(place);
     const Tensor x = random_tensor({5, 3, 5, 5}, 5, 0).to(place.device).cast(place.dtype);
     const Tensor part = x.slice(1, 5), copy = part.clone();
-    const Tensor share = Tensor::from(std::vector<float>{0.3f}, {1}).to(place.device);
+    const Tensor share = to_tensor({.inside = 0.3f}).to(place.device);
     for (const Tensor& t : {part, copy}) {
       const MixupSpec spec{.dtype = place.dtype, .n = 4, .elements = 75};
       mixup_kernels.run(&MixupKernels::images, place.device, spec, share.data(), t.data());

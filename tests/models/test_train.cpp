@@ -80,12 +80,14 @@ TEST_P(TrainIn, ResumesFromAnyStepBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Dtypes, TrainIn, testing::Values(Dtype::f32, Dtype::bf16),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
-TEST_F(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
+TEST_F(Train, MixingAndTransformsResumeBitForBitAndChangeWhatIsLearned) {
   TrainConfig config = quiet_config("");
   config.epochs = 2;
   Model plain(small_net(), kSeed), whole(small_net(), kSeed);
   train(plain, data, config);
   config.mixup = 0.4;
+  config.cutmix = 1;
+  config.transforms = {.auto_augment = AutoAugment{}, .random_erasing = RandomErasing{.p = 0.8}};
   train(whole, data, config);
   EXPECT_NE(std::memcmp(plain.state().at("features.0.weight").data(),
                         whole.state().at("features.0.weight").data(), 64),
@@ -102,6 +104,9 @@ TEST_F(Train, MixupResumesBitForBitAndChangesWhatIsLearned) {
     config.mixup = other;
     EXPECT_THROW(train(second, data, config), ConfigError) << "resumed with mixup " << other;
   }
+  config.mixup = 0.4;
+  config.transforms.random_erasing.reset();
+  EXPECT_ERROR(train(second, data, config), ConfigError, "trained with transforms = {");
 }
 
 // The batches are made there, by ResidentLoader.
@@ -109,7 +114,7 @@ TEST_F(Train, OnSimtIsTheTrainingOfTheCpu) {
   TrainConfig config = quiet_config("");
   config.batch = 4;
   config.max_steps = 3;
-  config.mixup = 1;
+  config.mixup = config.cutmix = 1;
   config.schedule = {.kind = ScheduleKind::constant, .lr = 1e-2};
   Model cpu(small_net(), kSeed), simt(small_net(), kSeed, kSimt);
   train(cpu, data, config);

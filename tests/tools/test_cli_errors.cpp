@@ -20,6 +20,17 @@ TEST_F(CliErrors, MissingAndDamagedData) {
   expect_error("train --data-dir .", 1, {"train-images-idx3-ubyte", "cut"});
 }
 
+TEST_F(CliErrors, TransformsOutOfRange) {
+  const auto refused = [&](const Words& options, const Words& parts) {
+    expect_error(Words{"train"} + options, 2, parts);
+  };
+  refused({"--auto-augment", "svhn"}, {"--auto-augment", "imagenet or cifar10", "'svhn'"});
+  refused({"--random-erasing", "2"}, {"--random-erasing", "a number from 0 to 1", "'2'"});
+  refused({"--cutout", "0"}, {"--cutout", "an integer from 1", "'0'"});
+  refused({"--cutmix", "-1"}, {"--cutmix", "a number from 0 to 100"});
+  refused({"--crop-pct", "1.5"}, {"--crop-pct", "a number in (0.01, 1]"});
+}
+
 TEST_F(CliErrors, Bf16WhereTheInstructionSetHasNone) {
   const char* given = std::getenv("DNNL_MAX_CPU_ISA");
   setenv("DNNL_MAX_CPU_ISA", "AVX2", 1);

@@ -36,11 +36,15 @@ TEST(RecipeToml, EveryKeyArrives) {
     "name": "all", "model": "resnet20", "seeds": [4, 5], "claims": true,
     "arch": {"width": 2, "blocks": [2, 2, 2], "resolution": 40, "classes": 7, "in_channels": 1},
     "train": {"data": {"name": "synthetic", "dir": "d", "limit_train": 70, "limit_test": 35,
-                       "resolution": 48, "classes": 7, "bad_images": "skip"},
+                       "resolution": 48, "classes": 7, "crop_pct": 0.9, "bad_images": "skip"},
       "epochs": 7, "batch": 32, "momentum": 0.8, "weight_decay": 0.001, "nesterov": true,
       "schedule": {"kind": "step", "lr": 0.3, "warmup": 2, "warmup_style": "multiply",
                    "milestones": [3, 5.5], "gamma": 0.2, "beta": 0.03},
-      "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "shuffle": false,
+      "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "cutmix": 0.5, "shuffle": false,
+      "transforms": {"random_resized_crop": {"scale": [0.2, 0.9], "ratio": [0.5, 2.5]},
+        "auto_augment": {"policy": "cifar10"}, "random_erasing": {"p": 0.25, "scale": [0.1, 0.2],
+        "ratio": [0.4, 2.5]}, "cutout": {"side": 8},
+        "color_jitter": {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.4}},
       "validation": 0.2, "select": "last"},
     "importance": {"epochs": 3, "limit_train": 14, "validation": 5, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1, 2], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
@@ -75,6 +79,30 @@ TEST(RecipeToml, EveryKeyArrives) {
     EXPECT_NE(defaults.value(path, json()), value) << path;
 }
 
+TEST(RecipeToml, ATransformIsThereWithoutSettings) {
+  const Recipe r = parse("[train.transforms]\ncutout = {}\n[train.transforms.random_resized_crop]");
+  EXPECT_EQ(r.train.transforms,
+            (TrainTransforms{.random_resized_crop = RandomResizedCrop{}, .cutout = Cutout{}}));
+}
+
+// Settings that came later are left out where they change nothing: the text that a kept training
+// is found by stays what it was.
+TEST(StoredTrainings, TheirKeysAreWhatTheyWere) {
+  int read = 0;
+  const std::string kept = std::string(HAC_SOURCE_DIR) + "/bench/results/compare-cifar10/trainings";
+  for (const auto& entry : fs::directory_iterator(kept)) {
+    if (!entry.is_directory()) continue;
+    const std::string question = json::parse(slurp(entry.path() / "result.json")).at("question");
+    const std::size_t begin = question.find("\n\n{") + 2, end = question.find("\n}\n", begin) + 2;
+    const std::string text = question.substr(begin, end - begin);
+    TrainConfig config;
+    read_json(json::parse(text), config.fields(), "training");
+    EXPECT_EQ(to_json(config), text) << entry.path();
+    ++read;
+  }
+  EXPECT_GT(read, 10);
+}
+
 TEST(RecipeToml, NothingGivenIsTheDefault) { EXPECT_EQ(to_json(parse("")), to_json(Recipe{})); }
 
 TEST(RecipeToml, UnknownKeysAreNamedWithLineAndNearest) {
@@ -95,6 +123,13 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
       {"[train]\nepochs = 0", {"train.epochs"}},
       {"\nseeds = [-3]", {"line 2", "seeds", ">= 0"}},
       {"\ntrain = 3", {"line 2", "train", "table"}},
+      {"[train.transforms]\nrotate = 3", {"line 2", "train.transforms.rotate", "unknown key"}},
+      {"[train.transforms]\ncutout = 3", {"line 2", "train.transforms.cutout", "a table"}},
+      {"[train.transforms.auto_augment]\npolicy = \"svhn\"", {"line 2", "imagenet or cifar10"}},
+      {"[train.transforms.random_erasing]\np = 1.5", {"line 2", "random_erasing.p", "from 0 to 1"}},
+      {"[train.transforms.color_jitter]\nhue = 0.6", {"line 2", "hue", "from 0 to 0.5"}},
+      {"[train.transforms.random_erasing]\nscale = [0.1]", {"line 2", "a list of 2"}},
+      {"[train.transforms.random_resized_crop]\nscale = [1, 0.1]", {"random_resized_crop.scale"}},
       {"[latency]\nmodel = \"oracle\"", {"line 2", "latency.model", "oracle"}},
       {"[scale]\nlatency = \"4\"", {"line 2", "scale.latency", "3.2ms"}},
       {"[scale]\nmethods = [\"width\"]", {"uniform-width"}},

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -113,10 +114,41 @@ Architecture resolve_for(const ModelOptions& o, const Dataset& data) {
 
 void add_data_options(CLI::App& app, DataConfig& data) { add_options(app, data.fields(), "Data"); }
 
+namespace {
+
+// A transform by the first of its settings, the others as they are by default.
+template <class T>
+void add_transform_option(CLI::App& app, const std::string& flag, std::optional<T>& transform,
+                          const std::string& help) {
+  T defaults;
+  const Field field = defaults.fields().front();
+  app.add_option_function<std::string>(
+         flag,
+         [=, &transform](const std::string& text) {
+           assign_words(transform.emplace().fields().front(), std::array{text},
+                        fmt::format("option '{}'", flag));
+         },
+         help)
+      ->type_name(type_of(field, field.value))
+      ->group("Training");
+}
+
+}  // namespace
+
 void add_train_options(CLI::App& app, TrainOptions& o) {
   TrainConfig& c = o.config;
   c.schedule.kind = ScheduleKind::cosine;
   add_options(app, c.fields().without("data"), "Training");
+  app.add_flag_callback(
+         "--random-resized-crop", [&c] { c.transforms.random_resized_crop.emplace(); },
+         "of photographs: a box of 8 to 100 % of the area, resized, in place of the random crop")
+      ->group("Training");
+  add_transform_option(app, "--auto-augment", c.transforms.auto_augment,
+                       "one of 25 pairs of operations, by this policy");
+  add_transform_option(app, "--random-erasing", c.transforms.random_erasing,
+                       "erase a box of 2 to 33 % of the area with this probability");
+  add_transform_option(app, "--cutout", c.transforms.cutout,
+                       "erase a square of this side, its centre anywhere");
   add_options(app,
               Fields().add("init", o.init, "start from these weights (safetensors, PyTorch names)",
                            {.type = "FILE"}),

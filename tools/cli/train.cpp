@@ -52,6 +52,17 @@ std::string first_of(const std::vector<std::string>& classes) {
       classes.size() > shown ? fmt::format(", ... ({})", classes.size()) : std::string()));
 }
 
+// "standard, auto_augment, mixup 0.2".
+std::string augmentation_text(const TrainConfig& c) {
+  std::string text = c.augment ? "standard" : "none";
+  for (const Field& transform : fields_of(c.transforms)) {
+    if (std::get<List>(transform.value.at).size() > 0) text += ", " + transform.key;
+  }
+  text += fmt::format(", mixup {}", c.mixup);
+  if (c.cutmix > 0) text += fmt::format(", cutmix {}", c.cutmix);
+  return text;
+}
+
 // Everything that was decided, before the first step.
 void print_resolved(const Options& o, const TrainConfig& c, const Architecture& arch,
                     const DataSplit& data) {
@@ -78,10 +89,9 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
                             data.train->resolution(), data.train->resolution())},
        {"classes", first_of(data.train->classes())},
        {"result", shown_accuracy(c, "test")},
-       {"training",
-        fmt::format("{} epochs{}, batch {}, augment {}, mixup {}, shuffle {}, label smoothing {}",
-                    c.epochs, steps, c.batch, c.augment ? "standard" : "none", c.mixup,
-                    c.shuffle ? "on" : "off", c.label_smoothing)},
+       {"training", fmt::format("{} epochs{}, batch {}, augment {}, shuffle {}, label smoothing {}",
+                                c.epochs, steps, c.batch, augmentation_text(c),
+                                c.shuffle ? "on" : "off", c.label_smoothing)},
        {"optimiser",
         fmt::format("SGD, {}momentum {}, weight decay {}", c.sgd.nesterov ? "Nesterov " : "",
                     c.sgd.momentum, c.sgd.weight_decay)},

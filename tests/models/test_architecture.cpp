@@ -31,12 +31,6 @@ std::int64_t ops_of_kind(const Architecture& arch, const std::string& kind) {
   return n;
 }
 
-TEST(Architecture, JsonRoundTripOnRandomArchitectures) {
-  for_random_architectures([](const Architecture& arch, auto&) {
-    ASSERT_EQ(architecture_from_json(to_json(arch)), arch) << to_json(arch);
-  });
-}
-
 // Files of before there were other activations.
 TEST(Architecture, ReluOfOlderFilesIsRead) {
   const Architecture arch = architecture_from_json(R"({"name": "old", "channels": 3,
@@ -73,8 +67,9 @@ TEST(Architecture, LoweredOpsAreInOrderAndCarryTheWidths) {
   });
 }
 
-TEST(Architecture, SettingWhatIsThereChangesNothing) {
+TEST(Architecture, JsonAndSettingWhatIsThereChangeNothing) {
   for_random_architectures([](const Architecture& arch, auto&) {
+    ASSERT_EQ(architecture_from_json(to_json(arch)), arch) << to_json(arch);
     ASSERT_EQ(with_widths(arch, widths(arch)), arch);
     ASSERT_EQ(with_blocks(arch, blocks(arch)), arch);
     ASSERT_EQ(with_resolution(arch, arch.resolution), arch);
@@ -205,25 +200,23 @@ TEST(Architecture, NewUnitsAreNumberedAsPyTorchDoes) {
   EXPECT_EQ(resnet34, zoo("resnet34"));
 }
 
-TEST(Architecture, DepthTotalsOfTable1) {
-  const auto total = [](const char* name, double d) {
-    const auto n = blocks(scale_depth(zoo(name), d));
-    return std::accumulate(n.begin(), n.end(), 0);
+// The depths of Table I: tests/scaling/test_table1.cpp.
+TEST(Architecture, TiesOfDepthGoToTheLaterStageAndNoneVanishes) {
+  using Blocks = std::vector<std::int64_t>;
+  const auto scaled = [](const Architecture& arch, double d) {
+    return blocks(scale_depth(arch, d));
   };
-  EXPECT_EQ(total("preact_resnet18", std::pow(1.2, 0.7)), 9);
-  EXPECT_EQ(total("vgg11", std::pow(1.2, 1.7)), 11);
-  EXPECT_EQ(total("vgg11", std::pow(1.2, 2.54)), 13);
-  EXPECT_EQ(total("vgg11", std::pow(2, 0.1)), 9);
-  EXPECT_EQ(total("vgg11", std::pow(4, 0.1)), 9);
-  EXPECT_EQ(total("preact_resnet18", std::pow(1.5, 0.1)), 8);
-  // Ties go to the later stage; nothing vanishes.
-  EXPECT_EQ(blocks(scale_depth(zoo("preact_resnet18"), 1.1361)),
-            (std::vector<std::int64_t>{2, 2, 2, 3}));
-  EXPECT_EQ(blocks(scale_depth(zoo("preact_resnet18"), 1.25)),
-            (std::vector<std::int64_t>{2, 2, 3, 3}));
-  EXPECT_EQ(blocks(scale_depth(zoo("vgg11"), 1.363)), (std::vector<std::int64_t>{1, 1, 3, 3, 3}));
-  EXPECT_EQ(blocks(scale_depth(zoo("resnet34"), 0.3)), (std::vector<std::int64_t>{1, 1, 2, 1}));
-  EXPECT_EQ(blocks(scale_depth(zoo("resnet34"), 1e-6)), (std::vector<std::int64_t>{1, 1, 1, 1}));
+  const Architecture resnet = zoo("preact_resnet18"), vgg = zoo("vgg11");
+  EXPECT_EQ(scaled(resnet, 1.1361), (Blocks{2, 2, 2, 3}));
+  EXPECT_EQ(scaled(resnet, 1.25), (Blocks{2, 2, 3, 3}));
+  EXPECT_EQ(scaled(with_blocks(resnet, {1, 3, 1, 1}), 1.5), (Blocks{1, 4, 2, 2}));
+  EXPECT_EQ(scaled(vgg, 1.363), (Blocks{1, 1, 3, 3, 3}));
+  EXPECT_EQ(scaled(vgg, 2.5), (Blocks{2, 3, 5, 5, 5})) << "2.5 + 2.5 + 5 + 5 + 5 = 20";
+  EXPECT_EQ(scaled(with_blocks(vgg, {1, 1, 3, 4, 1}), 0.1), (Blocks{1, 1, 1, 1, 1}));
+  EXPECT_EQ(scaled(zoo("resnet34"), 0.3), (Blocks{1, 1, 2, 1}));
+  Architecture flat = vgg;
+  flat.stage_ends.clear();
+  EXPECT_THROW(scale_depth(flat, 1), ConfigError);
 }
 
 TEST(Architecture, DepthKeepsItsTotalOnRandomArchitectures) {

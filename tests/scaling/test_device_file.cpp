@@ -1,11 +1,13 @@
 // The file of a device: a model with the networks, their error bars and the staircase that it was
-// made from, and the times that a user takes elsewhere.
+// made from, which these are, and the times that a user takes elsewhere.
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "engine/io/file.h"
+#include "models/zoo/zoo.h"
 #include "scaling/latency/networks_to_time.h"
 #include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
@@ -109,14 +111,8 @@ TEST_F(DeviceFile, RefusesDamagedNetworks) {
   const std::string text =
       to_json(*fit_latency(LatencyModelKind::regression, networks, here, staircase_of(8)));
   ASSERT_NO_THROW(latency_model_from_json(text));
-  const auto broken = [&](const std::string& from, const std::string& to) {
-    std::string changed = text;
-    const std::size_t at = changed.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return changed.replace(at, from.size(), to);
-  };
   const auto refused = [&](const std::string& from, const std::string& to, const char* says) {
-    EXPECT_ERROR(latency_model_from_json(broken(from, to)), ConfigError, says);
+    EXPECT_ERROR(latency_model_from_json(replaced(text, from, to)), ConfigError, says);
   };
   refused("\"networks\": [", "\"networks\": [{}, ", "network 0");
   refused("\"architecture\": {", "\"architectur\": {", "architectur");
@@ -140,12 +136,9 @@ TEST_F(NetworkList, FilledInItGivesAModelThatPredictsOthers) {
   EXPECT_CONTAINS(table, "batch 1");
   for (std::size_t i = 0; i < nets.size(); ++i) {
     const double ms = time_on(linear_machine, nets[i]).total_ms * (i % 2 ? 1.01 : 0.99);
-    const std::string file = "net-" + std::string(i < 10 ? "00" : "0") + std::to_string(i);
-    const std::string empty = file + ".json,,,\n";
-    const std::size_t at = table.find(empty);
-    ASSERT_NE(at, std::string::npos) << file;
-    if (i == 1) continue;  // not timed
-    table.replace(at, empty.size(), file + ".json," + std::to_string(ms) + ",,\n");
+    const std::string file = (i < 10 ? "net-00" : "net-0") + std::to_string(i) + ".json,";
+    const std::string given = i == 1 ? "" : std::to_string(ms);  // one is not timed
+    table = replaced(table, file + ",,\n", file + given + ",,\n");
   }
   folder.write("times.csv", table);
   const TimesTable times = read_times(folder.file("times.csv"), slim_vgg(), Dtype::f32);
@@ -175,16 +168,12 @@ TEST_F(NetworkList, SaysWhichLineIsWrong) {
   EXPECT_ERROR(write_network_list(folder.path(), {vgg}), ConfigError, folder.path(),
                "empty folder");
   const std::string path = folder.file("times.csv");
-  const auto wrong = [&](const std::string& rows, const std::vector<std::string>& says,
+  const auto wrong = [&](const std::string& rows, std::initializer_list<std::string> says,
                          const std::string& columns = "network,ms,ms_low,ms_high") {
     folder.write("times.csv", columns + "\n" + rows);
-    try {
-      read_times(path, vgg, Dtype::f32);
-      ADD_FAILURE() << rows;
-    } catch (const ConfigError& error) {
-      EXPECT_CONTAINS(std::string(error.what()), path);
-      for (const std::string& part : says) EXPECT_CONTAINS(std::string(error.what()), part);
-    }
+    const std::string message = error_of<ConfigError>([&] { read_times(path, vgg, Dtype::f32); });
+    EXPECT_CONTAINS(message, path);
+    EXPECT_TRUE(holds_parts(message, true, says)) << rows;
   };
   const std::string good = "net-000.json,1,,\nnet-001.json,1,,\nnet-002.json,1,,\n";
   wrong("", {"column 'ms'", "network"}, "network");
@@ -218,6 +207,58 @@ TEST(NetworkLists, WhatScalingMakesBelongsToItsBaseline) {
     EXPECT_FALSE(is_scaled_from(with_channels(base, 1), base)) << name;
   }
   EXPECT_FALSE(is_scaled_from(zoo("resnet18"), zoo("preact_resnet18")));
+}
+
+std::set<std::int64_t> resolutions_of(const std::vector<Architecture>& nets) {
+  std::set<std::int64_t> sizes;
+  for (const Architecture& a : nets) sizes.insert(a.resolution);
+  return sizes;
+}
+
+TEST(NetworksToTime, RandomWidthsAtEveryResolutionAndALadder) {
+  const Architecture vgg = slim_vgg();
+  const NetworksToTime options{.networks = 12, .resolutions = {40, 48}, .depths = {1.5}};
+  const std::vector<Architecture> nets = networks_to_time(vgg, options);
+  EXPECT_EQ(nets[0], vgg);
+  // Five random ones at each of three sizes, which are more than 12 / 3; the bases of these; five
+  // steps of the ladder besides 48 pixels, which is a base already; one deeper.
+  EXPECT_EQ(nets.size(), 3u * 5 + 3 + 5 + 1);
+  EXPECT_EQ(resolutions_of(nets), (std::set<std::int64_t>{32, 40, 48, 64, 96, 128, 192, 256}));
+  EXPECT_EQ(blocks(nets.back()).size(), blocks(vgg).size());
+  EXPECT_EQ(widths(nets.back()).size(), 12u);  // 8 convolutions times 1.5
+  for (std::size_t i = 0; i < nets.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) EXPECT_FALSE(nets[i] == nets[j]) << i << " " << j;
+  }
+  EXPECT_EQ(networks_to_time(vgg, options), nets);
+}
+
+TEST(NetworksToTime, CoversTheRangeOfEveryWidth) {
+  const Architecture vgg = slim_vgg();
+  const auto nets = networks_to_time(vgg, {.networks = 20, .ladder = false});
+  EXPECT_EQ(nets.size(), 21u);
+  const std::vector<std::int64_t> base = widths(vgg);
+  for (std::size_t l = 0; l < base.size(); ++l) {
+    std::int64_t low = base[l], high = base[l];
+    for (const Architecture& a : nets) {
+      low = std::min(low, widths(a)[l]);
+      high = std::max(high, widths(a)[l]);
+    }
+    EXPECT_LT(low, 0.65 * base[l]) << l;  // a stratum of 20 is a tenth wide
+    EXPECT_GT(high, 2.5 * base[l]) << l;
+    EXPECT_LE(high, 3 * base[l] + 4) << l;
+  }
+}
+
+TEST(NetworksToTime, LargeImagesAreNotEnlargedSixfold) {
+  const auto nets = networks_to_time(zoo("resnet18"), {.networks = 5});
+  EXPECT_EQ(*resolutions_of(nets).rbegin(), 4 * 224);
+}
+
+TEST(NetworksToTime, RefusesWhatIsNoNetwork) {
+  const Architecture vgg = slim_vgg();
+  EXPECT_ERROR(networks_to_time(vgg, {.resolutions = {16}}), ConfigError, "vgg11", "16");
+  EXPECT_ERROR(networks_to_time(vgg, {.low = 3, .high = 2}), ConfigError, "low < high");
+  EXPECT_ERROR(networks_to_time(vgg, {.depths = {-1}}), ConfigError, "depths", "-1");
 }
 
 }  // namespace

@@ -1,16 +1,15 @@
 // Widening to the edges of the staircase, by hand and over random problems.
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
-#include "kernels/core/random.h"
 #include "kernels/core/types.h"
 #include "models/zoo/zoo.h"
 #include "scaling/methods/optimum.h"
 #include "scaling/methods/width_scaling.h"
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
+#include "tests/support/random_laws.h"
 
 namespace hac {
 namespace {
@@ -104,11 +103,7 @@ TEST(EdgeWidening, LeavesNoFreeKernelsOfANetwork) {
   const StaircaseLatency model;
   for (const char* name : {"vgg11", "preact_resnet18"}) {
     const Architecture arch = scale_width(with_resolution(zoo(name), 32), 0.2);
-    const Philox random{3, 5};
-    std::vector<ImportanceLaw> laws;
-    for (std::size_t l = 0; l < widths(arch).size(); ++l) {
-      laws.push_back({.a = std::pow(10.0, -random.uniform(l)), .b = -0.5 - random.uniform(50 + l)});
-    }
+    const std::vector<ImportanceLaw> laws = random_laws(arch, 3);
     const NetworkCost base = cost_of(arch, model);
     const Budget budget{.latency_ms = 1.1 * base.latency_ms,
                         .params = 2.0 * static_cast<double>(base.params)};

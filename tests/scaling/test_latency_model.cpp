@@ -1,11 +1,13 @@
-// Latency models: the regression on a synthetic machine whose truth is known, errors and files. The
-// table: test_latency_table.cpp.
+// Latency models: the regression on a synthetic machine whose truth is known, errors and files; its
+// least squares by what makes an answer the best one. The table: test_latency_table.cpp.
 
 #include <cmath>
 
 #include "kernels/core/isa.h"
+#include "kernels/core/random.h"
 #include "scaling/latency/latency.h"
 #include "scaling/latency/latency_source.h"
+#include "scaling/latency/nnls.h"
 #include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/timed_networks.h"
@@ -86,32 +88,25 @@ TEST(LatencyModels, RefuseBadTimings) {
   EXPECT_THROW(fit_latency_table({&good, 1}, 0), ConfigError);
 }
 
-TEST(LatencyModels, FilesPredictTheSameBits) {
-  const std::vector<NetworkTiming> timings = sampled(staircase_machine, 9, 12, 1.1, 0.2);
-  const std::vector<NetworkTiming> others = sampled(staircase_machine, 9, 13);
-  const TempFolder folder;
-  for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
-    const LatencyModelPtr model = fit_latency(kind, timings, 16);
-    const std::string path = folder.file(model->name() + ".json");
-    save_latency_model(*model, path);
-    const LatencyModelPtr loaded = load_latency_model(path);
-    EXPECT_EQ(loaded->name(), model->name());
-    EXPECT_EQ(to_json(*loaded), to_json(*model));
-    for (const NetworkTiming& t : others) {
-      EXPECT_EQ(loaded->predict(t.graph), model->predict(t.graph));
-      EXPECT_EQ(loaded->extrapolated(t.graph), model->extrapolated(t.graph));
-    }
-  }
-  EXPECT_THROW(load_latency_model(folder.file("absent.json")), IoError);
-}
+const LatencySource here{"some cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
 
-// A saved model knows where it was measured and how far off it is, and does not answer for others.
-TEST(LatencyModels, AreOfOneSource) {
-  const LatencySource here{"some cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
+// A file predicts the same bits, also of networks that were not timed. It knows where it was
+// measured and how far off it is, and does not answer for others.
+TEST(LatencyModels, FilesAreOfOneSource) {
   const std::vector<NetworkTiming> timings = sampled(staircase_machine, 10, 12, 1.1, 0.2);
+  const TempFolder folder;
+  const std::string path = folder.file("m.json");
+  EXPECT_THROW(load_latency_model(path), IoError);
   for (const LatencyModelKind kind : {LatencyModelKind::table, LatencyModelKind::regression}) {
     const LatencyModelPtr model = fit_latency(kind, timings, here);
-    const LatencyModelPtr saved = latency_model_from_json(to_json(*model));
+    save_latency_model(*model, path);
+    const LatencyModelPtr saved = load_latency_model(path);
+    EXPECT_EQ(saved->name(), model->name());
+    EXPECT_EQ(to_json(*saved), to_json(*model));
+    for (const NetworkTiming& t : sampled(staircase_machine, 9, 13)) {
+      EXPECT_EQ(saved->predict(t.graph), model->predict(t.graph));
+      EXPECT_EQ(saved->extrapolated(t.graph), model->extrapolated(t.graph));
+    }
     EXPECT_EQ(saved->source, here);
     const std::shared_ptr<LatencyModel> bare = fit_latency(kind, timings, 8);
     bare->source = model->source;
@@ -122,7 +117,6 @@ TEST(LatencyModels, AreOfOneSource) {
     EXPECT_EQ(saved->error->median, error.median);
     EXPECT_EQ(saved->error->worst, error.worst);
     EXPECT_EQ(saved->error->networks, 10);
-    EXPECT_EQ(saved->predict(timings[0].graph), model->predict(timings[0].graph));
     EXPECT_NO_THROW(require_source(*saved, here, "m.json", "do so"));
   }
   const std::shared_ptr<LatencyModel> model = fit_latency_table(timings, 8);
@@ -151,7 +145,6 @@ TEST(LatencyModels, AreOfOneSource) {
 }
 
 TEST(LatencyModels, TimesOfABusyMachineDecideNothingUnasked) {
-  const LatencySource here{"some cpu", "f32", 2, "avx2", "oneDNN 2.6.3"};
   std::vector<NetworkTiming> timings = sampled(staircase_machine, 6, 12);
   const LatencyModelPtr steady = fit_latency(LatencyModelKind::table, timings, here);
   EXPECT_LACKS(to_json(*steady), "unsteady");
@@ -222,6 +215,50 @@ TEST(LatencyModels, HostileJsonIsRefused) {
   for (const auto& [text, from, to] : cases) {
     EXPECT_THROW(latency_model_from_json(replaced(text, from, to)), ConfigError) << to;
   }
+}
+
+using Rows = std::vector<std::vector<double>>;
+
+// Karush, Kuhn and Tucker's conditions, which are enough, as a sum of squares is convex: along no
+// column would more of it gain, nor less where there is some.
+TEST(Nnls, MeetsTheConditionsOfTheOptimum) {
+  int bound = 0;  // how often a constraint binds
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Philox random{seed, 7};
+    const std::size_t n = 1 + random.below(0, 5), m = n + random.below(1, 6);
+    Rows a(m, std::vector<double>(n));
+    std::vector<double> y(m);
+    for (std::size_t i = 0; i < m; ++i) {
+      for (std::size_t j = 0; j < n; ++j) a[i][j] = random.normal(100 + i * n + j);
+      y[i] = random.normal(1000 + i);
+    }
+    const std::vector<double> x = nnls(a, y);
+    ASSERT_EQ(x.size(), n);
+    std::vector<double> left = y;
+    for (std::size_t i = 0; i < m; ++i) {
+      for (std::size_t j = 0; j < n; ++j) left[i] -= a[i][j] * x[j];
+    }
+    for (std::size_t j = 0; j < n; ++j) {
+      double gain = 0;
+      for (std::size_t i = 0; i < m; ++i) gain += a[i][j] * left[i];
+      EXPECT_GE(x[j], 0);
+      EXPECT_LE(x[j] > 0 ? std::abs(gain) : gain, 1e-9) << "seed " << seed << " column " << j;
+      bound += x[j] == 0;
+    }
+  }
+  EXPECT_GT(bound, 50);
+}
+
+TEST(Nnls, DependentColumnsAndZeros) {
+  const Rows a = {{1, 2, 0}, {2, 4, 0}, {3, 6, 0}};
+  const std::vector<double> x = nnls(a, {1, 2, 3});
+  EXPECT_NEAR(x[0] + 2 * x[1], 1, 1e-12);
+  EXPECT_EQ(x[2], 0);
+  EXPECT_EQ(nnls(a, {0, 0, 0}), (std::vector<double>{0, 0, 0}));
+  EXPECT_EQ(nnls(a, {-1, -1, -1}), (std::vector<double>{0, 0, 0}));
+  EXPECT_THROW(nnls({}, {}), ConfigError);
+  EXPECT_THROW(nnls({{1, 2}, {1}}, {1, 2}), ConfigError);
+  EXPECT_THROW(nnls({{NAN}}, {1}), ConfigError);
 }
 
 }  // namespace

@@ -10,7 +10,6 @@
 #include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
-#include "kernels/core/random.h"
 #include "models/arch/counters.h"
 #include "models/model.h"
 #include "models/zoo/zoo.h"
@@ -18,6 +17,7 @@
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
 #include "tests/support/random_architecture.h"
+#include "tests/support/random_laws.h"
 
 namespace hac {
 namespace {
@@ -83,9 +83,8 @@ TEST(Methods, AreATable) {
     EXPECT_EQ(m.scale(zoo("vgg11"), at_one, {}), zoo("vgg11")) << m.key;
   }
   for (const char* name : {"uniform width", "resolution", "depth", "hacscale (plain)",
-                           "hacscale (per-latency)", "hacscale (per-param)"}) {
+                           "hacscale (per-latency)", "hacscale (per-param)"})
     EXPECT_TRUE(names.contains(name)) << name;
-  }
   EXPECT_ERROR(method_of("uniform_width"), ConfigError, "did you mean uniform-width?");
 }
 
@@ -126,17 +125,24 @@ TEST(Methods, DoNotGrowWithoutEndOnAnInflatedBudget) {
   }
 }
 
-TEST(Methods, ParametersBindTooAndInfeasibleBaselinesStay) {
+TEST(Methods, ParametersAndMemoryBindTooAndInfeasibleBaselinesStay) {
   const Architecture vgg = zoo("vgg11");
-  const double params = 1.3 * static_cast<double>(count(vgg).params);
-  const ScaledNetwork width = scaled("uniform-width", vgg, {.params = params});
-  EXPECT_LE(static_cast<double>(width.cost.params), params);
-  EXPECT_GT(static_cast<double>(width.cost.params), 1.2 * static_cast<double>(count(vgg).params));
+  const NetworkCost cost = cost_of(vgg, kModel);
+  const auto expect = [&](std::int64_t NetworkCost::*figure, const Budget& limit,
+                          const char* name) {
+    const ScaledNetwork n = scaled("uniform-width", vgg, limit);
+    EXPECT_EQ(n.limit, name);
+    const double growth = static_cast<double>(n.cost.*figure) / static_cast<double>(cost.*figure);
+    EXPECT_LE(growth, 1.3) << name;
+    EXPECT_GT(growth, 1.2) << name;
+  };
+  expect(&NetworkCost::params, {.params = 1.3 * static_cast<double>(cost.params)}, "params");
+  expect(&NetworkCost::memory_bytes, {.memory_bytes = 1.3 * static_cast<double>(cost.memory_bytes)},
+         "memory");
   const ScaledNetwork none = scaled("uniform-width", vgg, {.latency_ms = 1e-3});
   EXPECT_FALSE(none.feasible());
   EXPECT_EQ(none.arch, vgg);
   EXPECT_EQ(none.coefficients, std::vector{1.0});
-  EXPECT_EQ(width.limit, "params");
   EXPECT_THROW(scaled("resolution", vgg, {.params = 1e12}), ConfigError);
 }
 
@@ -166,15 +172,6 @@ TEST(Methods, SayWhichLimitEndedAGrowthByAnyFactor) {
   }
 }
 
-TEST(Methods, MemoryBinds) {
-  const Architecture vgg = zoo("vgg11");
-  const auto bytes = static_cast<double>(cost_of(vgg, kModel).memory_bytes);
-  const ScaledNetwork width = scaled("uniform-width", vgg, {.memory_bytes = 1.3 * bytes});
-  EXPECT_EQ(width.limit, "memory");
-  EXPECT_LE(static_cast<double>(width.cost.memory_bytes), 1.3 * bytes);
-  EXPECT_GT(static_cast<double>(width.cost.memory_bytes), 1.2 * bytes);
-}
-
 // VGG11 at w = 2 takes 3.98 times the MACs: its stem and classifier grow as w alone.
 TEST(Methods, KnownNetworksAreHit) {
   const Architecture vgg = zoo("vgg11");
@@ -187,18 +184,6 @@ TEST(Methods, KnownNetworksAreHit) {
       "resolution", vgg, {.latency_ms = kModel.predict(with_resolution(vgg, 48)) * (1 + 1e-12)});
   EXPECT_EQ(resolution.arch.resolution, 48);
   EXPECT_EQ(resolution.coefficients[0], 1.5);
-}
-
-std::vector<ImportanceLaw> random_laws(const Architecture& arch, std::uint64_t seed) {
-  const Philox random{seed, 3};
-  std::vector<ImportanceLaw> laws;
-  for (const std::string& name : width_names(arch)) {
-    const std::uint64_t l = laws.size();
-    laws.push_back({.layer = name,
-                    .a = std::pow(10.0, -2 * random.uniform(l)),
-                    .b = -0.1 - 1.5 * random.uniform(100 + l)});
-  }
-  return laws;
 }
 
 // In place of trainings: an accuracy that rises with operations and a little with depth, and a
@@ -214,9 +199,7 @@ ProxyTrainings pretended() {
                 std::vector<std::vector<std::int64_t>> rows;
                 for (int step = 1; step < 11; ++step) {
                   rows.push_back(widths(arch));
-                  for (std::int64_t& w : rows.back()) {
-                    w = std::max<std::int64_t>(1, w - step * w / 12);
-                  }
+                  for (auto& w : rows.back()) w = std::max<std::int64_t>(1, w - step * w / 12);
                 }
                 return rows;
               }};

@@ -12,6 +12,7 @@
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
 #include "tests/support/random_architecture.h"
+#include "tests/support/random_laws.h"
 
 namespace hac {
 namespace {
@@ -198,16 +199,6 @@ TEST(WidthGain, IsTheSumOverTheAddedKernels) {
   EXPECT_NEAR(total_gain(laws, {4, 1}, {5, 3}), 2.0 / 5 + 1.0 / 4 + 1.0 / 9, 1e-15);
 }
 
-std::vector<ImportanceLaw> random_laws(std::size_t n, std::uint64_t seed) {
-  const Philox random{seed, 3};
-  std::vector<ImportanceLaw> laws;
-  for (std::size_t l = 0; l < n; ++l) {
-    laws.push_back(
-        {.a = std::pow(10.0, -2 * random.uniform(l)), .b = -0.05 - 1.5 * random.uniform(100 + l)});
-  }
-  return laws;
-}
-
 // Few steps fit, so that all widths can be tried: chains and residual networks, free and tied.
 TEST(WidthOptimum, IsThatOfExhaustiveSearch) {
   int tried = 0, tied = 0, residual = 0;
@@ -222,7 +213,7 @@ TEST(WidthOptimum, IsThatOfExhaustiveSearch) {
     const StaircaseLatency stairs(8);
     const MacsLatency smooth;
     const LatencyModel& model = random.coin() ? static_cast<const LatencyModel&>(stairs) : smooth;
-    const std::vector<ImportanceLaw> laws = random_laws(base.size(), seed);
+    const std::vector<ImportanceLaw> laws = random_laws(arch, seed);
     WideningOptions options{.stride = random.pick(2, 8), .tie_residual = random.coin()};
     const WideningProblem problem = widening_problem(arch, laws, model, options);
     tied += problem.groups.size() < base.size();
@@ -234,11 +225,9 @@ TEST(WidthOptimum, IsThatOfExhaustiveSearch) {
     if (limits & 4) budget.memory_bytes = static_cast<double>(cost.memory_bytes) * room();
 
     double most = 0;
-    std::vector<int> sizes;
     const int steps = problem.groups.size() > 3 ? 5 : 10;
-    sizes.assign(problem.groups.size(), steps);
     bool cut = false;
-    each(sizes, [&](const States& states) {
+    each(std::vector<int>(problem.groups.size(), steps), [&](const States& states) {
       WidthList now = base;
       for (std::size_t g = 0; g < states.size(); ++g) {
         for (const int l : problem.groups[g]) now[l] += options.stride * states[g];
@@ -269,7 +258,7 @@ struct Net {
 
 Net slim(const char* name, std::int64_t resolution, double width, std::uint64_t seed) {
   const Architecture arch = scale_width(with_resolution(zoo(name), resolution), width);
-  return {arch, random_laws(widths(arch).size(), seed)};
+  return {arch, random_laws(arch, seed)};
 }
 
 TEST(WidthOptimum, NeverWorseThanAlgorithmOne) {

@@ -1,16 +1,16 @@
 // Table I of the paper: the rebuilt networks against the counts of the specification (rows,
-// witnesses: scaling/paper/table1.json), and what the printed figures say of each other.
-
-#include "scaling/paper/table1.h"
-
-#include <gtest/gtest.h>
+// witnesses: scaling/paper/table1.json), what the printed figures say of each other, and each row
+// from its method's formula with one round parameter (spec 1).
 
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "engine/io/file.h"
 #include "models/zoo/zoo.h"
+#include "scaling/methods/compound_factors.h"
+#include "scaling/paper/table1.h"
 #include "scaling/paper/witness.h"
 #include "tests/support/messages.h"
 
@@ -18,6 +18,11 @@ namespace hac {
 namespace {
 
 using nlohmann::json;
+using enum Constraint;
+
+RowCheck checked(const char* baseline, Constraint constraint, const char* method) {
+  return check(table1_row(baseline, constraint, method));
+}
 
 json file() { return json::parse(read_file(HAC_SOURCE_DIR "/scaling/paper/table1.json")); }
 
@@ -53,13 +58,10 @@ TEST(Table1, FifteenRowsAgreeToTheLastDigit) {
       matches,
       (std::map<std::string, int>{
           {"exact", 14}, {"exact (MACs)", 1}, {"close", 3}, {"differs", 2}, {"constraint", 4}}));
-  const auto match = [](const char* baseline, Constraint constraint, const char* method) {
-    return check(table1_row(baseline, constraint, method)).match;
-  };
-  EXPECT_EQ(match("vgg11", Constraint::tight, "Dollar"), Match::exact_macs);
-  EXPECT_EQ(match("preact_resnet18", Constraint::loose, "Zagoruyko"), Match::close);
-  EXPECT_EQ(match("vgg11", Constraint::baseline, "baseline"), Match::differs) << "150 for 153.22";
-  EXPECT_EQ(match("vgg11", Constraint::loose, "VGG19"), Match::differs) << "20.4 for 20.04";
+  EXPECT_EQ(checked("vgg11", tight, "Dollar").match, Match::exact_macs);
+  EXPECT_EQ(checked("preact_resnet18", loose, "Zagoruyko").match, Match::close);
+  EXPECT_EQ(checked("vgg11", baseline, "baseline").match, Match::differs) << "150 for 153.22";
+  EXPECT_EQ(checked("vgg11", loose, "VGG19").match, Match::differs) << "20.4 for 20.04";
 }
 
 TEST(Table1, DigitsAreRoundedOrCut) {
@@ -73,18 +75,13 @@ TEST(Table1, DigitsAreRoundedOrCut) {
 
 // Spec 3.2: mJ an image = W * ms, and its ratio to the baseline's.
 TEST(Table1, EnergyAnImageRises) {
-  const auto energy = [](const char* baseline, Constraint constraint, const char* method) {
-    return check(table1_row(baseline, constraint, method));
+  const auto expect = [](const RowCheck& row, int millijoules, double ratio) {
+    EXPECT_EQ(std::lround(row.energy_mj), millijoules);
+    EXPECT_NEAR(row.energy_ratio, ratio, 0.005);
   };
-  const RowCheck base = energy("preact_resnet18", Constraint::baseline, "baseline"),
-                 tight = energy("preact_resnet18", Constraint::tight, "HACScale"),
-                 loose = energy("vgg11", Constraint::loose, "HACScale");
-  EXPECT_EQ(std::lround(base.energy_mj), 203);
-  EXPECT_EQ(base.energy_ratio, 1);
-  EXPECT_EQ(std::lround(tight.energy_mj), 340);
-  EXPECT_NEAR(tight.energy_ratio, 1.67, 0.005);
-  EXPECT_EQ(std::lround(loose.energy_mj), 361);
-  EXPECT_NEAR(loose.energy_ratio, 3.97, 0.005);
+  expect(checked("preact_resnet18", baseline, "baseline"), 203, 1);
+  expect(checked("preact_resnet18", tight, "HACScale"), 340, 1.67);
+  expect(checked("vgg11", loose, "HACScale"), 361, 3.97);
 }
 
 const Slip* find(const std::vector<Slip>& all, const std::string& row, const std::string& figure) {
@@ -124,11 +121,9 @@ TEST(Table1, SlipsAreThoseOfTheSpecification) {
 }
 
 TEST(Table1, HacscaleRowsAreNotRebuilt) {
-  const Table1Row& row = table1_row("vgg11", Constraint::tight, "HACScale");
-  EXPECT_CONTAINS(error_of<ConfigError>([&] { network_of(row); }), "vgg11 tight HACScale",
-                  "not published");
-  EXPECT_CONTAINS(error_of<ConfigError>([] { table1_row("vgg11", Constraint::tight, "VGG19"); }),
-                  "vgg11 tight VGG19");
+  EXPECT_ERROR(network_of(table1_row("vgg11", tight, "HACScale")), ConfigError,
+               "vgg11 tight HACScale", "not published");
+  EXPECT_ERROR(table1_row("vgg11", tight, "VGG19"), ConfigError, "vgg11 tight VGG19");
 }
 
 // Networks that come close to HACScale's rows, of the specification.
@@ -154,13 +149,13 @@ TEST(Table1, WitnessesMeetThePrintedDigits) {
     if (row.rebuilt()) continue;
     SCOPED_TRACE(row.name());
     const Witness w = witness_of(row);
-    const Architecture baseline = zoo(row.baseline);
-    const Counters c = count(with_resolution(with_widths(baseline, w.widths), w.resolution));
+    const Architecture from = zoo(row.baseline);
+    const Counters c = count(with_resolution(with_widths(from, w.widths), w.resolution));
     EXPECT_EQ(c.params, w.params);
     EXPECT_EQ(c.ops_thop2021, w.ops_thop2021);
     EXPECT_TRUE(agrees(row.printed.params, static_cast<double>(c.params) * 1e-6)) << c.params;
     EXPECT_TRUE(agrees(row.printed.ops, static_cast<double>(c.ops_thop2021) * 1e-6));
-    const auto before = widths(baseline);
+    const auto before = widths(from);
     for (std::size_t i = 0; i < before.size(); ++i) {
       EXPECT_GE(w.widths[i], before[i]);
       EXPECT_EQ((w.widths[i] - before[i]) % 10, 0);
@@ -177,6 +172,86 @@ TEST(Table1, WitnessesMeetThePrintedDigits) {
 TEST(Table1, NoNetworkAboveTheCounts) {
   EXPECT_FALSE(find_witness(zoo("vgg11"), 32, 9.0, 1000)) << "fewer parameters than the baseline";
   EXPECT_FALSE(find_witness(zoo("vgg11"), 112, 12.24, 1442.37)) << "above its operations unwidened";
+}
+
+const Architecture resnet = zoo("preact_resnet18"), vgg = zoo("vgg11");
+
+// A row of the table is rebuilt as its method's formula has it.
+void expect_row(const Architecture& from, Constraint constraint, const char* method,
+                Architecture formula) {
+  formula.name = from.name;
+  EXPECT_EQ(network_of(table1_row(from.name, constraint, method)), formula) << method;
+}
+
+TEST(Table1, RowsOfOneFactorAreTheirFormulas) {
+  expect_row(resnet, baseline, "baseline", resnet);
+  expect_row(vgg, baseline, "baseline", vgg);
+  expect_row(resnet, tight, "Zagoruyko", scale_width(resnet, 1.18, 8));
+  expect_row(resnet, loose, "Zagoruyko", scale_width(resnet, 1.3, 2));
+  expect_row(vgg, tight, "Zagoruyko", scale_width(vgg, 1.5, 8));
+  expect_row(vgg, loose, "Zagoruyko", scale_width(vgg, 2, 8));
+  expect_row(resnet, tight, "Szegedy", with_resolution(resnet, 299));
+  expect_row(resnet, loose, "ResNet34", zoo("preact_resnet34"));
+  expect_row(vgg, tight, "VGG16", zoo("vgg16"));
+  expect_row(vgg, loose, "VGG19", zoo("vgg19"));
+}
+
+// As deep as the row, whose total of units is that of d; which stages get them is given (spec 1.3).
+Architecture as_deep(const Architecture& from, Constraint constraint, const char* method,
+                     double d) {
+  const auto units = blocks(network_of(table1_row(from.name, constraint, method)));
+  const auto sum = [](const auto& all) { return std::accumulate(all.begin(), all.end(), 0); };
+  EXPECT_EQ(sum(blocks(scale_depth(from, d))), sum(units)) << method;
+  return with_blocks(from, units);
+}
+
+// Widths to the nearest even number, the resolution rounded down.
+TEST(Table1, RowsOfTanAreHisFormula) {
+  const auto expect = [](const Architecture& from, Constraint constraint, double phi) {
+    const CompoundFactors f = tan_factors(phi);
+    const Architecture wide = scale_width(as_deep(from, constraint, "Tan", f.d), f.w, 2);
+    const auto size = static_cast<std::int64_t>(f.r * static_cast<double>(from.resolution));
+    expect_row(from, constraint, "Tan", with_resolution(wide, size));
+  };
+  expect(resnet, loose, 0.7);
+  EXPECT_EQ(blocks(scale_depth(resnet, tan_factors(0.7).d)),
+            (std::vector<std::int64_t>{2, 2, 2, 3}))
+      << "here the rule itself gives the stages";
+  expect(vgg, tight, 1.7);
+  expect(vgg, loose, 2.54);
+}
+
+// w to two decimals, widths to the nearest 4, the resolution to the nearest 8.
+TEST(Table1, RowsOfDollarAreHisFormula) {
+  const auto expect = [](const Architecture& from, Constraint constraint, double s) {
+    const CompoundFactors f = dollar_factors(s);
+    const Architecture deep = as_deep(from, constraint, "Dollar", f.d);
+    const double w = std::round(f.w * 100) / 100;
+    expect_row(from, constraint, "Dollar", scale_resolution(scale_width(deep, w, 4), f.r, 8));
+  };
+  expect(resnet, loose, 1.5);
+  expect(vgg, tight, 2);
+  expect(vgg, loose, 4);
+}
+
+// Activations grow with d w r^2 = s^(1 - alpha / 2) where rounding takes next to nothing.
+TEST(Table1, ActivationsGrowAsDollarSays) {
+  const Architecture wide = scale_width(vgg, 16, 1);
+  const auto activations = [](const Architecture& arch) {
+    return static_cast<double>(count(arch).activations);
+  };
+  for (const double s : {2.0, 4.0, 16.0}) {
+    const CompoundFactors f = dollar_factors(s, 1);
+    EXPECT_NEAR(activations(scale_width(wide, f.w, 1)) / activations(wide), std::pow(s, 0.5), 1e-3);
+  }
+  const CompoundFactors f = dollar_factors(64, 1.0 / 3);
+  EXPECT_NEAR(f.d, 4, 1e-12);
+  EXPECT_NEAR(f.w, 2, 1e-12);
+  EXPECT_NEAR(f.r, 2, 1e-12);
+  EXPECT_NEAR(f.d * f.w * f.r * f.r, std::pow(64, 1 - 1.0 / 6), 1e-9);
+  const Architecture large = scale_resolution(scale_width(scale_depth(vgg, f.d), f.w, 1), f.r, 1);
+  // The added convolutions of a stage are as large as its others, so each stage grows by d w r^2.
+  EXPECT_NEAR(activations(large) / activations(vgg), 32, 1e-9);
 }
 
 }  // namespace

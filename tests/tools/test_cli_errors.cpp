@@ -21,14 +21,11 @@ TEST_F(CliErrors, MissingAndDamagedData) {
 }
 
 TEST_F(CliErrors, TransformsOutOfRange) {
-  const auto refused = [&](const Words& options, const Words& parts) {
-    expect_error(Words{"train"} + options, 2, parts);
-  };
-  refused({"--auto-augment", "svhn"}, {"--auto-augment", "imagenet or cifar10", "'svhn'"});
-  refused({"--random-erasing", "2"}, {"--random-erasing", "a number from 0 to 1", "'2'"});
-  refused({"--cutout", "0"}, {"--cutout", "an integer from 1", "'0'"});
-  refused({"--cutmix", "-1"}, {"--cutmix", "a number from 0 to 100"});
-  refused({"--crop-pct", "1.5"}, {"--crop-pct", "a number in (0.01, 1]"});
+  expect_error({"train", "--auto-augment", "svhn"}, 2, {"imagenet or cifar10", "'svhn'"});
+  expect_error({"train", "--random-erasing", "2"}, 2, {"a number from 0 to 1", "'2'"});
+  expect_error({"train", "--cutout", "0"}, 2, {"'--cutout'", "an integer from 1", "'0'"});
+  expect_error({"train", "--cutmix", "-1"}, 2, {"'--cutmix'", "a number from 0 to 100"});
+  expect_error({"train", "--crop-pct", "1.5"}, 2, {"'--crop-pct'", "a number in (0.01, 1]"});
 }
 
 TEST_F(CliErrors, Bf16WhereTheInstructionSetHasNone) {

@@ -59,6 +59,8 @@ void validate(const Recipe& r) {
   require(!methods.empty(), "scale.methods", "at least one method or gain");
   require(!r.claims || std::find(methods.begin(), methods.end(), "hacscale") != methods.end(),
           "claims", "hacscale among scale.methods with it, or plain among scale.gains");
+  require(r.scale.widening.stride <= r.scale.widening.width_cap, "scale.stride",
+          "at most scale.width_cap");
   validate(parse_latency_limit(r.scale.latency), "latency");
   validate(parse_params_limit(r.scale.params), "parameter");
   validate(parse_memory_limit(r.scale.memory), "memory");

@@ -34,6 +34,11 @@ void validate(const WideningProblem& p, const Budget& budget, const WideningOpti
   std::iota(all.begin(), all.end(), 0);
   if (seen != all) throw ConfigError("width scaling: expected groups that hold each layer once");
   check(fields_of(o), "width scaling");
+  if (o.stride > o.width_cap) {
+    throw ConfigError(
+        fmt::format("width scaling: expected a stride of at most the width cap, {}, got {}",
+                    o.width_cap, o.stride));
+  }
   check(fields_of(budget), "width scaling");
   if (!budget.limited()) {
     throw ConfigError("width scaling: expected a limit on latency, parameters or memory, got none");

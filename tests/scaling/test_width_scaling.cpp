@@ -151,6 +151,8 @@ TEST(Algorithm1, RefusesWhatItCannotRun) {
   EXPECT_THROW(widen(golden_toy(), {}, {}), ConfigError);  // no limit at all
   EXPECT_THROW(widen(golden_toy(), budget, {.stride = 0}), ConfigError);
   EXPECT_THROW(widen(golden_toy(), budget, {.width_cap = 0}), ConfigError);
+  EXPECT_ERROR(widen(golden_toy(), budget, {.stride = 65, .width_cap = 64}), ConfigError,
+               "stride of at most the width cap, 64, got 65");
   EXPECT_THROW(widen(golden_toy(), budget, {.step_cap = -1}), ConfigError);
   EXPECT_THROW(widen(golden_toy(), {.params = 150, .latency_slack = -1}, {}), ConfigError);
   WideningProblem p = golden_toy();

@@ -136,6 +136,7 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
       {"[sweep]\ngrowth = [0.5]", {"sweep.growth"}},
       {"[scale]\nmethods = []\ngains = []", {"scale.methods"}},
       {"claims = true\n[scale]\nmethods = [\"depth\"]\ngains = []", {"'claims'", "hacscale"}},
+      {"[scale]\nstride = 65\nwidth_cap = 64", {"'scale.stride'", "scale.width_cap"}},
       {"[search]\nseeds = [4, 4]", {"'search.seeds'"}},
       {"[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\"", {"scale.latency with it"}},
       {"seeds = [15, 15]", {"'seeds': expected different seeds, got [15, 15]"}},

@@ -280,8 +280,9 @@ TEST_F(CliRun, FromRecipeToReport) {
   for (const json& row : results["table"]) {
     if (row["key"] != "hacscale") continue;
     EXPECT_EQ(uniform["resolution"], row["resolution"]);
-    EXPECT_LE(uniform["params"], row["params"]);
-    EXPECT_GE(uniform["params"].get<double>(), 0.95 * row["params"].get<double>());
+    // Above it where the next network is: when no other is within HACScale's parameters.
+    EXPECT_NEAR(uniform["params"].get<double>() / row["params"].get<double>(), 1, 0.05);
+    EXPECT_TRUE(uniform["params"] <= row["params"] || uniform["limit"] == "infeasible") << uniform;
   }
 
   // Nothing is done twice: the same figures, although latency is a measured one.

@@ -42,14 +42,44 @@ void check_pixels(std::int64_t width, std::int64_t height, std::int64_t max_pixe
   }
 }
 
-Sample decode(StoredImage image, const DecodeOptions& options) {
-  if (auto* sample = std::get_if<Sample>(&image)) return std::move(*sample);
-  const auto& file = std::get<EncodedImage>(image);
+namespace {
+
+// With the file's hint.
+template <class Decode>
+auto decoded(const EncodedImage& file, Decode decode) {
   try {
-    return decode_image(file.bytes, file.path, options);
+    return decode();
   } catch (const IoError& error) {
     throw IoError(file.hint.empty() ? error.what() : with_hint(error.what(), file.hint));
   }
+}
+
+}  // namespace
+
+Sample decode(StoredImage image, const DecodeOptions& options) {
+  if (auto* sample = std::get_if<Sample>(&image)) return std::move(*sample);
+  if (const auto* v = std::get_if<SampleView>(&image)) {
+    return {v->channels, v->height, v->width, {v->pixels.begin(), v->pixels.end()}};
+  }
+  const auto& file = std::get<EncodedImage>(image);
+  return decoded(file, [&] { return decode_image(file.bytes, file.path, options); });
+}
+
+DecodedPart decode_part(StoredImage image, const ChooseBox& choose, std::int64_t side) {
+  const auto part_of = [&](SampleView whole) {
+    check_shape(whole);
+    const Box box = choose(whole.height, whole.width);
+    return DecodedPart{std::move(whole), window_of(box)};
+  };
+  if (auto* sample = std::get_if<Sample>(&image)) return part_of(view_of(std::move(*sample)));
+  if (auto* view = std::get_if<SampleView>(&image)) return part_of(std::move(*view));
+  const auto& file = std::get<EncodedImage>(image);
+  return decoded(file, [&] {
+    if (kind_of(file.bytes, file.path) == Kind::png) {
+      return part_of(view_of(decode_png(file.bytes, file.path, default_max_pixels)));
+    }
+    return decode_jpeg_part(file.bytes, file.path, choose, side);
+  });
 }
 
 Sample decode_image(std::string_view bytes, const std::string& where,

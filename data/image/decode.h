@@ -3,6 +3,7 @@
 // libpng; the kind is told by the first bytes, not by the name. Grey, CMYK and alpha become RGB.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,16 +23,30 @@ struct DecodeOptions {
   std::int64_t max_pixels = default_max_pixels;
 };
 
-// What a data set has of an image: pixels, or the bytes of a file.
+// What a data set has of an image: pixels, its own or another's, or the bytes of a file.
 struct EncodedImage {
   std::string bytes;
   std::string path;       // for errors, and
   std::string hint = "";  // what may help against them
 };
-using StoredImage = std::variant<Sample, EncodedImage>;
+using StoredImage = std::variant<Sample, EncodedImage, SampleView>;
 
 // Pixels as they are, files as decode_image() has them.
 Sample decode(StoredImage image, const DecodeOptions& options = {});
+
+// A part of an image: `window` of `image`, which is what had to be decoded for it.
+struct DecodedPart {
+  SampleView image;
+  Window window;
+};
+// Of an image of this size, upright.
+using ChooseBox = std::function<Box(std::int64_t height, std::int64_t width)>;
+// The box that `choose` takes of an image, which is resized to (side, side) afterwards. Of a JPEG
+// no row below it is decoded, no more columns than its blocks have, and at a half, a quarter or an
+// eighth of full size as long as both sides of the box stay at least `side`. At full size its
+// pixels are those of decode(). Throws as decode() does, for damage in what it reads: of a
+// sequential JPEG, down to the box's last row.
+DecodedPart decode_part(StoredImage image, const ChooseBox& choose, std::int64_t side);
 
 // Throws IoError, naming `where`: neither kind, corrupt, cut, or more than max_pixels.
 Sample decode_image(std::string_view bytes, const std::string& where,

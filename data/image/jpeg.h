@@ -11,4 +11,8 @@ namespace hac {
 // that belong to no marker before the first scan or stand behind the end marker.
 Sample decode_jpeg(std::string_view bytes, const std::string& where, const DecodeOptions& options);
 
+// As decode_part() says.
+DecodedPart decode_jpeg_part(std::string_view bytes, const std::string& where,
+                             const ChooseBox& choose, std::int64_t side);
+
 }  // namespace hac

@@ -133,7 +133,7 @@ Sample decode_png(std::string_view bytes, const std::string& where, std::int64_t
       for (std::int64_t y = 0; y < header.height; ++y) {
         std::uint8_t* row = rows.data() + (passes > 1 ? y * stride : 0);
         png_read_row(png, row, nullptr);
-        if (pass == passes - 1) image.put_row(y, row);
+        if (pass == passes - 1) image.put_row(y, row, 3);
       }
     }
     png_read_end(png, nullptr);

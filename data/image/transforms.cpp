@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "data/image/color.h"
+#include "data/image/resize.h"
 #include "kernels/core/error.h"
 
 namespace hac {
@@ -83,6 +84,14 @@ void RandomResizedCrop::operator()(View& view, Draws& draws) const {
   view.resize(size, size);
 }
 
+View RandomResizedCrop::operator()(StoredImage image, Draws& draws) const {
+  const auto choose = [&](std::int64_t height, std::int64_t width) {
+    return box(height, width, draws);
+  };
+  const DecodedPart part = decode_part(std::move(image), choose, size);
+  return View(resize(part.image, part.window, size, size));
+}
+
 void ColorJitter::operator()(View& view, Draws& draws) const {
   std::array<int, 4> order{0, 1, 2, 3};
   for (std::uint32_t i = 3; i > 0; --i) std::swap(order[i], order[draws.below(i + 1)]);
@@ -135,9 +144,11 @@ DecodeOptions decode_options(const Pipeline& pipeline) {
 }
 
 View apply(const Pipeline& pipeline, StoredImage image, Draws draws) {
-  View view(decode(std::move(image), decode_options(pipeline)));
-  for (const Transform& transform : pipeline) {
-    std::visit([&](const auto& t) { t(view, draws); }, transform);
+  const auto* crop = pipeline.empty() ? nullptr : std::get_if<RandomResizedCrop>(&pipeline.front());
+  View view = crop ? (*crop)(std::move(image), draws)
+                   : View(decode(std::move(image), decode_options(pipeline)));
+  for (std::size_t i = crop ? 1 : 0; i < pipeline.size(); ++i) {
+    std::visit([&](const auto& t) { t(view, draws); }, pipeline[i]);
   }
   return view;
 }

@@ -61,6 +61,8 @@ struct RandomResizedCrop {
   Range ratio{3. / 4, 4. / 3};
   Box box(std::int64_t height, std::int64_t width, Draws& draws) const;
   void operator()(View& view, Draws& draws) const;
+  // The same of an image that is not decoded yet, of which it needs no more than the box.
+  View operator()(StoredImage image, Draws& draws) const;
   bool operator==(const RandomResizedCrop&) const = default;
 
   Fields fields() {

@@ -34,21 +34,6 @@ Sample convert_channels(Sample image, std::int64_t channels) {
   return image;
 }
 
-Sample resized(const Sample& image, const ResizeAxis& vertical, const ResizeAxis& horizontal) {
-  Sample out{image.channels, vertical.count, horizontal.count, {}};
-  const std::int64_t plane = out.height * out.width;
-  out.pixels.resize(image.channels * plane);
-  std::vector<float> values(plane), scratch;
-  for (std::int64_t c = 0; c < image.channels; ++c) {
-    resize_plane(image.pixels.data() + c * image.height * image.width, vertical, horizontal,
-                 values.data(), scratch);
-    std::transform(values.begin(), values.end(), out.pixels.begin() + c * plane, [](float v) {
-      return static_cast<std::uint8_t>(std::clamp(v + 0.5f, 0.0f, 255.0f));
-    });
-  }
-  return out;
-}
-
 }  // namespace
 
 View::View(Sample image) : image_(std::move(image)), y_(image_.height), x_(image_.width) {
@@ -100,14 +85,11 @@ void View::window(std::int64_t top, std::int64_t left, std::int64_t height, std:
 
 void View::resample(std::int64_t channels) {
   const std::int64_t h = image_.height, w = image_.width;
-  if (std::ssize(image_.pixels) != image_.channels * h * w) {
-    throw ShapeError(fmt::format("image: expected {} bytes for ({}, {}, {}), got {}",
-                                 image_.channels * h * w, image_.channels, h, w,
-                                 image_.pixels.size()));
-  }
+  check_shape({image_.channels, h, w, image_.pixels});
   if (y_.scaled != h || x_.scaled != w) {
-    image_ = resized(image_, resize_axis(h, y_.scaled, y_.first, y_.count),
-                     resize_axis(w, x_.scaled, x_.first, x_.count));
+    image_ = hac::resize({image_.channels, h, w, image_.pixels},
+                         resize_axis(h, y_.scaled, y_.first, y_.count),
+                         resize_axis(w, x_.scaled, x_.first, x_.count));
     y_.scaled = y_.count;
     x_.scaled = x_.count;
     y_.first = x_.first = 0;

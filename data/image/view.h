@@ -14,11 +14,6 @@
 
 namespace hac {
 
-struct Box {
-  std::int64_t top = 0, left = 0, height = 0, width = 0;
-  bool operator==(const Box&) const = default;
-};
-
 class View {
  public:
   // Throws ShapeError for an image without pixels. Its bytes are not looked at before resample().

@@ -97,7 +97,7 @@ TEST(Exif, EveryPixelMoves) {
     });
     const int rows = o >= 5 ? w : h, columns = o >= 5 ? h : w;
     UprightImage image(rows, columns, o);
-    for (int y = 0; y < rows; ++y) image.put_row(y, packed.data() + y * 3 * columns);
+    for (int y = 0; y < rows; ++y) image.put_row(y, packed.data() + y * 3 * columns, 3);
     const Sample out = image.take();
     EXPECT_EQ(out.height, h);
     EXPECT_EQ(out.width, w);

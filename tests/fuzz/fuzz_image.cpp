@@ -1,5 +1,5 @@
 // libFuzzer: JPEG with EXIF, and PNG, from hostile bytes. Only IoError may come out, and what can
-// be decoded also passes check_image().
+// be decoded also passes check_image(), and has parts with the same pixels.
 
 #include <zlib.h>
 
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "data/image/decode.h"
+#include "data/image/resize.h"
 #include "data/image/transforms.h"
 #include "kernels/core/error.h"
 
@@ -30,18 +31,44 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   return size;
 }
 
+constexpr std::int64_t max_pixels = std::int64_t{1} << 18;
+
+// At full size, where it has the pixels of the whole image, and scaled.
+void decode_part_of(std::string_view bytes, std::int64_t side) {
+  hac::Box box;
+  const auto choose = [&](std::int64_t h, std::int64_t w) {
+    if (h > max_pixels / w) throw hac::IoError("too large to fuzz");
+    return box = {h / 3, w / 5, (h + 1) / 2, (w + 1) / 2};
+  };
+  const hac::DecodedPart part =
+      hac::decode_part(hac::EncodedImage{std::string(bytes), "fuzz"}, choose, side);
+  const hac::Sample found = resize(part.image, part.window, box.height, box.width);
+  if (side < box.height) return;
+  try {
+    const hac::SampleView whole = hac::view_of(hac::decode_image(bytes, "fuzz"));
+    if (resize(whole, hac::window_of(box), box.height, box.width).pixels != found.pixels) {
+      __builtin_trap();
+    }
+  } catch (const hac::IoError&) {  // of what the part did not read
+  }
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   for (const std::int64_t shorter_side : {0, 20}) {
     try {
       const hac::Sample sample = hac::decode_image(
-          bytes, "fuzz", {.shorter_side = shorter_side, .max_pixels = std::int64_t{1} << 18});
+          bytes, "fuzz", {.shorter_side = shorter_side, .max_pixels = max_pixels});
       hac::preprocess(sample, {.resolution = 20});
       try {
         hac::check_image(bytes, "fuzz");
       } catch (const hac::IoError&) {
         __builtin_trap();
       }
+    } catch (const hac::IoError&) {
+    }
+    try {
+      decode_part_of(bytes, shorter_side == 0 ? 4096 : 8);
     } catch (const hac::IoError&) {
     }
   }

@@ -10,7 +10,7 @@ namespace hac {
 
 // In the order of --help. Each is a function of a file here that gives its row.
 #define HAC_DATASETS(set) \
-  set(fashion_mnist) set(cifar10) set(cifar100) set(image_folder) set(synthetic)
+  set(fashion_mnist) set(cifar10) set(cifar100) set(image_folder) set(packed_images) set(synthetic)
 
 #define HAC_DECLARE_DATASET(name) DatasetInfo name();
 HAC_DATASETS(HAC_DECLARE_DATASET)

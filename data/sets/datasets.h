@@ -30,7 +30,8 @@ struct DataConfig {
   std::optional<double> crop_pct;
   // What becomes of imagefolder's files that check_image() (data/image/decode.h) refuses.
   BadImages bad_images = BadImages::error;
-  bool quiet = false;  // no line of progress while they are looked for
+  bool quiet = false;        // no line of progress while they are looked for
+  bool check_images = true;  // false: whoever asks decodes all of them anyway
   // How images are prepared, as a trained network wants them; none = as the set has it. Its
   // resolution is what counts then.
   std::optional<Preprocessing> preprocessing;

@@ -40,4 +40,9 @@ std::string read_gzip_file(const std::string& path, std::uint64_t max_bytes) {
   return out;
 }
 
+std::uint32_t crc32_of(std::string_view bytes, std::uint32_t before) {
+  return static_cast<std::uint32_t>(
+      crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
 }  // namespace hac

@@ -1,8 +1,9 @@
 #pragma once
-// Files that may be compressed by gzip.
+// Files that may be compressed by gzip, and its checksum.
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace hac {
 
@@ -10,5 +11,8 @@ namespace hac {
 // gzip does. Throws IoError, naming the path: missing, unreadable, corrupt, cut, or more than
 // max_bytes, which bounds the memory that a small file can ask for.
 std::string read_gzip_file(const std::string& path, std::uint64_t max_bytes);
+
+// CRC-32 of `before`'s bytes and then these.
+std::uint32_t crc32_of(std::string_view bytes, std::uint32_t before = 0);
 
 }  // namespace hac

@@ -12,6 +12,7 @@
 
 #include "data/image/decode.h"
 #include "data/sets/datasets.h"
+#include "data/sets/folder_preprocessing.h"
 #include "data/sets/image_files.h"
 #include "engine/io/text.h"
 #include "engine/tensor/hash.h"
@@ -21,21 +22,6 @@ namespace hac {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr Normalization imagenet_statistics{.mean = {0.485f, 0.456f, 0.406f},
-                                            .std = {0.229f, 0.224f, 0.225f}};
-
-constexpr std::int64_t max_resolution = 8192;
-
-Preprocessing preparation_of(const DataConfig& config) {
-  if (config.preprocessing) return *config.preprocessing;
-  const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
-  if (resolution >= 1 && resolution <= max_resolution) {
-    return {.resolution = resolution, .normalization = imagenet_statistics};
-  }
-  throw ConfigError(fmt::format("imagefolder: expected a resolution from 1 to {}, got {}",
-                                max_resolution, resolution));
-}
 
 struct Entry {
   std::string path;  // below the set's folder
@@ -184,9 +170,10 @@ DatasetPtr open_part(const fs::path& folder, const std::vector<std::string>& cla
     notes.push_back(fmt::format("{}: left out {}", folder.filename().string(), text_of(total)));
   }
   require_images_in_each(folder, entries, classes, left_out);
-  settle_bad_images(folder, config, entries, left_out, notes);
+  if (config.check_images) settle_bad_images(folder, config, entries, left_out, notes);
   require_images_in_each(folder, entries, classes, left_out);
-  return std::make_shared<ImageFolder>(folder, std::move(entries), classes, preparation_of(config));
+  return std::make_shared<ImageFolder>(folder, std::move(entries), classes,
+                                       folder_preprocessing(config, "imagefolder"));
 }
 
 // DIR follows the colon of config.name, else is config.dir. Their preprocessing is
@@ -196,7 +183,7 @@ DataSplit open_image_folder(const DataConfig& config, Parts parts) {
   const std::size_t colon = config.name.find(':');
   const fs::path root = colon == std::string::npos ? config.dir : config.name.substr(colon + 1);
   if (root.empty()) throw ConfigError("imagefolder: expected a folder, as in imagefolder:DIR");
-  preparation_of(config);
+  folder_preprocessing(config, "imagefolder");
   const fs::path first = root / (parts == Parts::test ? "val" : "train");
   LeftOut ignored;
   const std::vector<std::string> classes = list_classes(first, ignored);
@@ -213,6 +200,18 @@ DataSplit open_image_folder(const DataConfig& config, Parts parts) {
 }
 
 }  // namespace
+
+Preprocessing folder_preprocessing(const DataConfig& config, const std::string& set) {
+  if (config.preprocessing) return *config.preprocessing;
+  constexpr std::int64_t max_resolution = 8192;
+  const std::int64_t resolution = config.resolution == 0 ? 224 : config.resolution;
+  if (resolution >= 1 && resolution <= max_resolution) {
+    return {.resolution = resolution,
+            .normalization = {.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}};
+  }
+  throw ConfigError(fmt::format("{}: expected a resolution from 1 to {}, got {}", set,
+                                max_resolution, resolution));
+}
 
 DatasetInfo image_folder() {
   return {

@@ -73,8 +73,8 @@ std::map<std::string, Tensor> take(std::map<std::string, Tensor>& from, const st
   return taken;
 }
 
-bool is_folder(const json& training) {
-  return dataset_info(training.at("data").at("name").get<std::string>()).argument == ":DIR";
+DatasetInfo set_of(const json& training) {
+  return dataset_info(training.at("data").at("name").get<std::string>());
 }
 
 // What to do about a field that differs.
@@ -83,12 +83,13 @@ const char* hint(const json& was, json is, const std::string& key) {
   return styled && is[key] == was[key] ? "--warmup-style multiply" : "the same options";
 }
 
-// Once its images are known to be the same, where an image folder lies is no difference, nor what
-// would have become of bad ones.
+// Once its images are known to be the same, where an image folder or a packed file lies is no
+// difference, nor what would have become of bad ones.
 void require_same_run(const std::string& path, const std::string& was, const std::string& is,
                       bool images_known) {
   json a = json::parse(was), b = json::parse(is);
-  if (images_known && is_folder(a) && is_folder(b)) {
+  const DatasetInfo set = set_of(a);
+  if (images_known && !set.argument.empty() && set.name == set_of(b).name) {
     a["data"]["name"] = b["data"]["name"];
     for (json* j : {&a, &b}) (*j)["data"].erase("bad_images");
   }

@@ -2,7 +2,7 @@
 // What a run needs to be resumed: weights and statistics under their PyTorch names, "momentum.*",
 // "observer.*", and as metadata the architecture, the training, the position and the data: class
 // names, preprocessing, which images. A checkpoint is a function of the training alone: it holds no
-// time and no path (but that of imagefolder:DIR, which is the set's name), so equal runs write
+// time and no path (but that of imagefolder:DIR or packed:FILE, the set's name), so equal runs write
 // equal files.
 
 #include <cstdint>

@@ -291,7 +291,9 @@ TEST(Datasets, UnknownNameListsTheKnownOnes) {
     EXPECT_CONTAINS(message, std::string(set.name));
     EXPECT_EQ(dataset_info(std::string(set.name) + ":x").open, set.open);
   }
-  EXPECT_EQ(dataset_usage(), "fashion-mnist, cifar10, cifar100, imagefolder:DIR or synthetic");
+  EXPECT_EQ(dataset_usage(),
+            "fashion-mnist, cifar10, cifar100, imagefolder:DIR, packed:FILE or "
+            "synthetic");
   EXPECT_EQ(dataset_info("cifar").open, nullptr);
 }
 

@@ -1,6 +1,7 @@
 // A resumed training meets the images that it knows, wherever they lie, or refuses.
 
 #include "data/sets/holdout.h"
+#include "data/sets/pack.h"
 #include "engine/io/file.h"
 #include "engine/io/safetensors.h"
 #include "models/train/checkpoint.h"
@@ -85,6 +86,34 @@ TEST_F(ResumeData, AMovedFolderGoesOnInTheSameBits) {
   ASSERT_TRUE(says);
   EXPECT_EQ(says->classes, names);
   EXPECT_EQ(says->train[0].images, 3);
+}
+
+// Crops at random of a mapped file, stopped in the middle of an epoch.
+TEST_F(ResumeData, APackedSetGoesOnInTheSameBitsWhereverItLies) {
+  for (const PackStore store : {PackStore::raw, PackStore::jpeg}) {
+    const PackConfig pack{.side = 16, .store = store, .overwrite = true, .quiet = true};
+    pack_images(at("set"), at("p"), pack);
+    const auto config_of = [&](const std::string& out) {
+      TrainConfig c = config("set", out + to_string(store));
+      c.data.name = "packed:" + at("p");
+      c.transforms.random_resized_crop = RandomResizedCrop{};
+      return c;
+    };
+    const Model whole = run(config_of("whole"));
+    TrainConfig c = config_of("run");
+    c.max_steps = 2;
+    run(c);
+    fs::rename(at("p"), at("q"));
+    c = config_of("run");
+    c.data.name = "packed:" + at("q");
+    c.resume = true;
+    expect_same_bits(whole, run(c));
+    std::ofstream(at("set/train/ant/0.png")) << picture(7);  // another set
+    pack_images(at("set"), at("q"), pack);
+    EXPECT_CONTAINS(message_of<ConfigError>([&] { run(c); }),
+                    "training images are not those that it was trained with");
+    std::ofstream(at("set/train/ant/0.png")) << picture(0);
+  }
 }
 
 TEST_F(ResumeData, FewerImagesAreRefusedWithTheirCounts) {

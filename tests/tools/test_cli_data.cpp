@@ -1,4 +1,4 @@
-// hacscale data check, and --bad-images of the verbs that read folders.
+// hacscale data check and pack, and --bad-images of the verbs that read folders.
 
 #include "tests/support/cli_fixture.h"
 
@@ -73,6 +73,34 @@ TEST_F(CliData, CheckPrintsJsonAndTakesFlatFolders) {
   succeed("data check set/train");
   expect_error("data check absent", 1, {"absent", "expected a folder"});
   expect_error("data count set", 2, {"check"});
+}
+
+TEST_F(CliData, APackedFolderTrainsAndEvaluatesAsTheFolderDoes) {
+  write_folder();
+  const Outcome packed = succeed("data pack set p --side 32 --quiet");
+  EXPECT_CONTAINS(packed.out, "images      8", "--data packed:p");
+  const Words of = "train" + tiny_model + " --data-resolution 32 --batch 2 --epochs 2";
+  const json folder = json_of(of + " --out r --data imagefolder:set");
+  const json file = json_of(of + " --out q --data packed:p");
+  for (const char* figure : {"test_loss", "top1", "steps"}) EXPECT_EQ(file[figure], folder[figure]);
+  EXPECT_EQ(json_of("eval q/last.safetensors --data packed:p")["loss"], folder["test_loss"]);
+  EXPECT_EQ(json_of("eval r/last.safetensors --data packed:p")["loss"], folder["test_loss"]);
+  expect_error("data pack set p", 1, {"'p': exists already", "--overwrite"});
+  EXPECT_EQ(json_of("data pack set p --side 16 --overwrite")["images"], 8);
+  EXPECT_CONTAINS(succeed("data check p").out, "train  4 images in 2 classes, 0 bad");
+  std::string bytes = slurp("p");
+  bytes[bytes.size() / 4] ^= 1;
+  write("p", bytes);
+  const Outcome damaged = run("data check p");
+  EXPECT_EQ(damaged.exit, 1);
+  EXPECT_CONTAINS(damaged.err, "1 of 8 images are bad");
+  EXPECT_CONTAINS(damaged.out, "has another checksum", "4 images in 2 classes, 1 bad");
+  write("set/train/cat/0.jpg", picture());
+  expect_error("data pack set o", 1, {"'cat' only in one of them"});
+  expect_error("data pack set", 2, {"expected DIR and OUT"});
+  expect_error("data check set p", 2, {"expected one DIR"});
+  expect_error("data pack set o --side 0", 2, {"--side"});
+  expect_error("data pack set o --store png", 2, {"--store"});
 }
 
 TEST_F(CliData, TrainingStopsAtBadImagesOrSkipsThem) {

@@ -1,4 +1,5 @@
-// hacscale data check: which images of a folder cannot be used, before a training finds out.
+// hacscale data check: which images of a folder cannot be used, before a training finds out; and
+// hacscale data pack, which makes one file of them.
 
 #include <fmt/format.h>
 
@@ -8,6 +9,8 @@
 
 #include "data/image/decode.h"
 #include "data/sets/image_files.h"
+#include "data/sets/pack.h"
+#include "data/sets/packed_file.h"
 #include "engine/io/fields_json.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
@@ -22,7 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string action, folder;
+  std::string action, folder, out;
+  PackConfig pack;
   int threads = 0;
   bool json = false;
 };
@@ -83,6 +87,33 @@ Part check_part(const fs::path& folder, const std::string& name) {
   return part;
 }
 
+// All images of a packed file, split by split.
+std::vector<Part> check_packed(const std::string& path) {
+  const PackedFile file(path);
+  std::vector<Part> parts;
+  for (const std::string& split : file.about().splits) {
+    parts.push_back({.name = split});
+    for (const std::string& name : file.about().classes) parts.back().classes.push_back({name});
+  }
+  const auto part_of = [&](std::int64_t i) -> Part& { return parts[file.entries()[i].split]; };
+  const std::int64_t n = std::ssize(file.entries());
+  for (std::int64_t i = 0; i < n; ++i) {
+    ++part_of(i).images;
+    ++part_of(i).classes[file.entries()[i].label].images;
+  }
+  const auto read = [&](std::int64_t i) {
+    const std::string_view bytes = file.bytes(i);
+    if (file.entries()[i].stored == static_cast<int>(PackedAs::jpeg)) {
+      check_image(bytes, fmt::format("{}: {}", path, file.name(i)));
+    }
+  };
+  for (const BadImage& bad : find_bad_images(n, read, "checking " + one_line(path))) {
+    ++part_of(bad.index).classes[file.entries()[bad.index].label].bad;
+    part_of(bad.index).bad.push_back({file.name(bad.index), bad.why});
+  }
+  return parts;
+}
+
 std::vector<Part> check_folder(fs::path folder) {
   if (!folder.has_filename()) folder = folder.parent_path();  // DIR/
   std::vector<Part> parts;
@@ -140,7 +171,9 @@ void print_text(const std::vector<Part>& parts, const std::vector<std::string>& 
 
 void check(const Options& o) {
   set_num_threads(o.threads);
-  std::vector<Part> parts = check_folder(o.folder);
+  std::error_code ignored;
+  std::vector<Part> parts =
+      fs::is_regular_file(o.folder, ignored) ? check_packed(o.folder) : check_folder(o.folder);
   std::vector<std::string> problems = problems_of(o.folder, parts);
   std::int64_t images = 0;
   std::vector<Bad> bad;
@@ -163,26 +196,57 @@ void check(const Options& o) {
   }
 }
 
+void pack(const Options& o) {
+  set_num_threads(o.threads);
+  const PackResult result = pack_images(o.folder, o.out, o.pack);
+  if (o.json) return print_json(to_json(fields_of(result)));
+  std::string images = grouped(result.images);
+  if (result.continued > 0) images += fmt::format(", {} of them before", grouped(result.continued));
+  if (result.bad > 0) images += fmt::format("; left out {} bad", grouped(result.bad));
+  print_rows(stdout, {{"packed", one_line(o.out)},
+                      {"images", images},
+                      {"bytes", grouped(result.bytes)},
+                      {"train with", "--data packed:" + one_line(o.out)}});
+}
+
+void run(const Options& o) {
+  const bool packs = o.action == "pack";
+  if (packs && o.out.empty()) throw ConfigError("data pack: expected DIR and OUT");
+  if (!packs && !o.out.empty()) {
+    throw ConfigError(fmt::format("data check: expected one DIR, got '{}' too", o.out));
+  }
+  packs ? pack(o) : check(o);
+}
+
 }  // namespace
 
 void add_data(CLI::App& app, const std::string&) {
-  CLI::App* verb = app.add_subcommand("data", "Look for damaged images in a folder");
+  CLI::App* verb =
+      app.add_subcommand("data", "Look for damaged images in a folder, or make one file of it");
   const auto o = std::make_shared<Options>();
-  verb->add_option("action", o->action, "check: decode every image")
+  verb->add_option("action", o->action, "check: decode every image; pack: write them to OUT")
       ->required()
-      ->type_name("check")
-      ->check(CLI::IsMember({"check"}));
-  verb->add_option("folder", o->folder, "with train/CLASS and val/CLASS, or CLASS, or images in it")
+      ->type_name("check|pack")
+      ->check(CLI::IsMember({"check", "pack"}));
+  verb->add_option("folder", o->folder,
+                   "with train/CLASS and val/CLASS, or CLASS, or images in it; check: or a packed "
+                   "file")
       ->required()
       ->type_name("DIR");
+  verb->add_option("out", o->out, "pack: the file to write")->type_name("OUT");
+  add_options(*verb, fields_of(o->pack), "pack");
   add_options(*verb, Fields().add("threads", o->threads, {0, 1024}, "0 = all cores"));
   add_json_option(*verb, o->json);
   verb->footer(
       "Example: hacscale data check photos\n"
-      "Prints a line for each bad file and why, the images of each class, and what is left out.\n"
+      "         hacscale data pack photos photos.pack --side 256\n"
+      "check prints a line for each bad file and why, the images of each class, and what is left "
+      "out.\n"
       "Ends with 1 if a file is bad, a class is empty, val is missing beside train, or the two\n"
-      "differ in their classes.");
-  verb->callback([o] { check(*o); });
+      "differ in their classes.\n"
+      "pack resizes images whose shorter side is longer than --side, and writes OUT, which\n"
+      "--data packed:OUT reads without decoding. Stopped, the same command continues it.");
+  verb->callback([o] { run(*o); });
 }
 
 }  // namespace hac

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Makes the virtual environment of bench/compare_peers.py, or renews it, outside the repository.
+# Makes the virtual environment of bench/compare_peers.py and bench/compare_pipeline.py, or renews it,
+# outside the repository.
 # usage: bench/peers/venv.sh DIR
 set -euo pipefail
 [[ $# == 1 ]] || { echo "usage: bench/peers/venv.sh DIR" >&2; exit 2; }
@@ -19,5 +20,6 @@ install filelock fsspec jinja2 networkx setuptools sympy typing-extensions
 install --no-deps "$torch" pnnx==20261020 nvidia-cusparselt-cu13==0.10.0 nvidia-nccl-cu13==2.32.3 \
   nvidia-nvshmem-cu13==3.8.0 nvidia-cufile==1.20.0.107
 "$venv/bin/python" -c 'import torch' 2> /dev/null || install "$torch"
-"$venv/bin/python" -c 'import torch, onnxruntime, openvino, ncnn'
-"$venv/bin/pip" list --disable-pip-version-check | grep -E '^(torch|onnxruntime|openvino|ncnn|pnnx) '
+install --no-deps torchvision==0.29.2 pillow==13.0.0
+"$venv/bin/python" -c 'import torch, torchvision, onnxruntime, openvino, ncnn'
+"$venv/bin/pip" list --disable-pip-version-check | grep -E '^(torch|torchvision|pillow|onnxruntime|openvino|ncnn|pnnx) '

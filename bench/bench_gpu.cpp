@@ -21,6 +21,7 @@
 #include "engine/autograd/ops.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
+#include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"

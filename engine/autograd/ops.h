@@ -59,7 +59,9 @@ struct XentResult {
   Var loss;      // ()
   Tensor probs;  // (N, classes)
 };
-// target: (N) i32 labels, or (N, classes) f32 soft labels.
-XentResult softmax_cross_entropy(const Var& logits, const Tensor& target, float smoothing = 0);
+// target: (N) i32 labels, or (N, classes) f32 soft labels. The mean over N images, or where these
+// are a part of a batch the sum over them divided by its images, so that its parts' losses add up.
+XentResult softmax_cross_entropy(const Var& logits, const Tensor& target, float smoothing = 0,
+                                 std::int64_t batch = 0);
 
 }  // namespace hac::ops

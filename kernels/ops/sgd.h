@@ -22,13 +22,14 @@ struct SgdSpec {
 };
 
 // One parameter: f32, `elements` each. copy: the new weight, rounded, for layers that compute in 16
-// bits; null: none.
+// bits; null: none. decays: by spec.weight_decay, else not at all.
 struct SgdSegment {
   const void* grad = nullptr;
   void* weight = nullptr;
   void* velocity = nullptr;
   void* copy = nullptr;
   std::int64_t elements = 0;
+  bool decays = true;
 };
 
 struct SgdKernels {

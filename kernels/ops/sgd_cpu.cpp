@@ -10,7 +10,7 @@ void update(const SgdSpec& s, float lr, const SgdSegment& segment) {
   float* w = as<float>(segment.weight);
   float* v = as<float>(segment.velocity);
   const std::int64_t n = segment.elements;
-  const float momentum = s.momentum, decay = s.weight_decay;
+  const float momentum = s.momentum, decay = segment.decays ? s.weight_decay : 0;
   const bool nesterov = s.nesterov;
 #pragma omp parallel for simd schedule(static) if (parallel : n > cpu::serial_elements)
   for (std::int64_t i = 0; i < n; ++i) {

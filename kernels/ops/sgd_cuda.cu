@@ -38,7 +38,7 @@ __global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const f
   if (skip && load(skip) != 0) return;
   const auto part = segments.part_of(blockIdx.x);
   const SgdSegment& s = part.segment;
-  const Update update{load(lr), spec.momentum, spec.weight_decay, spec.nesterov};
+  const Update update{load(lr), spec.momentum, s.decays ? spec.weight_decay : 0.f, spec.nesterov};
   const bool vectors =
       aligned(s.grad) && aligned(s.weight) && aligned(s.velocity) && aligned(s.copy);
   for_own_elements(part, vectors,

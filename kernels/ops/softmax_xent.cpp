@@ -7,8 +7,9 @@
 namespace hac {
 
 std::string SoftmaxXentSpec::str() const {
-  return fmt::format("softmax_xent:{},n{}c{}{},smoothing{}", name_of(dtype), n, classes,
-                     soft ? ",soft" : "", smoothing);
+  return fmt::format("softmax_xent:{},n{}{}c{}{},smoothing{}", name_of(dtype), n,
+                     batch > 0 ? fmt::format("of{}", batch) : "", classes, soft ? ",soft" : "",
+                     smoothing);
 }
 
 void SoftmaxXentSpec::check_labels(const std::int32_t* labels) const {

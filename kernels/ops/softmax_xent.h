@@ -2,9 +2,10 @@
 // Softmax cross-entropy, averaged over the batch.
 //
 //   target q = (1 - smoothing) * t + smoothing / classes, t = one-hot label or given soft label
-//   loss = -1/n sum_i sum_j q[i,j] log softmax(x[i])[j]
-//   dx[i,j] = (softmax(x[i])[j] * sum_j q[i,j] - q[i,j]) * dloss / n
+//   loss = -1/m sum_i sum_j q[i,j] log softmax(x[i])[j]
+//   dx[i,j] = (softmax(x[i])[j] * sum_j q[i,j] - q[i,j]) * dloss / m
 //
+// m is n, or the images of a batch of which these n are a part: the losses of its parts add up.
 // Shapes: logits (n, classes) plain; labels (n) i32 or soft (n, classes) f32; loss () f32.
 
 #include <string>
@@ -20,6 +21,8 @@ struct SoftmaxXentSpec {
   std::int64_t n = 1, classes = 2;
   bool soft = false;  // targets are f32 probabilities instead of i32 labels
   float smoothing = 0;
+  std::int64_t batch = 0;  // m; 0 = n
+  std::int64_t divisor() const { return batch > 0 ? batch : n; }
   auto operator<=>(const SoftmaxXentSpec&) const = default;
   std::string str() const;
   // Throws ShapeError naming the image of n whose label is not in [0, classes).

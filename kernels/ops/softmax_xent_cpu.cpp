@@ -60,12 +60,12 @@ void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const v
   });
   double sum = 0;
   for (std::int64_t i = 0; i < s.n; ++i) sum += row_loss[i];
-  *as<float>(loss) = static_cast<float>(sum / static_cast<double>(s.n));
+  *as<float>(loss) = static_cast<float>(sum / static_cast<double>(s.divisor()));
 }
 
 template <class T>
 void backward_as(const SoftmaxXentSpec& s, const float* p, const void* target, float dloss, T* dx) {
-  const float factor = dloss / static_cast<float>(s.n);
+  const float factor = dloss / static_cast<float>(s.divisor());
 #pragma omp parallel for schedule(static) if (s.n * s.classes > cpu::serial_elements)
   for (std::int64_t i = 0; i < s.n; ++i) {
     const Target q(s, target, i);

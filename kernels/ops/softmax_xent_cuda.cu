@@ -67,7 +67,8 @@ __global__ void forward_kernel(std::int64_t n, std::int64_t classes, Target targ
   if (lane == 0) store(losses + row, loss);
 }
 
-__global__ void mean_kernel(std::int64_t n, const float* values, float* mean) {
+__global__ void mean_kernel(std::int64_t n, std::int64_t divisor, const float* values,
+                            float* mean) {
   HAC_SHARED(double, sums, 256);
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < n; i += 256) sum += load(values + i);
@@ -78,19 +79,19 @@ __global__ void mean_kernel(std::int64_t n, const float* values, float* mean) {
   }
   if (threadIdx.x > 0) return;
   const double whole = sums[0];
-  store(mean, static_cast<float>(whole / static_cast<double>(n)));
+  store(mean, static_cast<float>(whole / static_cast<double>(divisor)));
 }
 
 template <class T>
-__global__ void backward_kernel(std::int64_t n, std::int64_t classes, Target target,
-                                const float* probs, const float* dloss, T* dlogits) {
+__global__ void backward_kernel(std::int64_t n, std::int64_t classes, std::int64_t divisor,
+                                Target target, const float* probs, const float* dloss, T* dlogits) {
   const int lane = threadIdx.x % 32;
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.x / 32;
   if (row >= n) return;
   float mass = 0;
   for (std::int64_t j = lane; j < classes; j += 32) mass += target(row, j);
   mass = warp_sum(mass);
-  const float scale = load(dloss) / static_cast<float>(n);
+  const float scale = load(dloss) / static_cast<float>(divisor);
   for (std::int64_t j = lane; j < classes; j += 32) {
     const float p = load(probs + row * classes + j);
     store(dlogits + row * classes + j, from_float<T>((p * mass - target(row, j)) * scale));
@@ -114,7 +115,8 @@ void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const v
     launch(ctx, over_rows("softmax_xent", s), forward_kernel<T>, s.n, s.classes,
            target_of(s, target), as<T>(logits), as<float>(probs), losses);
   });
-  launch(ctx, {.name = "mean", .grid = 1, .block = 256}, mean_kernel, s.n, losses, as<float>(loss));
+  launch(ctx, {.name = "mean", .grid = 1, .block = 256}, mean_kernel, s.n, s.divisor(), losses,
+         as<float>(loss));
 }
 
 void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,
@@ -122,7 +124,7 @@ void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const v
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
     launch(ctx, over_rows("softmax_xent_backward", s), backward_kernel<T>, s.n, s.classes,
-           target_of(s, target), as<float>(probs), as<float>(dloss), as<T>(dlogits));
+           s.divisor(), target_of(s, target), as<float>(probs), as<float>(dloss), as<T>(dlogits));
   });
 }
 

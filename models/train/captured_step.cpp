@@ -4,6 +4,7 @@
 
 #include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
+#include "models/train/evaluate.h"
 #include "models/train/train.h"
 
 namespace hac {
@@ -21,18 +22,29 @@ bool keep(Tensor& fixed, const Tensor& given, Device device) {
 
 }  // namespace
 
-void backward_and_step(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer) {
-  backward(loss, sgd.loss_scale().seed());
-  sgd.unscale();
-  if (observer) observer->accumulate(model, sgd.loss_scale().skip());
-  sgd.update();
+std::int64_t count_correct(const StepResult& result) {
+  std::int64_t correct = 0, begin = 0;
+  for (const Tensor& probs : result.probs) {
+    const std::int64_t end = begin + probs.shape()[0];
+    correct += count_in_top(probs, result.batch.labels.slice(begin, end), 1);
+    begin = end;
+  }
+  return correct;
 }
 
-CapturedStep::CapturedStep(Model& model, Sgd& sgd, double smoothing)
-    : model_(model), sgd_(sgd), smoothing_(smoothing) {
+void observe_and_update(Model& model, Optimizer& optimizer, StepObserver* observer) {
+  optimizer.unscale();
+  if (observer) observer->accumulate(model, optimizer.loss_scale().skip());
+  optimizer.update();
+}
+
+CapturedStep::CapturedStep(Model& model, Optimizer& optimizer, double smoothing, std::int64_t parts)
+    : model_(model), optimizer_(optimizer), smoothing_(smoothing), parts_(parts) {
   const Device device = model.device();
   require_launch_mode(LaunchMode::graph, device);
-  counter_ = Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device);
+  for (std::int64_t i = 0; i < parts; ++i) {
+    counters_.push_back(Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device));
+  }
 }
 
 CapturedStep::~CapturedStep() {
@@ -60,12 +72,13 @@ StepResult CapturedStep::run(const std::function<StepBatch()>& make, double lr, 
 
 StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
                                   StepObserver* observer) {
-  const Tensor count = Tensor::empty(counter_.shape(), Dtype::u8);
-  const auto value = static_cast<std::uint64_t>(step);
-  std::memcpy(count.data(), &value, sizeof value);
-  counter_.copy_from(count);
-  sgd_.set_rate(lr);
-  model_.set_step(0, counter_);
+  for (std::int64_t i = 0; i < parts_; ++i) {
+    const Tensor count = Tensor::empty(counters_[i].shape(), Dtype::u8);
+    const auto value = static_cast<std::uint64_t>(step * parts_ + i);
+    std::memcpy(count.data(), &value, sizeof value);
+    counters_[i].copy_from(count);
+  }
+  optimizer_.set_rate(lr);
 
   if (!capture_ || other || observer != observer_) {
     observer_ = observer;
@@ -80,7 +93,9 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
     // An eager step in between has put its own in their place.
     for (const auto& [parameter, gradient] : gradients_) parameter.set_grad(gradient);
   }
-  return {.loss = loss_.item(), .probs = probs_, .batch = make_ ? batch_ : given_};
+  StepResult result{.probs = probs_, .batch = make_ ? batch_ : given_};
+  for (const Tensor& loss : loss_) result.loss += loss.item();
+  return result;
 }
 
 void CapturedStep::warm_up() {
@@ -111,15 +126,21 @@ bool CapturedStep::record() {
 // as the warm-up.
 void CapturedStep::work() {
   model_.zero_grad();
-  loss_ = probs_ = Tensor();
+  loss_.clear();
+  probs_.clear();
   batch_ = {};
   if (make_) batch_ = make_();
   const StepBatch& batch = make_ ? batch_ : given_;
-  const auto [loss, probs] = ops::softmax_cross_entropy(model_.forward(batch.images), batch.target,
-                                                        static_cast<float>(smoothing_));
-  loss_ = loss.value();
-  probs_ = probs;
-  backward_and_step(model_, sgd_, loss, observer_);
+  for (const StepBatch& part : split(batch, parts_)) {
+    model_.set_step(0, counters_[loss_.size()]);
+    const auto [loss, probs] =
+        ops::softmax_cross_entropy(model_.forward(part.images), part.target,
+                                   static_cast<float>(smoothing_), parts_ > 1 ? batch.size() : 0);
+    loss_.push_back(loss.value());
+    probs_.push_back(probs);
+    backward(loss, optimizer_.loss_scale().seed());
+  }
+  observe_and_update(model_, optimizer_, observer_);
 }
 
 }  // namespace hac

@@ -1,7 +1,7 @@
 #pragma once
 // The whole training step as one recording: the batch where the device makes it, forward, loss,
 // backward, importance, update. A step writes the learning rate, its number and what chooses the
-// batch (or the batch itself) into device memory, replays, and reads the loss.
+// batch (or the batch itself) into device memory, replays, and reads the losses.
 
 #include <cstdint>
 #include <functional>
@@ -10,32 +10,32 @@
 #include <vector>
 
 #include "engine/device/capture.h"
-#include "engine/optim/sgd.h"
+#include "engine/optim/optimizer.h"
 #include "models/model.h"
+#include "models/train/batch_parts.h"
 
 namespace hac {
 
 class StepObserver;
 
-// images (N, C, R, R); labels (N) i32; target: the labels, or soft (N, classes) f32.
-struct StepBatch {
-  Tensor images, labels, target;
-};
-
 struct StepResult {
   double loss = 0;  // batch mean
-  Tensor probs;     // (N, classes) on the model's device, valid until the next step
+  std::vector<Tensor>
+      probs;        // (n, classes) of each part on the model's device, until the next step
   StepBatch batch;  // what was learned from, valid as long
 };
+// How many of its images have their label as the most probable class.
+std::int64_t count_correct(const StepResult& result);
 
-// What an eager step and a captured one do behind the loss: backward, importance (observer may be
-// null), update. Work of the device alone.
-void backward_and_step(Model& model, Sgd& sgd, const Var& loss, StepObserver* observer);
+// What an eager step and a captured one do once every part has its gradients: importance (observer
+// may be null), update. Work of the device alone.
+void observe_and_update(Model& model, Optimizer& optimizer, StepObserver* observer);
 
 class CapturedStep {
  public:
-  // Throws ConfigError where the device cannot record.
-  CapturedStep(Model& model, Sgd& sgd, double smoothing);
+  // parts: of each batch (models/train/batch_parts.h). Throws ConfigError where the device cannot
+  // record.
+  CapturedStep(Model& model, Optimizer& optimizer, double smoothing, std::int64_t parts = 1);
   // Drops the model's gradients, whose memory is the step's.
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
@@ -62,12 +62,13 @@ class CapturedStep {
   void work();
 
   Model& model_;
-  Sgd& sgd_;
+  Optimizer& optimizer_;
   const double smoothing_;
-  StepBatch given_;                  // what the recording reads where nothing makes it
-  std::function<StepBatch()> make_;  // or null
-  Tensor counter_;                   // the number of the step
-  Tensor loss_, probs_;              // what it leaves
+  const std::int64_t parts_;
+  StepBatch given_;                   // what the recording reads where nothing makes it
+  std::function<StepBatch()> make_;   // or null
+  std::vector<Tensor> counters_;      // the number of the step, of each part
+  std::vector<Tensor> loss_, probs_;  // what it leaves, of each part
   StepBatch batch_;
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;

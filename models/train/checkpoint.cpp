@@ -14,8 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kMomentum = "momentum.";
-constexpr const char* kLossScale = "loss_scale.";
 constexpr const char* kObserver = "observer.";
 
 // Doubles go as text with all their digits: a resumed run logs the same numbers.
@@ -133,11 +131,11 @@ const std::string& metadata(const Metadata& all, const std::string& path, const 
 
 }  // namespace
 
-TensorFile checkpoint(const Model& model, const Sgd& sgd, const TrainConfig& config,
+TensorFile checkpoint(const Model& model, const Optimizer& optimizer, const TrainConfig& config,
                       const TrainPosition& position, const StepObserver* observer,
                       const TrainedOn& data) {
   TensorFile file{.tensors = model.state(), .metadata = to_metadata(data)};
-  file.tensors.merge(sgd.state());
+  file.tensors.merge(optimizer.state());
   if (observer) {
     for (const auto& [name, tensor] : observer->state()) file.tensors[kObserver + name] = tensor;
   }
@@ -147,7 +145,7 @@ TensorFile checkpoint(const Model& model, const Sgd& sgd, const TrainConfig& con
   return file;
 }
 
-TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
+TrainPosition load_checkpoint(const std::string& path, Model& model, Optimizer& optimizer,
                               const TrainConfig& config, StepObserver* observer,
                               const TrainedOn& data) {
   TensorFile file = load_safetensors(path);
@@ -164,19 +162,21 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
     TrainPosition position = position_from(json::parse(where), evaluated_set(config));
     position.epochs = json::parse(training).at("epochs");
     require_place(path, position, data, config.batch);
-    auto optimizer = take(file.tensors, kMomentum);
-    optimizer.merge(take(file.tensors, kLossScale));
+    std::map<std::string, Tensor> state;
+    for (const std::string_view prefix : optimizer_state) {
+      state.merge(take(file.tensors, std::string(prefix)));
+    }
     std::map<std::string, Tensor> observed;
     for (const auto& [name, tensor] : take(file.tensors, kObserver)) {
       observed[name.substr(std::string(kObserver).size())] = tensor;
     }
-    for (const auto& [name, tensor] : optimizer) {
+    for (const auto& [name, tensor] : state) {
       if (tensor.dtype() == Dtype::f32 && !all_finite(tensor)) {
         throw IoError(name + " is not finite");
       }
     }
     model.load_state(file.tensors);
-    sgd.load_state(optimizer);
+    optimizer.load_state(state);
     if (observer) observer->load_state(observed);
     return position;
   } catch (const json::exception& e) {

@@ -1,16 +1,16 @@
 #pragma once
-// What a run needs to be resumed: weights and statistics under their PyTorch names, "momentum.*",
-// "observer.*", and as metadata the architecture, the training, the position and the data: class
-// names, preprocessing, which images. A checkpoint is a function of the training alone: it holds no
-// time and no path (but that of imagefolder:DIR or packed:FILE, the set's name), so equal runs write
-// equal files.
+// What a run needs to be resumed: weights and statistics under their PyTorch names, "momentum.*"
+// and other states of the optimiser, "observer.*", and as metadata the architecture, the training,
+// the position and the data: class names, preprocessing, which images. A checkpoint is a function
+// of the training alone: it holds no time and no path (but that of imagefolder:DIR or packed:FILE,
+// the set's name), so equal runs write equal files.
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "engine/io/safetensors.h"
-#include "engine/optim/sgd.h"
+#include "engine/optim/optimizer.h"
 #include "models/model.h"
 #include "models/train/train.h"
 #include "models/train/trained_on.h"
@@ -31,14 +31,14 @@ struct TrainPosition {
 };
 
 // To be saved before the next step: the tensors are the model's own.
-TensorFile checkpoint(const Model& model, const Sgd& sgd, const TrainConfig& config,
+TensorFile checkpoint(const Model& model, const Optimizer& optimizer, const TrainConfig& config,
                       const TrainPosition& position, const StepObserver* observer,
                       const TrainedOn& data);
 
 // Throws ConfigError when the checkpoint was made by another architecture, another training or on
 // other data (naming the first difference; epochs may differ, and where an image folder lies),
 // IoError when the file is damaged.
-TrainPosition load_checkpoint(const std::string& path, Model& model, Sgd& sgd,
+TrainPosition load_checkpoint(const std::string& path, Model& model, Optimizer& optimizer,
                               const TrainConfig& config, StepObserver* observer,
                               const TrainedOn& data);
 

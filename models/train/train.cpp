@@ -16,6 +16,7 @@
 #include "engine/io/progress.h"
 #include "engine/io/safetensors.h"
 #include "engine/io/text.h"
+#include "engine/optim/sgd.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/train/batch_estimate.h"
@@ -47,7 +48,7 @@ class Run {
         data_(data),
         config_(of_model(config, model)),
         observer_(observer),
-        sgd_(model.parameters(), config.sgd, initial_loss_scale(config, model.dtype())),
+        optimizer_(model.parameters(), config.optimizer, initial_loss_scale(config, model.dtype())),
         loader_(make_loader(data.train, loader_config(), model.device())) {
     evaluation_.emplace(model, data.validation ? data.validation : data.test);
     if (config.epochs > 0 && loader_->batches() == 0) {
@@ -57,7 +58,7 @@ class Run {
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
-    step_.emplace(model_, sgd_, *loader_, config_);
+    step_.emplace(model_, optimizer_, *loader_, config_);
   }
 
   TrainResult run() {
@@ -106,7 +107,8 @@ class Run {
     images_ = trained_on(data_, config_.data.name);
     const bool resuming = prepare_run_folder(config_);
     if (resuming) {
-      at_ = load_checkpoint(last_weights(config_.out), model_, sgd_, config_, observer_, images_);
+      at_ = load_checkpoint(last_weights(config_.out), model_, optimizer_, config_, observer_,
+                            images_);
       require_best(config_, at_.best_epoch);
     } else {
       write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
@@ -158,7 +160,7 @@ class Run {
     at_.batch += 1;
     at_.images += images;
     at_.loss_sum += result.loss * static_cast<double>(images);
-    at_.correct += count_in_top(result.probs, result.batch.labels, 1);
+    at_.correct += count_correct(result);
   }
 
   ProgressFields fields() const {
@@ -178,10 +180,10 @@ class Run {
                        .lr = lr_,
                        .train_loss = train.loss,
                        .train_top1 = train.accuracy,
-                       .scaled = sgd_.loss_scale().on(),
+                       .scaled = optimizer_.loss_scale().on(),
                        .skipped_steps = step_->skipped(),
                        .images_per_second = images_per_second};
-    if (record.scaled) record.loss_scale = sgd_.loss_scale().scale();
+    if (record.scaled) record.loss_scale = optimizer_.loss_scale().scale();
     const bool last = at_.epoch == config_.epochs;
     if (last || at_.epoch % config_.evaluate_every == 0) evaluate_epoch(record);
     record.seconds = seconds_since(started_);
@@ -200,7 +202,7 @@ class Run {
     at_.best = at_.evaluated;
     at_.best_epoch = at_.epoch;
     if (!config_.out.empty()) {
-      unsaved_best_ = checkpoint(model_, sgd_, config_, at_, observer_, images_);
+      unsaved_best_ = checkpoint(model_, optimizer_, config_, at_, observer_, images_);
     } else {
       for (const auto& [name, tensor] : model_.state()) best_[name] = tensor.clone();
     }
@@ -243,7 +245,7 @@ class Run {
         unsaved_best_ = {};
       }
       save_safetensors(last_weights(config_.out),
-                       checkpoint(model_, sgd_, config_, at_, observer_, images_));
+                       checkpoint(model_, optimizer_, config_, at_, observer_, images_));
       log_->flush();
       warned_ = false;
     } catch (const IoError& error) {
@@ -269,7 +271,7 @@ class Run {
   const DataSplit& data_;
   const TrainConfig config_;
   StepObserver* observer_;
-  Sgd sgd_;
+  Sgd optimizer_;
   std::optional<FolderLock> lock_;
   const InterruptGuard* interrupt_ = nullptr;  // of run()
   std::unique_ptr<BatchSource> loader_;
@@ -316,8 +318,9 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
     model.zero_grad();
     Context::current(model.device()).release_scratch();
     const LaunchMode launch = config.launch.value_or(default_launch_mode(model.device()));
-    const std::int64_t fits = estimated_batch(model, Work::training, launch);
-    throw_with_batch(error, std::min(fits, config.batch - 1));
+    const std::int64_t fits = estimated_batch(model, Work::training, launch),
+                       part = std::min(fits, config.batch / config.accumulate - 1);
+    throw_with_batch(error, part * config.accumulate);
   } catch (const DeviceError& error) {
     throw DeviceError(resumable(error.what(), config));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/io/fields_json.h"
@@ -12,6 +13,13 @@ namespace hac {
 void validate(const TrainConfig& c) {
   check(fields_of(c), "training");
   validate(c.transforms);
+  if (c.batch % c.accumulate != 0 || (c.accumulate > 1 && c.batch < 2 * c.accumulate)) {
+    throw ConfigError(fmt::format(
+        "training 'accumulate': expected parts of equal size, of two images or more, got a batch "
+        "of {} in {} parts (hint: --batch {})",
+        c.batch, c.accumulate,
+        c.accumulate * std::max<std::int64_t>(2, ceil_div(c.batch, c.accumulate))));
+  }
   if (!is_loss_scale(c.loss_scale)) {
     throw ConfigError(fmt::format(
         "training 'loss_scale': expected 0 (off) or a power of two from 1 to 2^30, got {}",

@@ -9,8 +9,8 @@
 #include "data/image/transforms.h"
 #include "data/sets/datasets.h"
 #include "engine/device/capture.h"
+#include "engine/optim/optimizer.h"
 #include "engine/optim/schedule.h"
-#include "engine/optim/sgd.h"
 
 namespace hac {
 
@@ -25,7 +25,8 @@ struct TrainConfig {
   DataConfig data;
   std::int64_t epochs = 10;
   std::int64_t batch = 128;
-  SgdOptions sgd;
+  std::int64_t accumulate = 1;  // parts that a batch is computed in (models/train/batch_parts.h)
+  OptimizerOptions optimizer;
   ScheduleConfig schedule;
   double label_smoothing = 0;
   bool augment = true;
@@ -60,7 +61,11 @@ struct TrainConfig {
         .add("data", data)
         .add("epochs", epochs, {0, 100000}, "passes over the training set")
         .add("batch", batch, {1, 65536}, "images a step")
-        .add(sgd.fields())
+        .add("accumulate", accumulate, {1, 65536},
+             "compute each batch in this many parts, whose gradients add up, to save memory; batch "
+             "norm normalises over a part",
+             {.type = "PARTS", .omit = accumulate == 1})
+        .add(optimizer.fields())
         .add("schedule", schedule)
         .add("label_smoothing", label_smoothing, {.low = 0, .high = 1, .below = true},
              "share of the target spread over all classes")

@@ -18,15 +18,16 @@ constexpr double least_loss_scale = 1. / 16;
 
 }  // namespace
 
-TrainStep::TrainStep(Model& model, Sgd& sgd, BatchSource& loader, const TrainConfig& config)
+TrainStep::TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader,
+                     const TrainConfig& config)
     : model_(model),
-      sgd_(sgd),
+      optimizer_(optimizer),
       loader_(loader),
       config_(config),
-      skipped_(sgd.loss_scale().on() ? sgd.loss_scale().skipped() : 0) {
+      skipped_(optimizer.loss_scale().on() ? optimizer.loss_scale().skipped() : 0) {
   if (mixes()) mixing_ = to_tensor({}).to(loader.capturable() ? model.device() : Device{});
   if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
-    captured_.emplace(model, sgd, config.label_smoothing);
+    captured_.emplace(model, optimizer, config.label_smoothing, config.accumulate);
   }
 }
 
@@ -48,7 +49,8 @@ StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observ
   const StepResult result = loader_.capturable() ? captured_->run(make, lr, step, observer)
                                                  : captured_->run(make(), lr, step, observer);
   if (!std::isfinite(result.loss)) {
-    throw_not_finite(model_, result.batch.images, fmt::format("at step {}", step), result.loss);
+    const StepBatch part = split(result.batch, config_.accumulate).front();
+    throw_not_finite(model_, part.images, fmt::format("at step {}", step), result.loss);
   }
   return result;
 }
@@ -62,7 +64,7 @@ StepBatch TrainStep::make_batch() {
 
 // True if the loss scale was too large for this step, and nothing was learned from it.
 bool TrainStep::was_skipped(std::int64_t step) {
-  const LossScale& scale = sgd_.loss_scale();
+  const LossScale& scale = optimizer_.loss_scale();
   if (!scale.on()) return false;
   const std::int64_t now = scale.skipped();
   const bool more = now > skipped_;
@@ -78,21 +80,27 @@ bool TrainStep::was_skipped(std::int64_t step) {
 
 StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr,
                             StepObserver* observer) {
-  model_.set_step(step);
   model_.zero_grad();
-  const Var logits = model_.forward(batch.images);
-  const auto [loss, probs] =
-      ops::softmax_cross_entropy(logits, batch.target, static_cast<float>(config_.label_smoothing));
-  const double value = loss.value().item();
-  // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
-  // it tell.
-  const bool hidden = model_.device().kind == DeviceKind::cpu && !statistics_finite(model_);
-  if (!std::isfinite(value) || hidden) {
-    throw_not_finite(model_, batch.images, fmt::format("at step {}", step), value);
+  StepResult result{.batch = batch};
+  for (const StepBatch& part : split(batch, config_.accumulate)) {
+    model_.set_step(step * config_.accumulate + std::ssize(result.probs));
+    const auto [loss, probs] = ops::softmax_cross_entropy(
+        model_.forward(part.images), part.target, static_cast<float>(config_.label_smoothing),
+        config_.accumulate > 1 ? batch.size() : 0);
+    const double value = loss.value().item();
+    // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
+    // it tell.
+    const bool hidden = model_.device().kind == DeviceKind::cpu && !statistics_finite(model_);
+    if (!std::isfinite(value) || hidden) {
+      throw_not_finite(model_, part.images, fmt::format("at step {}", step), value);
+    }
+    result.loss += value;
+    result.probs.push_back(probs);
+    backward(loss, optimizer_.loss_scale().seed());
   }
-  sgd_.set_rate(lr);
-  backward_and_step(model_, sgd_, loss, observer);
-  return {.loss = value, .probs = probs, .batch = batch};
+  optimizer_.set_rate(lr);
+  observe_and_update(model_, optimizer_, observer);
+  return result;
 }
 
 }  // namespace hac

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "data/loader/resident_loader.h"
-#include "engine/optim/sgd.h"
+#include "engine/optim/optimizer.h"
 #include "models/model.h"
 #include "models/train/captured_step.h"
 #include "models/train/train_config.h"
@@ -16,7 +16,7 @@ namespace hac {
 class TrainStep {
  public:
   // All four outlive it.
-  TrainStep(Model& model, Sgd& sgd, BatchSource& loader, const TrainConfig& config);
+  TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader, const TrainConfig& config);
 
   // observer: or null. Throws Error when the loss or a statistic is not finite, naming the first
   // layer, and when no loss scale would keep the gradients finite.
@@ -32,7 +32,7 @@ class TrainStep {
   bool was_skipped(std::int64_t step);
 
   Model& model_;
-  Sgd& sgd_;
+  Optimizer& optimizer_;
   BatchSource& loader_;
   const TrainConfig& config_;
   Tensor mixing_;  // of this step, where the batch is

@@ -9,20 +9,20 @@
 #include <string_view>
 
 #include "engine/io/safetensors.h"
+#include "engine/optim/optimizer.h"
 #include "kernels/core/error.h"
 
 namespace hac {
 namespace {
 
 constexpr std::string_view wrappers[] = {"module.", "_orig_mod."};
-constexpr std::string_view training_state[] = {"momentum.", "loss_scale.", "observer."};
 constexpr std::string_view float_types[] = {"F32", "F16", "BF16", "F64"};
 
-using Names = std::vector<std::string>;
+using TensorNames = std::vector<std::string>;
 using State = std::map<std::string, Tensor>;
 
 // "a, b, c, d and 3 more".
-std::string listed(const Names& names) {
+std::string listed(const TensorNames& names) {
   constexpr std::size_t most = 4;
   const auto end = names.begin() + std::min(most, names.size());
   const std::string shown = fmt::format("{}", fmt::join(names.begin(), end, ", "));
@@ -43,15 +43,15 @@ bool has_shape(const TensorInfo& info, const Shape& shape) {
 }
 
 bool passed_over(const std::string& name) {
-  return name.ends_with("num_batches_tracked") ||
-         std::any_of(std::begin(training_state), std::end(training_state),
+  return name.ends_with("num_batches_tracked") || name.starts_with("observer.") ||
+         std::any_of(std::begin(optimizer_state), std::end(optimizer_state),
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
 // Which tensor of a file goes where.
 class Matching {
  public:
-  Matching(const SafetensorsReader& file, const Model& model, const Names& except)
+  Matching(const SafetensorsReader& file, const Model& model, const TensorNames& except)
       : file_(file), model_(model), own_(model.state()), except_(except), used_(except.size()) {
     for (const auto& [name, info] : file.tensors()) {
       if (!passed_over(name)) place(name, info);
@@ -62,7 +62,7 @@ class Matching {
 
   // "" if every weight has its tensor.
   std::string problems() const {
-    Names all;
+    TensorNames all;
     if (!missing_.empty()) all.push_back("missing " + listed(missing_));
     if (!unexpected_.empty()) all.push_back("unexpected " + listed(unexpected_));
     if (!misfits_.empty()) all.push_back(listed(misfits_));
@@ -87,7 +87,7 @@ class Matching {
  private:
   void place(const std::string& from, const TensorInfo& info) {
     std::string name = from;
-    Names stripped;
+    TensorNames stripped;
     for (bool more = true; more && !own_.contains(name);) {
       more = false;
       for (const std::string_view wrapper : wrappers) {
@@ -108,7 +108,7 @@ class Matching {
     }
     result_.stripped += !stripped.empty();
     for (std::string& prefix : stripped) {
-      Names& all = result_.prefixes;
+      TensorNames& all = result_.prefixes;
       if (std::find(all.begin(), all.end(), prefix) == all.end()) all.push_back(std::move(prefix));
     }
   }
@@ -138,7 +138,7 @@ class Matching {
   void require_used_patterns() const {
     const auto idle = std::find(used_.begin(), used_.end(), false);
     if (idle == used_.end()) return;
-    Names names;
+    TensorNames names;
     for (const Parameter& p : model_.parameters()) names.push_back(p.name);
     std::reverse(names.begin(), names.end());
     throw ConfigError(fmt::format("init-except '{}': matches no weight of '{}' (it has {})",
@@ -149,18 +149,18 @@ class Matching {
   const SafetensorsReader& file_;
   const Model& model_;
   const State own_;
-  const Names& except_;
+  const TensorNames& except_;
   std::vector<bool> used_;                    // patterns that matched
   std::map<std::string, std::string> found_;  // the network's name -> the file's
-  Names missing_, unexpected_, misfits_;
+  TensorNames missing_, unexpected_, misfits_;
   std::string remedy_;
   LoadedWeights result_;
 };
 
-LoadedWeights load(const std::string& path, Model& model, const Names* except) {
+LoadedWeights load(const std::string& path, Model& model, const TensorNames* except) {
   const SafetensorsReader file(path);
   try {
-    const Matching matching(file, model, except ? *except : Names{});
+    const Matching matching(file, model, except ? *except : TensorNames{});
     std::string problems = matching.problems();
     if (!problems.empty()) {
       problems = fmt::format("weights of '{}': {}", model.arch().name, problems);
@@ -181,7 +181,7 @@ LoadedWeights load(const std::string& path, Model& model, const Names* except) {
 }  // namespace
 
 std::vector<std::string> LoadedWeights::notes() const {
-  Names notes;
+  TensorNames notes;
   if (stripped > 0) {
     notes.push_back(
         fmt::format("'{}' stripped from {} names", fmt::join(prefixes, "' and '"), stripped));

@@ -139,8 +139,8 @@ std::vector<std::vector<std::int64_t>> prune(const Architecture& arch, const Dat
   Pruning pruning(model, options, warm);
   config.max_steps = warm + pruning.prunings() * options.every;
   config.epochs = ceil_div(config.max_steps, epoch);
-  config.sgd.momentum = 0.5;
-  config.sgd.nesterov = false;
+  config.optimizer.momentum = 0.5;
+  config.optimizer.nesterov = false;
   config.schedule = {.kind = ScheduleKind::step,
                      .lr = config.schedule.lr,
                      .milestones = {static_cast<double>(options.warmup)},

@@ -6,6 +6,7 @@
 #include "data/loader/mixup.h"
 #include "data/loader/resident_loader.h"
 #include "engine/autograd/ops.h"
+#include "engine/optim/sgd.h"
 #include "kernels/ops/elementwise.h"
 #include "scaling/importance/importance.h"
 #include "scaling/measure/measure.h"

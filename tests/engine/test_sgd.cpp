@@ -40,7 +40,7 @@ Stepped stepped(Device device, const SgdSpec& spec, float lr, const std::vector<
 }
 
 struct Figures {
-  SgdOptions options;
+  OptimizerOptions options;
   std::vector<float> weights;  // after three steps
 };
 
@@ -129,7 +129,7 @@ TEST(Sgd, StateContinuesBitForBit) {
       sgd.step(0.1);
     }
   };
-  const SgdOptions options{.nesterov = true};
+  const OptimizerOptions options{.nesterov = true};
   Var w(Tensor::from(random_values(33, 99), {33}), true);
   Sgd whole({{"a.weight", w}}, options);
   run(whole, w, 0, 6);

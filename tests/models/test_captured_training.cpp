@@ -2,6 +2,7 @@
 // warm-up and the recording: a smaller batch, an evaluation that needs more scratch memory, a
 // resume, importance that begins to be observed, memory that somebody holds.
 
+#include "engine/optim/sgd.h"
 #include "kernels/core/context.h"
 #include "models/zoo/arch_options.h"
 #include "scaling/importance/importance.h"

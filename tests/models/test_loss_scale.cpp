@@ -4,7 +4,7 @@
 #include "kernels/ops/loss_scale.h"
 
 #include "engine/io/safetensors.h"
-#include "kernels/ops/sgd.h"
+#include "engine/optim/sgd.h"
 #include "scaling/importance/importance.h"
 #include "tests/support/op_test.h"
 #include "tests/support/temp_folder.h"

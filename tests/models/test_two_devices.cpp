@@ -3,6 +3,7 @@
 
 #include "engine/autograd/ops.h"
 #include "engine/device/capture.h"
+#include "engine/optim/sgd.h"
 #include "kernels/ops/elementwise.h"
 #include "models/deploy/inference_session.h"
 #include "tests/support/simt_fixtures.h"

@@ -9,6 +9,7 @@
 
 #include "data/sets/datasets.h"
 #include "engine/autograd/ops.h"
+#include "engine/optim/sgd.h"
 #include "models/zoo/zoo.h"
 #include "scaling/methods/neuralscale.h"
 #include "tests/support/tiny_training.h"
@@ -107,7 +108,8 @@ TEST(Pruning, AChannelThatIsOffStaysZeroUnderMomentum) {
     model.zero_grad();
     const Var loss =
         ops::softmax_cross_entropy(model.forward(batch.images), batch.target, 0.0F).loss;
-    backward_and_step(model, sgd, loss, &pruning);
+    backward(loss, sgd.loss_scale().seed());
+    observe_and_update(model, sgd, &pruning);
     pruning.count_step();
     std::int64_t off = 0;
     for (const char* bn : {"bn1", "bn2"}) {

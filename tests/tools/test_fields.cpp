@@ -29,7 +29,7 @@ struct SomeError : LatencyError {
   SomeError() { networks = 1; }
 };
 using Structs =
-    ::testing::Types<TrainConfig, DataConfig, ScheduleConfig, SgdOptions, ArchOptions, Recipe,
+    ::testing::Types<TrainConfig, DataConfig, ScheduleConfig, OptimizerOptions, ArchOptions, Recipe,
                      ProxyTraining, SamplingOptions, WideningOptions, MeasureOptions, LatencySource,
                      SomeError, ImportanceLaw, Budget, MachineOptions>;
 TYPED_TEST_SUITE(Described, Structs);

@@ -40,7 +40,8 @@ void run_step(Model& model, const Tensor& images) {
   model.zero_grad();
   const auto [loss, probs] =
       ops::softmax_cross_entropy(model.forward(images), Tensor::from(labels, {n}));
-  backward_and_step(model, sgd, loss, nullptr);
+  backward(loss, sgd.loss_scale().seed());
+  observe_and_update(model, sgd, nullptr);
 }
 
 std::vector<simt::Trace> traced(Model& model, std::int64_t batch, bool step) {

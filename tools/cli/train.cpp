@@ -63,6 +63,14 @@ std::string augmentation_text(const TrainConfig& c) {
   return text;
 }
 
+std::string optimizer_text(const OptimizerOptions& o) {
+  std::string text = fmt::format("SGD, {}momentum {}, weight decay {}",
+                                 o.nesterov ? "Nesterov " : "", o.momentum, o.weight_decay);
+  if (o.weight_decay_on == WeightDecayOn::weights) text += " on weights alone";
+  if (o.clip_norm > 0) text += fmt::format(", gradients clipped to norm {}", o.clip_norm);
+  return text;
+}
+
 // Everything that was decided, before the first step.
 void print_resolved(const Options& o, const TrainConfig& c, const Architecture& arch,
                     const DataSplit& data) {
@@ -73,30 +81,29 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
   const std::string held_out =
       data.validation ? fmt::format(" {} validation,", data.validation->size()) : "";
   const std::string& init = o.train.init;
-  print_rows(
-      stderr,
-      {{"device", fmt::format("{} {}: {}, {}, oneDNN {}", o.machine.device, o.machine.dtype,
-                              machine.cpu, machine.isa, machine.onednn)},
-       {"threads", fmt::format("{}", num_threads())},
-       {"launch",
-        to_string(c.launch.value_or(default_launch_mode(parse_device(o.machine.device))))},
-       {"model", fmt::format("{}: {} parameters, {} MACs, input {}x{}x{}, {} classes", arch.name,
-                             grouped(cost.params), grouped(cost.macs), arch.channels,
-                             arch.resolution, arch.resolution, arch.classes)},
-       {"weights", init.empty() ? fmt::format("random, seed {}", c.seed) : init},
-       {"data", fmt::format("{}: {} training,{} {} test images of {}x{}", c.data.name,
-                            data.train->size(), held_out, data.test->size(),
-                            data.train->resolution(), data.train->resolution())},
-       {"classes", first_of(data.train->classes())},
-       {"result", shown_accuracy(c, "test")},
-       {"training", fmt::format("{} epochs{}, batch {}, augment {}, shuffle {}, label smoothing {}",
-                                c.epochs, steps, c.batch, augmentation_text(c),
-                                c.shuffle ? "on" : "off", c.label_smoothing)},
-       {"optimiser",
-        fmt::format("SGD, {}momentum {}, weight decay {}", c.sgd.nesterov ? "Nesterov " : "",
-                    c.sgd.momentum, c.sgd.weight_decay)},
-       {"schedule", schedule_text(c.schedule)},
-       {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
+  print_rows(stderr,
+             {{"device", fmt::format("{} {}: {}, {}, oneDNN {}", o.machine.device, o.machine.dtype,
+                                     machine.cpu, machine.isa, machine.onednn)},
+              {"threads", fmt::format("{}", num_threads())},
+              {"launch",
+               to_string(c.launch.value_or(default_launch_mode(parse_device(o.machine.device))))},
+              {"model", fmt::format("{}: {} parameters, {} MACs, input {}x{}x{}, {} classes",
+                                    arch.name, grouped(cost.params), grouped(cost.macs),
+                                    arch.channels, arch.resolution, arch.resolution, arch.classes)},
+              {"weights", init.empty() ? fmt::format("random, seed {}", c.seed) : init},
+              {"data", fmt::format("{}: {} training,{} {} test images of {}x{}", c.data.name,
+                                   data.train->size(), held_out, data.test->size(),
+                                   data.train->resolution(), data.train->resolution())},
+              {"classes", first_of(data.train->classes())},
+              {"result", shown_accuracy(c, "test")},
+              {"training",
+               fmt::format("{} epochs{}, batch {}{}, augment {}, shuffle {}, label smoothing {}",
+                           c.epochs, steps, c.batch,
+                           c.accumulate > 1 ? fmt::format(" in {} parts", c.accumulate) : "",
+                           augmentation_text(c), c.shuffle ? "on" : "off", c.label_smoothing)},
+              {"optimiser", optimizer_text(c.optimizer)},
+              {"schedule", schedule_text(c.schedule)},
+              {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
 }
 
 // There is no best before the first evaluated epoch.

@@ -6,7 +6,8 @@
 
 namespace hac::ops {
 
-XentResult softmax_cross_entropy(const Var& logits, const Tensor& given, float smoothing) {
+XentResult softmax_cross_entropy(const Var& logits, const Tensor& given, float smoothing,
+                                 std::int64_t batch) {
   const Tensor target = given.to(logits.device());
   check_rank("softmax_cross_entropy", logits.name(), logits.shape(), 2);
   const Shape& s = logits.shape();
@@ -21,7 +22,8 @@ XentResult softmax_cross_entropy(const Var& logits, const Tensor& given, float s
                              .n = s[0],
                              .classes = s[1],
                              .soft = soft,
-                             .smoothing = smoothing};
+                             .smoothing = smoothing,
+                             .batch = batch};
   const Device device = logits.device();
   Tensor probs = Tensor::empty(s, Dtype::f32, device), loss = Tensor::empty({}, Dtype::f32, device);
   softmax_xent_kernels.run(&SoftmaxXentKernels::forward, device, spec, logits.value().data(),

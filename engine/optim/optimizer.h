@@ -1,0 +1,113 @@
+#pragma once
+// What every optimiser shares: the learning rate and the scale of the loss on the device, clipping,
+// which parameters decay, the state by name. An optimiser adds its own state and one fused kernel.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/io/fields.h"
+#include "engine/nn/module.h"
+#include "engine/optim/loss_scale.h"
+
+namespace hac {
+
+// weights: tensors of two and more dimensions, which leaves out biases and what norms learn
+// (Goyal et al. 2017, section 5.3; He et al., Bag of Tricks, 2019, section 3.1).
+enum class WeightDecayOn : std::uint8_t { all, weights };
+template <>
+inline constexpr std::string_view enum_names<WeightDecayOn>[] = {"all", "weights"};
+
+struct OptimizerOptions {
+  double momentum = 0.9;
+  double weight_decay = 5e-4;
+  bool nesterov = false;
+  WeightDecayOn weight_decay_on = WeightDecayOn::all;
+  double clip_norm = 0;  // of all gradients together, as kernels/ops/norms.h has it; 0 = off
+
+  Fields fields() {
+    return Fields()
+        .add("momentum", momentum, {.low = 0, .high = 1, .below = true},
+             "of stochastic gradient descent")
+        .add("weight_decay", weight_decay, {0}, "on the parameters that --weight-decay-on names")
+        .add("nesterov", nesterov, "Nesterov's momentum")
+        .add("weight_decay_on", weight_decay_on,
+             "all parameters, or the weights alone of convolutions and linear layers (no biases, "
+             "nothing of batch norms)",
+             {.omit = weight_decay_on == WeightDecayOn::all})
+        .add("clip_norm", clip_norm, {0},
+             "scale the gradients down to this Euclidean norm of all together; 0 = off",
+             {.type = "NORM", .omit = clip_norm == 0});
+  }
+  bool operator==(const OptimizerOptions&) const = default;
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // Updates every parameter that has a gradient, and the 16-bit copies of those that keep one.
+  void step(double lr);
+  // Its parts: the rate is written from the host, the others are work of the device alone and can
+  // be captured. Between unscale and update the gradients are those of the loss itself; update
+  // clips them in place.
+  void set_rate(double lr);
+  void unscale();
+  void update();
+  const LossScale& loss_scale() const { return loss_scale_; }
+
+  // By name, "momentum.features.0.weight", and the loss scale's.
+  std::map<std::string, Tensor> state() const;
+  // Throws IoError if it does not fit; nothing is changed then.
+  void load_state(const std::map<std::string, Tensor>& state);
+
+ protected:
+  // slots: the names of the tensors that are kept beside each parameter, zero at first.
+  // loss_scale: where the scale of the loss begins; 0 = none (LossScale).
+  Optimizer(std::vector<Parameter> parameters, const OptimizerOptions& options, double loss_scale,
+            std::vector<std::string> slots);
+
+  // One parameter that has a gradient.
+  struct Operand {
+    std::size_t index = 0;  // of the parameter
+    const void* grad = nullptr;
+    void* weight = nullptr;
+    void* copy = nullptr;  // or null
+    std::int64_t elements = 0;
+    bool decays = true;
+  };
+  // In the order of the parameters. copy: the type of the copies, f32 if there are none. Throws
+  // ShapeError for a gradient or a copy that does not fit its parameter.
+  std::vector<Operand> operands(Dtype& copy) const;
+  void* slot(std::size_t which, std::size_t parameter) const;
+  // The update itself: rate, one f32 on the device; skip: null, or one i32 there.
+  virtual void apply(const void* rate, const void* skip) = 0;
+
+  Device device() const { return lr_.device(); }
+  const OptimizerOptions options_;
+
+ private:
+  void clip();
+
+  struct Slot {
+    std::string prefix;  // "momentum."
+    std::vector<Tensor> tensors;
+  };
+
+  std::vector<Parameter> parameters_;
+  std::vector<Slot> slots_;
+  Tensor lr_;  // one element on the parameters' device
+  LossScale loss_scale_;
+  Tensor squares_;  // where gradients are clipped: a double a parameter, as bytes
+};
+
+// What the names of an optimiser's state begin with, of whichever optimiser.
+inline constexpr std::string_view optimizer_state[] = {"momentum.", "loss_scale."};
+
+}  // namespace hac

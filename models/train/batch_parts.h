@@ -1,0 +1,24 @@
+#pragma once
+// A batch, and the parts that it is computed in where memory does not hold all of it (gradient
+// accumulation). Forward and backward run a part at a time; each part's loss is divided by the
+// images of the whole batch, so losses and gradients add up to the batch's. The update is one. Only
+// batch norm tells: it normalises over the part, and its running statistics move once a part.
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/tensor/tensor.h"
+
+namespace hac {
+
+// images (N, C, R, R); labels (N) i32; target: the labels, or soft (N, classes) f32.
+struct StepBatch {
+  Tensor images, labels, target;
+  std::int64_t size() const { return labels.numel(); }
+};
+
+// In so many slices, equal to within an image; fewer where they would have less than two images, as
+// the last batch of an epoch may. They share the batch's memory.
+std::vector<StepBatch> split(const StepBatch& batch, std::int64_t parts);
+
+}  // namespace hac

@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tools/install.sh test
-targets=(test_simt test_simt_checks test_half test_devices test_sgd test_optim_clip test_tensor
-  test_autograd test_conv_algorithms test_conv_choice)
+targets=(test_simt test_simt_checks test_half test_devices test_sgd test_optim_clip test_optim_kinds
+  test_tensor test_autograd test_conv_algorithms test_conv_choice)
 for source in tests/kernels/test_ops_*.cpp; do targets+=("$(basename "$source" .cpp)"); done
 cmake --preset sanitize -DHAC_TESTS=ON
 cmake --build --preset sanitize --target "${targets[@]}"

@@ -93,13 +93,14 @@ std::vector<Optimizer::Operand> Optimizer::operands(Dtype& copies) const {
                                    parameters_[i].name, name_of(copies), name_of(copy.dtype())));
     }
     if (copy.defined()) copies = copy.dtype();
-    all.push_back(
-        {.index = i,
-         .grad = grad.data(),
-         .weight = w.data(),
-         .copy = copy.defined() ? copy.data() : nullptr,
-         .elements = w.storage_numel(),
-         .decays = options_.weight_decay_on == WeightDecayOn::all || w.shape().rank() > 1});
+    const bool is_matrix = w.shape().rank() > 1;
+    all.push_back({.index = i,
+                   .grad = grad.data(),
+                   .weight = w.data(),
+                   .copy = copy.defined() ? copy.data() : nullptr,
+                   .elements = w.storage_numel(),
+                   .is_matrix = is_matrix,
+                   .decays = is_matrix || options_.weight_decay_on == WeightDecayOn::all});
   }
   return all;
 }

@@ -22,7 +22,15 @@ enum class WeightDecayOn : std::uint8_t { all, weights };
 template <>
 inline constexpr std::string_view enum_names<WeightDecayOn>[] = {"all", "weights"};
 
+enum class OptimizerKind : std::uint8_t { sgd, adamw, lars };
+template <>
+inline constexpr std::string_view enum_names<OptimizerKind>[] = {"sgd", "adamw", "lars"};
+
 struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::sgd;
+  double beta1 = 0.9, beta2 = 0.999;  // of AdamW
+  double trust_coefficient = 1e-3;    // of LARS
+  double eps = 1e-8;                  // of both
   double momentum = 0.9;
   double weight_decay = 5e-4;
   bool nesterov = false;
@@ -31,8 +39,7 @@ struct OptimizerOptions {
 
   Fields fields() {
     return Fields()
-        .add("momentum", momentum, {.low = 0, .high = 1, .below = true},
-             "of stochastic gradient descent")
+        .add("momentum", momentum, {.low = 0, .high = 1, .below = true}, "of SGD and LARS")
         .add("weight_decay", weight_decay, {0}, "on the parameters that --weight-decay-on names")
         .add("nesterov", nesterov, "Nesterov's momentum")
         .add("weight_decay_on", weight_decay_on,
@@ -41,7 +48,26 @@ struct OptimizerOptions {
              {.omit = weight_decay_on == WeightDecayOn::all})
         .add("clip_norm", clip_norm, {0},
              "scale the gradients down to this Euclidean norm of all together; 0 = off",
-             {.type = "NORM", .omit = clip_norm == 0});
+             {.type = "NORM", .omit = clip_norm == 0})
+        .add("optimizer", own_fields(), {.omit = is_plain()});
+  }
+  // [train.optimizer] of a recipe.
+  Fields own_fields() {
+    const Bounds beta{.low = 0, .high = 1, .below = true};
+    return Fields()
+        .add("kind", kind, "sgd with momentum, adamw, or lars for large batches",
+             {.flag = "--optimizer"})
+        .add("beta1", beta1, beta, "AdamW's average of gradients")
+        .add("beta2", beta2, beta, "AdamW's average of their squares")
+        .add("eps", eps, {.low = 0, .above = true}, "added to the divisor of AdamW and LARS")
+        .add("trust_coefficient", trust_coefficient, {.low = 0, .above = true},
+             "LARS: a layer's rate is this share of its weights' norm to its gradient's",
+             {.type = "ETA"});
+  }
+  bool is_plain() const {
+    const OptimizerOptions plain;
+    return kind == plain.kind && beta1 == plain.beta1 && beta2 == plain.beta2 && eps == plain.eps &&
+           trust_coefficient == plain.trust_coefficient;
   }
   bool operator==(const OptimizerOptions&) const = default;
 };
@@ -63,9 +89,9 @@ class Optimizer {
   const LossScale& loss_scale() const { return loss_scale_; }
 
   // By name, "momentum.features.0.weight", and the loss scale's.
-  std::map<std::string, Tensor> state() const;
+  virtual std::map<std::string, Tensor> state() const;
   // Throws IoError if it does not fit; nothing is changed then.
-  void load_state(const std::map<std::string, Tensor>& state);
+  virtual void load_state(const std::map<std::string, Tensor>& state);
 
  protected:
   // slots: the names of the tensors that are kept beside each parameter, zero at first.
@@ -80,11 +106,13 @@ class Optimizer {
     void* weight = nullptr;
     void* copy = nullptr;  // or null
     std::int64_t elements = 0;
+    bool is_matrix = true;  // of two and more dimensions: no bias, nothing of a norm
     bool decays = true;
   };
   // In the order of the parameters. copy: the type of the copies, f32 if there are none. Throws
   // ShapeError for a gradient or a copy that does not fit its parameter.
   std::vector<Operand> operands(Dtype& copy) const;
+  std::size_t parameter_count() const { return parameters_.size(); }
   void* slot(std::size_t which, std::size_t parameter) const;
   // The update itself: rate, one f32 on the device; skip: null, or one i32 there.
   virtual void apply(const void* rate, const void* skip) = 0;
@@ -108,6 +136,7 @@ class Optimizer {
 };
 
 // What the names of an optimiser's state begin with, of whichever optimiser.
-inline constexpr std::string_view optimizer_state[] = {"momentum.", "loss_scale."};
+inline constexpr std::string_view optimizer_state[] = {"momentum.", "exp_avg.", "exp_avg_sq.",
+                                                       "adamw.", "loss_scale."};
 
 }  // namespace hac

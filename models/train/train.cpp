@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -16,7 +17,7 @@
 #include "engine/io/progress.h"
 #include "engine/io/safetensors.h"
 #include "engine/io/text.h"
-#include "engine/optim/sgd.h"
+#include "engine/optim/make_optimizer.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/train/batch_estimate.h"
@@ -48,7 +49,8 @@ class Run {
         data_(data),
         config_(of_model(config, model)),
         observer_(observer),
-        optimizer_(model.parameters(), config.optimizer, initial_loss_scale(config, model.dtype())),
+        optimizer_(make_optimizer(model.parameters(), config.optimizer,
+                                  initial_loss_scale(config, model.dtype()))),
         loader_(make_loader(data.train, loader_config(), model.device())) {
     evaluation_.emplace(model, data.validation ? data.validation : data.test);
     if (config.epochs > 0 && loader_->batches() == 0) {
@@ -58,7 +60,7 @@ class Run {
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (!config.out.empty()) open_folder();
-    step_.emplace(model_, optimizer_, *loader_, config_);
+    step_.emplace(model_, *optimizer_, *loader_, config_);
   }
 
   TrainResult run() {
@@ -107,7 +109,7 @@ class Run {
     images_ = trained_on(data_, config_.data.name);
     const bool resuming = prepare_run_folder(config_);
     if (resuming) {
-      at_ = load_checkpoint(last_weights(config_.out), model_, optimizer_, config_, observer_,
+      at_ = load_checkpoint(last_weights(config_.out), model_, *optimizer_, config_, observer_,
                             images_);
       require_best(config_, at_.best_epoch);
     } else {
@@ -180,10 +182,10 @@ class Run {
                        .lr = lr_,
                        .train_loss = train.loss,
                        .train_top1 = train.accuracy,
-                       .scaled = optimizer_.loss_scale().on(),
+                       .scaled = optimizer_->loss_scale().on(),
                        .skipped_steps = step_->skipped(),
                        .images_per_second = images_per_second};
-    if (record.scaled) record.loss_scale = optimizer_.loss_scale().scale();
+    if (record.scaled) record.loss_scale = optimizer_->loss_scale().scale();
     const bool last = at_.epoch == config_.epochs;
     if (last || at_.epoch % config_.evaluate_every == 0) evaluate_epoch(record);
     record.seconds = seconds_since(started_);
@@ -202,7 +204,7 @@ class Run {
     at_.best = at_.evaluated;
     at_.best_epoch = at_.epoch;
     if (!config_.out.empty()) {
-      unsaved_best_ = checkpoint(model_, optimizer_, config_, at_, observer_, images_);
+      unsaved_best_ = checkpoint(model_, *optimizer_, config_, at_, observer_, images_);
     } else {
       for (const auto& [name, tensor] : model_.state()) best_[name] = tensor.clone();
     }
@@ -245,7 +247,7 @@ class Run {
         unsaved_best_ = {};
       }
       save_safetensors(last_weights(config_.out),
-                       checkpoint(model_, optimizer_, config_, at_, observer_, images_));
+                       checkpoint(model_, *optimizer_, config_, at_, observer_, images_));
       log_->flush();
       warned_ = false;
     } catch (const IoError& error) {
@@ -271,7 +273,7 @@ class Run {
   const DataSplit& data_;
   const TrainConfig config_;
   StepObserver* observer_;
-  Sgd optimizer_;
+  const std::unique_ptr<Optimizer> optimizer_;
   std::optional<FolderLock> lock_;
   const InterruptGuard* interrupt_ = nullptr;  // of run()
   std::unique_ptr<BatchSource> loader_;

@@ -20,6 +20,10 @@ void validate(const TrainConfig& c) {
         c.batch, c.accumulate,
         c.accumulate * std::max<std::int64_t>(2, ceil_div(c.batch, c.accumulate))));
   }
+  if (c.optimizer.kind == OptimizerKind::adamw && c.optimizer.nesterov) {
+    throw ConfigError(
+        "training 'nesterov': expected sgd or lars, got adamw, which has no momentum");
+  }
   if (!is_loss_scale(c.loss_scale)) {
     throw ConfigError(fmt::format(
         "training 'loss_scale': expected 0 (off) or a power of two from 1 to 2^30, got {}",

@@ -139,6 +139,7 @@ std::vector<std::vector<std::int64_t>> prune(const Architecture& arch, const Dat
   Pruning pruning(model, options, warm);
   config.max_steps = warm + pruning.prunings() * options.every;
   config.epochs = ceil_div(config.max_steps, epoch);
+  config.optimizer.kind = OptimizerKind::sgd;
   config.optimizer.momentum = 0.5;
   config.optimizer.nesterov = false;
   config.schedule = {.kind = ScheduleKind::step,

@@ -39,6 +39,7 @@ TEST(RecipeToml, EveryKeyArrives) {
                        "resolution": 48, "classes": 7, "crop_pct": 0.9, "bad_images": "skip"},
       "epochs": 7, "batch": 32, "accumulate": 4, "momentum": 0.8, "weight_decay": 0.001,
       "nesterov": true, "weight_decay_on": "weights", "clip_norm": 2.5,
+      "optimizer": {"kind": "lars", "beta1": 0.8, "beta2": 0.99, "eps": 1e-6, "trust_coefficient": 0.02},
       "schedule": {"kind": "step", "lr": 0.3, "warmup": 2, "warmup_style": "multiply",
                    "milestones": [3, 5.5], "gamma": 0.2, "beta": 0.03},
       "label_smoothing": 0.1, "augment": false, "mixup": 0.2, "cutmix": 0.5, "shuffle": false,
@@ -228,7 +229,7 @@ void expect_rows(const std::string& page, const Fields& fields, const std::strin
     }
   }
   const std::string name = table.empty() ? "(top)" : "`[" + table + "]`";
-  EXPECT_EQ(quoted_between(page, "\n- " + name + ": ", ".\n", "[a-z_]+"), keys) << table;
+  EXPECT_EQ(quoted_between(page, "\n- " + name + ": ", ".\n", "[a-z0-9_]+"), keys) << table;
 }
 
 TEST(Readme, ListsEveryKeyOfARecipe) {

@@ -64,8 +64,17 @@ std::string augmentation_text(const TrainConfig& c) {
 }
 
 std::string optimizer_text(const OptimizerOptions& o) {
-  std::string text = fmt::format("SGD, {}momentum {}, weight decay {}",
-                                 o.nesterov ? "Nesterov " : "", o.momentum, o.weight_decay);
+  std::string text;
+  if (o.kind == OptimizerKind::adamw) {
+    text = fmt::format("AdamW, betas {} and {}, eps {}", o.beta1, o.beta2, o.eps);
+  } else {
+    text = fmt::format("{}, {}momentum {}", o.kind == OptimizerKind::sgd ? "SGD" : "LARS",
+                       o.nesterov ? "Nesterov " : "", o.momentum);
+  }
+  if (o.kind == OptimizerKind::lars) {
+    text += fmt::format(", trust coefficient {}", o.trust_coefficient);
+  }
+  text += fmt::format(", weight decay {}", o.weight_decay);
   if (o.weight_decay_on == WeightDecayOn::weights) text += " on weights alone";
   if (o.clip_norm > 0) text += fmt::format(", gradients clipped to norm {}", o.clip_norm);
   return text;

@@ -174,6 +174,12 @@ void Model::set_step(std::uint64_t step, const Tensor& counter) {
   }
 }
 
+void Model::set_statistics_momentum(float momentum) {
+  for (auto& m : modules_) {
+    if (auto* norm = dynamic_cast<nn::BatchNorm2d*>(m.get())) norm->set_momentum(momentum);
+  }
+}
+
 std::vector<Parameter> Model::parameters() const {
   std::vector<Parameter> all;
   for (const auto& m : modules_) all.insert(all.end(), m->parameters.begin(), m->parameters.end());

@@ -40,6 +40,9 @@ class Model {
   bool training() const { return training_; }
   // Seeds dropout: with step, or with step plus the u64 in counter (8 bytes on the model's device).
   void set_step(std::uint64_t step, const Tensor& counter = {});
+  // The share of a batch in the batch norms' running statistics.
+  void set_statistics_momentum(float momentum);
+  static constexpr float statistics_momentum = 0.1f;  // at first
 
   const Architecture& arch() const { return arch_; }
   const Graph& graph() const { return graph_; }

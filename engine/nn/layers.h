@@ -30,15 +30,21 @@ class BatchNorm2d : public Module {
   Var forward(std::span<const Var> inputs) override;
   // With a max pool of 2x2 windows behind, in one operation where there is one.
   Var forward_max_pool(const Var& x);
+  // The share of a batch in the running statistics, from now on.
+  void set_momentum(float momentum) { momentum_ = momentum; }
 
  private:
   ops::BatchNormOptions options() const {
-    return {.training = training, .activation = spec_.activation, .eps = spec_.eps};
+    return {.training = training,
+            .activation = spec_.activation,
+            .momentum = momentum_,
+            .eps = spec_.eps};
   }
 
   BatchNormSpec spec_;
   Var gamma_, beta_;
   Tensor running_mean_, running_var_;
+  float momentum_ = ops::BatchNormOptions{}.momentum;
 };
 
 // weight (out, in) and bias (out): uniform in +-1/sqrt(in).

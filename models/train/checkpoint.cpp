@@ -30,6 +30,7 @@ json to_json(const TrainPosition& p, const char* evaluated_set) {
   json j{{"step", p.step},     {"epoch", p.epoch},     {"batch", p.batch},
          {"images", p.images}, {"correct", p.correct}, {"loss_sum", exact(p.loss_sum)}};
   add(j, evaluated_set, p.evaluated);
+  if (p.average.images > 0) add(j, "average", p.average);
   if (p.best_epoch > 0) {
     j["best_epoch"] = p.best_epoch;
     add(j, "best", p.best);
@@ -55,6 +56,7 @@ TrainPosition position_from(const json& j, const std::string& evaluated_set) {
   p.correct = j.at("correct");
   p.loss_sum = exact("loss_sum");
   p.evaluated = result(evaluated_set);
+  if (j.contains("average_loss")) p.average = result("average");
   p.best_epoch = j.value("best_epoch", 0);
   if (p.best_epoch > 0) p.best = result("best");
   if (p.step < 0 || p.epoch < 0 || p.batch < 0) throw IoError("negative position");
@@ -131,11 +133,12 @@ const std::string& metadata(const Metadata& all, const std::string& path, const 
 
 }  // namespace
 
-TensorFile checkpoint(const Model& model, const Optimizer& optimizer, const TrainConfig& config,
-                      const TrainPosition& position, const StepObserver* observer,
-                      const TrainedOn& data) {
+TensorFile checkpoint(const Training& training, const TrainConfig& config,
+                      const TrainPosition& position, const TrainedOn& data) {
+  const auto& [model, optimizer, average, observer] = training;
   TensorFile file{.tensors = model.state(), .metadata = to_metadata(data)};
   file.tensors.merge(optimizer.state());
+  file.tensors.merge(average.state());
   if (observer) {
     for (const auto& [name, tensor] : observer->state()) file.tensors[kObserver + name] = tensor;
   }
@@ -145,27 +148,39 @@ TensorFile checkpoint(const Model& model, const Optimizer& optimizer, const Trai
   return file;
 }
 
-TrainPosition load_checkpoint(const std::string& path, Model& model, Optimizer& optimizer,
-                              const TrainConfig& config, StepObserver* observer,
-                              const TrainedOn& data) {
+TensorFile with_average_first(TensorFile file) {
+  for (const auto& [name, tensor] : take(file.tensors, std::string(average_prefix))) {
+    const std::string own = name.substr(average_prefix.size());
+    if (!file.tensors.contains(own)) continue;  // the count
+    file.tensors[std::string(plain_prefix) + own] = file.tensors.at(own);
+    file.tensors[own] = tensor;
+  }
+  file.metadata["weights"] = to_string(WeightSelection::average);
+  return file;
+}
+
+TrainPosition load_checkpoint(const std::string& path, const Training& training,
+                              const TrainConfig& config, const TrainedOn& data) {
+  const auto& [model, optimizer, average, observer] = training;
   TensorFile file = load_safetensors(path);
   const std::optional<TrainedOn> was = trained_on(file.metadata, path);
-  const std::string &training = metadata(file.metadata, path, "training"),
+  const std::string &trained = metadata(file.metadata, path, "training"),
                     &where = metadata(file.metadata, path, "position");
   try {
-    require_same_run(path, training, to_json(config), was && !was->train.empty());
+    require_same_run(path, trained, to_json(config), was && !was->train.empty());
     if (was) require_same_data(path, *was, data);  // which seed and validation decide, too
     if (metadata(file.metadata, path, "architecture") != to_json(model.arch())) {
       throw ConfigError(fmt::format("resume '{}': it holds another architecture than '{}'", path,
                                     model.arch().name));
     }
     TrainPosition position = position_from(json::parse(where), evaluated_set(config));
-    position.epochs = json::parse(training).at("epochs");
+    position.epochs = json::parse(trained).at("epochs");
     require_place(path, position, data, config.batch);
     std::map<std::string, Tensor> state;
     for (const std::string_view prefix : optimizer_state) {
       state.merge(take(file.tensors, std::string(prefix)));
     }
+    const auto averaged = take(file.tensors, std::string(average_prefix));
     std::map<std::string, Tensor> observed;
     for (const auto& [name, tensor] : take(file.tensors, kObserver)) {
       observed[name.substr(std::string(kObserver).size())] = tensor;
@@ -177,6 +192,7 @@ TrainPosition load_checkpoint(const std::string& path, Model& model, Optimizer& 
     }
     model.load_state(file.tensors);
     optimizer.load_state(state);
+    average.load_state(averaged);
     if (observer) observer->load_state(observed);
     return position;
   } catch (const json::exception& e) {

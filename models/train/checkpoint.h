@@ -1,9 +1,10 @@
 #pragma once
 // What a run needs to be resumed: weights and statistics under their PyTorch names, "momentum.*"
-// and other states of the optimiser, "observer.*", and as metadata the architecture, the training,
-// the position and the data: class names, preprocessing, which images. A checkpoint is a function
-// of the training alone: it holds no time and no path (but that of imagefolder:DIR or packed:FILE,
-// the set's name), so equal runs write equal files.
+// and other states of the optimiser, "observer.*", "average.*" (models/train/weight_average.h), and
+// as metadata the architecture, the training, the position and the data: class names,
+// preprocessing, which images. A checkpoint is a function of the training alone: it holds no time
+// and no path (but that of imagefolder:DIR or packed:FILE, the set's name), so equal runs write
+// equal files.
 
 #include <cstdint>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "models/model.h"
 #include "models/train/train.h"
 #include "models/train/trained_on.h"
+#include "models/train/weight_average.h"
 
 namespace hac {
 
@@ -25,22 +27,32 @@ struct TrainPosition {
   std::int64_t images = 0, correct = 0;
   double loss_sum = 0;
   EvalResult evaluated;         // of the last evaluated epoch, on evaluated_set()
+  EvalResult average;           // the same of the averaged weights; no images where there are none
   EvalResult best;              // on the validation images
   std::int64_t best_epoch = 0;  // from 1; 0 = none yet
   std::int64_t epochs = 0;      // that the training was to have when this was saved
 };
 
+// What is trained, and beside it what training keeps.
+struct Training {
+  Model& model;
+  Optimizer& optimizer;
+  WeightAverage& average;
+  StepObserver* observer;  // or null
+};
+
 // To be saved before the next step: the tensors are the model's own.
-TensorFile checkpoint(const Model& model, const Optimizer& optimizer, const TrainConfig& config,
-                      const TrainPosition& position, const StepObserver* observer,
-                      const TrainedOn& data);
+TensorFile checkpoint(const Training& training, const TrainConfig& config,
+                      const TrainPosition& position, const TrainedOn& data);
+// The averaged weights under the names of the network, for inference, and the plain ones as
+// "plain.*": of a checkpoint that has both.
+TensorFile with_average_first(TensorFile checkpoint);
 
 // Throws ConfigError when the checkpoint was made by another architecture, another training or on
 // other data (naming the first difference; epochs may differ, and where an image folder lies),
 // IoError when the file is damaged.
-TrainPosition load_checkpoint(const std::string& path, Model& model, Optimizer& optimizer,
-                              const TrainConfig& config, StepObserver* observer,
-                              const TrainedOn& data);
+TrainPosition load_checkpoint(const std::string& path, const Training& training,
+                              const TrainConfig& config, const TrainedOn& data);
 
 // The architecture that a checkpoint carries in its metadata. Throws IoError if it has none or it
 // does not validate.

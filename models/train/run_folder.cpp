@@ -42,6 +42,12 @@ void require_unused(const TrainConfig& c) {
 
 std::string last_weights(const std::string& folder) { return folder + "/last.safetensors"; }
 std::string best_weights(const std::string& folder) { return folder + "/best.safetensors"; }
+std::string average_weights(const std::string& folder) { return folder + "/average.safetensors"; }
+std::string selected_weights(const TrainConfig& c) {
+  if (selection(c) == Selection::best) return best_weights(c.out);
+  return weight_selection(c) == WeightSelection::average ? average_weights(c.out)
+                                                         : last_weights(c.out);
+}
 std::string training_log(const std::string& folder) { return folder + "/log.jsonl"; }
 
 void require_usable(const TrainConfig& config) {
@@ -56,8 +62,8 @@ bool prepare_run_folder(const TrainConfig& config) {
   require_unused(config);  // again: another process may have been here since
   remove_leftovers(config.out);
   if (config.resume && fs::exists(last_weights(config.out))) return true;
-  for (const std::string& file :
-       {last_weights(config.out), best_weights(config.out), training_log(config.out)}) {
+  for (const std::string& file : {last_weights(config.out), best_weights(config.out),
+                                  average_weights(config.out), training_log(config.out)}) {
     fs::remove(file);
   }
   return false;

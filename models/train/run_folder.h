@@ -8,8 +8,11 @@
 
 namespace hac {
 
-std::string last_weights(const std::string& folder);  // last.safetensors
-std::string best_weights(const std::string& folder);  // best.safetensors
+std::string last_weights(const std::string& folder);     // last.safetensors
+std::string best_weights(const std::string& folder);     // best.safetensors
+std::string average_weights(const std::string& folder);  // average.safetensors
+// Those that count once a training is done: best, average or last.
+std::string selected_weights(const TrainConfig& config);
 std::string training_log(const std::string& folder);  // log.jsonl
 
 // Changes nothing. Throws ConfigError where config.out holds any of the three files and neither

@@ -28,6 +28,7 @@
 #include "models/train/run_folder.h"
 #include "models/train/train_log.h"
 #include "models/train/train_step.h"
+#include "models/train/weight_average.h"
 #include "models/train/weights.h"
 
 namespace hac {
@@ -51,6 +52,7 @@ class Run {
         observer_(observer),
         optimizer_(make_optimizer(model.parameters(), config.optimizer,
                                   initial_loss_scale(config, model.dtype()))),
+        average_(model, config),
         loader_(make_loader(data.train, loader_config(), model.device())) {
     evaluation_.emplace(model, data.validation ? data.validation : data.test);
     if (config.epochs > 0 && loader_->batches() == 0) {
@@ -74,12 +76,17 @@ class Run {
     const bool interrupted = guard.requested();
     if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save(true);
     if (!config_.save_gradients.empty()) save_gradients();
-    TrainResult result{.steps = at_.step, .interrupted = interrupted};
+    TrainResult result{.plain = at_.evaluated,
+                       .average = at_.average,
+                       .steps = at_.step,
+                       .interrupted = interrupted};
     if (data_.validation) {
       select(result);
     } else {
-      result.test = at_.evaluated;
+      result.test = counted();
       result.epoch = at_.epoch;
+      const bool done = !interrupted && at_.epoch == config_.epochs;
+      if (done && average_counts() && average_.begun()) average_.give_to_model();
     }
     return result;
   }
@@ -103,14 +110,20 @@ class Run {
             .threads = loader_threads()};
   }
 
+  Training state() { return {model_, *optimizer_, average_, observer_}; }
+  bool average_counts() const { return weight_selection(config_) == WeightSelection::average; }
+  // The last evaluation of the weights that count.
+  const EvalResult& counted() const {
+    return average_counts() && average_.begun() ? at_.average : at_.evaluated;
+  }
+
   void open_folder() {
     make_folder(config_.out);
     lock_.emplace(config_.out);
     images_ = trained_on(data_, config_.data.name);
     const bool resuming = prepare_run_folder(config_);
     if (resuming) {
-      at_ = load_checkpoint(last_weights(config_.out), model_, *optimizer_, config_, observer_,
-                            images_);
+      at_ = load_checkpoint(last_weights(config_.out), state(), config_, images_);
       require_best(config_, at_.best_epoch);
     } else {
       write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
@@ -158,6 +171,7 @@ class Run {
     lr_ = rate(at_.step);
     const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
     const StepResult result = step_->run(at_.step, lr_, watched ? observer_ : nullptr);
+    average_.after_step();
     at_.step += 1;
     at_.batch += 1;
     at_.images += images;
@@ -175,6 +189,7 @@ class Run {
     if (at_.epoch == 0) save();
     const ProgressFields train = fields();
     at_.epoch += 1;
+    average_.after_epoch(at_.epoch);
     at_.batch = at_.images = at_.correct = 0;
     at_.loss_sum = 0;
     EpochRecord record{.epoch = at_.epoch,
@@ -198,16 +213,30 @@ class Run {
   void evaluate_epoch(EpochRecord& record) {
     at_.evaluated = evaluation_->run();
     record.evaluated = at_.evaluated;
-    record.best = data_.validation && (at_.best_epoch == 0 || at_.evaluated.top1 > at_.best.top1);
+    if (average_.begun()) evaluate_average(record);
+    // Epochs before there is an average that counts are none to select.
+    const bool counts = !average_counts() || average_.begun();
+    record.best =
+        data_.validation && counts && (at_.best_epoch == 0 || counted().top1 > at_.best.top1);
     if (!config_.quiet) print(stderr, message(record, config_));
     if (!record.best) return;
-    at_.best = at_.evaluated;
+    at_.best = counted();
     at_.best_epoch = at_.epoch;
     if (!config_.out.empty()) {
-      unsaved_best_ = checkpoint(model_, *optimizer_, config_, at_, observer_, images_);
+      const TensorFile both = checkpoint(state(), config_, at_, images_);
+      unsaved_best_ = average_counts() ? with_average_first(both) : both;
     } else {
-      for (const auto& [name, tensor] : model_.state()) best_[name] = tensor.clone();
+      const auto counted = average_counts() ? average_.weights() : model_.state();
+      for (const auto& [name, tensor] : counted) best_[name] = tensor.clone();
     }
+  }
+
+  void evaluate_average(EpochRecord& record) {
+    at_.average = average_.evaluate(*evaluation_, *loader_, at_.epoch - 1);
+    record.average = at_.average;
+    if (config_.out.empty()) return;
+    unsaved_average_ = with_average_first(checkpoint(state(), config_, at_, images_));
+    unsaved_average_.tensors = average_.weights();
   }
 
   Evaluation test_evaluation() {
@@ -218,11 +247,12 @@ class Run {
   // The test set is used here, once all epochs are done, and nowhere else.
   void select(TrainResult& result) {
     const bool best = selection(config_) == Selection::best;
-    result.validation = best ? at_.best : at_.evaluated;
+    result.validation = best ? at_.best : counted();
     result.epoch = best ? at_.best_epoch : at_.epoch;
     if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;
     if (best && config_.out.empty()) model_.load_state(best_);
     if (best && !config_.out.empty()) load_weights(best_weights(config_.out), model_);
+    if (!best && average_counts()) average_.give_to_model();
     if (config_.evaluate_test) result.test = test_evaluation().run();
     if (!log_) return;
     log_->append(log_line(result, config_));
@@ -246,14 +276,19 @@ class Run {
         save_safetensors(best_weights(config_.out), unsaved_best_);
         unsaved_best_ = {};
       }
-      save_safetensors(last_weights(config_.out),
-                       checkpoint(model_, *optimizer_, config_, at_, observer_, images_));
+      if (!unsaved_average_.tensors.empty()) {
+        save_safetensors(average_weights(config_.out), unsaved_average_);
+        unsaved_average_ = {};
+      }
+      save_safetensors(last_weights(config_.out), checkpoint(state(), config_, at_, images_));
       log_->flush();
       warned_ = false;
     } catch (const IoError& error) {
       if (final) throw;
       // The next step changes the model's own.
-      for (auto& [name, tensor] : unsaved_best_.tensors) tensor = tensor.to(Device{}).clone();
+      for (TensorFile* file : {&unsaved_best_, &unsaved_average_}) {
+        for (auto& [name, tensor] : file->tensors) tensor = tensor.to(Device{}).clone();
+      }
       if (std::exchange(warned_, true)) return;
       print(stderr,
             fmt::format("warning: {}; the training continues, and the next save tries again\n",
@@ -276,15 +311,16 @@ class Run {
   const std::unique_ptr<Optimizer> optimizer_;
   std::optional<FolderLock> lock_;
   const InterruptGuard* interrupt_ = nullptr;  // of run()
+  WeightAverage average_;
   std::unique_ptr<BatchSource> loader_;
   std::optional<Evaluation> evaluation_;
   std::optional<TrainStep> step_;
   std::optional<JsonLog> log_;
   TrainedOn images_;  // for checkpoints
   TrainPosition at_;
-  std::map<std::string, Tensor> best_;  // weights, where nothing is written
-  TensorFile unsaved_best_;             // else, until it is
-  bool warned_ = false;                 // that output is not written
+  std::map<std::string, Tensor> best_;         // weights, where nothing is written
+  TensorFile unsaved_best_, unsaved_average_;  // else, until they are
+  bool warned_ = false;                        // that output is not written
   std::int64_t total_steps_ = 0;
   double lr_ = 0;
   Clock::time_point started_, saved_;

@@ -31,7 +31,10 @@ class StepObserver {
 struct TrainResult {
   // Of the selected epoch, once all are done. Where nothing is held out: of the last epoch so far.
   EvalResult test;
-  EvalResult validation;   // of the selected epoch; no images where nothing is held out
+  EvalResult validation;  // of the selected epoch; no images where nothing is held out
+  // Both of the weights that count. Of the last evaluated epoch, on evaluated_set(), and where an
+  // average is kept:
+  EvalResult plain, average;
   std::int64_t epoch = 0;  // the selected one, from 1
   std::int64_t steps = 0;
   bool interrupted = false;  // by a signal: everything is saved, --resume continues
@@ -47,7 +50,8 @@ class Interrupted : public Error {
 // A last batch of one image is left out: batch norm would have nothing to normalise over.
 std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 
-// Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors}: one
+// Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors} and,
+// with an average of the weights, average.safetensors: one
 // JSON line an epoch, a checkpoint an epoch and every config.checkpoint_seconds. With config.resume
 // it continues from last.safetensors, bit for bit as if it had never stopped.
 // With config.validation, `data` is that of hold_out(): its validation part is evaluated every

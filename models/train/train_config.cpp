@@ -24,6 +24,14 @@ void validate(const TrainConfig& c) {
     throw ConfigError(
         "training 'nesterov': expected sgd or lars, got adamw, which has no momentum");
   }
+  if (c.ema > 0 && c.swa > 0) {
+    throw ConfigError("training 'ema': expected one average of the weights, got 'swa' too");
+  }
+  if (c.select_weights == WeightSelection::average && !averages(c)) {
+    throw ConfigError(
+        "training 'select_weights': expected plain, got average where none is kept (hint: --ema "
+        "0.999 or --swa 0.75)");
+  }
   if (!is_loss_scale(c.loss_scale)) {
     throw ConfigError(fmt::format(
         "training 'loss_scale': expected 0 (off) or a power of two from 1 to 2^30, got {}",
@@ -40,13 +48,20 @@ Selection selection(const TrainConfig& c) {
   return c.select.value_or(c.validation > 0 ? Selection::best : Selection::last);
 }
 
+bool averages(const TrainConfig& c) { return c.ema > 0 || c.swa > 0; }
+
+WeightSelection weight_selection(const TrainConfig& c) {
+  return c.select_weights.value_or(averages(c) ? WeightSelection::average : WeightSelection::plain);
+}
+
 const char* evaluated_set(const TrainConfig& c) { return c.validation > 0 ? "validation" : "test"; }
 
 std::string shown_accuracy(const TrainConfig& c, const std::string& set) {
   const char* epoch = selection(c) == Selection::last ? "last epoch"
                       : set == "validation"           ? "best epoch"
                                                       : "epoch selected by validation";
-  return fmt::format("{} top-1 of the {}", set, epoch);
+  const bool averaged = weight_selection(c) == WeightSelection::average;
+  return fmt::format("{} top-1 of the {}{}", set, epoch, averaged ? ", averaged weights" : "");
 }
 
 double initial_loss_scale(const TrainConfig& config, Dtype dtype) {

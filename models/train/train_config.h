@@ -20,6 +20,11 @@ enum class Selection : std::uint8_t { best, last };
 template <>
 inline constexpr std::string_view enum_names<Selection>[] = {"best", "last"};
 
+// Of a training that keeps an average of its weights (models/train/weight_average.h).
+enum class WeightSelection : std::uint8_t { plain, average };
+template <>
+inline constexpr std::string_view enum_names<WeightSelection>[] = {"plain", "average"};
+
 struct TrainConfig {
   // What decides what is learned.
   DataConfig data;
@@ -42,6 +47,9 @@ struct TrainConfig {
   // them.
   double validation = 0;
   std::optional<Selection> select;  // none: best if images are held out
+  double ema = 0;                   // decay, a step, of the average of the weights; 0 = off
+  double swa = 0;  // share of the epochs before the first that is averaged; 0 = off
+  std::optional<WeightSelection> select_weights;  // none: average if there is one
 
   // How the run is kept and shown; these do not change what is learned.
   std::string out;  // run directory; empty = nothing is written
@@ -92,6 +100,17 @@ struct TrainConfig {
              "the epoch that counts: best on the validation images (the default with "
              "--validation), or last (as papers on CIFAR do)",
              {.optional = true})
+        .add("ema", ema, {.low = 0, .high = 1, .below = true},
+             "keep an average of the weights that decays by this, a step; 0 = off",
+             {.type = "DECAY", .omit = ema == 0})
+        .add("swa", swa, {.low = 0, .high = 1, .below = true},
+             "keep the mean of the weights at the ends of the epochs behind this share of them "
+             "(SWA); 0 = off",
+             {.type = "START", .omit = swa == 0})
+        .add("select_weights", select_weights,
+             "the weights that count, for the best epoch and the result: average (the default "
+             "with --ema and --swa) or plain; both are evaluated and kept",
+             {.omit = !select_weights, .optional = true})
         .add("max_steps", max_steps, {-1},
              "stop after N steps; 0 writes the initial checkpoint; -1 = after all epochs",
              {.in = FieldDetails::options})
@@ -108,6 +127,8 @@ void validate(const TrainConfig& config);
 double initial_loss_scale(const TrainConfig& config, Dtype dtype);
 
 Selection selection(const TrainConfig& config);
+bool averages(const TrainConfig& config);  // with --ema or --swa
+WeightSelection weight_selection(const TrainConfig& config);
 // What epochs are evaluated on: "validation", or "test" where nothing is held out.
 const char* evaluated_set(const TrainConfig& config);
 // What an accuracy on a set is: "test top-1 of the epoch selected by validation".

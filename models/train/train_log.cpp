@@ -23,6 +23,7 @@ std::string log_line(const EpochRecord& r, const TrainConfig& config) {
   ordered_json line{{"type", "epoch"}, {"epoch", r.epoch},           {"step", r.step},
                     {"lr", r.lr},      {"train_loss", r.train_loss}, {"train_top1", r.train_top1}};
   if (r.evaluated) add(line, evaluated_set(config), *r.evaluated);
+  if (r.average) add(line, std::string("average_") + evaluated_set(config), *r.average);
   if (r.scaled) line.update({{"loss_scale", r.loss_scale}, {"skipped_steps", r.skipped_steps}});
   line.update({{"images_per_second", r.images_per_second},
                {"seconds", r.seconds},
@@ -32,9 +33,12 @@ std::string log_line(const EpochRecord& r, const TrainConfig& config) {
 }
 
 std::string message(const EpochRecord& r, const TrainConfig& config) {
-  return fmt::format("{}epoch {}/{}  {} loss {:.4f}  {} top-1 {:.2f} %{}\n", config.label, r.epoch,
-                     config.epochs, evaluated_set(config), r.evaluated->loss, evaluated_set(config),
-                     100 * r.evaluated->top1, r.best ? "  best" : "");
+  const std::string average =
+      r.average ? fmt::format(", averaged {:.2f} %", 100 * r.average->top1) : "";
+  return fmt::format("{}epoch {}/{}  {} loss {:.4f}  {} top-1 {:.2f} %{}{}\n", config.label,
+                     r.epoch, config.epochs, evaluated_set(config), r.evaluated->loss,
+                     evaluated_set(config), 100 * r.evaluated->top1, average,
+                     r.best ? "  best" : "");
 }
 
 std::string log_line(const TrainResult& r, const TrainConfig& config) {
@@ -44,6 +48,7 @@ std::string log_line(const TrainResult& r, const TrainConfig& config) {
                     {"select", to_string(selection(config))},
                     {"epoch", r.epoch},
                     {"accuracy", shown_accuracy(config, tested ? "test" : "validation")}};
+  if (averages(config)) line["weights"] = to_string(weight_selection(config));
   add(line, "validation", r.validation);
   if (tested) add(line, "test", r.test);
   return line.dump();

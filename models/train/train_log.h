@@ -17,6 +17,7 @@ struct EpochRecord {
   double lr = 0;                     // of the last step
   double train_loss = 0, train_top1 = 0;
   std::optional<EvalResult> evaluated;  // on the set of evaluated_set()
+  std::optional<EvalResult> average;    // the same of the averaged weights
   bool best = false;                    // the highest top-1 so far on the validation images
   bool scaled = false;                  // with a loss scale
   double loss_scale = 0;

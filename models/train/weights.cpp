@@ -11,6 +11,7 @@
 #include "engine/io/safetensors.h"
 #include "engine/optim/optimizer.h"
 #include "kernels/core/error.h"
+#include "models/train/weight_average.h"
 
 namespace hac {
 namespace {
@@ -44,6 +45,7 @@ bool has_shape(const TensorInfo& info, const Shape& shape) {
 
 bool passed_over(const std::string& name) {
   return name.ends_with("num_batches_tracked") || name.starts_with("observer.") ||
+         name.starts_with(average_prefix) || name.starts_with(plain_prefix) ||
          std::any_of(std::begin(optimizer_state), std::end(optimizer_state),
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }

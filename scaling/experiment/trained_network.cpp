@@ -114,8 +114,9 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
       data_key_, request.observe, test ? "" : "\nuntested", place());
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
   const bool best = selection(request.config) == Selection::best;
-  const std::string answer = folder + "/result.json",
-                    weights = best ? best_weights(folder) : last_weights(folder);
+  TrainConfig config = request.config;
+  config.out = folder;
+  const std::string answer = folder + "/result.json", weights = selected_weights(config);
   const bool have_weights = std::filesystem::exists(weights);
   TrainedNetwork n;
   if ((have_weights || !request.keep_weights) && find_answer(answer, question, n)) {
@@ -123,8 +124,6 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
     return n;
   }
 
-  TrainConfig config = request.config;
-  config.out = folder;
   config.resume = std::filesystem::exists(last_weights(folder));
   config.overwrite = !config.resume;  // what is left of it when no weights were kept
   config.evaluate_test = test;
@@ -146,7 +145,8 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   if (request.observe) n.importance = observer.result(model);
   keep_answer(answer, question, n);
   if (request.keep_weights) n.weights = weights;
-  for (const std::string& file : {last_weights(folder), best_weights(folder)}) {
+  for (const std::string& file :
+       {last_weights(folder), best_weights(folder), average_weights(folder)}) {
     if (file != n.weights) std::filesystem::remove(file);
   }
   return n;

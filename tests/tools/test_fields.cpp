@@ -146,9 +146,10 @@ TYPED_TEST(Described, KeysAndOptionsAreDifferent) {
 
 template <class T>
 class Named : public ::testing::Test {};
-using Enums = ::testing::Types<SamplingKind, StepPolicy, WideningCriterion, StopReason,
-                               KernelReduction, LatencyModelKind, LaunchMode, Dtype, Activation,
-                               ScheduleKind, WarmupStyle, BadImages, Selection, PoolMode>;
+using Enums =
+    ::testing::Types<SamplingKind, StepPolicy, WideningCriterion, StopReason, KernelReduction,
+                     LatencyModelKind, LaunchMode, Dtype, Activation, ScheduleKind, WarmupStyle,
+                     BadImages, Selection, WeightSelection, OptimizerKind, WeightDecayOn, PoolMode>;
 TYPED_TEST_SUITE(Named, Enums);
 
 TYPED_TEST(Named, NamesAreReadBack) {

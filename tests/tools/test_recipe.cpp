@@ -29,8 +29,8 @@ std::string toml_of(const json& table, const std::string& name = "") {
   return own + inner;
 }
 
-// Every key that a file may have, but widths and depth, which exclude width and blocks; none has
-// its default.
+// Every key that a file may have, but widths, depth and swa, which exclude width, blocks and ema;
+// none has its default.
 TEST(RecipeToml, EveryKeyArrives) {
   const json given = json::parse(R"({
     "name": "all", "model": "resnet20", "seeds": [4, 5], "claims": true,
@@ -47,7 +47,7 @@ TEST(RecipeToml, EveryKeyArrives) {
         "auto_augment": {"policy": "cifar10"}, "random_erasing": {"p": 0.25, "scale": [0.1, 0.2],
         "ratio": [0.4, 2.5]}, "cutout": {"side": 8},
         "color_jitter": {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.4}},
-      "validation": 0.2, "select": "last"},
+      "validation": 0.2, "select": "last", "ema": 0.99, "select_weights": "plain"},
     "importance": {"epochs": 3, "limit_train": 14, "validation": 5, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1, 2], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
       "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},
@@ -65,7 +65,7 @@ TEST(RecipeToml, EveryKeyArrives) {
     json all;
     each_field(recipe.fields(), [&](Field field, std::string path) {
       if (!(field.details.in & FieldDetails::toml)) return;
-      if (path == "arch.widths" || path == "arch.depth") return;
+      if (path == "arch.widths" || path == "arch.depth" || path == "train.swa") return;
       field.details.in = FieldDetails::json;
       field.details.omit = false;
       Fields alone;

@@ -80,13 +80,28 @@ std::string optimizer_text(const OptimizerOptions& o) {
   return text;
 }
 
+std::string average_text(const TrainConfig& c) {
+  if (!averages(c)) return "none";
+  const std::string of =
+      c.ema > 0 ? fmt::format("of the steps, decay {}", c.ema)
+                : fmt::format("of the epochs behind {}", c.swa * static_cast<double>(c.epochs));
+  return fmt::format("{}; {} weights count", of, to_string(weight_selection(c)));
+}
+
+std::string training_text(const TrainConfig& c) {
+  std::string text = fmt::format("{} epochs", c.epochs);
+  if (c.max_steps >= 0) text += fmt::format(", at most {} steps", c.max_steps);
+  text += fmt::format(", batch {}", c.batch);
+  if (c.accumulate > 1) text += fmt::format(" in {} parts", c.accumulate);
+  return text + fmt::format(", augment {}, shuffle {}, label smoothing {}", augmentation_text(c),
+                            c.shuffle ? "on" : "off", c.label_smoothing);
+}
+
 // Everything that was decided, before the first step.
 void print_resolved(const Options& o, const TrainConfig& c, const Architecture& arch,
                     const DataSplit& data) {
   const Machine machine = this_machine();
   const Counters cost = count(arch);
-  const std::string steps =
-      c.max_steps >= 0 ? fmt::format(", at most {} steps", c.max_steps) : std::string();
   const std::string held_out =
       data.validation ? fmt::format(" {} validation,", data.validation->size()) : "";
   const std::string& init = o.train.init;
@@ -105,19 +120,17 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
                                    data.train->resolution(), data.train->resolution())},
               {"classes", first_of(data.train->classes())},
               {"result", shown_accuracy(c, "test")},
-              {"training",
-               fmt::format("{} epochs{}, batch {}{}, augment {}, shuffle {}, label smoothing {}",
-                           c.epochs, steps, c.batch,
-                           c.accumulate > 1 ? fmt::format(" in {} parts", c.accumulate) : "",
-                           augmentation_text(c), c.shuffle ? "on" : "off", c.label_smoothing)},
+              {"training", training_text(c)},
               {"optimiser", optimizer_text(c.optimizer)},
               {"schedule", schedule_text(c.schedule)},
+              {"average", average_text(c)},
               {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
 }
 
-// There is no best before the first evaluated epoch.
-std::string selected_weights(const TrainConfig& c, const TrainResult& r) {
-  return selection(c) == Selection::best && r.epoch > 0 ? best_weights(c.out) : last_weights(c.out);
+// There is no best before the first evaluated epoch, nor an average before it begins.
+std::string kept_weights(const TrainConfig& c) {
+  const std::string selected = selected_weights(c);
+  return std::filesystem::exists(selected) ? selected : last_weights(c.out);
 }
 
 std::string accuracy_text(const EvalResult& r) {
@@ -141,6 +154,12 @@ nlohmann::ordered_json json_of(const TrainConfig& c, const Architecture& arch,
                            {"top5", r.test.top5},
                            {"images", r.test.images},
                            {"out", c.out}};
+  if (averages(c)) {
+    j["weights"] = to_string(weight_selection(c));
+    j["last_epoch"] = {{"set", evaluated_set(c)},
+                       {"plain", to_json(fields_of(r.plain))},
+                       {"average", to_json(fields_of(r.average))}};
+  }
   if (c.validation > 0) {
     j["validation"] = {{"accuracy", shown_accuracy(c, "validation")}};
     j["validation"].update(to_json(fields_of(r.validation)));
@@ -161,7 +180,13 @@ void print_result(const TrainConfig& c, const TrainResult& r) {
     rows.push_back({"test top-5", fmt::format("{:.2f} %", 100 * r.test.top5)});
     rows.push_back({"test loss", fmt::format("{:.4f}", r.test.loss)});
   }
-  if (!c.out.empty()) rows.push_back({"checkpoint", selected_weights(c, r)});
+  if (r.average.images > 0) {
+    rows.push_back(
+        {"last epoch",
+         fmt::format("{} top-1 {:.2f} %, averaged weights {:.2f} %; {} count", evaluated_set(c),
+                     100 * r.plain.top1, 100 * r.average.top1, to_string(weight_selection(c)))});
+  }
+  if (!c.out.empty()) rows.push_back({"checkpoint", kept_weights(c)});
   print_rows(stdout, rows);
 }
 
@@ -198,7 +223,7 @@ void train_command(const Options& o, const std::string& command) {
   }
   o.json ? print_json(json_of(c, arch, result)) : print_result(c, result);
   if (!c.quiet && !c.out.empty()) {
-    print(stderr, fmt::format("next: hacscale eval {}\n", selected_weights(c, result)));
+    print(stderr, fmt::format("next: hacscale eval {}\n", kept_weights(c)));
   }
 }
 

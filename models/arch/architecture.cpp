@@ -96,6 +96,22 @@ std::vector<std::vector<int>> residual_groups(const Architecture& arch) {
   return groups;
 }
 
+std::vector<std::string> untied_blocks(const Architecture& arch) {
+  std::vector<std::string> names;
+  std::int64_t in = arch.channels;
+  for (const Layer& layer : arch.layers) {
+    std::visit(
+        [&]<class L>(const L& l) {
+          if constexpr (L::role == Role::block) {
+            if (l.stride == 1 && !l.adds_input(in)) names.push_back(l.name);
+          }
+          L::own_widths(l, [&](std::int64_t width, const std::string&) { in = width; });
+        },
+        layer);
+  }
+  return names;
+}
+
 Architecture with_resolution(const Architecture& arch, std::int64_t resolution) {
   check_range(arch, "resolution", resolution, max_resolution);
   Architecture result = arch;

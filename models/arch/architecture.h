@@ -146,6 +146,8 @@ Architecture with_widths(const Architecture& arch, const std::vector<std::int64_
 // Groups of width indices that a residual stream ties together, when tied scaling is asked for;
 // each index appears once, alone where it is free.
 std::vector<std::vector<int>> residual_groups(const Architecture& arch);
+// Blocks of stride 1 whose input and output differ in width, so that nothing ties the two.
+std::vector<std::string> untied_blocks(const Architecture& arch);
 
 std::vector<std::int64_t> blocks(const Architecture& arch);  // units a stage
 // Adds or removes stride-1 units at the ends of stages; new names follow PyTorch's numbering.

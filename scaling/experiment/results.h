@@ -36,7 +36,12 @@ struct Accuracy {  // fractions in [0, 1]
 };
 
 struct MeasuredLatency {
-  LatencyStats ms{.mean = unknown, .median = unknown, .p95 = unknown, .min = unknown};
+  LatencyStats ms{.mean = unknown,
+                  .median = unknown,
+                  .p95 = unknown,
+                  .min = unknown,
+                  .p10 = unknown,
+                  .p90 = unknown};
   double multiplications = unknown;  // really done (utilization.h)
   bool modelled = false;             // not measured: what a device model says (device_model.h)
 
@@ -46,6 +51,8 @@ struct MeasuredLatency {
         .add("mean", ms.mean)
         .add("p95", ms.p95)
         .add("min", ms.min, {.optional = true})
+        .add("p10", ms.p10, {.optional = true})
+        .add("p90", ms.p90, {.optional = true})
         .add("spread", ms.spread, {.optional = true})
         .add("drift", ms.drift, {.optional = true})
         .add("runs", ms.runs)

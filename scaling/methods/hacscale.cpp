@@ -69,6 +69,10 @@ ScalingPlan plan_of(const Architecture& baseline, std::span<const ImportanceLaw>
                    .options = options,
                    .result = std::move(result)};
   plan.warnings = law_warnings(laws, baseline.resolution);
+  if (const auto untied = untied_blocks(baseline); options.tie_residual && !untied.empty()) {
+    plan.warnings.push_back(fmt::format("not tied, as their input and output differ in width: {}",
+                                        fmt::join(untied, ", ")));
+  }
   for (std::string& line : model_warnings(model, budget, plan.result.baseline.latency_ms)) {
     plan.warnings.push_back(std::move(line));
   }

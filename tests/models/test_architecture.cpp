@@ -136,6 +136,16 @@ TEST(Architecture, ResidualGroupsOfTheZoo) {
   EXPECT_EQ(residual_groups(zoo("vgg11")).size(), 8u);
 }
 
+TEST(Architecture, UntiedBlocksAreThoseThatProjectWithoutAStride) {
+  for (const char* name : {"vgg11", "resnet18", "resnet20"})
+    EXPECT_TRUE(untied_blocks(zoo(name)).empty()) << name;
+  Architecture arch = zoo("resnet20");
+  auto w = widths(arch);
+  w[4] += 8;  // layer1.1.conv2: layer1.1 and layer1.2 then differ in what comes in and goes out
+  EXPECT_EQ(untied_blocks(with_widths(arch, w)),
+            (std::vector<std::string>{"layer1.1", "layer1.2"}));
+}
+
 // What follows the channels of its input (MobileNet v1): groups and outputs of a depthwise
 // convolution, its norm, and the residual stream across it.
 TEST(Architecture, DepthwiseConvolutionsFollowTheirInput) {

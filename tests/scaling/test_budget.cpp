@@ -114,6 +114,15 @@ TEST(Plan, ResidualNetworksCanBeTied) {
     for (const int l : group) EXPECT_EQ(after[l], after[group[0]]);
   }
   EXPECT_EQ(widths(with_widths(arch, after)), after);
+  EXPECT_TRUE(plan.warnings.empty());
+
+  Widths uneven = widths(arch);
+  uneven[2] += 8;
+  const auto warned = decide(with_widths(arch, uneven), laws, MacsLatency(), {.params = 2 * params},
+                             widening_presets[1].options)
+                          .warnings;
+  ASSERT_EQ(warned.size(), 1u);
+  EXPECT_CONTAINS(warned[0], "not tied", "layer1.1");
 }
 
 TEST(Plan, WarnsOfForeignResolution) {

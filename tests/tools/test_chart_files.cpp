@@ -14,23 +14,25 @@ namespace {
 using nlohmann::json;
 
 Chart two_series() {
-  return {.title = "a chart",
-          .x = {.label = "width"},
-          .y = {.label = "ms"},
-          .series = {{.name = "measured, here",
-                      .marks = {{.x = 1, .y = 0.25, .low = 0.2, .high = 0.5, .label = "first"},
-                                {.x = 2, .y = 0.75, .tip = "second"}}},
-                     {.name = "fit", .marks = {{.x = 1}}}},
-          .guides = {{.name = "block", .x = 16}}};
+  return {
+      .title = "a chart",
+      .x = {.label = "width"},
+      .y = {.label = "ms"},
+      .series =
+          {{.name = "measured, here",
+            .marks = {{.x = 1, .y = 0.25, .low = 0.2, .high = 0.5, .left = 0.5, .label = "first"},
+                      {.x = 2, .y = 0.75, .tip = "second"}}},
+           {.name = "fit", .marks = {{.x = 1}}}},
+      .guides = {{.name = "block", .x = 16}}};
 }
 
 TEST(ChartFiles, EveryMarkIsARow) {
   EXPECT_EQ(chart_csv(two_series()),
-            "series,x,y,low,high,label\n"
-            "\"measured, here\",1,0.25,0.2,0.5,first\n"
-            "\"measured, here\",2,0.75,,,second\n"
-            "fit,1,,,,\n");
-  EXPECT_EQ(parse_csv(chart_csv(Chart{}), "c").columns.size(), 6u);
+            "series,x,y,low,high,left,right,label\n"
+            "\"measured, here\",1,0.25,0.2,0.5,0.5,,first\n"
+            "\"measured, here\",2,0.75,,,,,second\n"
+            "fit,1,,,,,,\n");
+  EXPECT_EQ(parse_csv(chart_csv(Chart{}), "c").columns.size(), 8u);
 }
 
 TEST(ChartFiles, JsonHasNullForWhatIsUnknown) {

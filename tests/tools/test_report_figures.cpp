@@ -109,6 +109,21 @@ TEST(ReportFigures, TheDataAreTheValuesOfTheResults) {
                      100 * plan.optimality->gain / plan.optimality->bound);
 }
 
+TEST(ReportFigures, LatencyHasItsSpread) {
+  json results = sample();
+  const std::string before = render_report(results.dump());
+  EXPECT_LACKS(before, "90th percentile");
+  for (json& row : results["table"]) {
+    const double ms = row["measured_ms"]["median"];
+    row["measured_ms"].update({{"p10", 0.9 * ms}, {"p90", 1.2 * ms}});
+  }
+  const std::string html = render_report(results.dump());
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "Of latency: the 10th to the 90th percentile of the runs.");
+  EXPECT_EQ(count(svgs_of(html)[0], "m0 -4v8"), results["table"].size());
+  EXPECT_EQ(count(svgs_of(html)[1], "m0 -4v8"), 0u) << "parameters have none";
+}
+
 TEST(ReportFigures, WhatIsModelledSaysSo) {
   Results r = results_from_json(sample_text());
   r.modelled = "Jetson TX2 (modelled), f32, eager";

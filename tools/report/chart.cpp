@@ -55,7 +55,7 @@ void fit_ranges(Frame& frame) {
     if (!series.sets_range) continue;
     for (const Mark& mark : series.marks) {
       if (!known(mark.x) || !known(mark.y)) continue;
-      xs.push_back(mark.x);
+      xs.insert(xs.end(), {mark.x, mark.left, mark.right});
       ys.insert(ys.end(), {mark.y, mark.low, mark.high});
     }
   }
@@ -190,12 +190,21 @@ std::string draw_line(Frame& frame, const Series& series) {
                      colour_class(series.colour), path);
 }
 
-std::string draw_error_bar(Frame& frame, const Series& series, const Mark& mark) {
-  if (!frame.y.contains(mark.low) || !frame.y.contains(mark.high)) return "";
-  const double x = frame.x(mark.x), low = frame.y(mark.low), high = frame.y(mark.high);
-  frame.taken.push_back({x - 4, high, 8, low - high});
-  return fmt::format("<path class=\"bar {0}\" d=\"M{1:.1f} {2:.1f}h8m-4 0V{3:.1f}m-4 0h8\"/>\n",
-                     colour_class(series.colour), x - 4, high, low);
+std::string draw_error_bars(Frame& frame, const Series& series, const Mark& mark) {
+  std::string path;
+  const double x = frame.x(mark.x), y = frame.y(mark.y);
+  if (frame.y.contains(mark.low) && frame.y.contains(mark.high)) {
+    const double low = frame.y(mark.low), high = frame.y(mark.high);
+    frame.taken.push_back({x - 4, high, 8, low - high});
+    path += fmt::format("M{:.1f} {:.1f}h8m-4 0V{:.1f}m-4 0h8", x - 4, high, low);
+  }
+  if (frame.x.contains(mark.left) && frame.x.contains(mark.right)) {
+    const double left = frame.x(mark.left), right = frame.x(mark.right);
+    frame.taken.push_back({left, y - 4, right - left, 8});
+    path += fmt::format("M{:.1f} {:.1f}v8m0 -4H{:.1f}m0 -4v8", left, y - 4, right);
+  }
+  if (path.empty()) return "";
+  return fmt::format("<path class=\"bar {}\" d=\"{}\"/>\n", colour_class(series.colour), path);
 }
 
 std::string draw_mark(Frame& frame, const Series& series, const Mark& mark) {
@@ -281,7 +290,7 @@ std::string draw_series(Frame& frame) {
     if (series.line || !series.markers) lines += draw_line(frame, series);
     for (const Mark& mark : series.marks) {
       if (!series.markers || !frame.shows(mark)) continue;
-      bars += draw_error_bar(frame, series, mark);
+      bars += draw_error_bars(frame, series, mark);
       marks += draw_mark(frame, series, mark);
     }
   }

@@ -14,8 +14,9 @@
 namespace hac::report {
 
 struct Mark {
-  double x = unknown, y = unknown;       // not drawn when either is unknown
-  double low = unknown, high = unknown;  // error bar, when both are known
+  double x = unknown, y = unknown;         // not drawn when either is unknown
+  double low = unknown, high = unknown;    // error bars, when both are known: of y,
+  double left = unknown, right = unknown;  // of x
   std::string label;  // beside the mark, or led to by a line; left out where there is no room
   std::string tip;    // shown on hover
   bool hollow = false;

@@ -25,6 +25,8 @@ struct MarkRow {
         .add("y", mark.y)
         .add("low", mark.low)
         .add("high", mark.high)
+        .add("left", mark.left)
+        .add("right", mark.right)
         .add("label", mark.label.empty() ? mark.tip : mark.label);
   }
 };
@@ -46,7 +48,7 @@ std::string chart_csv(const Chart& chart) {
   }
   std::vector<Fields> rows;
   for (const MarkRow& mark : marks) rows.push_back(fields_of(mark));
-  return rows.empty() ? "series,x,y,low,high,label\n" : csv_of(rows);
+  return rows.empty() ? "series,x,y,low,high,left,right,label\n" : csv_of(rows);
 }
 
 std::string chart_csv(const BarChart& chart) {

@@ -30,6 +30,7 @@ Series pareto_front(const std::vector<Series>& methods) {
 
 double median_ms(const TableRow& row) { return row.measured.ms.median; }
 double parameters(const TableRow& row) { return row.params; }
+bool has_spread(const TableRow& row) { return row.measured.ms.p10 > 0; }
 
 Chart accuracy_chart(const Results& r, bool latency) {
   double largest = 0;
@@ -52,6 +53,10 @@ Chart accuracy_chart(const Results& r, bool latency) {
         fmt::format("{}: {} ms{}, {} parameters, {}{}", row.method, format_number(median_ms(row)),
                     row.measured.modelled ? " modelled" : "", format_count(row.params),
                     accuracy_text(row.top1), infeasible(row) ? ", not within the budget" : ""));
+    if (latency && has_spread(row)) {
+      mark.left = row.measured.ms.p10;
+      mark.right = row.measured.ms.p90;
+    }
     mark.hollow = infeasible(row);
     std::string name = row.method + (mark.hollow ? " (over budget)" : "");
     if (numbered) {
@@ -102,6 +107,9 @@ Figure accuracy_figure(const Results& r, bool latency) {
   const auto kinds = intervals_text(r);
   figure.see =
       fmt::format("Up and to the left is better.{}", kinds.empty() ? "" : " Bars: " + kinds + ".");
+  if (latency && std::ranges::any_of(r.table, has_spread)) {
+    figure.see += " Of latency: the 10th to the 90th percentile of the runs.";
+  }
   if (latency && !r.modelled.empty()) figure.see += " Latency is " + modelled_text(r) + ".";
   if (!r.table_accuracy.empty()) figure.see += " Accuracy: " + r.table_accuracy + ".";
   if (r.table.size() > many) figure.see += " The numbers are in the order of the table.";

@@ -57,7 +57,7 @@ struct Builder {
     return std::make_unique<nn::Linear>(name, s, seed, device);
   }
   Made operator()(const DropoutSpec& s) {
-    return std::make_unique<nn::Dropout>(s.p, seed * 1000 + index);
+    return std::make_unique<nn::Dropout>(s.p, s.images, seed * 1000 + index);
   }
   Made operator()(const ActivationSpec& s) {
     return std::make_unique<Function>(
@@ -66,6 +66,10 @@ struct Builder {
   Made operator()(const AddSpec&) {
     return std::make_unique<Function>(
         [](std::span<const Var> in) { return ops::add(in[0], in[1]); });
+  }
+  Made operator()(const GateSpec&) {
+    return std::make_unique<Function>(
+        [](std::span<const Var> in) { return ops::gate(in[0], in[1]); });
   }
   Made operator()(const FlattenSpec&) {
     return std::make_unique<Function>([](std::span<const Var> in) { return ops::flatten(in[0]); });

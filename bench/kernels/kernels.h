@@ -61,6 +61,7 @@ std::vector<Variant> variants_of(const Pool2dSpec& spec, Device device);
 std::vector<Variant> variants_of(const ActivationSpec& spec, Device device);
 std::vector<Variant> variants_of(const AddSpec& spec, Device device);
 std::vector<Variant> variants_of(const DropoutSpec& spec, Device device);
+std::vector<Variant> variants_of(const GateSpec& spec, Device device);
 std::vector<Variant> variants_of(const FlattenSpec& spec, Device device);  // none: no kernel
 std::vector<Variant> variants_of(const SoftmaxXentSpec& spec, Device device);
 // A step of SGD on all parameters of a network.

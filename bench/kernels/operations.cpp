@@ -271,6 +271,25 @@ std::vector<Variant> variants_of(const DropoutSpec& s, Device device) {
            }}};
 }
 
+std::vector<Variant> variants_of(const GateSpec& s, Device device) {
+  const auto image = [s](Operands& o) { return o.activation(s.in_shape(), s.dtype); };
+  const auto gates = [s](Operands& o) { return o.activation(s.gate_shape(), s.dtype); };
+  return {{"forward",
+           [=](Operands& o) {
+             const Tensor x = image(o), g = gates(o), y = image(o);
+             return Work{[=] {
+               gate_kernels.run(&GateKernels::forward, device, s, x.data(), g.data(), y.data());
+             }};
+           }},
+          {"backward", [=](Operands& o) {
+             const Tensor x = image(o), g = gates(o), dy = image(o), dx = image(o), dg = gates(o);
+             return Work{[=] {
+               gate_kernels.run(&GateKernels::backward, device, s, x.data(), g.data(), dy.data(),
+                                dx.data(), dg.data());
+             }};
+           }}};
+}
+
 std::vector<Variant> variants_of(const FlattenSpec&, Device) { return {}; }
 
 // Labels 0, 1, 2, ..., or as soft targets all the same.

@@ -7,6 +7,7 @@
 #include "tests/cases/batchnorm.h"
 #include "tests/cases/conv2d.h"
 #include "tests/cases/elementwise.h"
+#include "tests/cases/gate.h"
 #include "tests/cases/linear.h"
 #include "tests/cases/pool2d.h"
 #include "tests/cases/softmax_xent.h"
@@ -86,6 +87,7 @@ void Registry::add_cases() {
   add_each(cases::activation_odd());
   add_each(cases::add_odd());
   add_each(cases::dropout_odd());
+  add_each(cases::gate_odd());
   add_each(cases::softmax_xent_odd());
 }
 

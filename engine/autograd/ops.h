@@ -44,12 +44,15 @@ struct PoolOptions {
 };
 Var pool(const Var& x, PoolMode mode, PoolOptions options = {});  // of global_avg: (N,C,1,1)
 
+Var gate(const Var& x, const Var& g);  // x (N,C,H,W), g (N,C,1,1) -> x * sigmoid(g)
+
 Var flatten(const Var& x);  // (N,C,H,W) -> (N, C*H*W), in logical order
 // x (N,in), weight (out,in), bias (out) or undefined -> (N,out)
 Var linear(const Var& x, const Var& weight, const Var& bias);
 
 struct DropoutOptions {
   float p = 0.5f;
+  bool images = false;  // whole images: stochastic depth
   std::uint64_t seed = 0, step = 0;
   Tensor counter = {};  // 8 bytes on the device of x, a u64 that is added to step; undefined = none
 };

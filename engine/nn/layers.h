@@ -57,10 +57,11 @@ class Linear : public Module {
   Var weight_, bias_;
 };
 
-// Masks are a function of (seed, index of the layer, step).
+// Of elements, or of whole images. Masks are a function of (seed, index of the layer, step).
 class Dropout : public Module {
  public:
-  Dropout(float p, std::uint64_t seed) : options_{.p = p, .seed = seed} {}
+  Dropout(float p, bool images, std::uint64_t seed)
+      : options_{.p = p, .images = images, .seed = seed} {}
   Var forward(std::span<const Var> inputs) override;
   void set_step(std::uint64_t step, Tensor counter = {}) {
     options_.step = step;

@@ -8,7 +8,7 @@
 //   silu       x * sigmoid(x)          (also called swish)
 //   hardswish  x * relu6(x + 3) / 6
 //   sigmoid    1 / (1 + exp(-x))
-// none, relu and silu have kernels; asking for another is a DeviceError.
+// none, relu, relu6 and silu have kernels; asking for another is a DeviceError.
 
 #include <cstdint>
 #include <string_view>
@@ -51,16 +51,24 @@ HAC_HOST_DEVICE inline float sigmoid(float x) { return 1.f / (1.f + exponential(
 
 template <Activation A>
 HAC_HOST_DEVICE inline float activate(float x) {
-  static_assert(A == Activation::none || A == Activation::relu || A == Activation::silu);
+  static_assert(A == Activation::none || A == Activation::relu || A == Activation::relu6 ||
+                A == Activation::silu);
   if constexpr (A == Activation::relu) return x < 0.f ? 0.f : x;
+  if constexpr (A == Activation::relu6) return x < 0.f ? 0.f : x > 6.f ? 6.f : x;
   if constexpr (A == Activation::silu) return x * activation_detail::sigmoid(x);
   return x;
 }
 
-// dx of y = activate(x). Of a ReLU, y will do for x.
+// Whether dx of y = activate(x) can be had from y in the place of x. (Of a ReLU6 it cannot in 16
+// bits, where what is a little less than 6 becomes 6.)
+constexpr bool output_tells_gradient(Activation a) {
+  return a == Activation::none || a == Activation::relu;
+}
+
 template <Activation A>
 HAC_HOST_DEVICE inline float activation_gradient(float x, float dy) {
   if constexpr (A == Activation::relu) return x > 0.f ? dy : 0.f;
+  if constexpr (A == Activation::relu6) return x > 0.f && x < 6.f ? dy : 0.f;
   if constexpr (A == Activation::silu) {
     const float s = activation_detail::sigmoid(x);
     return dy * (s * (1.f + x * (1.f - s)));
@@ -69,13 +77,15 @@ HAC_HOST_DEVICE inline float activation_gradient(float x, float dy) {
 }
 
 constexpr bool has_kernels(Activation a) {
-  return a == Activation::none || a == Activation::relu || a == Activation::silu;
+  return a == Activation::none || a == Activation::relu || a == Activation::relu6 ||
+         a == Activation::silu;
 }
 
 // Calls run(std::integral_constant<Activation, A>()), A one that has kernels.
 template <class Run>
 void by_activation(Activation a, Run run) {
   if (a == Activation::relu) return run(std::integral_constant<Activation, Activation::relu>());
+  if (a == Activation::relu6) return run(std::integral_constant<Activation, Activation::relu6>());
   if (a == Activation::silu) return run(std::integral_constant<Activation, Activation::silu>());
   run(std::integral_constant<Activation, Activation::none>());
 }
@@ -83,12 +93,14 @@ void by_activation(Activation a, Run run) {
 // For a kernel that every thread runs with the same `a`.
 HAC_HOST_DEVICE inline float activate(Activation a, float x) {
   if (a == Activation::relu) return activate<Activation::relu>(x);
+  if (a == Activation::relu6) return activate<Activation::relu6>(x);
   if (a == Activation::silu) return activate<Activation::silu>(x);
   return x;
 }
 
 HAC_HOST_DEVICE inline float activation_gradient(Activation a, float x, float dy) {
   if (a == Activation::relu) return activation_gradient<Activation::relu>(x, dy);
+  if (a == Activation::relu6) return activation_gradient<Activation::relu6>(x, dy);
   if (a == Activation::silu) return activation_gradient<Activation::silu>(x, dy);
   return dy;
 }

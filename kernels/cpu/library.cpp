@@ -62,6 +62,7 @@ dnnl::primitive_attr fused_behind(bool add, Activation activation) {
   dnnl::post_ops ops;
   if (add) ops.append_sum(1.f);
   if (activation == Activation::relu) append_activation(ops, algorithm::eltwise_relu, 0);
+  if (activation == Activation::relu6) append_activation(ops, algorithm::eltwise_clip, 0, 6);
   if (activation == Activation::silu) append_activation(ops, algorithm::eltwise_swish, 1);
   attr.set_post_ops(ops);
   return attr;

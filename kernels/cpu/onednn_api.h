@@ -24,8 +24,9 @@ auto backward_desc(const dnnl::engine& engine, const dnnl::primitive_attr& attri
 using Pooling = dnnl::pooling_forward;
 using PoolingBackward = dnnl::pooling_backward;
 
-inline void append_activation(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha) {
-  ops.append_eltwise(algorithm, alpha, 0);
+inline void append_activation(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha,
+                              float beta = 0) {
+  ops.append_eltwise(algorithm, alpha, beta);
 }
 #else
 template <class Operation, class... Args>
@@ -44,8 +45,9 @@ auto backward_desc(const dnnl::engine& engine, const dnnl::primitive_attr& attri
 using Pooling = dnnl::pooling_v2_forward;
 using PoolingBackward = dnnl::pooling_v2_backward;
 
-inline void append_activation(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha) {
-  ops.append_eltwise(1.f, algorithm, alpha, 0);
+inline void append_activation(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha,
+                              float beta = 0) {
+  ops.append_eltwise(1.f, algorithm, alpha, beta);
 }
 #endif
 

@@ -27,6 +27,7 @@ consteval cudnnBackendAttributeType_t attribute_type() {
   if (is(std::int64_t{})) return CUDNN_TYPE_INT64;
   if (is(std::int32_t{})) return CUDNN_TYPE_INT32;
   if (is(float{})) return CUDNN_TYPE_FLOAT;
+  if (is(double{})) return CUDNN_TYPE_DOUBLE;
   if (is(bool{})) return CUDNN_TYPE_BOOLEAN;
   if (is(char{})) return CUDNN_TYPE_CHAR;
   if (std::is_same_v<T, void*>) return CUDNN_TYPE_VOID_PTR;

@@ -35,7 +35,7 @@ struct BatchNormSpec {
   auto operator<=>(const BatchNormSpec&) const = default;
   // What kernels take: behind an add, backward knows y alone, which tells no more than a mask.
   bool available() const {
-    return has_kernels(activation) && !(add && activation == Activation::silu);
+    return has_kernels(activation) && (!add || output_tells_gradient(activation));
   }
   // What batchnorm_pool takes: a map that 2x2 windows tile, nothing added.
   bool poolable() const { return !add && h % 2 == 0 && w % 2 == 0; }

@@ -101,13 +101,20 @@ Descriptor conv_operation(const Conv2dSpec& s, const Descriptor& y) {
   return op;
 }
 
-// y = mode(x, b); b is none for a mode of one operand.
-Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& x, const Descriptor& b,
+cudnnPointwiseMode_t mode_of(Activation activation) {
+  return activation == Activation::silu ? CUDNN_POINTWISE_SWISH_FWD : CUDNN_POINTWISE_RELU_FWD;
+}
+
+// y = x + b, or activation(x) where there is no b.
+Descriptor pointwise(Activation activation, const Descriptor& x, const Descriptor& b,
                      const Descriptor& y) {
   Descriptor how(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  how.set(CUDNN_ATTR_POINTWISE_MODE, mode)
-      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT)
-      .finalize();
+  how.set(CUDNN_ATTR_POINTWISE_MODE, b.handle() ? CUDNN_POINTWISE_ADD : mode_of(activation))
+      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  if (!b.handle() && activation == Activation::relu6) {
+    how.set(CUDNN_ATTR_POINTWISE_RELU_UPPER_CLIP, 6.0);
+  }
+  how.finalize();
   Descriptor op(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how)
       .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
@@ -140,16 +147,11 @@ Descriptor conv_graph(const Conv2dSpec& s) {
   check_sizes(s);
   const cudnnDataType_t type = data_type(s);
   const Dims out = dims_of(s.out_shape());
-  // What follows the convolution: operation and second operand.
-  std::vector<std::pair<cudnnPointwiseMode_t, Descriptor>> tail;
-  if (has_residual(s)) tail.emplace_back(CUDNN_POINTWISE_ADD, tensor(Operand::residual, type, out));
-  if (has_bias(s))
-    tail.emplace_back(CUDNN_POINTWISE_ADD, tensor(Operand::bias, type, {1, s.k, 1, 1}));
-  if (s.pass == Pass::inference && s.activation != Activation::none) {
-    tail.emplace_back(
-        s.activation == Activation::silu ? CUDNN_POINTWISE_SWISH_FWD : CUDNN_POINTWISE_RELU_FWD,
-        Descriptor());
-  }
+  // What follows the convolution: what is added, or none for the activation.
+  std::vector<Descriptor> tail;
+  if (has_residual(s)) tail.push_back(tensor(Operand::residual, type, out));
+  if (has_bias(s)) tail.push_back(tensor(Operand::bias, type, {1, s.k, 1, 1}));
+  if (s.pass == Pass::inference && s.activation != Activation::none) tail.emplace_back();
   // All values but the last are virtual: they never reach memory, and are f32.
   const auto value = [&](std::size_t i) {
     return i == tail.size() ? tensor(Operand::y, type, out)
@@ -160,7 +162,7 @@ Descriptor conv_graph(const Conv2dSpec& s) {
   operations.push_back(conv_operation(s, from));
   for (std::size_t i = 0; i < tail.size(); ++i) {
     Descriptor to = value(i + 1);
-    operations.push_back(pointwise(tail[i].first, from, tail[i].second, to));
+    operations.push_back(pointwise(s.activation, from, tail[i], to));
     from = std::move(to);
   }
   Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);

@@ -41,6 +41,7 @@ constexpr auto visit_dropout = [](auto& s, auto& text) {
   text.dtype(s.dtype);
   text.shape(s.shape);
   text.number(",p", s.p);
+  text.flag(",images", s.images);
   text.field(",seed", s.seed, 0);
   text.field("o", s.offset, 0);
 };

@@ -32,7 +32,7 @@ struct ActivationSpec {
 
 struct ActivationKernels {
   void (*forward)(Context&, const ActivationSpec&, const void* x, void* y);
-  // Of a ReLU, y will do for x. dx may be dy.
+  // x: or y, where output_tells_gradient(activation). dx may be dy.
   void (*backward)(Context&, const ActivationSpec&, const void* x, const void* dy, void* dx);
 };
 
@@ -63,11 +63,13 @@ struct AddKernels {
 HAC_BACKENDS(AddKernels, add)
 
 // Inverted dropout: y = x * keep / (1 - p), keep ~ Bernoulli(1 - p) drawn by Philox at the
-// *logical* NCHW index, so the mask does not depend on the layout. Backward is the same call on dy.
+// *logical* NCHW index, so the mask does not depend on the layout; of whole images (stochastic
+// depth, Huang et al. 2016) at the image's. Backward is the same call on dy.
 struct DropoutSpec {
   Dtype dtype = Dtype::f32;
   Shape shape;
   float p = 0.5f;
+  bool images = false;       // an image is kept or dropped as a whole
   std::uint64_t seed = 0;    // stream of this layer
   std::uint64_t offset = 0;  // step, or what is added to a step that the device counts
 
@@ -76,7 +78,7 @@ struct DropoutSpec {
   Shape out_shape() const { return shape; }
   std::string_view kind() const { return "dropout"; }
   Cost cost() const { return {}; }  // off in inference
-  std::string str() const;          // "dropout:f32,n1i512,p0.5,seed0o0"
+  std::string str() const;          // "dropout:f32,n1i512,p0.5,images,seed0o0"
   bool parse(std::string_view text);
   Widths widths() const;
   DropoutSpec with(Widths widths) const;

@@ -76,10 +76,29 @@ void dropout_as(const cpu::Planes& v, const DropoutSpec& s, std::uint64_t counte
   }
 }
 
+template <class T>
+void drop_images(const cpu::Planes& v, const DropoutSpec& s, std::uint64_t counted, const T* in,
+                 T* out) {
+  const Philox random{s.seed, s.offset + counted};
+  const std::int64_t images = s.shape[0], each = v.n * v.padded * v.hw / images;
+#pragma omp parallel for schedule(static) if (images * each > cpu::serial_elements)
+  for (std::int64_t n = 0; n < images; ++n) {
+    const bool kept = random.uniform(static_cast<std::uint64_t>(n)) >= s.p;
+    const float factor = kept ? 1.f / (1.f - s.p) : 0.f;
+    for (std::int64_t i = n * each; i < (n + 1) * each; ++i) {
+      out[i] = kept ? from_float<T>(to_float(in[i]) * factor) : T{};
+    }
+  }
+}
+
 void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
+  if (s.shape.numel() == 0) return;
   const cpu::Planes v(layout_of(ctx.device(), s.shape), s.shape);
   const std::uint64_t counted = step ? *as<std::uint64_t>(step) : 0;
-  cpu::by_type(ctx, s, [&]<class T>(T) { dropout_as(v, s, counted, as<T>(x), as<T>(y)); });
+  cpu::by_type(ctx, s, [&]<class T>(T) {
+    if (s.images) return drop_images(v, s, counted, as<T>(x), as<T>(y));
+    dropout_as(v, s, counted, as<T>(x), as<T>(y));
+  });
 }
 
 // Pixels copied for all channels of a target block before the next ones, so that the cache lines

@@ -68,28 +68,28 @@ void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) 
   map<AddActivate>(ctx, "add", s, y, a, b);
 }
 
-// i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W).
+// i is the place in (N, H, W, C); the mask belongs to the place in (N, C, H, W), or to the image.
 template <class T>
-__global__ void dropout_kernel(Offset n, Offset c, Offset hw, Philox random, float p,
+__global__ void dropout_kernel(Offset n, Offset c, Offset hw, bool images, Philox random, float p,
                                const std::uint64_t* step, const T* x, T* y) {
   const Offset i = own_element();
   if (i >= n * c * hw) return;
   if (step) random.stream += load(step);
   const Offset pixel = i / c, image = pixel / hw;
-  const Offset logical = (image * c + i % c) * hw + pixel % hw;
-  const float keep = random.uniform(static_cast<std::uint64_t>(logical)) >= p ? 1.f / (1.f - p) : 0;
-  store(y + i, from_float<T>(to_float(load(x + i)) * keep));
+  const Offset logical = images ? image : (image * c + i % c) * hw + pixel % hw;
+  const bool kept = random.uniform(static_cast<std::uint64_t>(logical)) >= p;
+  store(y + i, kept ? from_float<T>(to_float(load(x + i)) * (1.f / (1.f - p))) : T{});
 }
 
 void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x, void* y) {
   const Shape& d = s.shape;
-  const bool image = d.rank() == 4;
-  const std::int64_t n = image ? d[0] : 1, c = image ? d[1] : 1,
-                     hw = image ? d[2] * d[3] : d.numel();
   if (d.numel() == 0) return;
+  const bool image = d.rank() == 4;
+  const std::int64_t n = image || s.images ? d[0] : 1, c = image ? d[1] : 1,
+                     hw = d.numel() / (n * c);
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
-    launch(ctx, launch_over("dropout", n * c * hw), dropout_kernel<T>, n, c, hw,
+    launch(ctx, launch_over("dropout", n * c * hw), dropout_kernel<T>, n, c, hw, s.images,
            Philox{s.seed, s.offset}, s.p, as<std::uint64_t>(step), as<T>(x), as<T>(y));
   });
 }

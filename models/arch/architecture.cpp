@@ -74,13 +74,13 @@ std::vector<std::vector<int>> residual_groups(const Architecture& arch) {
   for (const Layer& layer : arch.layers) {
     std::visit(
         [&]<class L>(const L& l) {
-          std::int64_t last = 0;  // the output's, if it owns any
+          std::int64_t last = 0;
           L::own_widths(l, [&](std::int64_t width, const std::string&) {
             group_of.push_back(static_cast<int>(groups.size()));
             groups.push_back({static_cast<int>(group_of.size()) - 1});
             last = width;
           });
-          if (last == 0) return;
+          if (!owns_output(l)) return;
           if constexpr (L::role == Role::block) {
             if (l.adds_input(stream_width) && stream >= 0) {
               groups[group_of[stream]].push_back(groups.back().front());
@@ -103,9 +103,9 @@ std::vector<std::string> untied_blocks(const Architecture& arch) {
     std::visit(
         [&]<class L>(const L& l) {
           if constexpr (L::role == Role::block) {
-            if (l.stride == 1 && !l.adds_input(in)) names.push_back(l.name);
+            if (l.stride == 1 && l.projects && !l.adds_input(in)) names.push_back(l.name);
           }
-          L::own_widths(l, [&](std::int64_t width, const std::string&) { in = width; });
+          in = l.out_width(in);
         },
         layer);
   }

@@ -24,15 +24,17 @@ enum class Role : std::uint8_t { block, conv, other };
 // Every layer says what scaling must know of it, so that a new one is scalable at once:
 //   role
 //   own_widths(layer, visit)  visit(width, name of its convolution) for each width that it owns, in
-//                             order of execution; the last is its output's. Without any, the output
-//                             is as wide as the input.
+//                             order of execution
+//   out_width(in)             channels of the output, for an input of `in`
 //   adds_input(in)            of a block: is an input of `in` channels added to the output, so that
 //                             both widths must agree?
+//   projects                  of a block: is its input projected where it cannot be added?
 // `name` is the PyTorch prefix of the layer's parameters: "features.0", "layer2.0".
 struct WithoutWidths {
   bool operator==(const WithoutWidths&) const = default;
   static constexpr Role role = Role::other;
   static void own_widths(auto&, auto&&) {}
+  std::int64_t out_width(std::int64_t in) const { return in; }
 };
 struct Conv {
   std::string name;
@@ -42,6 +44,7 @@ struct Conv {
   bool operator==(const Conv&) const = default;
   static constexpr Role role = Role::conv;
   static void own_widths(auto& l, auto&& visit) { visit(l.out, l.name); }
+  std::int64_t out_width(std::int64_t) const { return out; }
 };
 // A convolution of each channel alone: as many groups and outputs as the input has channels,
 // however wide that is.
@@ -89,10 +92,12 @@ struct PreactBlock {
   Activation activation = Activation::relu;
   bool operator==(const PreactBlock&) const = default;
   static constexpr Role role = Role::block;
+  static constexpr bool projects = true;
   static void own_widths(auto& l, auto&& visit) {
     visit(l.mid, l.name + ".conv1");
     visit(l.out, l.name + ".conv2");
   }
+  std::int64_t out_width(std::int64_t) const { return out; }
   bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
 };
 // Post-activation residual block (He et al. 2015): conv(mid, stride)-BN-act-conv(out)-BN +
@@ -104,15 +109,85 @@ struct BasicBlock {
   Activation activation = Activation::relu;
   bool operator==(const BasicBlock&) const = default;
   static constexpr Role role = Role::block;
+  static constexpr bool projects = true;
   static void own_widths(auto& l, auto&& visit) {
     visit(l.mid, l.name + ".conv1");
     visit(l.out, l.name + ".conv2");
   }
+  std::int64_t out_width(std::int64_t) const { return out; }
   bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
 };
 
+// Bottleneck block (He et al. 2015): 1x1 conv(reduced)-BN-act, 3x3 conv(mid, stride)-BN-act, 1x1
+// conv(out)-BN + shortcut, act; shortcut as in BasicBlock. The stride is at the 3x3 convolution, as
+// in torchvision.
+// Parameters: conv1, bn1, conv2, bn2, conv3, bn3, downsample.0, downsample.1.
+struct Bottleneck {
+  std::string name;
+  std::int64_t reduced = 64, mid = 64, out = 256, stride = 1;
+  Activation activation = Activation::relu;
+  bool operator==(const Bottleneck&) const = default;
+  static constexpr Role role = Role::block;
+  static constexpr bool projects = true;
+  static void own_widths(auto& l, auto&& visit) {
+    visit(l.reduced, l.name + ".conv1");
+    visit(l.mid, l.name + ".conv2");
+    visit(l.out, l.name + ".conv3");
+  }
+  std::int64_t out_width(std::int64_t) const { return out; }
+  bool adds_input(std::int64_t in) const { return stride == 1 && in == out; }
+};
+// Inverted residual (MobileNetV2, Sandler et al. 2018): 1x1 conv(mid)-BN-act, depthwise
+// conv(stride)-BN-act, 1x1 conv(out)-BN, without a shortcut; or, with out = 0, as wide as its
+// input, which is added. Nothing projects, so a shortcut is there or is not, whatever the widths
+// become, and the stream belongs to the block that begins it. With mid = 0 nothing is expanded.
+// Parameters, of conv.: 0.0, 0.1 (expansion), 1.0, 1.1 (depthwise), 2, 3; without expansion 0.0,
+// 0.1, 1, 2.
+struct InvertedResidual {
+  std::string name;
+  std::int64_t mid = 0, out = 0;
+  std::int64_t kernel = 3, stride = 1;
+  Activation activation = Activation::relu6;
+  bool operator==(const InvertedResidual&) const = default;
+  static constexpr Role role = Role::block;
+  static constexpr bool projects = false;
+  static void own_widths(auto& l, auto&& visit) {
+    if (l.mid > 0) visit(l.mid, l.name + ".conv.0.0");
+    if (l.out > 0) visit(l.out, l.name + (l.mid > 0 ? ".conv.2" : ".conv.1"));
+  }
+  std::int64_t out_width(std::int64_t in) const { return out > 0 ? out : in; }
+  bool adds_input(std::int64_t) const { return out == 0; }
+};
+constexpr std::int64_t squeezed(std::int64_t width, std::int64_t squeeze) {
+  return width < squeeze ? 1 : width / squeeze;
+}
+// The same with squeeze-and-excitation behind the depthwise convolution, by way of squeezed(input
+// channels, squeeze), and stochastic depth: an image's sum is left out with probability p
+// (EfficientNet, Tan and Le 2019). Parameters, of block.: 0.0, 0.1 (expansion), 1.0, 1.1
+// (depthwise), 2.fc1, 2.fc2, 3.0, 3.1; without expansion all but the first two one lower.
+struct MBConv {
+  std::string name;
+  std::int64_t mid = 0, out = 0;
+  std::int64_t kernel = 3, stride = 1, squeeze = 4;
+  Activation activation = Activation::silu;
+  float p = 0;
+  bool operator==(const MBConv&) const = default;
+  static constexpr Role role = Role::block;
+  static constexpr bool projects = false;
+  static void own_widths(auto& l, auto&& visit) {
+    if (l.mid > 0) visit(l.mid, l.name + ".block.0.0");
+    if (l.out > 0) visit(l.out, l.name + (l.mid > 0 ? ".block.3.0" : ".block.2.0"));
+  }
+  std::int64_t out_width(std::int64_t in) const { return out > 0 ? out : in; }
+  bool adds_input(std::int64_t) const { return out == 0; }
+};
+
 using Layer = std::variant<Conv, DepthwiseConv, BatchNorm, Activate, Pool, Flatten, Dropout, Linear,
-                           PreactBlock, BasicBlock>;
+                           PreactBlock, BasicBlock, Bottleneck, InvertedResidual, MBConv>;
+
+// Whether the last width that a layer owns is its output's; else the output is as wide as the
+// input.
+bool owns_output(const auto& layer) { return layer.out_width(0) > 0; }
 
 struct Architecture {
   std::string name;
@@ -146,7 +221,7 @@ Architecture with_widths(const Architecture& arch, const std::vector<std::int64_
 // Groups of width indices that a residual stream ties together, when tied scaling is asked for;
 // each index appears once, alone where it is free.
 std::vector<std::vector<int>> residual_groups(const Architecture& arch);
-// Blocks of stride 1 whose input and output differ in width, so that nothing ties the two.
+// Blocks of stride 1 that project, since their input and output differ in width.
 std::vector<std::string> untied_blocks(const Architecture& arch);
 
 std::vector<std::int64_t> blocks(const Architecture& arch);  // units a stage

@@ -42,16 +42,18 @@ bool parse_numbered(const std::string& name, Numbered& out) {
   return true;
 }
 
-// Adds delta to the number of every layer in [begin, end) that is called prefix.N.
+// Adds delta to the number of every layer in [begin, end) that is called prefix.N or prefix.N.rest.
 void shift_names(std::vector<Layer>& layers, int begin, int end, const std::string& prefix,
                  std::int64_t delta) {
   for (int i = begin; i < end; ++i) {
     std::visit(
         [&](auto& l) {
           if constexpr (requires { l.name; }) {
+            if (!l.name.starts_with(prefix + ".")) return;
+            const std::size_t stop = std::min(l.name.find('.', prefix.size() + 1), l.name.size());
             Numbered old;
-            if (!parse_numbered(l.name, old) || old.prefix != prefix) return;
-            l.name = fmt::format("{}.{}", prefix, old.number + delta);
+            if (!parse_numbered(l.name.substr(0, stop), old)) return;
+            l.name = fmt::format("{}.{}{}", prefix, old.number + delta, l.name.substr(stop));
           }
         },
         layers[i]);
@@ -79,11 +81,14 @@ Numbered numbering(const Architecture& arch, Unit unit) {
       arch.name, name));
 }
 
-void make_stride_one(Layer& layer) {
+// As a unit is that follows one like it: of stride 1, and with a shortcut where a block has the
+// choice.
+void make_repeated(Layer& layer) {
   std::visit(
-      [](auto& l) {
+      []<class L>(L& l) {
         if constexpr (requires { l.stride; }) l.stride = 1;
         if constexpr (requires { l.pad; }) l.pad = (l.kernel - 1) / 2;
+        if constexpr (std::is_same_v<L, InvertedResidual> || std::is_same_v<L, MBConv>) l.out = 0;
       },
       layer);
 }
@@ -99,7 +104,7 @@ void add_units(Architecture& arch, int stage, std::int64_t count) {
     const int end = static_cast<int>(added.size());
     shift_names(added, end - length, end, prefix, i * span);
   }
-  for (Layer& layer : added) make_stride_one(layer);
+  for (Layer& layer : added) make_repeated(layer);
   shift_names(arch.layers, last.end, static_cast<int>(arch.layers.size()), prefix, count * span);
   arch.layers.insert(arch.layers.begin() + last.end, added.begin(), added.end());
   for (std::size_t s = stage; s < arch.stage_ends.size(); ++s) {

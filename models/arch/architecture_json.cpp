@@ -1,7 +1,7 @@
 // An Architecture as JSON, one layer a line:
 //   {"name": "tiny", "channels": 3, "resolution": 32, "classes": 10, "stage_ends": [2],
 //    "layers": [{"type": "conv", "name": "features.0", "out": 16, ...}, ...]}
-// A missing field has its default; name, mid and out have none (but a linear's out: the classes).
+// A missing field has its default; name, reduced, mid and out have none where 0 means nothing.
 
 #include <fmt/format.h>
 
@@ -20,16 +20,16 @@ using Json = nlohmann::json;
 constexpr const char* what = "architecture";
 constexpr std::size_t max_bytes = std::size_t{8} << 20;
 
-// The fields of a layer; their bounds are validate()'s. A name, mid and out have no default, but a
-// linear's out, which is the classes.
+// The fields of a layer; their bounds are validate()'s. A name, reduced, mid and out have no
+// default, where 0 means nothing.
 template <class L>
 Fields fields_of_layer(L& layer) {
   Fields fields;
   visit_fields(layer, [&](std::string_view key, auto& value, auto... bounds) {
-    bool optional = key != "name" && key != "mid";
+    bool optional = key != "name" && key != "reduced" && key != "mid" && key != "out";
     if constexpr (sizeof...(bounds) == 2) {
       const std::int64_t low[] = {bounds...};
-      optional = optional && (key != "out" || low[0] == 0);
+      optional = optional || low[0] == 0;
     }
     fields.add(key, value, {.optional = optional});
   });

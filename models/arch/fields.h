@@ -22,23 +22,30 @@ inline constexpr std::int64_t max_layers = 10000;
 
 // Names of the layer types in files and messages, in the order of the variant.
 inline constexpr std::string_view layer_types[] = {
-    "conv",    "depthwise_conv", "batchnorm", "activation",   "pool",
-    "flatten", "dropout",        "linear",    "preact_block", "basic_block"};
+    "conv",       "depthwise_conv",    "batchnorm", "activation",   "pool",
+    "flatten",    "dropout",           "linear",    "preact_block", "basic_block",
+    "bottleneck", "inverted_residual", "mbconv"};
 static_assert(std::size(layer_types) == std::variant_size_v<Layer>);
 
 // Calls visit(key, string, bool, float, activation or pool mode) and visit(key, integer, low, high)
-// for the fields that this type of layer has. An `out` of 0 is meant for linear layers alone.
+// for the fields that this type of layer has. An `out` of 0 is the classes of a linear layer, and
+// the input's width of the blocks that may have no `mid` either.
 template <class L, class Visitor>
 void visit_fields(L& layer, Visitor&& visit) {
-  constexpr std::int64_t least_out = std::is_same_v<std::remove_const_t<L>, Linear> ? 0 : 1;
+  using Type = std::remove_const_t<L>;
+  constexpr bool inverted = std::is_same_v<Type, InvertedResidual> || std::is_same_v<Type, MBConv>;
+  constexpr std::int64_t least_mid = inverted ? 0 : 1;
+  constexpr std::int64_t least_out = inverted || std::is_same_v<Type, Linear> ? 0 : 1;
   if constexpr (requires { layer.name; }) visit("name", layer.name);
   if constexpr (requires { layer.kind; }) visit("kind", layer.kind);
-  if constexpr (requires { layer.mid; }) visit("mid", layer.mid, 1, max_width);
+  if constexpr (requires { layer.reduced; }) visit("reduced", layer.reduced, 1, max_width);
+  if constexpr (requires { layer.mid; }) visit("mid", layer.mid, least_mid, max_width);
   if constexpr (requires { layer.out; }) visit("out", layer.out, least_out, max_width);
   if constexpr (requires { layer.kernel; }) visit("kernel", layer.kernel, 1, max_window);
   if constexpr (requires { layer.stride; }) visit("stride", layer.stride, 1, max_window);
   if constexpr (requires { layer.pad; }) visit("pad", layer.pad, 0, max_window);
   if constexpr (requires { layer.groups; }) visit("groups", layer.groups, 1, max_width);
+  if constexpr (requires { layer.squeeze; }) visit("squeeze", layer.squeeze, 1, max_width);
   if constexpr (requires { layer.bias; }) visit("bias", layer.bias);
   if constexpr (requires { layer.activation; }) visit("activation", layer.activation);
   if constexpr (requires { layer.p; }) visit("p", layer.p);

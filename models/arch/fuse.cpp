@@ -21,7 +21,7 @@ class Fuser {
     for (int i = 0; i < static_cast<int>(from_.ops.size()); ++i) {
       const Op& op = from_.ops[i];
       same[i] = i;
-      if (std::holds_alternative<DropoutSpec>(op.spec)) {
+      if (std::holds_alternative<DropoutSpec>(op.spec) && !taken_[i]) {
         same[i] = op.inputs[0] < 0 ? -1 : same[op.inputs[0]];
       } else if (!taken_[i]) {
         Fused f{op, i};
@@ -66,7 +66,7 @@ class Fuser {
         conv.activation = add->activation;
       } else if (const auto* activation = std::get_if<ActivationSpec>(&next.spec)) {
         conv.activation = activation->activation;
-      } else {
+      } else if (!std::holds_alternative<DropoutSpec>(next.spec)) {
         return;
       }
       if (conv.add) op.inputs.push_back(next.inputs[next.inputs[0] == output ? 1 : 0]);

@@ -10,6 +10,7 @@
 #include "kernels/ops/batchnorm.h"
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/elementwise.h"
+#include "kernels/ops/gate.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool2d.h"
 #include "models/arch/architecture.h"
@@ -17,7 +18,7 @@
 namespace hac {
 
 using AnySpec = std::variant<Conv2dSpec, BatchNormSpec, ActivationSpec, AddSpec, Pool2dSpec,
-                             FlattenSpec, DropoutSpec, LinearSpec>;
+                             FlattenSpec, DropoutSpec, LinearSpec, GateSpec>;
 
 // An operation of any kind, with what all kinds have (kernels/core/spec.h).
 class OpSpec : public AnySpec {
@@ -40,7 +41,7 @@ struct Op {
   std::string name;  // parameter prefix, "layer1.0.conv1"; "" without parameters
   OpSpec spec;
   std::vector<int> inputs;  // indices of earlier ops; -1 is the network's input. A spec with add
-                            // takes (x, residual).
+                            // takes (x, residual), a gate (x, g).
   int width_index = -1;     // which of widths(arch) this convolution's output is, -1 = none
   std::vector<Op> folded;  // in inference: batch norms in the weights of this convolution, in order
 

@@ -119,6 +119,100 @@ class Builder {
     return norm(b.name + ".bn2", main, b.activation, shortcut);
   }
 
+  int add(const Bottleneck& b) {
+    const int input = value_;
+    int shortcut = input;
+    if (b.stride != 1 || b.out != image("bottleneck", b.name)[1]) {
+      shortcut = projection(b.name + ".downsample.0", b.out, b.stride, input);
+      shortcut = norm(b.name + ".downsample.1", shortcut, Activation::none);
+    }
+    int main = projection(b.name + ".conv1", b.reduced, 1, input);
+    main = norm(b.name + ".bn1", main, b.activation);
+    main = conv({.name = b.name + ".conv2", .out = b.mid, .stride = b.stride}, main);
+    main = norm(b.name + ".bn2", main, b.activation);
+    main = projection(b.name + ".conv3", b.out, 1, main);
+    return norm(b.name + ".bn3", main, b.activation, shortcut);
+  }
+
+  int add(const InvertedResidual& b) {
+    check_inverted("inverted_residual", b);
+    const int input = value_;
+    const std::string base = b.name + ".conv.";
+    const int at = b.mid > 0 ? 2 : 1;
+    int main = filtered(b, base);
+    main = projection(fmt::format("{}{}", base, at), out_width(b, input), 1, main);
+    return norm(fmt::format("{}{}", base, at + 1), main, Activation::none,
+                b.out == 0 ? input : no_residual);
+  }
+
+  int add(const MBConv& b) {
+    check_inverted("mbconv", b);
+    const int input = value_;
+    const std::string base = b.name + ".block.";
+    const int at = b.mid > 0 ? 2 : 1;
+    int main = filtered(b, base);
+    main = squeeze_and_excite(fmt::format("{}{}", base, at), squeezed(shape(input)[1], b.squeeze),
+                              b.activation, main);
+    main = projection(fmt::format("{}{}.0", base, at + 1), out_width(b, input), 1, main);
+    main = norm(fmt::format("{}{}.1", base, at + 1), main, Activation::none);
+    if (b.out > 0) return main;
+    if (b.p > 0)
+      main = append("", DropoutSpec{.shape = shape(main), .p = b.p, .images = true}, {main});
+    return append("", AddSpec{.shape = shape(main)}, {main, input});
+  }
+
+  template <class B>
+  void check_inverted(const char* what, const B& b) const {
+    image(what, b.name);
+    if (b.out == 0 && b.stride != 1) {
+      throw ConfigError(
+          fmt::format("{} '{}': expected stride 1 where the input is added (out = 0), got {}", what,
+                      b.name, b.stride));
+    }
+    if (b.kernel % 2 == 0) {
+      throw ConfigError(
+          fmt::format("{} '{}': expected an odd kernel, got {}", what, b.name, b.kernel));
+    }
+  }
+
+  template <class B>
+  std::int64_t out_width(const B& b, int input) const {
+    return b.out_width(shape(input)[1]);
+  }
+
+  // The expansion, if any, and the depthwise convolution of an inverted residual.
+  template <class B>
+  int filtered(const B& b, const std::string& base) {
+    int main = value_;
+    if (b.mid > 0) {
+      main = projection(base + "0.0", b.mid, 1, main);
+      main = norm(base + "0.1", main, b.activation);
+    }
+    const std::string name = base + (b.mid > 0 ? "1." : "0.");
+    const std::int64_t c = shape(main)[1];
+    main = conv({.name = name + "0",
+                 .out = c,
+                 .kernel = b.kernel,
+                 .stride = b.stride,
+                 .pad = (b.kernel - 1) / 2,
+                 .groups = c},
+                main);
+    return norm(name + "1", main, b.activation);
+  }
+
+  int squeeze_and_excite(const std::string& name, std::int64_t width, Activation activation,
+                         int input) {
+    const Shape in = shape(input);
+    int gates = append(
+        "",
+        Pool2dSpec{.mode = PoolMode::global_avg, .n = in[0], .c = in[1], .h = in[2], .w = in[3]},
+        {input});
+    gates = conv({.name = name + ".fc1", .out = width, .kernel = 1, .pad = 0, .bias = true}, gates);
+    gates = append("", ActivationSpec{.activation = activation, .shape = shape(gates)}, {gates});
+    gates = conv({.name = name + ".fc2", .out = in[1], .kernel = 1, .pad = 0, .bias = true}, gates);
+    return append("", GateSpec{.n = in[0], .c = in[1], .h = in[2], .w = in[3]}, {input, gates});
+  }
+
   int projection(const std::string& name, std::int64_t out, std::int64_t stride, int input) {
     return conv({.name = name, .out = out, .kernel = 1, .stride = stride, .pad = 0}, input);
   }

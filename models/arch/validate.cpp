@@ -43,8 +43,9 @@ struct FieldCheck {
   void operator()(const char*, PoolMode) const {}
   void operator()(const char* key, Activation a) const {
     if (has_kernels(a)) return;
-    throw ConfigError(fmt::format("{}: expected {} none, relu or silu, which have kernels, got {}",
-                                  where, key, activation_names[static_cast<int>(a)]));
+    throw ConfigError(
+        fmt::format("{}: expected {} none, relu, relu6 or silu, which have kernels, got {}", where,
+                    key, activation_names[static_cast<int>(a)]));
   }
   void operator()(const char* key, float p) const {
     if (p >= 0 && p < 1) return;

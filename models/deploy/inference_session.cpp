@@ -200,6 +200,8 @@ void InferenceSession::execute(const Step& step, const Tensor& images) const {
       add_kernels.run(&AddKernels::forward, device_, flat, x.data(), other, y.data());
     } else if constexpr (std::is_same_v<Spec, Pool2dSpec>) {
       pool2d_kernels.run(&Pool2dKernels::forward, device_, s, x.data(), y.data(), nullptr);
+    } else if constexpr (std::is_same_v<Spec, GateSpec>) {
+      gate_kernels.run(&GateKernels::forward, device_, s, x.data(), other, y.data());
     } else if constexpr (std::is_same_v<Spec, LinearSpec>) {
       linear_kernels.run(&LinearKernels::forward, device_, s, x.data(), step.packed.data(),
                          step.bias.defined() ? step.bias.data() : nullptr, y.data());

@@ -18,6 +18,17 @@ Architecture preact_resnet(const std::string& name, const std::vector<std::int64
 // torchvision's ResNet of basic blocks, weight for weight. 3x224x224, 1000 classes.
 Architecture resnet(const std::string& name, const std::vector<std::int64_t>& stages);
 
+// The same of bottlenecks: ResNet50 and deeper.
+Architecture resnet_bottleneck(const std::string& name, const std::vector<std::int64_t>& stages);
+
+// torchvision's MobileNetV2 (Sandler et al. 2018), weight for weight, its widths times `width` as
+// torchvision rounds them. `stages`: blocks a stage. 3x224x224, 1000 classes.
+Architecture mobilenet_v2(const std::string& name, const std::vector<std::int64_t>& stages,
+                          double width);
+
+// torchvision's EfficientNet-B0 (Tan and Le 2019), weight for weight. 3x224x224, 1000 classes.
+Architecture efficientnet(const std::string& name, const std::vector<std::int64_t>& stages);
+
 // The CIFAR ResNet of He et al. 2015, section 4.2, of depth 6 n + 2: n basic blocks in each of
 // three stages, of widths 16, 32, 64. 3x32x32, 10 classes. Where the shape changes the shortcut is
 // a 1x1 convolution with batch norm (the paper's option B; its CIFAR experiments pad with zeros,

@@ -12,11 +12,14 @@ void add_stages(Architecture& arch, const std::vector<std::int64_t>& stages, std
                 std::int64_t first_stride) {
   for (std::size_t s = 0; s < stages.size(); ++s, width *= 2) {
     for (std::int64_t i = 0; i < stages[s]; ++i) {
-      const std::int64_t stride = i > 0 ? 1 : s > 0 ? 2 : first_stride;
-      arch.layers.emplace_back(Block{.name = fmt::format("layer{}.{}", s + 1, i),
-                                     .mid = width,
-                                     .out = width,
-                                     .stride = stride});
+      Block block{.name = fmt::format("layer{}.{}", s + 1, i)};
+      block.mid = block.out = width;
+      block.stride = i > 0 ? 1 : s > 0 ? 2 : first_stride;
+      if constexpr (std::is_same_v<Block, Bottleneck>) {
+        block.reduced = width;
+        block.out = 4 * width;
+      }
+      arch.layers.emplace_back(block);
     }
     arch.stage_ends.push_back(static_cast<int>(arch.layers.size()));
   }
@@ -40,14 +43,27 @@ Architecture preact_resnet(const std::string& name, const std::vector<std::int64
   return arch;
 }
 
-Architecture resnet(const std::string& name, const std::vector<std::int64_t>& stages) {
+namespace {
+
+template <class Block>
+Architecture torchvision_resnet(const std::string& name, const std::vector<std::int64_t>& stages) {
   Architecture arch{.name = name, .channels = 3, .resolution = 224, .classes = 1000};
   arch.layers.push_back(Conv{.name = "conv1", .out = 64, .kernel = 7, .stride = 2, .pad = 3});
   arch.layers.push_back(BatchNorm{.name = "bn1", .activation = Activation::relu});
   arch.layers.push_back(Pool{.kernel = 3, .stride = 2, .pad = 1});
-  add_stages<BasicBlock>(arch, stages, 64, 1);
+  add_stages<Block>(arch, stages, 64, 1);
   add_classifier(arch, "fc");
   return arch;
+}
+
+}  // namespace
+
+Architecture resnet(const std::string& name, const std::vector<std::int64_t>& stages) {
+  return torchvision_resnet<BasicBlock>(name, stages);
+}
+
+Architecture resnet_bottleneck(const std::string& name, const std::vector<std::int64_t>& stages) {
+  return torchvision_resnet<Bottleneck>(name, stages);
 }
 
 Architecture resnet_cifar(const std::string& name, const std::vector<std::int64_t>& stages) {

@@ -11,10 +11,15 @@
 namespace hac {
 namespace {
 
+template <int percent>
+Architecture mobilenet_v2_of(const std::string& name, const std::vector<std::int64_t>& stages) {
+  return mobilenet_v2(name, stages, percent / 100.0);
+}
+
 constexpr struct Entry {
   const char* name;
   Architecture (*family)(const std::string& name, const std::vector<std::int64_t>& stages);
-  std::int64_t stages[5];  // units of each, as many as there are
+  std::int64_t stages[8];  // units of each, as many as there are
 } entries[] = {
     {"vgg11", vgg, {1, 1, 2, 2, 2}},
     {"vgg13", vgg, {2, 2, 2, 2, 2}},
@@ -24,9 +29,16 @@ constexpr struct Entry {
     {"preact_resnet34", preact_resnet, {3, 4, 6, 3}},
     {"resnet18", resnet, {2, 2, 2, 2}},
     {"resnet34", resnet, {3, 4, 6, 3}},
+    {"resnet50", resnet_bottleneck, {3, 4, 6, 3}},
     {"resnet20", resnet_cifar, {3, 3, 3}},
     {"resnet32", resnet_cifar, {5, 5, 5}},
     {"resnet56", resnet_cifar, {9, 9, 9}},
+    {"mobilenet_v2", mobilenet_v2_of<100>, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_035", mobilenet_v2_of<35>, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_050", mobilenet_v2_of<50>, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_075", mobilenet_v2_of<75>, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_140", mobilenet_v2_of<140>, {1, 2, 3, 4, 3, 3, 1}},
+    {"efficientnet_b0", efficientnet, {1, 2, 2, 3, 3, 4, 1}},
 };
 
 }  // namespace

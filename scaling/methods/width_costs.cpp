@@ -24,10 +24,9 @@ std::vector<std::pair<int, int>> agreements_of(const Architecture& arch) {
   for (const Layer& layer : arch.layers) {
     std::visit(
         [&]<class L>(const L& l) {
-          const int before = width;
           std::int64_t out = 0;
           L::own_widths(l, [&](std::int64_t own, const std::string&) { ++width, out = own; });
-          if (width == before) return;
+          if (!owns_output(l)) return;
           if constexpr (L::role == Role::block) {
             if (l.adds_input(out)) pairs.emplace_back(stream, width);
           }
@@ -38,6 +37,15 @@ std::vector<std::pair<int, int>> agreements_of(const Architecture& arch) {
   return pairs;
 }
 
+// What squeeze-and-excitation divides widths by.
+std::set<std::int64_t> squeezes_of(const Architecture& arch) {
+  std::set<std::int64_t> all;
+  for (const Layer& layer : arch.layers) {
+    if (const auto* block = std::get_if<MBConv>(&layer)) all.insert(block->squeeze);
+  }
+  return all;
+}
+
 bool is_prime(std::int64_t n) {
   for (std::int64_t i = 2; i * i <= n; ++i) {
     if (n % i == 0) return false;
@@ -45,7 +53,8 @@ bool is_prime(std::int64_t n) {
   return true;
 }
 
-// Primes that divide no size, times what groups divide, all above any constant width.
+// Primes that divide no size, times what groups divide, all above any constant width, also when
+// squeezed; what each is squeezed to is no other's, nor a multiple of another.
 std::vector<std::int64_t> distinct_widths(const Architecture& arch) {
   std::int64_t groups = 1, constant = std::max(arch.classes, arch.channels);
   for (const Layer& layer : arch.layers) {
@@ -53,12 +62,28 @@ std::vector<std::int64_t> distinct_widths(const Architecture& arch) {
     if (const auto* linear = std::get_if<Linear>(&layer))
       constant = std::max(constant, linear->out);
   }
+  const std::set<std::int64_t> squeezes = squeezes_of(arch);
+  const std::int64_t least = std::max(2 * arch.resolution, constant / groups) *
+                             (squeezes.empty() ? 1 : *squeezes.rbegin());
   const std::size_t count = widths(arch).size();
-  std::vector<std::int64_t> found;
-  for (std::int64_t p = std::max(2 * arch.resolution, constant / groups) + 1; found.size() < count;
-       ++p) {
-    if (is_prime(p)) found.push_back(p * groups);
+  std::vector<std::int64_t> found, parts;
+  const auto is_apart = [&](std::int64_t width) {
+    for (const std::int64_t s : squeezes) {
+      const std::int64_t part = squeezed(width, s);
+      const auto meets = [&](std::int64_t other) { return part % other == 0 || part == other; };
+      if (s > 1 &&
+          (std::ranges::any_of(found, meets) || std::ranges::find(parts, part) != parts.end())) {
+        return false;
+      }
+    }
+    return std::ranges::none_of(parts, [&](std::int64_t part) { return part % width == 0; });
+  };
+  for (std::int64_t p = least + 1; found.size() < count && p * groups <= 2 * kWidest; ++p) {
+    if (!is_prime(p) || !is_apart(p * groups)) continue;
+    found.push_back(p * groups);
+    for (const std::int64_t s : squeezes) parts.push_back(squeezed(p * groups, s));
   }
+  found.resize(count, 2 * kWidest);
   return found;
 }
 
@@ -70,7 +95,11 @@ class TermBuilder {
   using Ops = std::map<std::string, std::vector<WidthCosts::SymbolicOp>>;
 
   TermBuilder(const Architecture& arch, const LatencyModel& model, WidthCosts& costs)
-      : arch_(arch), model_(model), costs_(costs), distinct_(distinct_widths(arch)) {}
+      : arch_(arch),
+        model_(model),
+        costs_(costs),
+        distinct_(distinct_widths(arch)),
+        squeezes_(squeezes_of(arch)) {}
 
   void build() {
     const int n = static_cast<int>(costs_.agreements_.size());
@@ -149,6 +178,11 @@ class TermBuilder {
     for (int l = 0; count > 0 && l < std::ssize(now); ++l) {
       if (now[l] == distinct_[l] && count % now[l] == 0) return {l, count / now[l]};
     }
+    for (const std::int64_t squeeze : squeezes_) {
+      for (int l = 0; count > 0 && l < std::ssize(now); ++l) {
+        if (now[l] == distinct_[l] && count == squeezed(now[l], squeeze)) return {l, 1, squeeze};
+      }
+    }
     return {-1, count};
   }
 
@@ -156,6 +190,7 @@ class TermBuilder {
   const LatencyModel& model_;
   WidthCosts& costs_;
   std::vector<std::int64_t> distinct_;
+  std::set<std::int64_t> squeezes_;
 };
 
 bool WidthCosts::possible(const Architecture& arch) {
@@ -180,7 +215,9 @@ WidthCosts::Cost WidthCosts::cost(int term, const std::vector<std::int64_t>& wid
   for (std::size_t i = 0; i < t.agreements.size(); ++i) {
     if (holds(t.agreements[i], widths)) bits |= 1U << i;
   }
-  const auto value = [&](const Channels& c) { return c.of < 0 ? c.times : c.times * widths[c.of]; };
+  const auto value = [&](const Channels& c) {
+    return c.of < 0 ? c.times : c.times * squeezed(widths[c.of], c.over);
+  };
   Cost sum;
   for (const SymbolicOp& op : t.ops[bits]) {
     const OpSpec spec = op.spec.with({value(op.in), value(op.out)});

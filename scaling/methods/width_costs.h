@@ -41,10 +41,10 @@ class WidthCosts {
   Cost cost(const std::vector<std::int64_t>& widths) const;  // the sum
 
  private:
-  // So many times a width; of = -1: a constant.
+  // So many times a width, squeezed; of = -1: a constant.
   struct Channels {
     int of = -1;
-    std::int64_t times = 0;
+    std::int64_t times = 0, over = 1;
     bool operator==(const Channels&) const = default;
   };
   struct SymbolicOp {

@@ -8,9 +8,9 @@
 
 namespace hac::cases {
 
-// Each shape alone, with ReLU, SiLU, a residual, and a residual and ReLU. Never two values a
-// channel: then xhat is +-1 and the exact gradient of x is next to nothing, what is left is
-// rounding.
+// Each shape alone, with ReLU, ReLU6, SiLU, a residual, and a residual and ReLU. Never two
+// values a channel: then xhat is +-1 and the exact gradient of x is next to nothing, what is left
+// is rounding.
 inline std::vector<BatchNormSpec> batchnorm_odd() {
   constexpr std::int64_t shapes[][4] = {{2, 1, 3, 5},   {5, 3, 8, 8},  {2, 4, 7, 7},
                                         {1, 7, 31, 33}, {5, 16, 4, 4}, {2, 17, 9, 7},
@@ -19,6 +19,7 @@ inline std::vector<BatchNormSpec> batchnorm_odd() {
   for (const auto& [n, c, h, w] : shapes)
     for (const auto& [add, activation] : {std::pair(false, Activation::none),
                                           {false, Activation::relu},
+                                          {false, Activation::relu6},
                                           {false, Activation::silu},
                                           {true, Activation::none},
                                           {true, Activation::relu}})

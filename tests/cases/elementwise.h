@@ -15,7 +15,7 @@ inline std::vector<Shape> elementwise_shapes() {
 inline std::vector<ActivationSpec> activation_odd() {
   std::vector<ActivationSpec> specs;
   for (const Shape& shape : elementwise_shapes()) {
-    for (const Activation a : {Activation::relu, Activation::silu}) {
+    for (const Activation a : {Activation::relu, Activation::relu6, Activation::silu}) {
       specs.push_back({.activation = a, .shape = shape});
     }
   }
@@ -33,7 +33,9 @@ inline std::vector<DropoutSpec> dropout_odd() {
   for (const Shape& shape : {Shape{1}, Shape{5, 7}, Shape{33, 512}, Shape{2, 3, 5, 5},
                              Shape{2, 17, 31, 33}, Shape{5, 7, 1, 1}, Shape{1, 33, 3, 1}}) {
     for (const float p : {0.f, 0.3f, 0.5f}) {
-      specs.push_back({.shape = shape, .p = p, .seed = 77, .offset = 5});
+      for (const bool images : {false, true}) {
+        specs.push_back({.shape = shape, .p = p, .images = images, .seed = 77, .offset = 5});
+      }
     }
   }
   return specs;

@@ -35,7 +35,8 @@ std::vector<std::uint8_t> picture(int height, int width, int channels) {
 std::string exif_of(int orientation) {
   std::string tiff("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18);
   tiff += static_cast<char>(orientation);
-  return std::string(exif_header) + tiff + std::string(7, '\0');
+  std::string exif(exif_header);
+  return exif.append(tiff).append(7, '\0');
 }
 
 std::string turned_jpeg(int height, int width, int orientation, const JpegForm& form = {}) {

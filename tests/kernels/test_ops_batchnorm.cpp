@@ -23,6 +23,7 @@ OpCase make_case(const BatchNormSpec& s, float mean = 0.5f, float deviation = 2)
   const double m = static_cast<double>(s.n * s.h * s.w);
   shifted(c.input("x", s.shape()).value, mean, deviation);
   c.parameter("gamma", {s.c}, m);
+  if (s.activation == Activation::relu6) shifted(c.inputs.back().value, 0, 5);  // beyond 6 too
   c.parameter("beta", {s.c}, m);
   if (s.add) c.input("residual", s.shape());
   c.op = [s](const std::vector<Var>& in) {

@@ -4,12 +4,14 @@
 namespace hac {
 namespace {
 
-// kept or not, drawn at the logical index; scaled by 1 / (1 - p).
+// kept or not, drawn at the logical index or at the image's; scaled by 1 / (1 - p).
 Doubles mask_of(const DropoutSpec& s) {
   Doubles mask(s.shape.numel());
   const Philox random{s.seed, s.offset};
   for (std::size_t i = 0; i < mask.size(); ++i)
-    mask[i] = random.uniform(i) >= s.p ? 1 / (1 - double{s.p}) : 0;
+    mask[i] = random.uniform(s.images ? i / (mask.size() / s.shape[0]) : i) >= s.p
+                  ? 1 / (1 - double{s.p})
+                  : 0;
   return mask;
 }
 
@@ -17,7 +19,7 @@ OpCase make_case(const DropoutSpec& s) {
   OpCase c{.spec = s.str(), .seed = 71, .any_threads = true};
   c.input("x", s.shape);
   c.op = [s](const std::vector<Var>& in) {
-    return ops::dropout(in[0], {.p = s.p, .seed = s.seed, .step = s.offset});
+    return ops::dropout(in[0], {.p = s.p, .images = s.images, .seed = s.seed, .step = s.offset});
   };
   const auto masked = [mask = mask_of(s)](const Doubles& v) {
     Doubles result = v;

@@ -47,9 +47,13 @@ std::vector<Op> ops_on(Device device, const Shape& shape) {
   return {
       {"relu", [](const Var& x) { return ops::relu(x); }},
       {"silu", [](const Var& x) { return ops::activate(x, Activation::silu); }},
+      {"relu6", [](const Var& x) { return ops::activate(x, Activation::relu6); }},
+      {"gate", [](const Var& x) { return ops::gate(x, ops::pool(x, PoolMode::global_avg)); }},
       {"add", [](const Var& x) { return ops::add(x, x); }},
       {"to bf16", [](const Var& x) { return ops::cast(ops::cast(x, Dtype::f32), Dtype::bf16); }},
       {"dropout", [](const Var& x) { return ops::dropout(x, {.seed = 3}); }},
+      {"stochastic depth",
+       [](const Var& x) { return ops::dropout(x, {.images = true, .seed = 3}); }},
       {"max pool",
        [](const Var& x) { return ops::pool(x, PoolMode::max, {.kernel = 3, .pad = 1}); }},
       {"average pool", [](const Var& x) { return ops::pool(x, PoolMode::avg); }},

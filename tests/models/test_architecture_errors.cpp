@@ -146,8 +146,8 @@ TEST(ArchitectureErrors, JsonMistakesAreNamed) {
        "'layers[0].out': expected an integer, got \"64\""},
       {replaced(good, first, R"({"type":"conv","name":"features.0","out":64,"dilation":2,)"),
        "'layers[0].dilation': unknown key (hint: did you mean '"},
-      {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"relu6\""),
-       "expected activation none, relu or silu, which have kernels, got relu6"},
+      {replaced(good, "\"activation\":\"relu\"", "\"activation\":\"hardswish\""),
+       "expected activation none, relu, relu6 or silu, which have kernels, got hardswish"},
   };
   for (const auto& c : cases) EXPECT_ERROR(architecture_from_json(c.text), ConfigError, c.message);
 }

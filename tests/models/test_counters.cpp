@@ -126,6 +126,35 @@ struct Recount {
     norm();
     activate(b.activation);
   }
+  void operator()(const Bottleneck& b) {
+    shortcut(b.stride, b.out, true);
+    normed(b.reduced, 1, 1, b.activation);
+    normed(b.mid, 3, b.stride, b.activation);
+    normed(b.out, 1, 1, b.activation);
+  }
+  void operator()(const InvertedResidual& b) { inverted(b, 0); }
+  void operator()(const MBConv& b) { inverted(b, std::max<std::int64_t>(1, c / b.squeeze)); }
+  void normed(std::int64_t out, std::int64_t k, std::int64_t stride, Activation a) {
+    conv(out, k, stride, false);
+    norm();
+    activate(a);
+  }
+  template <class B>
+  void inverted(const B& b, std::int64_t squeezed) {
+    const std::int64_t in = c;
+    if (b.mid > 0) normed(b.mid, 1, 1, b.activation);
+    (*this)(DepthwiseConv{.kernel = b.kernel, .stride = b.stride});
+    (*this)(BatchNorm{.activation = b.activation});
+    if (squeezed > 0) {
+      Recount side{c, h, classes, {}};
+      side(Pool{.kind = PoolMode::global_avg});
+      side.conv(squeezed, 1, 1, true);
+      side.activate(b.activation);
+      side.conv(c, 1, 1, true);
+      add(side.sum);
+    }
+    normed(b.out > 0 ? b.out : in, 1, 1, Activation::none);
+  }
   void shortcut(std::int64_t stride, std::int64_t out, bool with_norm) {
     if (stride == 1 && out == c) return;
     Recount side{c, h, classes, {}};

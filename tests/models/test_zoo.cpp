@@ -21,7 +21,7 @@ std::vector<std::string> names_of(const Architecture& arch) {
 }
 
 TEST(Zoo, EveryMemberValidatesAndSurvivesJson) {
-  EXPECT_EQ(zoo_names().size(), 11u);
+  EXPECT_EQ(zoo_names().size(), 18u);
   for (const std::string& name : zoo_names()) {
     const Architecture arch = zoo(name);
     EXPECT_EQ(arch.name, name);
@@ -54,6 +54,70 @@ TEST(Zoo, NamesOfTheResidualNets) {
                                       "layer1.0.conv1", "layer1.0.bn2", "layer1.0.conv2"}));
   EXPECT_EQ(p[p.size() - 2], "bn");
   EXPECT_EQ(p.back(), "linear");
+}
+
+// Parameters as torchvision documents them; multiply-adds as it does, to its digits, but for
+// EfficientNet's, which here have those of the squeezes too.
+TEST(Zoo, SizesAreTorchvisions) {
+  struct {
+    const char* name;
+    std::int64_t params;
+    double macs, within;
+  } constexpr known[] = {{"resnet50", 25557032, 4.089e9, 5e-4},
+                         {"mobilenet_v2", 3504872, 300.8e6, 5e-4},
+                         {"efficientnet_b0", 5288548, 385.8e6, 5e-3}};
+  for (const auto& k : known) {
+    const Counters counted = count(zoo(k.name));
+    EXPECT_EQ(counted.params, k.params) << k.name;
+    EXPECT_NEAR(static_cast<double>(counted.macs), k.macs, k.within * k.macs) << k.name;
+  }
+}
+
+TEST(Zoo, NamesOfTheInvertedResiduals) {
+  const auto m = names_of(with_blocks(zoo("mobilenet_v2"), {1, 1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(
+      std::vector(m.begin(), m.begin() + 12),
+      (std::vector<std::string>{"features.0.0", "features.0.1", "features.1.conv.0.0",
+                                "features.1.conv.0.1", "features.1.conv.1", "features.1.conv.2",
+                                "features.2.conv.0.0", "features.2.conv.0.1", "features.2.conv.1.0",
+                                "features.2.conv.1.1", "features.2.conv.2", "features.2.conv.3"}));
+  EXPECT_EQ(m[m.size() - 3], "features.8.0") << "what stands behind the blocks follows them";
+  EXPECT_EQ(m.back(), "classifier.1");
+  const auto e = names_of(zoo("efficientnet_b0"));
+  EXPECT_EQ(std::vector(e.begin() + 2, e.begin() + 14),
+            (std::vector<std::string>{
+                "features.1.0.block.0.0", "features.1.0.block.0.1", "features.1.0.block.1.fc1",
+                "features.1.0.block.1.fc2", "features.1.0.block.2.0", "features.1.0.block.2.1",
+                "features.2.0.block.0.0", "features.2.0.block.0.1", "features.2.0.block.1.0",
+                "features.2.0.block.1.1", "features.2.0.block.2.fc1", "features.2.0.block.2.fc2"}));
+}
+
+// The widths that the blocks own: the expansions, and one for each stream.
+TEST(Zoo, AShortcutOfAnInvertedResidualSurvivesAnyWidths) {
+  for (const char* name : {"mobilenet_v2", "efficientnet_b0"}) {
+    const Architecture arch = zoo(name);
+    std::vector<std::int64_t> all = widths(arch);
+    EXPECT_EQ(all.size(), 1u + 7 + (name == std::string("mobilenet_v2") ? 16 : 15) + 1) << name;
+    const auto sums = [](const Architecture& a) {
+      int n = 0;
+      for (const Op& op : lower(a).ops) n += op.inputs.size() > 1 && op.spec.kind() != "gate";
+      return n;
+    };
+    EXPECT_EQ(sums(arch), name == std::string("mobilenet_v2") ? 10 : 9) << name;
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] += static_cast<std::int64_t>(8 * i);
+    EXPECT_EQ(sums(with_widths(arch, all)), sums(arch)) << name;
+    const Architecture deeper = with_blocks(arch, {2, 2, 3, 4, 3, 4, 2});
+    EXPECT_GT(sums(deeper), sums(arch)) << "a block that is added has a shortcut";
+  }
+}
+
+// 0.75 of 96 is 72, of 24 it is 18, which goes up to 24, because 16 is less than 90 % of it.
+TEST(Zoo, WidthsOfMobileNetsAreRoundedAsTorchvisionDoes) {
+  const auto w = widths(zoo("mobilenet_v2_075"));
+  EXPECT_EQ(w.front(), 24);
+  EXPECT_EQ(w[1], 16) << "0.75 of 16 is 12; 8 is less than 90 % of it";
+  EXPECT_EQ(w.back(), 1280) << "never below";
+  EXPECT_EQ(widths(zoo("mobilenet_v2_140")).back(), 1792);
 }
 
 TEST(Zoo, WidthsCountAsThePaperDoes) {

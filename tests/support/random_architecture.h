@@ -18,13 +18,13 @@ class RandomArchitecture {
              .resolution = pick(9, 40),
              .classes = pick(2, 20)};
     size_ = arch_.resolution;
-    const int family = static_cast<int>(pick(0, 2));
+    const int family = static_cast<int>(pick(0, 3));
     if (family != 0) stem();
     const std::int64_t stages = pick(1, 3);
     for (stage_ = 1; stage_ <= stages; ++stage_) {
       const std::int64_t units = pick(1, 3);
       unit_ = 0;
-      for (std::int64_t i = 0; i < units; ++i) family == 0 ? plain() : block(family == 1);
+      for (std::int64_t i = 0; i < units; ++i) unit(family);
       arch_.stage_ends.push_back(static_cast<int>(arch_.layers.size()));
       if (family == 0 && size_ >= 2 && coin()) pool();
     }
@@ -77,15 +77,36 @@ class RandomArchitecture {
     }
   }
 
-  void block(bool preact) {
+  void unit(int family) {
+    if (family == 0) return plain();
     const std::string name = "layer" + std::to_string(stage_) + "." + std::to_string(unit_++);
     const std::int64_t stride = pick(1, 3) == 3 ? 2 : 1;
-    if (preact) {
+    if (family == 1) {
       arch_.layers.push_back(PreactBlock{name, width(), width(), stride});
-    } else {
+    } else if (family == 3) {
+      inverted(name, stride);
+    } else if (coin()) {
       arch_.layers.push_back(BasicBlock{name, width(), width(), stride});
+    } else {
+      arch_.layers.push_back(Bottleneck{name, width(), width(), width(), stride});
     }
     shrink(stride);
+  }
+
+  void inverted(const std::string& name, std::int64_t stride) {
+    const std::int64_t mid = pick(0, 2) * width(), kernel = coin() ? 3 : 5;
+    const std::int64_t out = stride == 1 && coin() ? 0 : width();
+    if (coin()) {
+      arch_.layers.push_back(InvertedResidual{name, mid, out, kernel, stride});
+    } else {
+      arch_.layers.push_back(MBConv{.name = name,
+                                    .mid = mid,
+                                    .out = out,
+                                    .kernel = kernel,
+                                    .stride = stride,
+                                    .squeeze = pick(1, 5),
+                                    .p = 0.1f * static_cast<float>(pick(0, 3))});
+    }
   }
 
   void pool() {

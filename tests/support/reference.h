@@ -9,6 +9,7 @@
 
 #include "kernels/ops/batchnorm.h"
 #include "kernels/ops/conv2d.h"
+#include "kernels/ops/gate.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/pool2d.h"
 #include "kernels/ops/softmax_xent.h"
@@ -81,12 +82,33 @@ inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 inline double activate(Activation a, double x) {
   if (a == Activation::relu) return std::max(x, 0.);
+  if (a == Activation::relu6) return std::min(std::max(x, 0.), 6.);
   return a == Activation::silu ? x * sigmoid(x) : x;
 }
 
 inline double activation_slope(Activation a, double x) {
   if (a == Activation::relu) return x > 0;
+  if (a == Activation::relu6) return x > 0 && x < 6;
   return a == Activation::silu ? sigmoid(x) * (1 + x * (1 - sigmoid(x))) : 1;
+}
+
+// in = {x, g}
+inline Doubles gate(const GateSpec& s, const std::vector<Doubles>& in) {
+  Doubles y = in[0];
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] *= sigmoid(in[1][i / (s.h * s.w)]);
+  return y;
+}
+
+inline std::vector<Doubles> gate_backward(const GateSpec& s, const std::vector<Doubles>& in,
+                                          const Doubles& dy) {
+  Doubles dx = dy, dg(in[1].size());
+  for (std::size_t i = 0; i < dy.size(); ++i) {
+    const std::size_t channel = i / (s.h * s.w);
+    const double open = sigmoid(in[1][channel]);
+    dx[i] *= open;
+    dg[channel] += dy[i] * in[0][i] * open * (1 - open);
+  }
+  return {dx, dg};
 }
 
 // What is activated. in = {x, gamma, beta} or {x, gamma, beta, residual}

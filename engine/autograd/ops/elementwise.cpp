@@ -26,8 +26,8 @@ Var activate(const Var& x, Activation activation) {
   const Device device = x.device();
   Tensor y = like(in);
   activation_kernels.run(&ActivationKernels::forward, device, spec, in.data(), y.data());
-  // Of a ReLU y is kept, which the next operation keeps too.
-  const Tensor kept = activation == Activation::relu ? y : in;
+  // Where y will do it is kept, which the next operation keeps too.
+  const Tensor kept = output_tells_gradient(activation) ? y : in;
   return make_var(spec.kind().data(), y, {x}, [=](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = over_gradient(dy);
     activation_kernels.run(&ActivationKernels::backward, device, spec, kept.data(), dy.data(),
@@ -70,6 +70,7 @@ Var dropout(const Var& x, DropoutOptions options) {
   const DropoutSpec spec{.dtype = in.dtype(),
                          .shape = in.shape(),
                          .p = options.p,
+                         .images = options.images,
                          .seed = options.seed,
                          .offset = streams::dropout(options.step)};
   const Tensor counter = options.counter;

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Networks of the zoo against torchvision's own: names, gradients of every parameter after one step
+from the same weights, and the loss of an evaluation after ten. The reference is in double precision.
+Dropout and stochastic depth are off; their masks are tested elsewhere.
+
+usage: torchvision_reference.py HACSCALE_BINARY     (exit 77: torchvision is not installed)
+"""
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pytorch_reference import IMAGES, LR, SEED, Checker, F, read_safetensors, torch, write_idx
+
+try:
+    import torchvision
+    from torchvision.models import resnet
+except ImportError:
+    print("skipped: needs Debian's python3-torchvision")
+    sys.exit(77)
+
+
+def efficientnet():
+    net = torchvision.models.efficientnet_b0(num_classes=10, stochastic_depth_prob=0)
+    net.classifier[0].p = 0
+    return net
+
+
+# Name, options, torchvision's, the bound on the relative error (2-norm) of a gradient: of networks
+# with kinks it is wide, as in pytorch_reference.py.
+CASES = [
+    ("resnet50", ["--blocks", "1,1,1,1"],
+     lambda: resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], num_classes=10), 5e-2),
+    ("mobilenet_v2_035", [],
+     lambda: torchvision.models.MobileNetV2(num_classes=10, width_mult=0.35, dropout=0), 5e-2),
+    ("mobilenet_v2_140", [],
+     lambda: torchvision.models.MobileNetV2(num_classes=10, width_mult=1.4, dropout=0), 5e-2),
+    ("efficientnet_b0", [], efficientnet, 1e-2),
+]
+RESOLUTION = 64
+
+
+def run(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nexit code {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def without_dropout(binary, folder, name, options):
+    """The zoo's architecture for ten classes of grey images, nothing in it random."""
+    path = folder / f"{name}.json"
+    run(binary, "summary", name, "--classes", 10, "--in-channels", 1, "--resolution", RESOLUTION,
+        *options, "--save", path)
+    arch = json.loads(path.read_text())
+    for layer in arch["layers"]:
+        if "p" in layer:
+            layer["p"] = 0
+    path.write_text(json.dumps(arch))
+    return path
+
+
+def check_case(binary, folder, images, labels, case, checker):
+    name, options, make, bound = case
+    arch, data = without_dropout(binary, folder, name, options), folder / "data"
+
+    def train(out, steps, *extra):
+        run(binary, "train", arch, "--data", "fashion-mnist", "--data-dir", data, "--batch", IMAGES,
+            "--epochs", max(1, steps), "--max-steps", steps, "--lr", LR, "--schedule", "constant",
+            "--augment", "none", "--shuffle", "off", "--quiet", "--seed", SEED, "--out", out, *extra)
+
+    train(folder / f"{name}-init", 0)
+    start = folder / f"{name}-init/last.safetensors"
+    init, metadata = read_safetensors(start)
+    init = {k: v for k, v in init.items() if not k.startswith("momentum.")}
+    net = make().double()
+    stem = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
+    stem.weight = torch.nn.Parameter(torch.zeros_like(stem.weight[:, :1]))
+    names = {k for k in net.state_dict() if not k.endswith("num_batches_tracked")}
+    if names != set(init):
+        sys.exit(f"{name}: names differ: {sorted(names ^ set(init))[:6]}")
+    net.load_state_dict(init, strict=False)
+    preprocess = json.loads(metadata["preprocess"])
+    x = F.interpolate(F.pad(images, (2, 2, 2, 2)), size=(RESOLUTION, RESOLUTION), mode="bilinear",
+                      align_corners=False)
+    x = (x - preprocess["mean"][0]) / preprocess["std"][0]
+
+    F.cross_entropy(net.train()(x), labels).backward()
+    saved = folder / f"{name}.gradients.safetensors"
+    train(folder / f"{name}-one", 1, "--init", start, "--save-gradients", saved)
+    ours, _ = read_safetensors(saved)
+    shares = [checker.compare(f"{name} gradient of {key}", ours[key], p.grad, bound)
+              for key, p in net.named_parameters() if p.grad.norm() > 1e-9]
+    print(f"{name}: {len(shares)} gradients, worst at {max(shares):.2f} of the bound {bound:g}")
+
+    # A rate at which the running statistics are some way from where they began.
+    train(folder / f"{name}-ten", 10, "--init", start)
+    trained = folder / f"{name}-ten/last.safetensors"
+    net.load_state_dict(read_safetensors(trained)[0], strict=False)
+    with torch.no_grad():
+        loss = F.cross_entropy(net.eval()(x), labels)
+    ours = json.loads(run(binary, "eval", trained, "--data-dir", data, "--json"))["loss"]
+    share = checker.compare(f"{name} loss of an evaluation", torch.tensor([ours]).double(),
+                            loss.reshape(1), 1e-4)
+    print(f"{name}: evaluated at {loss.item():.5f}, ours at {share:.2f} of the bound 1e-4")
+
+
+def main():
+    torch.manual_seed(SEED)
+    checker = Checker()
+    with tempfile.TemporaryDirectory() as temp:
+        folder = Path(temp)
+        (folder / "data").mkdir()
+        images, labels = write_idx(folder / "data")
+        for case in CASES:
+            check_case(sys.argv[1], folder, images, labels, case, checker)
+    for line in checker.failed[:10]:
+        print("FAILED", line)
+    print(f"seed {SEED}, {len(checker.failed)} failed")
+    sys.exit(1 if checker.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -69,7 +69,8 @@ TEST_P(Deployed, GivesTheLogitsOfEvaluation) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Zoo, Deployed,
-                         testing::Values("vgg11", "preact_resnet18", "resnet18", "resnet20"));
+                         testing::Values("vgg11", "preact_resnet18", "resnet18", "resnet20",
+                                         "resnet50", "mobilenet_v2", "efficientnet_b0"));
 
 TEST(InferenceSession, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
   const auto left = [](const char* name) {
@@ -80,9 +81,34 @@ TEST(InferenceSession, FoldsEveryBatchNormThatHasAConvolutionBeforeIt) {
   };
   EXPECT_EQ(left("vgg11"), 0);
   EXPECT_EQ(left("resnet18"), 0);
+  EXPECT_EQ(left("mobilenet_v2"), 0);
+  EXPECT_EQ(left("efficientnet_b0"), 0);
   // At the input of each of 8 blocks but the first, which follows the stem directly, and the last
   // of all: behind them lies a residual sum.
   EXPECT_EQ(left("preact_resnet18"), 8);
+}
+
+// Nine blocks add their input, behind stochastic depth, which inference leaves out.
+TEST(InferenceSession, FusesASumThroughStochasticDepth) {
+  const InferenceSession net{Model(resolve("efficientnet_b0", {.width = 0.125, .resolution = 32}))};
+  int sums = 0;
+  for (const Op& op : net.graph().ops) {
+    EXPECT_FALSE(std::holds_alternative<AddSpec>(op.spec));
+    const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+    sums += conv && conv->add;
+  }
+  EXPECT_EQ(sums, 9);
+}
+
+TEST(InferenceSession, PassesOnWhatADropoutRightBehindAConvolutionReads) {
+  Architecture arch{.name = "hand", .channels = 3, .resolution = 6, .classes = 4};
+  arch.layers = {Conv{.name = "conv", .out = 8}, Dropout{}, Pool{.kind = PoolMode::global_avg},
+                 Flatten{}, Linear{.name = "fc"}};
+  Model model(arch, 1);
+  model.eval();
+  const Tensor images = Tensor::empty({1, 3, 6, 6});
+  fill_normal(images, 1, "images", 1);
+  EXPECT_LT(difference(InferenceSession(model).run(images), model.forward(images).value()), 1e-5);
 }
 
 // On a device that records and on one that does not, captured or not; a step that adds in place is

@@ -106,16 +106,17 @@ TEST(Zoo, AShortcutOfAnInvertedResidualSurvivesAnyWidths) {
     EXPECT_EQ(sums(arch), name == std::string("mobilenet_v2") ? 10 : 9) << name;
     for (std::size_t i = 0; i < all.size(); ++i) all[i] += static_cast<std::int64_t>(8 * i);
     EXPECT_EQ(sums(with_widths(arch, all)), sums(arch)) << name;
-    const Architecture deeper = with_blocks(arch, {2, 2, 3, 4, 3, 4, 2});
-    EXPECT_GT(sums(deeper), sums(arch)) << "a block that is added has a shortcut";
+    std::vector<std::int64_t> counts = blocks(arch);
+    for (std::int64_t& n : counts) n += 2;
+    EXPECT_EQ(sums(with_blocks(arch, counts)), sums(arch) + 2 * 7)
+        << "every block that is added has a shortcut";
   }
 }
 
-// 0.75 of 96 is 72, of 24 it is 18, which goes up to 24, because 16 is less than 90 % of it.
 TEST(Zoo, WidthsOfMobileNetsAreRoundedAsTorchvisionDoes) {
-  const auto w = widths(zoo("mobilenet_v2_075"));
-  EXPECT_EQ(w.front(), 24);
-  EXPECT_EQ(w[1], 16) << "0.75 of 16 is 12; 8 is less than 90 % of it";
+  const auto w = widths(zoo("mobilenet_v2_035"));
+  EXPECT_EQ(w.front(), 16) << "0.35 of 32 is 11.2; 8, the nearest, is less than 90 % of it";
+  EXPECT_EQ(w[1], 8) << "0.35 of 16 is 5.6";
   EXPECT_EQ(w.back(), 1280) << "never below";
   EXPECT_EQ(widths(zoo("mobilenet_v2_140")).back(), 1792);
 }

@@ -10,18 +10,9 @@ namespace {
 
 using namespace HAC_GPU;
 
-struct Update {
-  float lr, momentum, decay;
-  bool nesterov;
-  __device__ void operator()(float dw, float& w, float& v) const {
-    const float g = dw + decay * w;
-    v = momentum * v + g;
-    w -= lr * (nesterov ? g + momentum * v : v);
-  }
-};
-
-template <int N, class Copy>
-__device__ void update_vector(const Update& update, const SgdSegment& s, std::int64_t i) {
+template <int N, class Copy, bool adapts>
+__device__ void update_vector(const SgdUpdate<adapts>& update, const SgdSegment& s,
+                              std::int64_t i) {
   float* w = as<float>(s.weight) + i;
   float* v = as<float>(s.velocity) + i;
   const Floats<N> grad = load_floats<N>(as<float>(s.grad) + i);
@@ -32,13 +23,19 @@ __device__ void update_vector(const Update& update, const SgdSegment& s, std::in
   if (s.copy) store_floats<N>(as<Copy>(s.copy) + i, weight);
 }
 
-template <class Copy>
+template <class Copy, bool adapts>
 __global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const float* lr,
                             const std::int32_t* skip) {
   if (skip && load(skip) != 0) return;
   const auto part = segments.part_of(blockIdx.x);
   const SgdSegment& s = part.segment;
-  const Update update{load(lr), spec.momentum, s.decays ? spec.weight_decay : 0.f, spec.nesterov};
+  const float decay = s.decays ? spec.weight_decay : 0.f;
+  float trust = 1;
+  if constexpr (adapts) {
+    const double* squares = as<double>(s.squares);
+    if (squares) trust = sgd_trust(spec, decay, load(squares), load(squares + 1));
+  }
+  const SgdUpdate<adapts> update{load(lr), spec.momentum, decay, trust, spec.nesterov};
   const bool vectors =
       aligned(s.grad) && aligned(s.weight) && aligned(s.velocity) && aligned(s.copy);
   for_own_elements(part, vectors,
@@ -48,8 +45,10 @@ __global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const f
 void step(Context& ctx, const SgdSpec& spec, const void* lr, const void* skip,
           std::span<const SgdSegment> segments) {
   by_dtype(spec.copy, [&](auto t) {
-    launch_elements(ctx, "sgd", segments, step_kernel<decltype(t)>, spec, as<float>(lr),
-                    as<std::int32_t>(skip));
+    using Copy = decltype(t);
+    const auto kernel =
+        spec.trust_coefficient > 0 ? step_kernel<Copy, true> : step_kernel<Copy, false>;
+    launch_elements(ctx, "sgd", segments, kernel, spec, as<float>(lr), as<std::int32_t>(skip));
   });
 }
 

@@ -8,20 +8,13 @@
 
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
-#include "kernels/core/random.h"
 #include "kernels/ops/norms.h"
 #include "tests/engine/optim_golden_values.h"
 #include "tests/engine/optim_goldens.h"
-#include "tests/support/places.h"
+#include "tests/support/op_test.h"
 
 namespace hac {
 namespace {
-
-std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> values(n);
-  for (std::int64_t i = 0; i < n; ++i) values[i] = Philox{5, stream}.normal(i);
-  return values;
-}
 
 Tensor on(Device device, const std::vector<float>& values) {
   return Tensor::from(values, {static_cast<std::int64_t>(values.size())}).to(device);
@@ -71,7 +64,7 @@ TEST(Clip, SquaresAreThoseInDouble) {
     std::vector<Tensor> tensors;
     for (int i = 0; i < 70; ++i) {
       const std::int64_t n = i == 69 ? 20003 : i == 3 ? 0 : 1 + 61 * i;
-      tensors.push_back(on(place.device, noise(n, i)));
+      tensors.push_back(on(place.device, random_normal(n, 5, i)));
     }
     const std::vector<double> got = squares_of(place.device, tensors);
     for (int i = 0; i < 70; ++i) {
@@ -83,7 +76,8 @@ TEST(Clip, SquaresAreThoseInDouble) {
 }
 
 TEST(Clip, SquaresHaveTheSameBitsAtAnyThreadCount) {
-  const std::vector<Tensor> tensors{on({}, noise(100001, 1)), on({}, noise(50, 2))};
+  const std::vector<Tensor> tensors{on({}, random_normal(100001, 5, 1)),
+                                    on({}, random_normal(50, 5, 2))};
   std::vector<std::vector<double>> results;
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
@@ -98,7 +92,7 @@ TEST(Clip, LeavesTheBitsOfGradientsWithinTheNorm) {
   for (const Place& place : places()) {
     const At at(place);
     const Var w(Tensor::zeros({40}, Dtype::f32, place.device), true);
-    const std::vector<float> g = noise(40, 3);
+    const std::vector<float> g = random_normal(40, 5, 3);
     w.set_grad(on(place.device, g));
     Sgd sgd({{"w", w}}, {.clip_norm = 100});
     sgd.step(0);

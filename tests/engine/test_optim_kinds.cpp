@@ -11,20 +11,13 @@
 #include "engine/optim/make_optimizer.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
-#include "kernels/core/random.h"
 #include "tests/engine/optim_golden_values.h"
 #include "tests/engine/optim_goldens.h"
 #include "tests/support/messages.h"
-#include "tests/support/places.h"
+#include "tests/support/op_test.h"
 
 namespace hac {
 namespace {
-
-std::vector<float> noise(std::int64_t n, std::uint64_t stream) {
-  std::vector<float> values(n);
-  for (std::int64_t i = 0; i < n; ++i) values[i] = Philox{7, stream}.normal(i);
-  return values;
-}
 
 Var parameter(Device device, const std::vector<float>& values, const Shape& shape) {
   return Var(Tensor::from(values, shape).to(device), true);
@@ -63,7 +56,7 @@ TEST(AdamW, MatchesPyTorch) {
 
 struct LarsReference {
   std::vector<double> w, v;
-  // kernels/ops/lars.h, in double.
+  // kernels/ops/sgd.h, in double.
   void step(const OptimizerOptions& o, double lr, const std::vector<float>& gradient, bool adapts) {
     double weights = 0, gradients = 0;
     for (std::size_t i = 0; i < w.size(); ++i) {
@@ -98,7 +91,7 @@ TEST(Lars, MatchesTheFormulaInDouble) {
       std::vector<Parameter> parameters;
       std::vector<LarsReference> expected;
       for (int p = 0; p < 4; ++p) {
-        std::vector<float> w = noise(shapes[p].numel(), p);
+        std::vector<float> w = random_normal(shapes[p].numel(), 7, p);
         if (p == 3) std::fill(w.begin(), w.end(), 0.f);
         expected.push_back({{w.begin(), w.end()}, std::vector<double>(w.size())});
         parameters.push_back({"w" + std::to_string(p), parameter(place.device, w, shapes[p])});
@@ -107,7 +100,7 @@ TEST(Lars, MatchesTheFormulaInDouble) {
       for (int t = 0; t < 3; ++t) {
         const double lr = static_cast<float>(0.5 / (t + 1));
         for (int p = 0; p < 4; ++p) {
-          std::vector<float> g = noise(shapes[p].numel(), 10 * t + p + 10);
+          std::vector<float> g = random_normal(shapes[p].numel(), 7, 10 * t + p + 10);
           for (float& x : g) x *= scales[p];
           set_grad(parameters[p].var, g);
           expected[p].step(options, lr, g, shapes[p].rank() > 1);
@@ -141,7 +134,8 @@ std::vector<Parameter> many(Device device) {
   std::vector<Parameter> all;
   for (int i = 0; i < 70; ++i) {
     const Shape shape = i == 69 ? Shape{3, 7001} : i % 2 == 0 ? Shape{i + 1} : Shape{i, 3};
-    all.push_back({"layer" + std::to_string(i), parameter(device, noise(shape.numel(), i), shape)});
+    all.push_back({"layer" + std::to_string(i),
+                   parameter(device, random_normal(shape.numel(), 7, i), shape)});
   }
   return all;
 }
@@ -149,7 +143,8 @@ std::vector<Parameter> many(Device device) {
 void run(Optimizer& optimizer, const std::vector<Parameter>& parameters, int from, int to) {
   for (int t = from; t < to; ++t) {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      set_grad(parameters[i].var, noise(parameters[i].var.value().numel(), 100 + 70 * t + i));
+      set_grad(parameters[i].var,
+               random_normal(parameters[i].var.value().numel(), 7, 100 + 70 * t + i));
     }
     optimizer.step(0.1 / (t + 1));
   }
@@ -241,7 +236,7 @@ TEST_P(EveryOptimizer, RenewsCopiesAtAnyPlaceOfAnOperand) {
       const auto sliced = [&](std::uint64_t stream) {
         const Tensor whole = Tensor::zeros({n + begin}, Dtype::f32, place.device);
         const Tensor slice = whole.slice(begin, n + begin);
-        slice.copy_from(Tensor::from(noise(n, stream), {n}));
+        slice.copy_from(Tensor::from(random_normal(n, 7, stream), {n}));
         return slice;
       };
       const Var w(sliced(1), true);

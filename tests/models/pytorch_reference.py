@@ -296,21 +296,26 @@ def check_schedules(binary, folder, checker):
             checker.failed.append(f"schedule {kind}: {ours} against {reference}")
 
 
-def main():
+def check_all(check):
+    """Calls check(binary, folder, images, labels, checker), says what failed, and exits."""
     torch.manual_seed(SEED)
     checker = Checker()
     with tempfile.TemporaryDirectory() as temp:
         folder = Path(temp)
         (folder / "data").mkdir()
         images, labels = write_idx(folder / "data")
-        check_schedules(sys.argv[1], folder, checker)
-        for case in CASES:
-            check_case(sys.argv[1], folder, images, labels, case, checker)
+        check(sys.argv[1], folder, images, labels, checker)
     for line in checker.failed[:10]:
         print("FAILED", line)
     print(f"seed {SEED}, {len(checker.failed)} failed")
     sys.exit(1 if checker.failed else 0)
 
 
+def check_networks(binary, folder, images, labels, checker):
+    check_schedules(binary, folder, checker)
+    for case in CASES:
+        check_case(binary, folder, images, labels, case, checker)
+
+
 if __name__ == "__main__":
-    main()
+    check_all(check_networks)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -130,6 +131,13 @@ Budget widening_budget(const ScalingTask& task) {
                                                 .rounding = task.rounding});
   if (uniform.feasible()) budget.params = static_cast<double>(uniform.cost.params);
   return budget;
+}
+
+void spend_as_uniform(ScalingTask& task, double alpha, double s) {
+  const Architecture uniform =
+      method_of("compound").scale(task.baseline, std::array{alpha, s}, task.rounding);
+  task.resolution = uniform.resolution;
+  task.budget = {.params = static_cast<double>(count(uniform).params)};
 }
 
 ScaledNetwork network_of(ScalingPlan plan, const Architecture& grown) {

@@ -123,6 +123,9 @@ Architecture grown_of(const ScalingTask& task);  // N(1, r, 1)
 // Where the task limits latency alone, the paper's M is not given: it is then taken to be that of
 // the widest uniform network of Eq. 3, at this resolution and within the latency.
 Budget widening_budget(const ScalingTask& task);
+// The coefficients of these methods, which have no formula: at the resolution of the uniform
+// network of Eq. 3, as many parameters as it has are theirs to spend; latency has no limit.
+void spend_as_uniform(ScalingTask& task, double alpha, double s);
 ScaledNetwork network_of(ScalingPlan plan, const Architecture& grown);
 
 // What a user should know of the model before the budget is decided on it, a line each: an error

@@ -66,8 +66,29 @@ TEST_F(CliScale, ByCoefficients) {
   EXPECT_EQ(wide["widths"][16], 608);
   EXPECT_EQ(json_of(uniform + " 1.3 --width-multiple 2")["params"], 19538244);
   EXPECT_EQ(json_of(uniform + " 1.18 --scale-stem off")["widths"][0], 64);
-  expect_error(scale + " hacscale --coefficients 1.5", 2, {"no formula"});
+  expect_error(scale + " greedy-enlarge --coefficients 1.5", 2, {"no formula"});
   expect_error(scale + " compound --coefficients 1.5", 2, {"alpha, s"});
+}
+
+// What the uniform network of Eq. 3 spends on every layer, spent by the laws.
+TEST_F(CliScale, ByTheCoefficientsOfEquation3) {
+  const Words grown = "--stride 4 --width-multiple 4 --coefficients 0.5,4";
+  const json uniform = json_of(net + grown + " --method compound");
+  const json best = json_of(by_laws + grown + " --method dp");
+  for (const char* method : {"hacscale", "hacscale-cost", "dp"}) {
+    SCOPED_TRACE(method);
+    const json plan = json_of(by_laws + grown + " --method" + method);
+    EXPECT_EQ(plan["resolution"], uniform["resolution"]);
+    EXPECT_GT(plan["scaled"]["params"], plan["baseline"]["params"]);
+    EXPECT_LE(plan["scaled"]["params"], uniform["params"]);
+    EXPECT_EQ(plan["budget"]["params"], uniform["params"]);
+    EXPECT_LE(plan["optimality"]["gain"], best["optimality"]["gain"]);
+  }
+  EXPECT_TRUE(json_of(by_laws + " --coefficients 1,4")["steps"].empty()) << "all to resolution";
+  expect_error(by_laws + " --coefficients 0.5", 2, {"alpha, s", "1 values"});
+  expect_error(by_laws + " --coefficients 2,4", 2, {"alpha", "2"});
+  expect_error(by_laws + " --coefficients 0.5,0.5", 2, {"'s'", "0.5"});
+  expect_error(net + " --coefficients 0.5,4", 2, {"--laws", "none"});
 }
 
 TEST_F(CliScale, BadInputIsOneLine) {

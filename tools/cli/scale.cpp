@@ -13,6 +13,7 @@
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
 #include "scaling/latency/device_model.h"
+#include "scaling/methods/compound_factors.h"
 #include "scaling/methods/method.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/latency_models.h"
@@ -139,20 +140,27 @@ void print_plan(const ScalingPlan& plan) {
               {"stopped by", fmt::format("{} after {} steps", to_string(r.stop), r.steps.size())}});
 }
 
-// The network of given coefficients, whatever it costs.
-void scale_by(const Options& o, const Method& method, const Architecture& arch) {
-  if (!method.scale) {
+// Methods that decide by laws spend what alpha and s of Eq. 3 would (spend_as_uniform).
+void check_coefficients(const Options& o, const Method& method) {
+  const bool by_laws = method.needs_laws && !method.needs_proxy;
+  if (!method.scale && !by_laws) {
     throw ConfigError(
         fmt::format("option '--coefficients': expected none for '{}', which has no "
                     "formula (hint: give limits)",
                     method.key));
   }
-  if (o.coefficients.size() != method.coefficients.size()) {
-    std::vector<std::string> names;
-    for (const Coefficient& c : method.coefficients) names.emplace_back(c.name);
+  std::vector<std::string> names;
+  if (by_laws) names = {"alpha", "s"};
+  for (const Coefficient& c : method.coefficients) names.emplace_back(c.name);
+  if (o.coefficients.size() != names.size()) {
     throw ConfigError(fmt::format("option '--coefficients': expected {} of '{}', got {} values",
                                   fmt::join(names, ", "), method.key, o.coefficients.size()));
   }
+  if (by_laws) hacscale_factors(o.coefficients[1], o.coefficients[0]);  // in their range
+}
+
+// The network of given coefficients, whatever it costs.
+void scale_by(const Options& o, const Method& method, const Architecture& arch) {
   const Architecture scaled = method.scale(arch, o.coefficients, o.rounding);
   const Counters counted = count(scaled);
   if (!o.out.empty()) {
@@ -179,7 +187,8 @@ void scale(Options o) {
   if (o.largest_growth) o.method = "compound", o.given = {*o.largest_growth};
   if (o.method.empty()) o.method = method_by(o.widening.criterion).key;
   const Method& method = method_of(o.method);
-  if (!o.coefficients.empty()) return scale_by(o, method, arch);
+  if (!o.coefficients.empty()) check_coefficients(o, method);
+  if (!o.coefficients.empty() && method.scale) return scale_by(o, method, arch);
   if (!o.given.empty() && o.given.size() + 1 != method.coefficients.size()) {
     throw ConfigError(fmt::format("option '--given': expected what '{}' is given, got {} values",
                                   method.key, o.given.size()));
@@ -199,14 +208,15 @@ void scale(Options o) {
   Budget budget = resolve(limits, cost_of(arch, *model));
   budget.latency_slack = o.latency_slack;
   print_model(*model);
-  const ScaledNetwork scaled =
-      method.to_budget({.baseline = arch,
-                        .model = *model,
-                        .budget = o.largest_growth ? budget.latency_only() : budget,
-                        .rounding = o.rounding,
-                        .given = o.given,
-                        .laws = laws,
-                        .widening = o.widening});
+  ScalingTask task{.baseline = arch,
+                   .model = *model,
+                   .budget = o.largest_growth ? budget.latency_only() : budget,
+                   .rounding = o.rounding,
+                   .given = o.given,
+                   .laws = laws,
+                   .widening = o.widening};
+  if (!o.coefficients.empty()) spend_as_uniform(task, o.coefficients[0], o.coefficients[1]);
+  const ScaledNetwork scaled = method.to_budget(task);
   if (!o.out.empty()) save_architecture(scaled.arch, o.out + "/architecture.json");
   if (!scaled.plan) {
     warn(model_warnings(*model, budget, model->predict(arch)));
@@ -269,7 +279,9 @@ void add_scale(CLI::App& app, const std::string&) {
                choices(methods(), &Method::key) + "; default hacscale by --gain",
                {.type = "NAME", .valid = [](const std::string& key) { method_of(key); }})
           .add("coefficients", o->coefficients,
-               "all that the method has: their network, without limits or latencies")
+               "all that the method has: their network, whatever it takes; of methods that decide "
+               "by "
+               "laws alpha and s, whose uniform network has the parameters to spend")
           .add(o->rounding.fields())
           .add("given", o->given, "coefficients that the method does not search: alpha of compound")
           .add(o->widening.fields())

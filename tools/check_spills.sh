@@ -12,19 +12,18 @@ archs=("$@")
 ((${#archs[@]})) || archs=(75 80 87 90)
 codes=()
 for a in "${archs[@]}"; do codes+=(-gencode "arch=compute_$a,code=sm_$a"); done
-object=$(mktemp)
-trap 'rm -f "$object"' EXIT
 
-failed=0
-for source in kernels/ops/*.cu; do
-  report=$(nvcc -std=c++20 --expt-relaxed-constexpr -O3 -I. "${codes[@]}" -Xptxas -v -c "$source" \
-    -o "$object" 2>&1) || {
+check() {
+  local report spills kernels
+  report=$(nvcc -std=c++20 --expt-relaxed-constexpr -O3 -I. "${@:2}" -Xptxas -v -c "$1" -o /dev/null 2>&1) || {
     echo "$report" >&2
-    exit 1
+    return 1
   }
   spills=$(grep 'spill' <<<"$report" | grep -vc ' 0 bytes spill stores, 0 bytes spill loads' || true)
   kernels=$(grep -c 'Compiling entry function' <<<"$report" || true)
-  echo "$source: $kernels kernels for ${archs[*]}, $spills with register spills"
-  ((spills == 0)) || failed=1
-done
-exit $failed
+  echo "$1: $kernels kernels, $spills with register spills"
+  ((spills == 0))
+}
+export -f check
+echo "register spills for ${archs[*]}:"
+printf '%s\n' kernels/ops/*.cu | xargs -P "$(nproc)" -I{} bash -c 'check "$@"' check {} "${codes[@]}"

@@ -37,7 +37,7 @@ void AdamW::apply(const void* rate, const void* skip) {
   AdamWSpec spec{.beta1 = options_.beta1,
                  .beta2 = options_.beta2,
                  .eps = static_cast<float>(options_.eps),
-                 .weight_decay = static_cast<float>(options_.weight_decay)};
+                 .weight_decay = static_cast<float>(weight_decay_of(options_))};
   std::vector<AdamWSegment> segments;
   for (const Operand& p : operands(spec.copy)) {
     segments.push_back({.grad = p.grad,

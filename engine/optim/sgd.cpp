@@ -14,7 +14,7 @@ Sgd::Sgd(std::vector<Parameter> parameters, const OptimizerOptions& options, dou
 
 void Sgd::apply(const void* rate, const void* skip) {
   SgdSpec spec{.momentum = static_cast<float>(options_.momentum),
-               .weight_decay = static_cast<float>(options_.weight_decay),
+               .weight_decay = static_cast<float>(weight_decay_of(options_)),
                .nesterov = options_.nesterov};
   const bool adapts = squares_.defined();
   if (adapts) {

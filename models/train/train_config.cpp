@@ -16,7 +16,7 @@ void validate(const TrainConfig& c) {
   if (c.batch % c.accumulate != 0 || (c.accumulate > 1 && c.batch < 2 * c.accumulate)) {
     throw ConfigError(fmt::format(
         "training 'accumulate': expected parts of equal size, of two images or more, got a batch "
-        "of {} in {} parts (hint: --batch {})",
+        "of {} in {} parts (hint: a batch of {})",
         c.batch, c.accumulate,
         c.accumulate * std::max<std::int64_t>(2, ceil_div(c.batch, c.accumulate))));
   }
@@ -71,6 +71,7 @@ double initial_loss_scale(const TrainConfig& config, Dtype dtype) {
 std::string to_json(const TrainConfig& c) {
   nlohmann::ordered_json j = to_json(fields_of(c));
   j["select"] = to_string(selection(c));
+  j["weight_decay"] = weight_decay_of(c.optimizer);
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

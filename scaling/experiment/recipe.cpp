@@ -81,6 +81,7 @@ std::vector<std::string> methods_of(const Recipe& recipe) {
 std::string to_json(const Recipe& r) {
   nlohmann::ordered_json json = to_json(fields_of(r));
   json["train"]["select"] = to_string(selection(r.train));
+  json["train"]["weight_decay"] = weight_decay_of(r.train.optimizer);
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

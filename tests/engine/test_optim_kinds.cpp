@@ -67,10 +67,10 @@ struct LarsReference {
     gradients = std::sqrt(gradients);
     const double trust =
         adapts && weights > 0 && gradients > 0
-            ? o.trust_coefficient * weights / (gradients + o.weight_decay * weights + o.eps)
+            ? o.trust_coefficient * weights / (gradients + *o.weight_decay * weights + o.eps)
             : 1;
     for (std::size_t i = 0; i < w.size(); ++i) {
-      const double g = trust * (gradient[i] + o.weight_decay * w[i]);
+      const double g = trust * (gradient[i] + *o.weight_decay * w[i]);
       v[i] = o.momentum * v[i] + g;
       w[i] -= lr * (o.nesterov ? g + o.momentum * v[i] : v[i]);
     }
@@ -115,6 +115,22 @@ TEST(Lars, MatchesTheFormulaInDouble) {
         }
       }
     }
+  }
+}
+
+TEST(WeightDecay, OfAdamWIsPyTorchsUnlessItIsSet) {
+  const auto trained = [](OptimizerKind kind, std::optional<double> decay) {
+    const Var w = parameter({}, golden_values(6, 9, 2), {6});
+    const auto optimizer = make_optimizer({{"w", w}}, {.kind = kind, .weight_decay = decay});
+    set_grad(w, golden_values(6, 10, 0.5f));
+    optimizer->step(0.1);
+    return w.value().to_vector();
+  };
+  for (const auto& [kind, decay] : {std::pair{OptimizerKind::adamw, 0.01},
+                                    {OptimizerKind::sgd, 5e-4},
+                                    {OptimizerKind::lars, 5e-4}}) {
+    EXPECT_EQ(trained(kind, std::nullopt), trained(kind, decay)) << to_string(kind);
+    EXPECT_NE(trained(kind, std::nullopt), trained(kind, 0)) << to_string(kind);
   }
 }
 

@@ -74,7 +74,7 @@ std::string optimizer_text(const OptimizerOptions& o) {
   if (o.kind == OptimizerKind::lars) {
     text += fmt::format(", trust coefficient {}", o.trust_coefficient);
   }
-  text += fmt::format(", weight decay {}", o.weight_decay);
+  text += fmt::format(", weight decay {}", weight_decay_of(o));
   if (o.weight_decay_on == WeightDecayOn::weights) text += " on weights alone";
   if (o.clip_norm > 0) text += fmt::format(", gradients clipped to norm {}", o.clip_norm);
   return text;

@@ -16,7 +16,7 @@ double bytes_of(const Shape& shape, Dtype dtype, Device device) {
 
 }  // namespace
 
-std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch) {
+std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch, int kept) {
   const Device device = model.device();
   double all = bytes_of(model.graph().input, model.dtype(), device), parameters = 0;
   std::vector<double> values;
@@ -38,7 +38,7 @@ std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch) {
   if (work == Work::training) {
     image += all;
     for (const Parameter& p : model.parameters()) {
-      parameters += static_cast<double>(2 * p.var.value().bytes());
+      parameters += (1 + kept) * static_cast<double>(p.var.value().bytes());
     }
   }
   const double share = launch == LaunchMode::graph ? 0.4 : 0.7;

@@ -12,10 +12,11 @@ namespace hac {
 enum class Work : std::uint8_t { training, inference };
 
 // How many images the memory that is free on the model's device holds beside what is there: of a
-// training step all values, which backward reads, the two largest gradients, and the parameters'
-// gradients and velocities; of inference the two largest values. A recording shares its memory
-// with nothing, and libraries need scratch memory that no spec tells: both are left room for.
-std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch);
+// training step all values, which backward reads, the two largest gradients, and beside each
+// parameter its gradient and the `kept` tensors of the optimiser and of an average of the weights;
+// of inference the two largest values. A recording shares its memory with nothing, and libraries
+// need scratch memory that no spec tells: both are left room for.
+std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch, int kept = 0);
 
 // The same error with the hint "--batch N may fit, by an estimate", or that not even one image may.
 [[noreturn]] void throw_with_batch(const OutOfMemory& error, std::int64_t estimated);

@@ -356,7 +356,8 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
     model.zero_grad();
     Context::current(model.device()).release_scratch();
     const LaunchMode launch = config.launch.value_or(default_launch_mode(model.device()));
-    const std::int64_t fits = estimated_batch(model, Work::training, launch),
+    const int kept = kept_tensors(config.optimizer.kind) + averages(config);
+    const std::int64_t fits = estimated_batch(model, Work::training, launch, kept),
                        part = std::min(fits, config.batch / config.accumulate - 1);
     throw_with_batch(error, part * config.accumulate);
   } catch (const DeviceError& error) {

@@ -19,7 +19,21 @@ struct Case {
   std::int64_t images = 150;
   LaunchMode launch = LaunchMode::eager;
   Dtype dtype = Dtype::f32;
+  Architecture arch = tiny_net();
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  double ema = 0;
 };
+
+// 280 KB of parameters and 2 KB of values more than tiny_net(): what is kept beside parameters
+// decides which batch fits.
+Architecture heavy_net() {
+  Architecture arch = tiny_net();
+  for (const char* name : {"conv4", "conv3"}) {
+    arch.layers.insert(arch.layers.begin() + 6,
+                       Conv{.name = name, .out = 256, .kernel = 1, .pad = 0});
+  }
+  return arch;
+}
 
 // So many bytes for a training, beside what this process holds already.
 class Limit {
@@ -42,8 +56,10 @@ std::string error_of_training(const Case& c, std::int64_t batch, std::size_t lim
   const Limit limit(limit_bytes, c.device);
   TrainConfig config = tiny_config(c.images, batch);
   config.launch = c.launch;
+  config.optimizer.kind = c.optimizer;
+  config.ema = c.ema;
   const DataSplit data = open_data(config.data);
-  Model model(tiny_net(), 1, c.device, c.dtype);
+  Model model(c.arch, 1, c.device, c.dtype);
   try {
     train(model, data, config);
   } catch (const OutOfMemory& error) {
@@ -60,10 +76,7 @@ std::int64_t named_batch(const std::string& message) {
   return named ? std::stoll(found[1]) : 0;
 }
 
-class OutOfMemoryTest : public ::testing::TestWithParam<Case> {};
-
-TEST_P(OutOfMemoryTest, EstimatesABatchThatTrains) {
-  const Case& c = GetParam();
+void expect_estimate_that_trains(const Case& c) {
   for (const std::size_t limit : {c.limit, c.limit + c.limit / 2}) {
     const std::string message = error_of_training(c, c.images - 10, limit);
     EXPECT_CONTAINS(message, "requested", "in use", "peak", "scratch", "free", "limit");
@@ -75,6 +88,10 @@ TEST_P(OutOfMemoryTest, EstimatesABatchThatTrains) {
     }
   }
 }
+
+class OutOfMemoryTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(OutOfMemoryTest, EstimatesABatchThatTrains) { expect_estimate_that_trains(GetParam()); }
 
 TEST_P(OutOfMemoryTest, SaysThatNotEvenOneImageFits) {
   EXPECT_CONTAINS(error_of_training(GetParam(), 32, 12u << 10), "not even --batch 1 may fit");
@@ -88,6 +105,15 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{.name = "simt_graph", .device = kSimt, .launch = LaunchMode::graph},
                       Case{.name = "simt_bf16", .device = kSimt, .dtype = Dtype::bf16}),
     [](const auto& info) { return info.param.name; });
+
+TEST(OutOfMemory, TheEstimateCountsWhatIsKeptBesideParameters) {
+  expect_estimate_that_trains({.name = "adamw and ema",
+                               .device = kSimt,
+                               .limit = 2 << 20,
+                               .arch = heavy_net(),
+                               .optimizer = OptimizerKind::adamw,
+                               .ema = 0.9});
+}
 
 TEST(OutOfMemory, OfADeploymentIsEstimatedToo) {
   const Model model(tiny_net(), 1, kSimt);

@@ -72,6 +72,7 @@ struct DatasetInfo {
   DataSplit (*open)(const DataConfig&, Parts);
   bool has_place = false;       // its files have a default one
   bool any_resolution = false;  // DataConfig::resolution counts
+  bool photographs = false;     // of any size: a larger input shows more of them
   bool any_classes = false;     // and DataConfig::classes
 };
 std::span<const DatasetInfo> datasets();

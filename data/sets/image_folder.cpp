@@ -214,8 +214,11 @@ Preprocessing folder_preprocessing(const DataConfig& config, const std::string& 
 }
 
 DatasetInfo image_folder() {
-  return {
-      .name = "imagefolder", .argument = ":DIR", .open = open_image_folder, .any_resolution = true};
+  return {.name = "imagefolder",
+          .argument = ":DIR",
+          .open = open_image_folder,
+          .any_resolution = true,
+          .photographs = true};
 }
 
 }  // namespace hac

@@ -88,7 +88,11 @@ DataSplit open_packed(const DataConfig& config, Parts parts) {
 }  // namespace
 
 DatasetInfo packed_images() {
-  return {.name = "packed", .argument = ":FILE", .open = open_packed, .any_resolution = true};
+  return {.name = "packed",
+          .argument = ":FILE",
+          .open = open_packed,
+          .any_resolution = true,
+          .photographs = true};
 }
 
 }  // namespace hac

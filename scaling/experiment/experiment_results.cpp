@@ -26,6 +26,17 @@ Facts facts_of(const json& object) {
   return facts;
 }
 
+// Settings within settings by their paths, lists as text.
+void flatten(const json& value, const std::string& path, json& facts) {
+  if (value.is_object()) {
+    for (const auto& [key, inner] : value.items()) flatten(inner, path + "." + key, facts);
+  } else if (value.is_array()) {
+    facts[path] = fmt::format("{}", fmt::join(value.get<std::vector<double>>(), ", "));
+  } else {
+    facts[path] = value;
+  }
+}
+
 // One level of scalars, and of the schedule only what its kind uses.
 Facts training_facts(const TrainConfig& config, json facts) {
   const json schedule = facts["schedule"];
@@ -38,6 +49,12 @@ Facts training_facts(const TrainConfig& config, json facts) {
     facts["gamma"] = config.schedule.gamma;
   }
   if (config.schedule.kind == ScheduleKind::exponential) facts["beta"] = config.schedule.beta;
+  for (const char* key : {"transforms", "optimizer"}) {
+    if (!facts.contains(key)) continue;
+    const json inner = facts[key];
+    facts.erase(key);
+    flatten(inner, key, facts);
+  }
   return facts_of(facts);
 }
 

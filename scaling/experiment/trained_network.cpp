@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/image/transforms.h"
+#include "data/sets/derived_set.h"
 #include "data/sets/holdout.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/fields_json.h"
@@ -44,11 +45,37 @@ NetworkCache::NetworkCache(std::string folder, std::string data_key, bool quiet,
   make_folder(folder_);
 }
 
+namespace {
+
+// What a network is trained on. Photographs are prepared at the size that it reads, whatever the
+// baseline's is: enlarged from that, a larger input would show nothing more.
+TrainConfig config_for(const Architecture& arch, TrainConfig config) {
+  if (dataset_info(config.data.name).photographs) config.data.resolution = arch.resolution;
+  return config;
+}
+
+DataSplit at_resolution(DataSplit data, std::int64_t resolution) {
+  for (DatasetPtr* set : {&data.train, &data.test}) {
+    Preprocessing p = (*set)->preprocessing();
+    p.resolution = resolution;
+    *set = preprocessed(*set, p);
+  }
+  return data;
+}
+
+}  // namespace
+
 const DataSplit& NetworkCache::data(const DataConfig& config) {
-  const std::string key = fmt::format("{}|{}|{}|{}|{}", config.name, config.limit_train,
-                                      config.limit_test, config.resolution, config.classes);
-  const auto it = data_.find(key);
-  return it != data_.end() ? it->second : data_.emplace(key, open_data(config)).first->second;
+  const std::pair key(fmt::format("{}|{}|{}|{}", config.name, config.limit_train, config.limit_test,
+                                  config.classes),
+                      config.resolution);
+  const auto it = data_.find(key), other = data_.lower_bound({key.first, 0});
+  if (it != data_.end()) return it->second;
+  const bool opened = dataset_info(config.name).photographs && other != data_.end() &&
+                      other->first.first == key.first;
+  return data_
+      .emplace(key, opened ? at_resolution(other->second, config.resolution) : open_data(config))
+      .first->second;
 }
 
 namespace {
@@ -84,8 +111,9 @@ std::string NetworkCache::place() const {
              : fmt::format("\non {} {}", where_.str(), plans);
 }
 
-PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& config,
+PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& training,
                                   const PruneOptions& options) {
+  const TrainConfig config = config_for(arch, training);
   PruneOptions asked = options;
   const std::string question =
       fmt::format("{}\n{}\ndata {}\nprune {}{}", hac::to_json(arch), hac::to_json(config),
@@ -108,13 +136,13 @@ PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& c
 }
 
 TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
-  const bool test = request.test || request.config.validation == 0;
+  TrainConfig config = config_for(request.arch, request.config);
+  const bool test = request.test || config.validation == 0;
   const std::string question = fmt::format(
-      "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(request.config),
+      "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(config),
       data_key_, request.observe, test ? "" : "\nuntested", place());
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
-  const bool best = selection(request.config) == Selection::best;
-  TrainConfig config = request.config;
+  const bool best = selection(config) == Selection::best;
   config.out = folder;
   const std::string answer = folder + "/result.json", weights = selected_weights(config);
   const bool have_weights = std::filesystem::exists(weights);

@@ -1,9 +1,11 @@
 #pragma once
 // Networks trained once: the result of (architecture, training, seed) is kept in a folder named by
-// its content, and a training that was cut off resumes from its checkpoint.
+// its content, and a training that was cut off resumes from its checkpoint. Photographs are
+// prepared at each network's own resolution.
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scaling/experiment/pruning.h"
@@ -65,7 +67,7 @@ class NetworkCache {
   // Throws Error when Ctrl-C stopped the training, after it was saved.
   TrainedNetwork train(const TrainingRequest& request);
   // The network, pruned while it trains; begins again if it was cut off.
-  PrunedNetwork prune(const Architecture& arch, const TrainConfig& config,
+  PrunedNetwork prune(const Architecture& arch, const TrainConfig& training,
                       const PruneOptions& options);
 
  private:
@@ -75,7 +77,8 @@ class NetworkCache {
   std::string folder_, data_key_;
   bool quiet_;
   TensorOptions where_;
-  std::map<std::string, DataSplit> data_;
+  // By everything else, and the resolution.
+  std::map<std::pair<std::string, std::int64_t>, DataSplit> data_;
 };
 
 }  // namespace hac

@@ -2,12 +2,14 @@
 // where there is one, else the reason.
 
 #include "data/sets/image_set.h"
+#include "models/train/checkpoint.h"
 #include "models/train/weights.h"
 #include "models/zoo/zoo.h"
 #include "scaling/experiment/experiment_latency.h"
 #include "scaling/experiment/stage_cache.h"
 #include "scaling/experiment/trained_network.h"
 #include "scaling/measure/measure.h"
+#include "tests/support/image_fixtures.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_recipe.h"
 #include "tests/support/tiny_training.h"
@@ -105,6 +107,36 @@ TEST_F(Caches, ANetworkThatIsOnlyComparedIsNotTested) {
   fs::remove(tested.weights);
   EXPECT_EQ(cache.train(whole).test.loss, tested.test.loss);
   EXPECT_TRUE(fs::exists(tested.weights));
+}
+
+// Whatever the baseline reads: enlarged from its size, a photograph would show a larger network
+// nothing more.
+TEST_F(Caches, PhotographsArePreparedAtTheSizeOfEachNetwork) {
+  for (const char* name : {"train/ant/0.jpg", "train/ant/1.jpg", "train/bee/0.jpg",
+                           "train/bee/1.jpg", "val/ant/0.jpg", "val/bee/0.jpg"}) {
+    std::vector<std::uint8_t> noise(3 * 40 * 40);
+    for (std::size_t i = 0; i < noise.size(); ++i) noise[i] = Philox{5, 1}.bits(i) >> 24;
+    folder.write(std::string("set/") + name, testing::jpeg(noise, 40, 40));
+  }
+  TrainConfig config = tiny_config(0, 2);
+  config.data = {.name = "imagefolder:" + folder.file("set"), .resolution = 24, .quiet = true};
+  config.epochs = 1;
+  NetworkCache cache(folder.file("n"), "key", true);
+  for (const std::int64_t resolution : {24, 16, 32}) {
+    Architecture arch = tiny_net();
+    arch.classes = 2;
+    arch.resolution = resolution;
+    const auto loss_at = [&](std::int64_t prepared) {
+      TrainConfig c = config;
+      c.data.resolution = prepared;
+      Model model(arch, c.seed);
+      return train(model, open_data(c.data), c).test.loss;
+    };
+    const TrainedNetwork n = cache.train({.arch = arch, .config = config, .keep_weights = true});
+    EXPECT_EQ(n.test.loss, loss_at(resolution)) << resolution;
+    EXPECT_EQ(n.test.loss == loss_at(24), resolution == 24) << resolution;
+    EXPECT_EQ(checkpoint_data(n.weights)->preprocessing.resolution, resolution);
+  }
 }
 
 // 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.

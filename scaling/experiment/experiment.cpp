@@ -114,6 +114,7 @@ class Experiment {
 
  private:
   bool modelled() const { return !recipe_.latency.device_model.empty(); }
+  Dtype latency_dtype() const { return recipe_.latency.dtype.value_or(options_.where.dtype); }
 
   bool needs_laws() const {
     const std::vector<std::string> keys = methods_of(recipe_);
@@ -128,7 +129,7 @@ class Experiment {
       if (!recipe_.latency.file.empty()) {
         throw ConfigError("recipe 'latency.device_model': expected no latency.file with it");
       }
-      model_ = device_model(recipe_.latency.device_model, options_.where.dtype);
+      model_ = device_model(recipe_.latency.device_model, latency_dtype());
       save_latency_model(*model_, options_.out + "/latency_model.json");
       return fits;
     }
@@ -155,7 +156,8 @@ class Experiment {
   Explanation explanation() const {
     std::vector<LatencyModelPtr> models{model_};
     for (const char* name : compared_devices) {
-      models.push_back(device_model(name, options_.where.dtype));
+      if (!computes_in(name, latency_dtype())) continue;
+      models.push_back(device_model(name, latency_dtype()));
       if (models.back()->source == model_->source) models.pop_back();
     }
     return explain(baseline_, models, {.rounding = rounding_of(recipe_)});

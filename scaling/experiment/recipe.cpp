@@ -52,6 +52,8 @@ void validate(const Recipe& r) {
             "train.validation", "fewer images than each limit_train");
   }
   require(r.latency.high > r.latency.low, "latency.high", "more than latency.low");
+  require(!r.latency.dtype || !r.latency.device_model.empty(), "latency.dtype",
+          "latency.device_model with it");
   require(!r.alpha.largest_growth || !r.scale.latency.empty(), "alpha.largest_growth",
           "scale.latency with it");
   require(!r.alpha.grid.empty(), "alpha.grid", "at least one value");

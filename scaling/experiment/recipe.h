@@ -61,6 +61,7 @@ struct Recipe {
     LatencyModelKind kind = LatencyModelKind::table;
     std::string file;            // a saved model to use instead of measuring
     std::string device_model;    // or a device that is not here (device_model.h), no measuring
+    std::optional<Dtype> dtype;  // that it computes in; none = what is trained in
     bool foreign = false;        // also one of another device, type, thread count or library
     std::int64_t networks = 16;  // sampled networks to time
     double low = 0.5, high = 3;  // their width multipliers
@@ -72,6 +73,7 @@ struct Recipe {
           .add("file", file)
           .add("foreign", foreign)
           .add("device_model", device_model)
+          .add("dtype", dtype)
           .add("networks", networks, {4})
           .add("low", low, {.low = 0, .above = true})
           .add("high", high)

@@ -162,4 +162,8 @@ std::shared_ptr<const DeviceModel> device_model(const std::string& name_or_path,
   return std::make_shared<DeviceModel>(std::move(profile), launch, dtype);
 }
 
+bool computes_in(const std::string& name_or_path, Dtype dtype) {
+  return device_model(name_or_path)->profile().peak_gmacs.of(dtype).has_value();
+}
+
 }  // namespace hac

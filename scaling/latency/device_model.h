@@ -82,5 +82,7 @@ class DeviceModel final : public LatencyModel {
 // ConfigError, which lists the names with the nearest, or IoError.
 std::shared_ptr<const DeviceModel> device_model(const std::string& name_or_path,
                                                 Dtype dtype = Dtype::f32);
+// Whether its profile has a figure of this type. Throws as device_model().
+bool computes_in(const std::string& name_or_path, Dtype dtype);
 
 }  // namespace hac

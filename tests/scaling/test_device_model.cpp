@@ -224,6 +224,8 @@ TEST(DeviceModel, IsSelectedByNameAndLaunch) {
   EXPECT_ERROR(device_model("xavier:fast"), ConfigError, "eager or graph", "'fast'");
   EXPECT_ERROR(device_model("desktop-cpu:graph"), ConfigError, "'launch_us.graph'");
   EXPECT_ERROR(device_model("tx2", Dtype::bf16), ConfigError, "'peak_gmacs.bf16'");
+  EXPECT_FALSE(computes_in("tx2", Dtype::bf16));
+  EXPECT_TRUE(computes_in("tx2", Dtype::f16));
   EXPECT_ERROR(device_model("xavier")->predict(Conv2dSpec{.dtype = Dtype::bf16}), ConfigError,
                "'peak_gmacs.bf16'");
 

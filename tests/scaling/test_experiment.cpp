@@ -9,7 +9,9 @@
 #include <set>
 
 #include "engine/io/file.h"
+#include "kernels/core/isa.h"
 #include "models/zoo/zoo.h"
+#include "scaling/latency/device_model.h"
 #include "scaling/methods/method.h"
 #include "tests/support/messages.h"
 #include "tests/support/temp_folder.h"
@@ -274,6 +276,44 @@ TEST_F(Experiment, GrowthIsAtMostWhatTheLatencyAllows) {
           .coefficients.back();
   ASSERT_LT(most, recipe.alpha.growth) << "the limit does not bind";
   EXPECT_EQ(bounded["alpha"]["s"], most);
+}
+
+// As where a paper trains in 16 bits and deploys in 32. Settings within settings are facts too.
+TEST_F(Experiment, AModelledDeviceHasATypeOfItsOwn) {
+  Recipe recipe = tiny();
+  recipe.latency.device_model = "xavier";
+  recipe.train.transforms = {.random_erasing = RandomErasing{}, .cutout = Cutout{}};
+  recipe.train.optimizer.kind = OptimizerKind::adamw;
+  recipe.scale.methods = {"uniform-width"};
+  recipe.scale.gains = {};
+  for (const std::optional<Dtype> dtype : {std::optional<Dtype>{}, {Dtype::f16}}) {
+    recipe.latency.dtype = dtype;
+    const json results = run(recipe, folder.file("out"));
+    EXPECT_EQ(results["training"]["transforms.random_erasing.scale"], "0.02, 0.33");
+    EXPECT_EQ(results["training"]["transforms.cutout.side"], 16);
+    EXPECT_EQ(results["training"]["optimizer.kind"], "adamw");
+    EXPECT_EQ(results["training"]["weight_decay"], 0.01);
+    const LatencyModelPtr model = device_model("xavier", dtype.value_or(Dtype::f32));
+    EXPECT_EQ(results["table"][0]["predicted_ms"],
+              model->predict(resolve(recipe.model, recipe.arch)));
+    EXPECT_EQ(load_latency_model(folder.file("out/latency_model.json"))->source, model->source);
+  }
+}
+
+// Devices that results are compared with and that have no such type are left out of them, at the
+// end of everything.
+TEST_F(Experiment, TrainsInATypeThatOtherDevicesLack) {
+  if (!cpu::has_bf16()) GTEST_SKIP() << "a CPU without bf16";
+  Recipe recipe = tiny();
+  recipe.latency.device_model = "desktop-cpu";
+  recipe.scale.methods = {"uniform-width"};
+  recipe.scale.gains = {};
+  const Results results = run_experiment(recipe, {.out = folder.file("out"),
+                                                  .command = "test",
+                                                  .quiet = true,
+                                                  .where = {.dtype = Dtype::bf16}});
+  ASSERT_EQ(results.explanation->devices.size(), 2u);
+  EXPECT_CONTAINS(results.explanation->devices[1].device, "H100");
 }
 
 // A table that nobody says where it was measured does not steer a run that measures here.

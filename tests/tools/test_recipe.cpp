@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/io/fields_json.h"
+#include "models/arch/counters.h"
 #include "scaling/methods/method.h"
 #include "tests/support/cli_fixture.h"
 #include "tests/support/each_field.h"
@@ -141,6 +142,8 @@ TEST(RecipeToml, WhatIsRefusedIsNamedWithItsLine) {
       {"[scale]\nstride = 65\nwidth_cap = 64", {"'scale.stride'", "scale.width_cap"}},
       {"[search]\nseeds = [4, 4]", {"'search.seeds'"}},
       {"[alpha]\nlargest_growth = 0.5\n[scale]\nlatency = \"\"", {"scale.latency with it"}},
+      {"[latency]\ndtype = \"f16\"", {"'latency.dtype'", "latency.device_model with it"}},
+      {"[train]\nbatch = 10\naccumulate = 4", {"a batch of 10 in 4 parts", "hint: a batch of 12"}},
       {"seeds = [15, 15]", {"'seeds': expected different seeds, got [15, 15]"}},
       {"[importance]\nseeds = [1, 2, 1]", {"'importance.seeds'"}},
       {"[alpha]\nseeds = [3, 3]", {"'alpha.seeds'"}},
@@ -185,7 +188,8 @@ TEST(RecipeToml, ASettingReplacesWhatTheRecipeSays) {
 
 TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   const std::vector<std::string> names = recipe_names();
-  EXPECT_EQ(names, Words("cifar10-paper cifar10-small claims compare-cifar10 quick"));
+  EXPECT_EQ(names, Words("cifar10-paper cifar10-small claims compare-cifar10 imagenet-paper "
+                         "imagenette-small mobilenet-small quick"));
   for (const std::string& name : names) {
     const std::string path = HAC_SOURCE_DIR "/tools/recipes/" + name + ".toml";
     EXPECT_EQ(recipe_text(name), slurp(path)) << name;
@@ -199,6 +203,29 @@ TEST(RecipeToml, BuiltInRecipesAreValidAndAsInTheRepository) {
   EXPECT_EQ(paper.train.schedule.milestones, (std::vector<double>{100, 200, 250}));
   EXPECT_EQ(paper.scale.widening.policy, StepPolicy::paper);
   EXPECT_EQ(paper.scale.widening.stride, 10);
+}
+
+TEST(RecipeToml, ImageNetsRecipeHasThePapersSettings) {  // section IV, "Training settings"
+  const Recipe r = load_recipe("imagenet-paper");
+  EXPECT_EQ(count(resolve(r.model, r.arch)).params, 11684136);
+  EXPECT_EQ(r.train.epochs, 100);
+  EXPECT_EQ(r.train.batch, 1024);
+  EXPECT_EQ(r.train.optimizer.momentum, 0.9);
+  EXPECT_EQ(r.train.label_smoothing, 0.1);
+  EXPECT_EQ(r.train.mixup, 0.2);
+  EXPECT_TRUE(r.train.transforms.auto_augment && r.train.transforms.random_resized_crop);
+  EXPECT_GT(r.train.swa, 0);
+  const auto rate = [&](std::int64_t step) {
+    return learning_rate(r.train.schedule, step, 1251, r.train.epochs);
+  };
+  for (const std::int64_t epoch : {5, 6, 50, 99}) {  // t is the current epoch, T = 100
+    EXPECT_NEAR(rate(1251 * epoch), 2.0 * std::pow(0.02, static_cast<double>(epoch) / 100), 1e-12);
+  }
+  EXPECT_NEAR(rate(0), 2.0 / (5 * 1251), 1e-12);  // five epochs of gradual warm-up
+  EXPECT_LT(rate(2 * 1251), rate(3 * 1251));
+  EXPECT_EQ(r.scale.widening.policy, StepPolicy::paper);
+  EXPECT_EQ(r.scale.widening.stride, 10);
+  EXPECT_EQ(r.latency.device_model, "xavier");
 }
 
 std::string read(const std::string& file) { return slurp(HAC_SOURCE_DIR "/" + file); }
@@ -329,7 +356,8 @@ TEST_F(CliRun, CtrlCWhileItMeasuresSaysHowToGoOn) {
 
 TEST_F(CliRun, ListsPrintsAndRefuses) {
   EXPECT_EQ(run("run --list").out,
-            "cifar10-paper\ncifar10-small\nclaims\ncompare-cifar10\nquick\n");
+            "cifar10-paper\ncifar10-small\nclaims\ncompare-cifar10\nimagenet-paper\n"
+            "imagenette-small\nmobilenet-small\nquick\n");
   EXPECT_EQ(run("run quick --print").out, recipe_text("quick"));
   const Words changed = "run quick --print --set train.epochs=9 --set" + Words{"seeds=[7, 8]"};
   EXPECT_CONTAINS(run(changed).out, recipe_text("quick"),

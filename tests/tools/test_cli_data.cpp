@@ -25,6 +25,14 @@ class CliData : public Cli {
     std::string jpeg = testing::jpeg(noise, 32, 32);
     return jpeg.replace(jpeg.size() - 120, 2, "\xff\xd5");
   }
+  void checkpoint_of_set() const { succeed(train + " --epochs 1 --quiet"); }
+  // Of the folder; what follows begins with line 6.
+  void write_recipe(const std::string& lines) const {
+    write("r.toml",
+          "model = \"vgg11\"\n[arch]\nwidth = 0.125\n[train.data]\n"
+          "name = \"imagefolder:set\"\n" +
+              lines);
+  }
   const Words train =
       "train" + tiny_model + " --data-resolution 32 --batch 2 --out r --data imagefolder:set";
 };
@@ -121,6 +129,68 @@ TEST_F(CliData, TrainingStopsAtBadImagesOrSkipsThem) {
   write("set/train/ant/2.jpg", picture());
   expect_error(go_on + " --quiet", 2, {"5, 4 then"});
   expect_error(train + " --bad-images ignore", 2, {"bad-images"});
+}
+
+TEST_F(CliData, SplitsOfOtherClassesAreRefusedByEveryVerb) {
+  write_folder();
+  checkpoint_of_set();
+  write("set/val/cat/0.jpg", picture());
+  const std::string difference = "expected the 2 class folders of train, got 3 with 'cat' only in";
+  expect_error(train + " --epochs 1 --quiet --overwrite", 1, {difference});
+  expect_error("data pack set p --quiet", 1, {difference});
+  write_recipe("");
+  expect_error("run r.toml --out out --quiet", 1, {difference});
+  fs::remove_all("set/val/bee");  // of which there is one more in train
+  fs::remove_all("set/val/cat");
+  expect_error(train + " --epochs 1 --quiet --overwrite", 1, {"got 1 with 'bee' only in"});
+  expect_error("eval r/last.safetensors --data imagefolder:set", 2, {"'bee' is missing"});
+}
+
+TEST_F(CliData, PackedFilesThatAreCutDamagedOrOfAnotherSetAreRefused) {
+  write_folder();
+  succeed("data pack set p --side 32 --quiet");
+  const Words of = "train" + tiny_model + " --data-resolution 32 --batch 2 --epochs 1 --quiet";
+  succeed(of + " --out r --data packed:p");
+  const std::string bytes = slurp("p");
+  write("cut", bytes.substr(0, bytes.size() / 2));
+  expect_error(of + " --out s --data packed:cut", 1, {"'cut': it is cut or was never finished"});
+  std::string hole = bytes;
+  hole[bytes.size() / 4] ^= 1;
+  write("hole", hole);
+  expect_error(of + " --out s --data packed:hole", 1, {"'hole", "has another checksum"});
+  expect_error(of + " --out s --data packed:set", 1, {"expected a file of 'hacscale data pack'"});
+  expect_error(of + " --out s --data imagefolder:p", 1, {"'p/train'"});
+  EXPECT_FALSE(fs::exists("s/last.safetensors"));
+
+  for (const char* part : {"set/train/", "set/val/"}) {
+    fs::rename(std::string(part) + "bee", std::string(part) + "wasp");
+  }
+  succeed("data pack set wasps --side 32 --quiet");
+  expect_error("eval r/last.safetensors --data packed:wasps", 2,
+               {"'bee' is missing", "'wasp' is unknown to the network"});
+  expect_error(of + " --out r --data packed:wasps --resume", 2, {"resume 'r/last.safetensors'"});
+}
+
+TEST_F(CliData, RecipesOfPhotographsAreRefusedInOneLine) {
+  write_folder();
+  const auto refused = [&](const char* lines, std::initializer_list<std::string> parts) {
+    write_recipe(lines);
+    expect_error("run r.toml --out out --quiet", 2, parts);
+  };
+  refused("[train.transforms]\nrotate = 30", {"line 7", "transforms.rotate", "unknown key"});
+  refused("[train.transforms.auto_augment]\npolicy = \"svhn\"", {"line 7", "imagenet or cifar10"});
+  refused("[train.transforms.random_erasing]\np = 1.5", {"line 7", "from 0 to 1, got 1.5"});
+  refused("[train.transforms.random_resized_crop]\nscale = [0, 1]", {"line 7", "in (0, 1]"});
+  refused("[train.transforms.cutout]\nside = 0", {"line 7", "from 1 to 65536, got 0"});
+  refused("[train.transforms.color_jitter]\nhue = 0.7", {"line 7", "from 0 to 0.5, got 0.7"});
+  write_recipe("");
+  expect_error("run r.toml --out out --quiet --set train.batch=9 --set train.accumulate=2", 2,
+               {"a batch of 9 in 2 parts", "hint: a batch of 10"});
+  expect_error(train + " --accumulate 2", 2, {"a batch of 2 in 2 parts", "hint: a batch of 4"});
+  expect_error(train + " --random-erasing 1.5", 2, {"'--random-erasing'", "from 0 to 1"});
+  write("set/val/ant/2.jpg", damaged());
+  expect_error("run r.toml --out out --quiet", 1, {"1 of 5 images are bad", "val/ant/2.jpg"});
+  EXPECT_FALSE(fs::exists("out/networks")) << "something was trained";
 }
 
 TEST_F(CliData, NamesMayHoldAnyBytes) {

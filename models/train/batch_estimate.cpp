@@ -14,9 +14,12 @@ double bytes_of(const Shape& shape, Dtype dtype, Device device) {
   return static_cast<double>(storage_elements(layout_of(device, shape), shape) * size_of(dtype));
 }
 
-}  // namespace
+// Bytes: an image's, a step's or an inference's, and what there is for them.
+struct Estimate {
+  double image = 0, free = 0;
+};
 
-std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch, int kept) {
+Estimate estimate(const Model& model, Work work, LaunchMode launch, int kept) {
   const Device device = model.device();
   double all = bytes_of(model.graph().input, model.dtype(), device), parameters = 0;
   std::vector<double> values;
@@ -42,15 +45,32 @@ std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch, i
     }
   }
   const double share = launch == LaunchMode::graph ? 0.4 : 0.7;
-  const double left = static_cast<double>(memory_stats(device).free) - parameters;
-  return std::max<std::int64_t>(0, static_cast<std::int64_t>(share * left / image));
+  return {image, share * (static_cast<double>(memory_stats(device).free) - parameters)};
 }
 
-void throw_with_batch(const OutOfMemory& error, std::int64_t estimated) {
-  throw OutOfMemory(with_hint(
-      error.what(), estimated > 0
-                        ? fmt::format("--batch {} may fit, by an estimate", estimated)
-                        : "not even --batch 1 may fit: a smaller --resolution or --width"));
+}  // namespace
+
+std::int64_t estimated_batch(const Model& model, Work work, LaunchMode launch, int kept) {
+  const Estimate e = estimate(model, work, launch, kept);
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(e.free / e.image));
+}
+
+std::int64_t estimated_parts(const Model& model, LaunchMode launch, int kept, std::int64_t batch) {
+  const Estimate e = estimate(model, Work::training, launch, kept);
+  const auto images =
+      static_cast<double>(batch) * bytes_of(model.graph().input, Dtype::f32, model.device());
+  for (std::int64_t parts = 1; 2 * parts <= batch; ++parts) {
+    const auto part = static_cast<double>(batch / parts);
+    if (batch % parts == 0 && 2 * images + part * e.image <= e.free) return parts;
+  }
+  return 0;
+}
+
+void throw_with_batch(const OutOfMemory& error, std::int64_t estimated, std::int64_t parts) {
+  std::string hint = "not even --batch 1 may fit: a smaller --resolution or --width";
+  if (estimated > 0) hint = fmt::format("--batch {} may fit, by an estimate", estimated);
+  if (parts > 0) hint += fmt::format("; --accumulate {} keeps the batch", parts);
+  throw OutOfMemory(with_hint(error.what(), hint));
 }
 
 }  // namespace hac

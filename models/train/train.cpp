@@ -359,7 +359,8 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
     const int kept = kept_tensors(config.optimizer.kind) + averages(config);
     const std::int64_t fits = estimated_batch(model, Work::training, launch, kept),
                        part = std::min(fits, config.batch / config.accumulate - 1);
-    throw_with_batch(error, part * config.accumulate);
+    throw_with_batch(error, part * config.accumulate,
+                     estimated_parts(model, launch, kept, config.batch));
   } catch (const DeviceError& error) {
     throw DeviceError(resumable(error.what(), config));
   }

@@ -52,10 +52,12 @@ class Limit {
 };
 
 // Of a whole training of two epochs within the limit; "" if it ends well.
-std::string error_of_training(const Case& c, std::int64_t batch, std::size_t limit_bytes) {
+std::string error_of_training(const Case& c, std::int64_t batch, std::size_t limit_bytes,
+                              std::int64_t parts = 1) {
   const Limit limit(limit_bytes, c.device);
   TrainConfig config = tiny_config(c.images, batch);
   config.launch = c.launch;
+  config.accumulate = parts;
   config.optimizer.kind = c.optimizer;
   config.ema = c.ema;
   const DataSplit data = open_data(config.data);
@@ -113,6 +115,22 @@ TEST(OutOfMemory, TheEstimateCountsWhatIsKeptBesideParameters) {
                                .arch = heavy_net(),
                                .optimizer = OptimizerKind::adamw,
                                .ema = 0.9});
+}
+
+// What the whole batch's images take does not shrink with the parts.
+TEST(OutOfMemory, ABatchTrainsInThePartsThatAreNamed) {
+  const Case cases[] = {{.device = kSimt, .limit = 2 << 20, .images = 144},
+                        {.device = kSimt, .limit = 3 << 19, .images = 144, .dtype = Dtype::bf16},
+                        {.device = {}, .limit = 12 << 20, .images = 720}};
+  for (const Case& c : cases) {
+    const std::string message = error_of_training(c, c.images, c.limit);
+    std::smatch found;
+    ASSERT_TRUE(std::regex_search(message, found, std::regex("; --accumulate ([0-9]+) keeps")))
+        << message;
+    const std::int64_t parts = std::stoll(found[1]);
+    EXPECT_GT(parts, 1);
+    EXPECT_EQ(error_of_training(c, c.images, c.limit, parts), "") << parts << " were named";
+  }
 }
 
 TEST(OutOfMemory, OfADeploymentIsEstimatedToo) {

@@ -234,9 +234,9 @@ TEST(Accumulation, RefusesPartsThatAreNone) {
   TrainConfig config;
   config.batch = 100;
   config.accumulate = 3;
-  EXPECT_ERROR(validate(config), ConfigError, "'accumulate'", "100 in 3 parts", "--batch 102");
+  EXPECT_ERROR(validate(config), ConfigError, "'accumulate'", "100 in 3 parts", "a batch of 102");
   config.accumulate = 100;
-  EXPECT_ERROR(validate(config), ConfigError, "two images or more", "--batch 200");
+  EXPECT_ERROR(validate(config), ConfigError, "two images or more", "a batch of 200");
   config.accumulate = 50;
   validate(config);
 }

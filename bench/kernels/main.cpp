@@ -1,4 +1,4 @@
-// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT | --grid] [--cold] [--autotune]
+// bench_kernels [--device LIST] [--dtype LIST] [--spec TEXT... | --grid] [--cold] [--autotune]
 //               [--seconds S] [--benchmark_...]
 // Google Benchmark's options select, repeat and print; bench/README.md has examples.
 
@@ -21,7 +21,7 @@ constexpr const char* usage =
     "bench_kernels: every operation of tests/cases and every layer of the zoo\n"
     "  --device LIST  cpu, simt, cuda:0 (default: cpu, and cuda:0 where there is one)\n"
     "  --dtype LIST   f32, bf16, f16 (default: f32)\n"
-    "  --spec TEXT    this operation alone, conv2d:f32,n1c64h56w56,k64r3s3,st1p1g1\n"
+    "  --spec TEXT    only this (may be repeated): conv2d:f32,n1c64h56w56,k64r3s3,st1p1g1\n"
     "  --grid         the convolutions that the CPU's choice of algorithm is made from\n"
     "  --cold         caches are overwritten before each run (cpu)\n"
     "  --autotune     the engine measures its plans of convolutions and takes the fastest\n"
@@ -30,7 +30,7 @@ constexpr const char* usage =
 struct Options {
   std::vector<Device> devices{Device{}};
   std::vector<Dtype> dtypes{Dtype::f32};
-  std::string spec;
+  std::vector<std::string> specs;
   bool grid = false, autotune = false;
 };
 
@@ -63,7 +63,7 @@ Options parse(int argc, char** argv) {
     } else if (option == "--cold") {
       bench::set_cold();
     } else if (option == "--spec") {
-      o.spec = value();
+      o.specs.emplace_back(value());
     } else if (option == "--seconds") {
       bench::set_time_limit(std::stod(std::string(value())));
     } else if (option == "--dtype") {
@@ -100,11 +100,10 @@ void run(int argc, char** argv) {
     if (o.autotune) autotune(device, "");
   }
   bench::Registry registry(o.devices, o.dtypes);
-  if (!o.spec.empty()) {
-    registry.add(o.spec);
-  } else if (o.grid) {
+  for (const std::string& spec : o.specs) registry.add(spec);
+  if (o.grid) {
     registry.add_grid();
-  } else {
+  } else if (o.specs.empty()) {
     registry.add_zoo();
     registry.add_cases();
     if (std::ranges::count(o.devices, DeviceKind::simt, &Device::kind) > 0) bench::add_executor();

@@ -5,6 +5,7 @@
 #include "bench/kernels/kernels.h"
 #include "engine/tensor/random.h"
 #include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_depthwise_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
 #include "kernels/ops/sgd.h"
 #include "scaling/measure/utilization.h"
@@ -110,6 +111,7 @@ std::vector<Variant> variants_of(const Conv2dSpec& spec, Device device) {
     for (std::size_t i = 0; i < cpu::conv_algorithm_names().size(); ++i) {
       const auto algorithm = static_cast<cpu::ConvAlgorithm>(i);
       if (is_winograd(algorithm) && !cpu::has_winograd(s)) continue;
+      if (algorithm == cpu::ConvAlgorithm::depthwise && !cpu::has_depthwise(s)) continue;
       if (has_bf16_weights(algorithm) && pass != Pass::inference) continue;
       all.push_back({name, [=](Operands& o) { return conv2d(s, algorithm, o); },
                      std::string(cpu::conv_algorithm_names()[i])});

@@ -17,7 +17,7 @@ struct ConvOptions {
 
 // What measured times depend on besides oneDNN; to be raised when own convolutions change their
 // speed, so that nothing measured before decides.
-inline constexpr std::string_view own_convolutions = "own convolutions 2";
+inline constexpr std::string_view own_convolutions = "own convolutions 3";
 
 class Library;
 ConvOptions& conv_options(Library& library);

@@ -12,6 +12,7 @@
 #include "kernels/core/machine.h"
 #include "kernels/cpu/library.h"
 #include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_depthwise_cpu.h"
 #include "kernels/ops/conv2d_operands.h"
 #include "kernels/ops/conv2d_taps_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
@@ -21,8 +22,8 @@ namespace {
 
 using enum ConvAlgorithm;
 
-constexpr std::string_view names[] = {"direct", "product",   "winograd4",     "winograd2",
-                                      "taps",   "taps_bf16", "winograd2_bf16"};
+constexpr std::string_view names[] = {"direct", "product",   "winograd4",      "winograd2",
+                                      "taps",   "taps_bf16", "winograd2_bf16", "depthwise"};
 
 struct Range {
   std::int64_t least = 1, most = std::numeric_limits<std::int64_t>::max();
@@ -61,9 +62,22 @@ constexpr Rule rules[] = {
     {Pass::backward_weights, {4, 8}, {}, 0, 1 << 19, winograd2},
     {Pass::backward_weights, {9}, {196}, 0, 1 << 21, winograd2},
     {Pass::backward_weights, {9}, {300}, 0, 1 << 21, winograd4},
+    // Of these weights' gradients oneDNN has 3x3 alone, and is faster but for large maps.
+    {Pass::inference, {}, {}, 0, 0, depthwise},
+    {Pass::forward, {}, {}, 0, 0, depthwise},
+    {Pass::backward_data, {}, {}, 0, 0, depthwise},
+    {Pass::backward_weights, {56 * 56}, {1 << 15}, 0, 0, depthwise},
 };
 
+// More than caches hold: then the own depthwise convolution is faster with stride 1 alone, which
+// computes more from each input, or backward.
+bool strides_over_memory(const Conv2dSpec& s) {
+  const bool forward = s.pass == Pass::forward || s.pass == Pass::inference;
+  return forward && s.stride == 2 && s.in_shape().numel() >= 1 << 22;
+}
+
 bool available(const Library& library, const Conv2dSpec& s, ConvAlgorithm a) {
+  if (a == depthwise) return has_depthwise(s) && !strides_over_memory(s);
   return is_winograd(a) ? has_winograd(s) && !library.conv.exact : has_taps(s);
 }
 
@@ -135,7 +149,7 @@ class Trial {
 std::vector<ConvAlgorithm> candidates(Library& library, const Conv2dSpec& s) {
   std::vector<ConvAlgorithm> found{choose(library, s)};
   if (has_bf16_weights(found.front())) return found;
-  for (const ConvAlgorithm a : {direct, product, winograd4, winograd2, taps}) {
+  for (const ConvAlgorithm a : {direct, product, winograd4, winograd2, taps, depthwise}) {
     if (a == found.front() || (library.conv.exact && is_winograd(a))) continue;
     if (make_plan(library, s, a)) found.push_back(a);
   }
@@ -152,7 +166,10 @@ ConvAlgorithm choose(Library& library, const Conv2dSpec& s) {
     return filtered ? winograd2_bf16 : taps_bf16;
   }
   if (const auto ruled = by_rule(library, s)) return *ruled;
-  return onednn_plan(library, s) ? direct : product;
+  if (onednn_plan(library, s)) return direct;
+  Conv2dSpec wide = s;
+  wide.dtype = Dtype::f32;
+  return has_depthwise(wide) ? depthwise : product;
 }
 
 ConvAlgorithm measured_choice(Context& ctx, const Conv2dSpec& s) {

@@ -1,6 +1,7 @@
 #pragma once
 // How the CPU computes one pass of one convolution: by oneDNN, by one product over the batch, by a
-// product a tap, or by Winograd's filtering (winograd.md). conv2d_choice_cpu.cpp chooses.
+// product a tap, by Winograd's filtering (winograd.md), or channel by channel where it is
+// depthwise. conv2d_choice_cpu.cpp chooses.
 
 #include <memory>
 #include <span>
@@ -20,6 +21,7 @@ enum class ConvAlgorithm : std::uint8_t {
   taps,
   taps_bf16,  // its weights kept in bf16
   winograd2_bf16,
+  depthwise,
 };
 std::span<const std::string_view> conv_algorithm_names();
 inline bool is_winograd(ConvAlgorithm a) {

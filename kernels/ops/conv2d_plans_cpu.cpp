@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/ops/conv2d_cpu.h"
+#include "kernels/ops/conv2d_depthwise_cpu.h"
 #include "kernels/ops/conv2d_product_cpu.h"
 #include "kernels/ops/conv2d_taps_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
@@ -162,6 +163,26 @@ class TapsPlan final : public ConvPlan {
   Taps taps_;
 };
 
+class DepthwisePlan final : public ConvPlan {
+ public:
+  explicit DepthwisePlan(const Conv2dSpec& s) : ConvPlan(s) {
+    const bool gradient = s.pass == Pass::backward_weights;
+    packed_bytes = (gradient ? depthwise_parts(s).floats : depthwise_weights(s)) * sizeof(float);
+    implementation = {"depthwise", s.macs_inside()};
+  }
+
+  void pack(const void* w, void* packed, void*) override {
+    depthwise_loops.pack(spec, as<float>(w), as<float>(packed));
+  }
+  void convolve(const void* x, const void* packed, const void* bias, void* y, void*) override {
+    depthwise_loops.convolve(spec, as<float>(x), as<float>(packed), as<float>(bias), as<float>(y));
+  }
+  void gradient(const void* x, const void* dy, void* packed, void* dw, float* db, void*) override {
+    depthwise_gradient.weights(spec, as<float>(x), as<float>(dy), as<float>(dw), db,
+                               as<float>(packed));
+  }
+};
+
 std::unique_ptr<ConvPlan> plan_of(Library& library, const Conv2dSpec& s, ConvAlgorithm algorithm) {
   if (algorithm == ConvAlgorithm::direct) return onednn_plan(library, s);
   if (s.dtype != Dtype::f32) {
@@ -183,6 +204,8 @@ std::unique_ptr<ConvPlan> plan_of(Library& library, const Conv2dSpec& s, ConvAlg
       return has_taps(s) ? std::make_unique<TapsPlan<float>>(s, taps_loops_f32) : nullptr;
     case ConvAlgorithm::taps_bf16:
       return has_taps(s) ? std::make_unique<TapsPlan<bf16>>(s, taps_loops_bf16) : nullptr;
+    case ConvAlgorithm::depthwise:
+      return has_depthwise(s) ? std::make_unique<DepthwisePlan>(s) : nullptr;
     default:
       return std::make_unique<ProductPlan>(s);
   }

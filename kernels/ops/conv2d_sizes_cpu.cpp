@@ -1,5 +1,6 @@
 #include "kernels/core/isa.h"
 #include "kernels/core/machine.h"
+#include "kernels/ops/conv2d_depthwise_cpu.h"
 #include "kernels/ops/conv2d_taps_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
 
@@ -12,13 +13,13 @@ bool has_own(const Conv2dSpec& s) {
   const auto blocked = [](const Shape& shape) {
     return block_of(layout_of({}, shape), shape[1]) == vector_lanes();
   };
-  return s.dtype == Dtype::f32 && s.groups == 1 && blocked(s.in_shape()) && blocked(s.out_shape());
+  return s.dtype == Dtype::f32 && blocked(s.in_shape()) && blocked(s.out_shape());
 }
 
 }  // namespace
 
 bool has_winograd(const Conv2dSpec& s) {
-  return has_own(s) && s.r == 3 && s.s == 3 && s.stride == 1 && s.pad <= 2;
+  return has_own(s) && s.groups == 1 && s.r == 3 && s.s == 3 && s.stride == 1 && s.pad <= 2;
 }
 
 Winograd winograd(const Conv2dSpec& s, std::int64_t outputs) {
@@ -42,7 +43,7 @@ Winograd winograd(const Conv2dSpec& s, std::int64_t outputs) {
 }
 
 bool has_taps(const Conv2dSpec& s) {
-  return has_own(s) && (s.pass == Pass::forward || s.pass == Pass::inference);
+  return has_own(s) && s.groups == 1 && (s.pass == Pass::forward || s.pass == Pass::inference);
 }
 
 Taps taps(const Conv2dSpec& s) {
@@ -65,6 +66,27 @@ Taps taps(const Conv2dSpec& s) {
   }
   t.first.push_back(static_cast<std::int64_t>(t.reached.size()));
   return t;
+}
+
+bool has_depthwise(const Conv2dSpec& s) {
+  const bool sized = s.r == s.s && (s.r == 3 || s.r == 5) && s.pad == s.r / 2 && s.stride <= 2;
+  const bool pairs = s.pass != Pass::backward_data || s.stride == 1 || s.w % 2 == 0;
+  return has_own(s) && s.groups == s.c && s.k == s.c && sized && pairs && !s.add;
+}
+
+std::size_t depthwise_weights(const Conv2dSpec& s) {
+  return static_cast<std::size_t>(round_up(s.c, vector_lanes()) * s.r * s.s);
+}
+
+DepthwiseParts depthwise_parts(const Conv2dSpec& s) {
+  constexpr std::int64_t most_pixels = 1 << 14;  // of one sum in f32
+  constexpr std::int64_t tasks = 64;             // for any number of threads
+  const std::int64_t rows = s.n * s.oh(), blocks = ceil_div(s.c, vector_lanes());
+  DepthwiseParts p;
+  p.count = std::max(tasks / blocks, ceil_div(rows * s.ow(), most_pixels));
+  p.count = std::min(p.count, rows);
+  p.floats = static_cast<std::size_t>(p.count) * depthwise_weights(s);
+  return p;
 }
 
 }  // namespace hac::cpu

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/loop.h"
+#include "kernels/ops/conv2d_bias_gradient_cpu.h"
 #include "kernels/ops/winograd_transforms_cpu.h"
 
 namespace hac::cpu {
@@ -343,24 +344,6 @@ template <class Weight>
 void convolve_any(const Conv2dSpec& s, const Winograd& p, const float* x, const Weight* u,
                   const float* bias, float* y, float* work) {
   by_outputs(p, [&](auto m) { convolve<m>(s, p, x, u, bias, y, work); });
-}
-
-// db[k] = the sum of dy over images and pixels, a block of channels a thread.
-void bias_gradient(const Conv2dSpec& s, const float* dy, float* db) {
-  const std::int64_t blocks = ceil_div(s.k, lanes), hw = s.oh() * s.ow();
-#pragma omp parallel for schedule(static)
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    double sums[lanes] = {};
-    for (std::int64_t n = 0; n < s.n; ++n) {
-      const float* const plane = dy + (n * blocks + block) * hw * lanes;
-      Lanes sum{};
-      for (std::int64_t i = 0; i < hw; ++i) sum += load(plane + i * lanes);
-      for (int l = 0; l < lanes; ++l) sums[l] += sum[l];
-    }
-    for (std::int64_t l = 0; l < lanes && block * lanes + l < s.k; ++l) {
-      db[block * lanes + l] = static_cast<float>(sums[l]);
-    }
-  }
 }
 
 void weights_any(const Conv2dSpec& s, const Winograd& p, const float* x, const float* dy, float* dw,

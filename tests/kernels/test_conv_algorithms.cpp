@@ -20,6 +20,43 @@ using cpu::ConvPlan;
 
 constexpr std::uint64_t seed = 29;
 
+Conv2dSpec depthwise(Shape x, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
+  return {.n = x[0],
+          .c = x[1],
+          .h = x[2],
+          .w = x[3],
+          .k = x[1],
+          .r = kernel,
+          .s = kernel,
+          .stride = stride,
+          .pad = pad,
+          .groups = x[1]};
+}
+
+// For either kernel and stride: maps smaller than a kernel, of one tile or strip and of several, of
+// rows that fill none; rows for many threads, parts of a sum that begin inside an image; and two
+// whose outputs pass by the caches.
+std::vector<Conv2dSpec> depthwise_specs() {
+  std::vector<Conv2dSpec> all;
+  for (const std::int64_t kernel : {3, 5}) {
+    for (const std::int64_t stride : {1, 2}) {
+      for (const Shape& x :
+           {Shape{1, 16, 1, 2}, Shape{2, 20, 2, 4}, Shape{2, 17, 7, 6}, Shape{1, 40, 14, 22},
+            Shape{3, 24, 13, 12}, Shape{2, 32, 11, 8}, Shape{2, 33, 9, 18}, Shape{5, 40, 27, 30}}) {
+        all.push_back(depthwise(x, kernel, stride, kernel / 2));
+        all.back().bias = all.size() % 2 == 0;
+      }
+    }
+    for (const std::int64_t width : {1, 3, 5, 7, 9, 15, 35}) {
+      all.push_back(depthwise({2, 17, width, width}, kernel, 1, kernel / 2));
+      all.push_back(depthwise({2, 17, width, width}, kernel, 2, kernel / 2));
+    }
+  }
+  all.push_back(depthwise({3, 130, 53, 52}, 3, 1, 1));
+  all.push_back(depthwise({3, 130, 106, 54}, 3, 2, 1));
+  return all;
+}
+
 // The odd cases; one whose images the product takes in parts, and maps and channels that Winograd
 // takes in several parts: two by threads of their own, then two together, by either form.
 std::vector<Conv2dSpec> specs() {
@@ -29,6 +66,7 @@ std::vector<Conv2dSpec> specs() {
   all.push_back({.n = 4, .c = 150, .h = 15, .w = 15, .k = 40, .pad = 2});
   all.push_back({.n = 2, .c = 320, .h = 32, .w = 32, .k = 16});
   all.push_back({.n = 2, .c = 700, .h = 15, .w = 15, .k = 20});
+  for (const Conv2dSpec& s : depthwise_specs()) all.push_back(s);
   return all;
 }
 
@@ -137,6 +175,29 @@ TEST(ConvAlgorithms, TheProductTakesALargeBatchInParts) {
   EXPECT_LT(cpu::product_sizes({.n = 5, .c = 128, .h = 32, .w = 32, .k = 1}).images, 5);
 }
 
+TEST(ConvAlgorithms, DepthwiseIsWhatHasAPlanOfItsOwn) {
+  const auto plans = [](const Conv2dSpec& s) {
+    int found = 0;
+    for (const Pass pass :
+         {Pass::forward, Pass::inference, Pass::backward_data, Pass::backward_weights}) {
+      for_each_plan(s, pass, [&](const ConvPlan& plan, const std::string&) {
+        found += plan.algorithm == ConvAlgorithm::depthwise;
+      });
+    }
+    return found;
+  };
+  for (const Conv2dSpec& s : depthwise_specs()) {
+    EXPECT_EQ(plans(s), s.stride == 1 || s.w % 2 == 0 ? 4 : 3) << s.str();
+  }
+  const Conv2dSpec other[] = {depthwise({2, 32, 9, 9}, 7, 1, 3),
+                              depthwise({2, 32, 9, 9}, 3, 3, 1),
+                              depthwise({2, 32, 9, 9}, 3, 1, 0),
+                              {.c = 32, .h = 9, .w = 9, .k = 64, .groups = 32},
+                              {.c = 32, .h = 9, .w = 9, .k = 32, .groups = 2},
+                              {.c = 32, .h = 9, .w = 9, .k = 32}};
+  for (const Conv2dSpec& s : other) EXPECT_EQ(plans(s), 0) << s.str();
+}
+
 TEST(ConvAlgorithms, ForwardMatchesTheReferenceWithSumAndActivation) {
   for (Conv2dSpec s : specs()) {
     const Tensor x = random_tensor(s.in_shape(), seed, 0),
@@ -183,6 +244,11 @@ TEST(ConvAlgorithms, AnyNumberOfThreadsComputesTheSameBits) {
         const Tensor y = convolve(plan, x, w, nullptr, Tensor::activation(s.out_shape()));
         expect_same_bits(first.try_emplace(what, y).first->second, y, what);
       });
+      for_each_plan(s, Pass::backward_data, [&](ConvPlan& plan, const std::string& what) {
+        if (!is_own(plan.algorithm)) return;
+        const Tensor dx = convolve(plan, dy, w, nullptr, Tensor::activation(s.in_shape()));
+        expect_same_bits(first.try_emplace(what, dx).first->second, dx, what);
+      });
       for_each_plan(s, Pass::backward_weights, [&](ConvPlan& plan, const std::string& what) {
         if (!is_own(plan.algorithm)) return;
         const Memory m(plan);
@@ -209,13 +275,13 @@ TEST(ConvAlgorithms, BackwardMatchesTheReference) {
     Conv2dSpec data = s;
     data.bias = false;
     for_each_plan(data, Pass::backward_data, [&](ConvPlan& plan, const std::string& what) {
-      const Tensor dx = convolve(plan, dy, w, nullptr, Tensor::activation(s.in_shape()));
+      const Tensor dx = convolve(plan, dy, w, nullptr, in_own_layout(x).clone());
       expect_close(dx, expected[0], tolerance(taps, floor_of(plan)), what);
       expect_zero_padding(dx, what);
     });
     for_each_plan(s, Pass::backward_weights, [&](ConvPlan& plan, const std::string& what) {
       const Memory m(plan);
-      const Tensor dw = Tensor::zeros(s.weight_shape()), db = Tensor::zeros({s.k});
+      const Tensor dw = w.clone(), db = bias.clone();
       plan.gradient(in_own_layout(x).data(), in_own_layout(dy).data(), m.packed.data(),
                     dw.as<float>(), s.bias ? db.as<float>() : nullptr, m.scratch.data());
       expect_close(dw, expected[1], tolerance(pixels, floor_of(plan)), what);

@@ -64,6 +64,46 @@ TEST(ConvChoice, TheRulesChooseBySizeAndByWhatIsAllowed) {
   set_convolutions({}, Convolutions::fast);
 }
 
+TEST(ConvChoice, DepthwiseConvolutionsAreOwnButWhereOneDnnIsFaster) {
+  using enum ConvAlgorithm;
+  cpu::Library& library = Context::current().library();
+  const auto spec = [](std::int64_t size, std::int64_t kernel, Pass pass) {
+    return Conv2dSpec{.n = 16,
+                      .c = 32,
+                      .h = size,
+                      .w = size,
+                      .k = 32,
+                      .r = kernel,
+                      .s = kernel,
+                      .pad = kernel / 2,
+                      .groups = 32,
+                      .pass = pass};
+  };
+  for (const std::int64_t kernel : {3, 5}) {
+    for (const Pass pass : {Pass::forward, Pass::inference, Pass::backward_data}) {
+      EXPECT_EQ(cpu::choose(library, spec(14, kernel, pass)), depthwise);
+    }
+    // oneDNN 2.6 has this gradient of 3x3 alone, for other processors none.
+    const Conv2dSpec small = spec(14, kernel, Pass::backward_weights);
+    EXPECT_EQ(cpu::choose(library, small), cpu::onednn_plan(library, small) ? direct : depthwise);
+  }
+  EXPECT_EQ(cpu::choose(library, spec(56, 3, Pass::backward_weights)), depthwise);
+  Conv2dSpec strided = spec(112, 3, Pass::inference);  // over more than caches hold
+  strided.stride = 2;
+  EXPECT_EQ(cpu::choose(library, strided), cpu::onednn_plan(library, strided) ? direct : depthwise);
+  strided.n = 1;
+  EXPECT_EQ(cpu::choose(library, strided), depthwise);
+  for (const Place& place : places()) {
+    if (place.device.kind != DeviceKind::cpu) continue;
+    Conv2dSpec s = spec(14, 5, Pass::backward_weights);
+    s.dtype = place.dtype;
+    EXPECT_NE(cpu::choose(library, s), product);
+  }
+  Conv2dSpec added = spec(14, 3, Pass::inference);
+  added.add = true;
+  EXPECT_NE(cpu::choose(library, added), depthwise);
+}
+
 // What was packed is computed as it was packed, whatever would be chosen by then.
 TEST(ConvChoice, PackedWeightsKeepTheirAlgorithm) {
   Context& ctx = Context::current();

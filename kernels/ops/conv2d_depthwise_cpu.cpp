@@ -183,6 +183,7 @@ template <int Q>
   s.bias = f.bias;
   s.template clear<0>();
   s.template clear<1>();
+  s.template clear<2>();  // outputs before the first, which are dropped
   s.template add<0>();
   s.template clear<2>();
   for (; width > 3; width -= 3) {

@@ -121,11 +121,11 @@ void apply(Operation operation, double m, View& view) {
     case Op::rotate:
       return rotate(view.pixels(), m);
     case Op::brightness:
-      return adjust_brightness(view.pixels(), 1.0 + m);
+      return view.adjust(Adjustment::brightness, 1.0 + m);
     case Op::color:
-      return adjust_saturation(view.pixels(), 1.0 + m);
+      return view.adjust(Adjustment::saturation, 1.0 + m);
     case Op::contrast:
-      return adjust_contrast(view.pixels(), 1.0 + m);
+      return view.adjust(Adjustment::contrast, 1.0 + m);
     case Op::sharpness:
       return adjust_sharpness(view.pixels(), 1.0 + m);
     case Op::posterize:

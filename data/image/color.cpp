@@ -8,16 +8,13 @@
 namespace hac {
 namespace {
 
-std::uint8_t cut(float value) { return static_cast<std::uint8_t>(std::clamp(value, 0.0f, 255.0f)); }
-
 std::int64_t plane_of(const Sample& s) { return s.height * s.width; }
 
 // other(i): what pixel i is blended with.
 template <class Other>
-void blend(Sample& s, double factor, Other other) {
-  const auto own = static_cast<float>(factor), rest = static_cast<float>(1.0 - factor);
+void blend(Sample& s, const ColorStep step, Other other) {
   for (std::int64_t i = 0; i < std::ssize(s.pixels); ++i) {
-    s.pixels[i] = cut(own * static_cast<float>(s.pixels[i]) + rest * static_cast<float>(other(i)));
+    s.pixels[i] = color::blend(step, s.pixels[i], static_cast<float>(other(i)));
   }
 }
 
@@ -26,9 +23,7 @@ std::vector<std::uint8_t> luma(const Sample& s) {
   const std::int64_t plane = plane_of(s);
   const std::uint8_t *r = s.pixels.data(), *g = r + plane, *b = g + plane;
   std::vector<std::uint8_t> grey(plane);
-  for (std::int64_t i = 0; i < plane; ++i) {
-    grey[i] = static_cast<std::uint8_t>(0.2989f * r[i] + 0.587f * g[i] + 0.114f * b[i]);
-  }
+  for (std::int64_t i = 0; i < plane; ++i) grey[i] = color::luma(r[i], g[i], b[i]);
   return grey;
 }
 
@@ -76,7 +71,7 @@ std::array<std::uint8_t, 256> stretched(const std::uint8_t* pixels, std::int64_t
   std::array<std::uint8_t, 256> to = identity();
   if (*least == *most) return to;
   const float low = *least, scale = 1.0f / (static_cast<float>(*most) - low) * 255.0f;
-  for (int v = 0; v < 256; ++v) to[v] = cut((static_cast<float>(v) - low) * scale);
+  for (int v = 0; v < 256; ++v) to[v] = color::cut((static_cast<float>(v) - low) * scale);
   return to;
 }
 
@@ -96,77 +91,43 @@ std::array<std::uint8_t, 256> levelled(const std::uint8_t* pixels, std::int64_t 
   return to;
 }
 
-using Rgb = std::array<float, 3>;
-
-// Each in [0, 1].
-Rgb hsv_of(const Rgb& x) {
-  const auto [r, g, b] = x;
-  const float most = std::max({r, g, b}), range = most - std::min({r, g, b});
-  if (range == 0) return {0, 0, most};
-  const float rc = (most - r) / range, gc = (most - g) / range, bc = (most - b) / range;
-  const float h = most == r ? bc - gc : most == g ? 2.0f + rc - bc : 4.0f + gc - rc;
-  return {std::fmod(h / 6.0f + 1.0f, 1.0f), range / most, most};
+float mean(const std::vector<std::uint8_t>& grey) {
+  const std::int64_t sum = std::accumulate(grey.begin(), grey.end(), std::int64_t{0});
+  return static_cast<float>(sum) / static_cast<float>(grey.size());
 }
 
-Rgb rgb_of(const Rgb& x) {
-  const auto [h, s, v] = x;
-  const auto bound = [](float value) { return std::clamp(value, 0.0f, 1.0f); };
-  const float sector = std::floor(h * 6.0f), f = h * 6.0f - sector;
-  const float p = bound(v * (1.0f - s)), q = bound(v * (1.0f - s * f)),
-              t = bound(v * (1.0f - s * (1.0f - f)));
-  switch (static_cast<int>(sector) % 6) {
-    case 0:
-      return {v, t, p};
-    case 1:
-      return {q, v, p};
-    case 2:
-      return {p, v, t};
-    case 3:
-      return {p, q, v};
-    case 4:
-      return {t, p, v};
-    default:
-      return {v, p, q};
+void turn_hue(Sample& image, float shift) {
+  const std::int64_t plane = plane_of(image);
+  std::uint8_t* p = image.pixels.data();
+  for (std::int64_t i = 0; i < plane; ++i) {
+    color::turn_hue(shift, p[i], p[plane + i], p[2 * plane + i]);
   }
 }
 
 }  // namespace
 
-void adjust_brightness(Sample& image, double factor) {
-  blend(image, factor, [](std::int64_t) { return 0; });
-}
-
-void adjust_contrast(Sample& image, double factor) {
-  const std::vector<std::uint8_t> grey = luma(image);
-  const std::int64_t sum = std::accumulate(grey.begin(), grey.end(), std::int64_t{0});
-  const float mean = static_cast<float>(sum) / static_cast<float>(grey.size());
-  blend(image, factor, [mean](std::int64_t) { return mean; });
-}
-
-void adjust_saturation(Sample& image, double factor) {
-  if (image.channels == 1) return;
-  const std::int64_t plane = plane_of(image);
-  const std::vector<std::uint8_t> grey = luma(image);
-  blend(image, factor, [&](std::int64_t i) { return grey[i % plane]; });
+void adjust(Sample& image, const ColorStep& step) {
+  const bool grey = image.channels == 1;
+  switch (step.what) {
+    case Adjustment::brightness:
+      return blend(image, step, [](std::int64_t) { return 0; });
+    case Adjustment::contrast:
+      return blend(image, step, [y = mean(luma(image))](std::int64_t) { return y; });
+    case Adjustment::saturation:
+      if (grey) return;
+      return blend(image, step, [y = luma(image), plane = plane_of(image)](std::int64_t i) {
+        return y[i % plane];
+      });
+    case Adjustment::hue:
+      if (!grey) turn_hue(image, step.own);
+  }
 }
 
 void adjust_sharpness(Sample& image, double factor) {
   if (image.height <= 2 || image.width <= 2) return;
-  const std::vector<std::uint8_t> soft = blurred(image);
-  blend(image, factor, [&](std::int64_t i) { return soft[i]; });
-}
-
-void adjust_hue(Sample& image, double shift) {
-  if (image.channels == 1) return;
-  const std::int64_t plane = plane_of(image);
-  std::uint8_t* p = image.pixels.data();
-  for (std::int64_t i = 0; i < plane; ++i) {
-    Rgb hsv = hsv_of({p[i] / 255.0f, p[plane + i] / 255.0f, p[2 * plane + i] / 255.0f});
-    const float turned = std::fmod(hsv[0] + static_cast<float>(shift), 1.0f);
-    hsv[0] = turned < 0 ? turned + 1.0f : turned;
-    const Rgb rgb = rgb_of(hsv);
-    for (int c = 0; c < 3; ++c) p[c * plane + i] = cut(rgb[c] * 255.999f);
-  }
+  // The formula is brightness's, with what is soft in place of black.
+  blend(image, {Adjustment::brightness, factor},
+        [soft = blurred(image)](std::int64_t i) { return soft[i]; });
 }
 
 void posterize(Sample& image, int bits) {

@@ -4,17 +4,15 @@
 // and hue. Compiled without contraction to fused multiply-adds, which would round otherwise.
 
 #include "data/image/sample.h"
+#include "kernels/core/color.h"
 
 namespace hac {
 
-// clamp(factor x + (1 - factor) y), where y is black, the mean of the luma, each pixel's luma, or
-// the image blurred by (1 1 1; 1 5 1; 1 1 1) / 13 within its border. factor >= 0.
-void adjust_brightness(Sample& image, double factor);
-void adjust_contrast(Sample& image, double factor);
-void adjust_saturation(Sample& image, double factor);
+// kernels/core/color.h has the formulas.
+void adjust(Sample& image, const ColorStep& step);
+// Blended as brightness is, but with the image blurred by (1 1 1; 1 5 1; 1 1 1) / 13 within its
+// border. factor >= 0.
 void adjust_sharpness(Sample& image, double factor);
-// Turned by `shift` of a circle in HSV, from -0.5 to 0.5.
-void adjust_hue(Sample& image, double shift);
 
 void posterize(Sample& image, int bits);         // the upper `bits` of 8 are kept
 void solarize(Sample& image, double threshold);  // values from there on are inverted

@@ -116,8 +116,7 @@ void resize_rows(const T* in, const ResizeAxis& vertical, const ResizeAxis& hori
   const std::int64_t stride = horizontal.in, width = horizontal.end - horizontal.first,
                      count = horizontal.count;
   in += vertical.first * stride + horizontal.first;
-  // The horizontal pass costs more: it runs where there are fewer rows.
-  const bool columns_first = vertical.count < vertical.window;
+  const bool columns_first = vertical.shrinks();
   const std::int64_t rows = vertical.end - vertical.first;
   const std::int64_t kept = columns_first ? lanes * width : rows * count;
   scratch.resize(kept + lanes * count);
@@ -176,15 +175,15 @@ ResizeAxis make_axis(std::int64_t in, std::int64_t origin, double begin, double 
 
 }  // namespace
 
-ResizeAxis resize_axis(std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t count) {
-  return make_axis(in, 0, 0, static_cast<double>(in), out, first, count);
+ResizeAxis window_axis(std::int64_t in, double begin, double length, std::int64_t out,
+                       std::int64_t first, std::int64_t count) {
+  const double origin = std::floor(begin);
+  return make_axis(in, static_cast<std::int64_t>(origin), begin - origin, length, out, first,
+                   count);
 }
 
-ResizeAxis resize_axis(std::int64_t in, std::int64_t out) { return resize_axis(in, out, 0, out); }
-
-ResizeAxis window_axis(std::int64_t in, double begin, double length, std::int64_t out) {
-  const double origin = std::floor(begin);
-  return make_axis(in, static_cast<std::int64_t>(origin), begin - origin, length, out, 0, out);
+ResizeAxis resize_axis(std::int64_t in, std::int64_t out) {
+  return window_axis(in, 0, static_cast<double>(in), out, 0, out);
 }
 
 template <class T>
@@ -212,12 +211,6 @@ Sample resize(const SampleView& image, const ResizeAxis& vertical, const ResizeA
                 });
   }
   return out;
-}
-
-Sample resize(const SampleView& image, const Window& window, std::int64_t height,
-              std::int64_t width) {
-  return resize(image, window_axis(image.height, window.top, window.height, height),
-                window_axis(image.width, window.left, window.width, width));
 }
 
 template void resize_plane(const float*, const ResizeAxis&, const ResizeAxis&, float*,

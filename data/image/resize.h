@@ -19,13 +19,18 @@ struct ResizeAxis {
   std::int64_t first = 0, end = 0;  // those that the outputs read lie in [first, end)
   std::vector<std::int32_t> start;  // count
   std::vector<float> weight;  // taps * count: weight[t * count + i] belongs to x[start[i] + t]
+
+  // Of the vertical one: whether it runs first. The horizontal pass costs more, and runs where
+  // there are fewer rows.
+  bool shrinks() const { return count < window; }
 };
 
-ResizeAxis resize_axis(std::int64_t in, std::int64_t out, std::int64_t first, std::int64_t count);
 ResizeAxis resize_axis(std::int64_t in, std::int64_t out);
-// The same of [begin, begin + length) alone, as if it had been cut out before: the pixel at x of
-// `in` covers [x, x + 1), and those that lie outside are not looked at.
-ResizeAxis window_axis(std::int64_t in, double begin, double length, std::int64_t out);
+// Outputs [first, first + count) of the `out` that [begin, begin + length) gives, as if it had been
+// cut out before: the pixel at x of `in` covers [x, x + 1), and those that lie outside are not
+// looked at.
+ResizeAxis window_axis(std::int64_t in, double begin, double length, std::int64_t out,
+                       std::int64_t first, std::int64_t count);
 
 // One plane (vertical.in, horizontal.in) -> (vertical.count, horizontal.count). `scratch` grows as
 // needed and can be reused. T is float or uint8.
@@ -35,7 +40,5 @@ void resize_plane(const T* in, const ResizeAxis& vertical, const ResizeAxis& hor
 
 // All planes, rounded to the nearest byte.
 Sample resize(const SampleView& image, const ResizeAxis& vertical, const ResizeAxis& horizontal);
-Sample resize(const SampleView& image, const Window& window, std::int64_t height,
-              std::int64_t width);
 
 }  // namespace hac

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "data/image/color.h"
-#include "data/image/resize.h"
 #include "kernels/core/error.h"
 
 namespace hac {
@@ -88,8 +86,8 @@ View RandomResizedCrop::operator()(StoredImage image, Draws& draws) const {
   const auto choose = [&](std::int64_t height, std::int64_t width) {
     return box(height, width, draws);
   };
-  const DecodedPart part = decode_part(std::move(image), choose, size);
-  return View(resize(part.image, part.window, size, size));
+  DecodedPart part = decode_part(std::move(image), choose, size);
+  return {std::move(part.image), part.window, size, size};
 }
 
 void ColorJitter::operator()(View& view, Draws& draws) const {
@@ -99,10 +97,8 @@ void ColorJitter::operator()(View& view, Draws& draws) const {
   const double factors[] = {around_one(brightness), around_one(contrast), around_one(saturation),
                             draws.uniform(-hue, hue)};
   const double settings[] = {brightness, contrast, saturation, hue};
-  constexpr void (*adjust[])(Sample&, double) = {adjust_brightness, adjust_contrast,
-                                                 adjust_saturation, adjust_hue};
   for (const int i : order) {
-    if (settings[i] > 0) adjust[i](view.pixels(), factors[i]);
+    if (settings[i] > 0) view.adjust(static_cast<Adjustment>(i), factors[i]);
   }
 }
 

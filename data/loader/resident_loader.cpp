@@ -86,8 +86,8 @@ Tensor ResidentLoader::shifts_of(std::int64_t epoch) const {
   const std::int64_t r = dataset_->resolution();
   for (std::int64_t i = 0; i < dataset_->size(); ++i) {
     const View view = apply(shifting_, Sample{.height = r, .width = r}, {config_.seed, epoch, i});
-    shift[i] = {static_cast<std::int32_t>(view.top()), static_cast<std::int32_t>(view.left()),
-                view.mirrored()};
+    shift[i] = {static_cast<std::int32_t>(view.rows().offset),
+                static_cast<std::int32_t>(view.columns().offset), view.mirrored()};
   }
   return host;
 }

@@ -109,7 +109,7 @@ TEST(Resize, WindowIsAPartOfTheWhole) {
        std::vector<std::pair<int, int>>{{17, 6}, {6, 17}, {100, 1}, {1, 9}}) {
     const ResizeAxis whole = resize_axis(in, out);
     for (int first = 0; first < out; ++first) {
-      const ResizeAxis part = resize_axis(in, out, first, 1);
+      const ResizeAxis part = window_axis(in, 0, static_cast<double>(in), out, first, 1);
       double sum = 0;
       for (int t = 0; t < part.taps; ++t) sum += part.weight[t];
       EXPECT_NEAR(sum, 1, 1e-6);

@@ -108,7 +108,7 @@ double mean_difference(const Sample& a, const Sample& b) {
 }
 
 Sample resized_box(const Sample& whole, const Box& box, std::int64_t side) {
-  return resize(view_of(whole), window_of(box), side, side);
+  return View(view_of(whole), window_of(box), side, side).render(3);
 }
 
 // Boxes whose borders fall between the pixels of the smaller image, at each scale. Half a pixel of
@@ -125,7 +125,7 @@ TEST(DecodePart, ScaledDownIsTheWholeImageResized) {
       EXPECT_EQ(part.window.height, static_cast<double>(box.height) * eighths / 8);
       EXPECT_LT(part.image.height, part.window.height + 2);
       EXPECT_LT(part.image.width, part.window.width + 2);
-      const Sample small = resize(part.image, part.window, side, side);
+      const Sample small = View(part.image, part.window, side, side).render(3);
       const Sample right = resized_box(whole, box, side);
       EXPECT_LT(mean_difference(small, right), 1.3) << orientation << ", " << eighths << "/8";
       Box further = box;
@@ -212,7 +212,7 @@ TEST(Resize, TakesAWindowWhoseBordersLieBetweenPixels) {
     std::vector<float> x(n);
     for (float& v : x) v = static_cast<float>(uniform(-1, 1));
     const double begin = uniform(0, n) * 0.9, length = uniform(0.05, 1) * (n - begin);
-    const ResizeAxis axis = window_axis(n, begin, length, out), one = resize_axis(1, 1);
+    const ResizeAxis axis = window_axis(n, begin, length, out, 0, out), one = resize_axis(1, 1);
     const std::vector<double> expected = reference(x, begin, length, out);
     std::vector<float> across(out), down(out), scratch;
     resize_plane(x.data(), one, axis, across.data(), scratch);

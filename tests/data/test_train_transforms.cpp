@@ -9,11 +9,10 @@
 #include <random>
 
 #include "data/image/color.h"
-#include "data/loader/resident_loader.h"
+#include "data/loader/loader.h"
 #include "data/sets/datasets.h"
 #include "tests/data/transform_goldens.h"
 #include "tests/support/image_fixtures.h"
-#include "tests/support/places.h"
 
 namespace hac {
 namespace {
@@ -70,13 +69,13 @@ TEST(Operations, HaveTheMagnitudesOfTorchvision) {
 }
 
 TEST(ColorJitter, HasThePixelsOfTorchvision) {
-  const std::map<std::string, void (*)(Sample&, double)> adjust{{"brightness", adjust_brightness},
-                                                                {"contrast", adjust_contrast},
-                                                                {"saturation", adjust_saturation},
-                                                                {"hue", adjust_hue}};
+  const std::map<std::string, Adjustment> adjustments{{"brightness", Adjustment::brightness},
+                                                      {"contrast", Adjustment::contrast},
+                                                      {"saturation", Adjustment::saturation},
+                                                      {"hue", Adjustment::hue}};
   for (const TransformGolden& g : colour_goldens) {
     Sample s = golden_image(g);
-    adjust.at(g.name)(s, g.number);
+    adjust(s, {adjustments.at(g.name), g.number});
     expect_golden(s, g);
   }
 }
@@ -151,10 +150,10 @@ TEST(ColorJitter, OrderIsPermuted) {
     for (std::uint32_t k = 3; k > 0; --k) std::swap(order[k], order[same.below(k + 1)]);
     const double b = same.uniform(0, 2), c = same.uniform(0, 2);
     Sample one = {1, 1, 4, {20, 90, 160, 250}}, other = one;
-    adjust_brightness(one, b);
-    adjust_contrast(one, c);
-    adjust_contrast(other, c);
-    adjust_brightness(other, b);
+    adjust(one, {Adjustment::brightness, b});
+    adjust(one, {Adjustment::contrast, c});
+    adjust(other, {Adjustment::contrast, c});
+    adjust(other, {Adjustment::brightness, b});
     const auto got = view.render(1).pixels;
     ASSERT_TRUE(got == one.pixels || got == other.pixels) << i;
     told += one.pixels != other.pixels;
@@ -344,18 +343,6 @@ TEST(Training, ThreadsDoNotChangeABit) {
     }
     ASSERT_EQ(values.size(), 40u * 3 * 20 * 20);
     EXPECT_EQ(values, runs[0]) << threads;
-  }
-}
-
-// What it cannot do on the device is done on the host.
-TEST(Training, OnADeviceIsTheHostsWork) {
-  for (const Place& place : places()) {
-    const At at(place);
-    EXPECT_FALSE(make_loader(photographs(), with_all(1), place.device)->capturable());
-    LoaderConfig config = with_all(1);
-    config.pipeline = [](const Preprocessing& p) { return training({}, true, p); };
-    EXPECT_EQ(make_loader(photographs(), config, place.device)->capturable(),
-              place.device.kind != DeviceKind::cpu);
   }
 }
 

@@ -95,7 +95,7 @@ TEST(View, RefusesWhatIsNoImage) {
 std::tuple<int, int, bool> standard(std::uint64_t seed, std::int64_t epoch, std::int64_t position) {
   const Pipeline random = split(standard_augmentation({.channels = 1, .resolution = 9})).second;
   const View view = apply(random, noise(9, 9), {seed, epoch, position});
-  return {view.top(), view.left(), view.mirrored()};
+  return {view.rows().offset, view.columns().offset, view.mirrored()};
 }
 
 TEST(StandardAugmentation, IsUniformAndAFunctionOfSeedEpochAndPosition) {

@@ -42,11 +42,12 @@ void decode_part_of(std::string_view bytes, std::int64_t side) {
   };
   const hac::DecodedPart part =
       hac::decode_part(hac::EncodedImage{std::string(bytes), "fuzz"}, choose, side);
-  const hac::Sample found = resize(part.image, part.window, box.height, box.width);
+  const hac::Sample found = hac::View(part.image, part.window, box.height, box.width).render(3);
   if (side < box.height) return;
   try {
     const hac::SampleView whole = hac::view_of(hac::decode_image(bytes, "fuzz"));
-    if (resize(whole, hac::window_of(box), box.height, box.width).pixels != found.pixels) {
+    if (hac::View(whole, hac::window_of(box), box.height, box.width).render(3).pixels !=
+        found.pixels) {
       __builtin_trap();
     }
   } catch (const hac::IoError&) {  // of what the part did not read

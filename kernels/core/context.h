@@ -16,6 +16,9 @@ class Library;  // oneDNN engine, stream, primitives; kernels/cpu/library.h
 namespace cuda {
 struct Library;  // CUDA stream, cuDNN and cuBLAS handles, plans; kernels/cuda/library.h
 }
+namespace simt {
+struct Uploads;  // that are not done yet; kernels/simt/uploads.h
+}
 
 class Context {
  public:
@@ -36,6 +39,9 @@ class Context {
   cuda::Library& cuda() {
     return *static_cast<cuda::Library*>(opened_.get());
   }  // of a cuda context
+  simt::Uploads& uploads() const {
+    return *static_cast<simt::Uploads*>(opened_.get());
+  }  // of a simt context
 
   // Scratch memory shared by all kernels of this context; valid until the next call. DeviceError
   // if it would have to grow while this thread records.

@@ -60,6 +60,18 @@ std::shared_ptr<void> allocate_unkept(Device device, std::size_t bytes) {
   return {p, [device, release = runtime.release](void* q) { release(device, q); }};
 }
 
+std::shared_ptr<void> allocate_pinned(Device device, std::size_t bytes) {
+  const Runtime& runtime = runtime_of(device);
+  void* p = runtime.allocate_pinned(device, bytes);
+  if (!p) {
+    throw OutOfMemory(
+        fmt::format("host memory for {}: expected {:.1f} MiB that the device can "
+                    "read, the system has no more",
+                    to_string(device), static_cast<double>(bytes) / (1 << 20)));
+  }
+  return {p, [device, release = runtime.release_pinned](void* q) { release(device, q); }};
+}
+
 void work_for(Context& ctx, double ms, const std::function<void()>& work) {
   const Clock::time_point begin = Clock::now();
   // Many before each wait, so that the device is not idle between them.

@@ -36,6 +36,10 @@ struct Runtime {
   // up to the next multiple of 64 bytes, as oneDNN needs it; elsewhere nothing lies behind the end.
   void* (*allocate)(Device, std::size_t bytes);
   void (*release)(Device, void* p);
+  // Host memory that upload() may read (pinned); null when there is no more. Both null where the
+  // device's memory is the host's.
+  void* (*allocate_pinned)(Device, std::size_t bytes);
+  void (*release_pinned)(Device, void* p);
   // Also asked on the way to an error, so it throws nothing.
   DeviceMemory (*memory)(Device);
   // "0000:3b:00.0", by which other libraries know the device; "" where it is on no bus.
@@ -51,9 +55,17 @@ struct Runtime {
   void (*zero)(Context&, void* p, std::size_t bytes);
   void (*synchronize)(Context&);
 
+  // From pinned memory, while the host and other contexts go on: it must stay as it is until an
+  // event recorded behind it has passed. Null where there is no pinned memory.
+  void (*upload)(Context&, void* to, const void* pinned, std::size_t bytes);
+  // What is given to the context from here on begins when the event, of any context of the device,
+  // has passed; the host does not wait.
+  void (*wait)(Context&, const Event&);
+  void (*wait_on_host)(const Event&);
+
   // From begin_capture on, what this thread gives to the context is recorded instead of run, until
   // end_capture; replay runs all of it again, with the same arguments and addresses. What needs the
-  // host's memory or time (copy_in, copy_out, synchronize, events) and an allocation are
+  // host's memory or time (copies to or from it, synchronize, events) and an allocation are
   // DeviceErrors meanwhile. Null where the device cannot record.
   void (*begin_capture)(Context&);
   Recording (*end_capture)(Context&);
@@ -84,6 +96,8 @@ const MemoryKeeper& memory_keeper();
 // The device's memory, asked for once more when what is unused was given back; null when there is
 // still no more. It is released with its last owner.
 std::shared_ptr<void> allocate_unkept(Device device, std::size_t bytes);
+// Pinned memory for the device. Throws OutOfMemory.
+std::shared_ptr<void> allocate_pinned(Device device, std::size_t bytes);
 
 // ---- Timing ----
 

@@ -25,22 +25,31 @@ void make_current(Device device) {
   cuda::check(cudaSetDevice(device.index), "cudaSetDevice", to_string(device).c_str());
 }
 
-void* allocate(Device device, std::size_t bytes) {
+// Null where there is no more.
+void* allocate_by(cudaError_t (*call)(void**, std::size_t), const char* name, Device device,
+                  std::size_t bytes) {
   refuse_in_capture("an allocation of " + std::to_string(bytes) + " bytes");
   void* p = nullptr;
   make_current(device);
-  const cudaError_t error = cudaMalloc(&p, bytes);
+  const cudaError_t error = call(&p, bytes);
   if (error == cudaSuccess) return p;
   // A device that earlier work has broken is not out of memory.
-  if (error != cudaErrorMemoryAllocation) {
-    cuda::check(error, "cudaMalloc", to_string(device).c_str());
-  }
+  if (error != cudaErrorMemoryAllocation) cuda::check(error, name, to_string(device).c_str());
   cudaGetLastError();
   return nullptr;
 }
 
+void* allocate(Device device, std::size_t bytes) {
+  return allocate_by(cudaMalloc, "cudaMalloc", device, bytes);
+}
+
+void* allocate_pinned(Device device, std::size_t bytes) {
+  return allocate_by(cudaMallocHost, "cudaMallocHost", device, bytes);
+}
+
 // Also runs while the process ends, when the driver may be gone: nothing to report then.
 void release(Device, void* p) { cudaFree(p); }
+void release_pinned(Device, void* p) { cudaFreeHost(p); }
 
 DeviceMemory memory(Device device) {
   DeviceMemory m;
@@ -74,6 +83,12 @@ void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
   // The copy from pageable memory stages it before it returns.
   cuda::check(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, cuda::stream_of(ctx)),
               "cudaMemcpyAsync", "to the device");
+}
+
+void upload(Context& ctx, void* to, const void* pinned, std::size_t bytes) {
+  refuse_in_capture("upload");
+  cuda::check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, cuda::stream_of(ctx)),
+              "cudaMemcpyAsync", "an upload");
 }
 
 void synchronize(Context& ctx) {
@@ -133,8 +148,20 @@ Event event_record(Context& ctx) {
   return event;
 }
 
+cudaEvent_t raw(const Event& event) { return static_cast<cudaEvent_t>(event.get()); }
+
+void wait(Context& ctx, const Event& event) {
+  refuse_in_capture("wait");
+  cuda::check(cudaStreamWaitEvent(cuda::stream_of(ctx), raw(event), 0), "cudaStreamWaitEvent",
+              "order");
+}
+
+void wait_on_host(const Event& event) {
+  refuse_in_capture("wait_on_host");
+  cuda::check(cudaEventSynchronize(raw(event)), "cudaEventSynchronize", "waiting for an event");
+}
+
 double elapsed_ms(Context&, const Event& from, const Event& to) {
-  const auto raw = [](const Event& e) { return static_cast<cudaEvent_t>(e.get()); };
   cuda::check(cudaEventSynchronize(raw(to)), "cudaEventSynchronize", "timing");
   float ms = 0;
   cuda::check(cudaEventElapsedTime(&ms, raw(from), raw(to)), "cudaEventElapsedTime", "timing");
@@ -153,6 +180,8 @@ const Runtime runtime_cuda{.count = count,
                            .make_current = make_current,
                            .allocate = allocate,
                            .release = release,
+                           .allocate_pinned = allocate_pinned,
+                           .release_pinned = release_pinned,
                            .memory = memory,
                            .bus_id = bus_id,
                            .name = name,
@@ -161,6 +190,9 @@ const Runtime runtime_cuda{.count = count,
                            .copy = copy,
                            .zero = zero,
                            .synchronize = synchronize,
+                           .upload = upload,
+                           .wait = wait,
+                           .wait_on_host = wait_on_host,
                            .begin_capture = begin_capture,
                            .end_capture = end_capture,
                            .replay = replay,

@@ -11,6 +11,7 @@
 
 #include "kernels/core/context.h"
 #include "kernels/simt/executor.h"
+#include "kernels/simt/uploads.h"
 
 namespace hac::simt {
 
@@ -32,6 +33,7 @@ template <class Call>
 void submit(const Context& ctx, Call call) {
   const Device device = ctx.device();
   require_submittable(device);
+  ctx.uploads().finish();
   auto work = [device, call = std::move(call)] {
     begin_launch(device);
     call();

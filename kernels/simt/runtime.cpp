@@ -1,4 +1,5 @@
-// simt as a device: memory is the host's, between red zones, and everything runs at once.
+// simt as a device: memory is the host's, between red zones. Uploads are done when they are waited
+// for (uploads.h), everything else runs at once.
 
 #include "kernels/core/runtime.h"
 
@@ -7,6 +8,7 @@
 #include "kernels/cpu/host.h"
 #include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
+#include "kernels/simt/uploads.h"
 
 namespace hac {
 namespace {
@@ -29,6 +31,13 @@ void* allocate(Device device, std::size_t bytes) {
 }
 void release(Device, void* p) { simt::release(p); }
 
+// No memory of the device: a kernel that reads it is refused.
+void* allocate_pinned(Device device, std::size_t bytes) {
+  require_now(device, "an allocation of " + std::to_string(bytes) + " bytes");
+  return runtime_cpu.allocate({}, bytes);
+}
+void release_pinned(Device, void* p) { runtime_cpu.release({}, p); }
+
 void copy(Context& ctx, void* to, const void* from, std::size_t bytes) {
   simt::submit(ctx, "copy", {{to, bytes}, {from, bytes}}, [=] { host::copy(to, from, bytes); });
 }
@@ -47,11 +56,44 @@ void zero(Context& ctx, void* p, std::size_t bytes) {
   simt::submit(ctx, "zero", {{p, bytes}}, [=] { host::zero(p, bytes); });
 }
 
-void synchronize(Context& ctx) { require_now(ctx.device(), "synchronize"); }
+void upload(Context& ctx, void* to, const void* pinned, std::size_t bytes) {
+  require_here(ctx, "upload");
+  ctx.uploads().add([=, device = ctx.device()] {
+    simt::begin_launch(device);
+    simt::require_memory(device, to, bytes, "upload");
+    host::copy(to, pinned, bytes);
+  });
+}
+
+void synchronize(Context& ctx) {
+  require_now(ctx.device(), "synchronize");
+  ctx.uploads().finish();
+}
+
+struct Moment {
+  Event time;             // by the host's clock
+  simt::Uploads uploads;  // that come before it
+};
+const Moment& moment(const Event& event) { return *static_cast<const Moment*>(event.get()); }
 
 Event event_record(Context& ctx) {
   require_here(ctx, "event_record");
-  return host::event_record(ctx);
+  return std::make_shared<Moment>(Moment{host::event_record(ctx), ctx.uploads()});
+}
+
+void wait(Context& ctx, const Event& event) {
+  require_here(ctx, "wait");
+  moment(event).uploads.finish();
+}
+
+void wait_on_host(const Event& event) {
+  refuse_in_capture("wait_on_host");
+  moment(event).uploads.finish();
+}
+
+double elapsed_ms(Context& ctx, const Event& from, const Event& to) {
+  moment(to).uploads.finish();
+  return host::elapsed_ms(ctx, moment(from).time, moment(to).time);
 }
 
 void begin_capture(Context& ctx) {
@@ -72,22 +114,29 @@ void replay(Context& ctx, const Recording& recording) {
 
 }  // namespace
 
-const Runtime runtime_simt{.count = [](std::string*) { return simt::device_count; },
-                           .make_current = simt::make_current,
-                           .allocate = allocate,
-                           .release = release,
-                           .memory = host::memory,
-                           .bus_id = [](Device) { return std::string(); },
-                           .name = to_string,
-                           .copy_in = copy_in,
-                           .copy_out = copy_out,
-                           .copy = copy,
-                           .zero = zero,
-                           .synchronize = synchronize,
-                           .begin_capture = begin_capture,
-                           .end_capture = end_capture,
-                           .replay = replay,
-                           .event_record = event_record,
-                           .elapsed_ms = host::elapsed_ms};
+const Runtime runtime_simt{
+    .count = [](std::string*) { return simt::device_count; },
+    .open = [](Device) -> std::shared_ptr<void> { return std::make_shared<simt::Uploads>(); },
+    .make_current = simt::make_current,
+    .allocate = allocate,
+    .release = release,
+    .allocate_pinned = allocate_pinned,
+    .release_pinned = release_pinned,
+    .memory = host::memory,
+    .bus_id = [](Device) { return std::string(); },
+    .name = to_string,
+    .copy_in = copy_in,
+    .copy_out = copy_out,
+    .copy = copy,
+    .zero = zero,
+    .synchronize = synchronize,
+    .upload = upload,
+    .wait = wait,
+    .wait_on_host = wait_on_host,
+    .begin_capture = begin_capture,
+    .end_capture = end_capture,
+    .replay = replay,
+    .event_record = event_record,
+    .elapsed_ms = elapsed_ms};
 
 }  // namespace hac

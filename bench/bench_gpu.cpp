@@ -1,10 +1,11 @@
 // What the engine does on a GPU against what the GPU can do.
-// usage: bench_gpu --part train|infer|energy [--device cuda:0|simt] [--tiny] [--json FILE]
+// usage: bench_gpu --part train|infer|energy|feed [--device cuda:0|simt] [--tiny] [--json FILE]
 //                  [--autotune]
 //   train   VGG11's step in f32, bf16, f16 and TF32, eager and as a graph
 //   infer   ResNet18 and VGG11 at batch 1 in the same: eager and graph, warm and cold, by events
 //           and the clock
 //   energy  joules an inference
+//   feed    images a second from photographs to batches (bench/feed.h)
 // --tiny: small shapes, and simt to run the same code without a GPU. --autotune: cuDNN's plans
 // measured, and the fastest taken instead of the heuristics' first choice. Exit codes: 0, 1 failed,
 // 2 usage, 3 no GPU, 77 skipped (the last line says why).
@@ -18,6 +19,7 @@
 #include <string>
 
 #include "bench/bench.h"
+#include "bench/feed.h"
 #include "engine/autograd/ops.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
@@ -222,6 +224,8 @@ ordered_json energy_part(const Options& o) {
   return {{"rows", rows}};
 }
 
+ordered_json feed(const Options& o) { return bench::feed_part(o.device, o.tiny); }
+
 Options parse(int argc, char** argv) {
   Options o;
   const std::vector<std::string> words(argv + 1, argv + argc);
@@ -250,12 +254,12 @@ Options parse(int argc, char** argv) {
 void run(const Options& o) {
   using Part = ordered_json (*)(const Options&);
   const std::pair<const char*, Part> parts[] = {
-      {"train", train_part}, {"infer", infer_part}, {"energy", energy_part}};
+      {"train", train_part}, {"infer", infer_part}, {"energy", energy_part}, {"feed", feed}};
   const auto* const part = std::find_if(std::begin(parts), std::end(parts),
                                         [&](const auto& p) { return o.part == p.first; });
   if (part == std::end(parts)) {
     throw ConfigError(
-        fmt::format("option '--part': expected train, infer or energy, got '{}'", o.part));
+        fmt::format("option '--part': expected train, infer, energy or feed, got '{}'", o.part));
   }
   Context::current(o.device);
   if (o.autotune) autotune(o.device, "");

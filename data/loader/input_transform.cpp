@@ -7,6 +7,12 @@
 
 namespace hac {
 
+void require_square(const View& view, std::int64_t side) {
+  if (view.height() == side && view.width() == side) return;
+  throw ShapeError(fmt::format("image: expected a pipeline that ends in ({}, {}), got ({}, {})",
+                               side, side, view.height(), view.width()));
+}
+
 InputTransform::InputTransform(const Preprocessing& p, std::int64_t resolution)
     : channels_(p.channels), native_(p.resolution), resolution_(resolution) {
   if (channels_ < 1 || channels_ > std::ssize(scale_))
@@ -22,10 +28,7 @@ InputTransform::InputTransform(const Preprocessing& p, std::int64_t resolution)
 
 void InputTransform::operator()(View view, float* out, Scratch& scratch) const {
   view.resample(channels_);
-  if (view.height() != native_ || view.width() != native_) {
-    throw ShapeError(fmt::format("image: expected a pipeline that ends in ({}, {}), got ({}, {})",
-                                 native_, native_, view.height(), view.width()));
-  }
+  require_square(view, native_);
   const bool resize = resolution_ != native_;
   const std::int64_t plane = resolution_ * resolution_;
   if (resize) scratch.native.resize(native_ * native_);

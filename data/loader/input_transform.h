@@ -13,6 +13,9 @@
 
 namespace hac {
 
+// Throws ShapeError for a view of another size.
+void require_square(const View& view, std::int64_t side);
+
 // (channels, native, native) -> (channels, resolution, resolution) f32: normalised by
 // (pixel / 255 - mean) / std, then resized if the size differs. Immutable, so that threads can
 // share one; the scratch is theirs.

@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "engine/tensor/random.h"
-#include "kernels/core/denormals.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 
@@ -49,6 +48,10 @@ std::int64_t BatchSource::batches() const {
   return config_.drop_last ? n / config_.batch : ceil_div(n, config_.batch);
 }
 
+std::int64_t BatchSource::images_of(std::int64_t batch) const {
+  return std::min(config_.batch, dataset_->size() - batch * config_.batch);
+}
+
 void BatchSource::start(std::int64_t epoch, std::int64_t first) {
   if (epoch < 0 || first < 0 || first > batches()) {
     throw ConfigError(
@@ -78,55 +81,20 @@ Loader::Loader(DatasetPtr dataset, const LoaderConfig& config)
       pipeline_(config.pipeline(dataset_->preprocessing())),
       transform_(dataset_->preprocessing(),
                  config.resolution == 0 ? dataset_->resolution() : config.resolution),
-      slots_(std::max(config.prefetch, config.threads)) {
-  for (int t = 0; t < config.threads; ++t) threads_.emplace_back([this] { work(); });
-}
+      slots_(std::max(config.prefetch, config.threads)),
+      prefetcher_(config.threads, static_cast<int>(slots_.size()), 1,
+                  [this](const Prefetcher::Work& work) { slots_[work.slot] = made(work); }) {}
 
-Loader::~Loader() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-    ++generation_;
-  }
-  work_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-}
-
-void Loader::work() {
-  flush_denormals();
-  InputTransform::Scratch scratch;
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    work_.wait(lock, [&] { return stop_ || may_claim(); });
-    if (stop_) return;
-    const std::int64_t b = claimed_++;
-    const std::uint64_t mine = generation_;
-    const std::int64_t epoch = epoch_;
-    const auto order = order_;
-    lock.unlock();
-    Slot slot;
-    try {
-      slot.batch = make(b, epoch, *order, mine, scratch);
-    } catch (...) {
-      slot.error = std::current_exception();
-    }
-    lock.lock();
-    if (mine != generation_) continue;
-    slots_[b % std::ssize(slots_)] = std::move(slot);
-    ready_.notify_all();
-  }
-}
-
-// Gives up early, with a batch that will not be used, once its generation has passed.
-Batch Loader::make(std::int64_t b, std::int64_t epoch, const std::vector<std::int64_t>& order,
-                   std::uint64_t generation, InputTransform::Scratch& scratch) const {
-  const std::int64_t first = b * config_.batch;
-  const std::int64_t n = std::min<std::int64_t>(config_.batch, std::ssize(order) - first);
+// Gives up early, with a batch that will not be used, once it is not wanted.
+Batch Loader::made(const Prefetcher::Work& work) const {
+  thread_local InputTransform::Scratch scratch;
+  const std::int64_t first = work.batch * config_.batch;
+  const std::int64_t n = images_of(work.batch);
   const std::int64_t c = dataset_->channels(), r = transform_.resolution();
   Batch batch{Tensor::empty({n, c, r, r}), Tensor::empty({n}, Dtype::i32)};
-  for (std::int64_t i = 0; i < n && generation == generation_; ++i) {
-    const std::int64_t index = order[first + i];
-    transform_(apply(pipeline_, dataset_->read(index), {config_.seed, epoch, first + i}),
+  for (std::int64_t i = 0; i < n && work.wanted(); ++i) {
+    const std::int64_t index = work.order[first + i];
+    transform_(apply(pipeline_, dataset_->read(index), {config_.seed, work.epoch, first + i}),
                batch.images.as<float>() + i * c * r * r, scratch);
     batch.labels.as<std::int32_t>()[i] = dataset_->label(index);
   }
@@ -134,33 +102,15 @@ Batch Loader::make(std::int64_t b, std::int64_t epoch, const std::vector<std::in
 }
 
 void Loader::begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) {
-  {
-    const std::lock_guard lock(mutex_);
-    ++generation_;
-    for (Slot& slot : slots_) slot = {};
-    order_ = std::make_shared<const std::vector<std::int64_t>>(std::move(order));
-    epoch_ = epoch;
-    claimed_ = taken_ = first;
-    end_ = batches();
-    started_ = true;
-  }
-  work_.notify_all();
+  prefetcher_.start(std::move(order), epoch, first, batches());
 }
 
 bool Loader::advance() {
-  std::unique_lock lock(mutex_);
-  if (!started_) throw ConfigError("loader: expected start() before next()");
-  if (taken_ == end_) return false;
-  Slot& slot = slots_[taken_ % std::ssize(slots_)];
-  ready_.wait(lock, [&] { return slot.batch || slot.error; });
-  // The error stays: an epoch does not continue with a batch missing.
-  if (slot.error) std::rethrow_exception(slot.error);
-  chosen_ = std::move(*slot.batch);
+  const auto slot = prefetcher_.take();
+  if (!slot) return false;
+  chosen_ = std::move(slots_[*slot]);
   size_ = chosen_.size();
-  slot = {};
-  ++taken_;
-  lock.unlock();
-  work_.notify_one();
+  prefetcher_.release();
   return true;
 }
 

@@ -3,20 +3,15 @@
 // loader's own threads. Order and augmentation are functions of (seed, epoch) and of the position
 // alone, so a run can resume in the middle of an epoch.
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "data/image/transforms.h"
 #include "data/loader/input_transform.h"
+#include "data/loader/prefetcher.h"
 #include "data/sets/dataset.h"
 #include "engine/tensor/tensor.h"
 
@@ -40,7 +35,7 @@ struct LoaderConfig {
   int prefetch = 3;  // batches held ready
 };
 
-// Where batches come from: Loader, or ResidentLoader with the same values.
+// Where batches come from: Loader, or with the same values ResidentLoader and StreamingLoader.
 class BatchSource {
  public:
   // Throws ConfigError naming the field.
@@ -65,6 +60,7 @@ class BatchSource {
  protected:
   // Image order[i] is at position i of the epoch.
   virtual void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) = 0;
+  std::int64_t images_of(std::int64_t batch) const;  // of an epoch
 
   const DatasetPtr dataset_;
   const LoaderConfig config_;
@@ -74,39 +70,19 @@ class BatchSource {
 class Loader final : public BatchSource {
  public:
   Loader(DatasetPtr dataset, const LoaderConfig& config);
-  ~Loader() override;
   // Rethrows what a loader thread threw.
   bool advance() override;
   Batch make() override { return std::move(chosen_); }
 
  private:
-  // Batch b of the epoch waits in slot b % slots until advance() takes it.
-  struct Slot {
-    std::optional<Batch> batch;
-    std::exception_ptr error;
-  };
-
   void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
-  void work();
-  bool may_claim() const { return claimed_ < end_ && claimed_ < taken_ + std::ssize(slots_); }
-  Batch make(std::int64_t b, std::int64_t epoch, const std::vector<std::int64_t>& order,
-             std::uint64_t generation, InputTransform::Scratch& scratch) const;
+  Batch made(const Prefetcher::Work& work) const;
 
   const Pipeline pipeline_;
   const InputTransform transform_;
   Batch chosen_;
-
-  std::mutex mutex_;  // of all below
-  std::condition_variable work_, ready_;
-  std::vector<Slot> slots_;
-  std::shared_ptr<const std::vector<std::int64_t>> order_;
-  std::int64_t epoch_ = 0;
-  std::int64_t claimed_ = 0, taken_ = 0, end_ = 0;
-  // Workers claim batches in order; a batch belongs to the generation (the call of start) that
-  // asked for it and is dropped when that has passed.
-  std::atomic<std::uint64_t> generation_{0};
-  bool started_ = false, stop_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<Batch> slots_;
+  Prefetcher prefetcher_;  // last: its threads use the others
 };
 
 // The order of an epoch: a permutation of [0, n), a function of (seed, epoch) alone.

@@ -3,10 +3,13 @@
 // needed. Each batch is made there: only the order of an epoch and its shifts are copied to the
 // device, once an epoch.
 
-#include "data/loader/input_transform.h"
+#include "data/loader/device_transform.h"
 #include "data/loader/loader.h"
 
 namespace hac {
+
+// Whether nothing of the pipeline is random but is_shift().
+bool can_reside(const Pipeline& pipeline);
 
 // The batches of Loader, on a device other than the CPU: the same images at the same positions with
 // the same augmentation, values equal but for rounding, in the device's own layout. threads and
@@ -14,7 +17,7 @@ namespace hac {
 class ResidentLoader final : public BatchSource {
  public:
   // Reads and copies the whole set. Throws what Dataset::get() and View throw, OutOfMemory, and
-  // ConfigError for a pipeline with another random transform than is_shift().
+  // ConfigError unless can_reside().
   ResidentLoader(DatasetPtr dataset, const LoaderConfig& config, Device device);
   bool advance() override;
   Batch make() override;
@@ -27,18 +30,12 @@ class ResidentLoader final : public BatchSource {
 
   Device device_;
   Pipeline fixed_, shifting_;
-  InputTransform transform_;
-  Tensor pixels_, labels_;               // (images, C, H, W) u8 and (images) i32
-  Tensor resize_start_, resize_weight_;  // undefined where nothing is resized
-  Tensor order_;                         // (images) i32, of the epoch
-  Tensor shifts_;                        // an Augmentation each place of it, as bytes, or undefined
-  Tensor position_;                      // a BatchPosition, as bytes
+  DeviceTransform transform_;
+  Tensor pixels_, labels_;  // (images, C, H, W) u8 and (images) i32
+  Tensor order_;            // (images) i32, of the epoch
+  Tensor shifts_;           // an Augmentation each place of it, as bytes, or undefined
+  DevicePosition position_;
   std::int64_t epoch_ = -1, taken_ = 0;
 };
-
-// A ResidentLoader where the device is not the CPU, can do what is random, and the set takes at
-// most 2 GiB and a quarter of the device's memory limit, and there is that much, else a Loader.
-std::unique_ptr<BatchSource> make_loader(DatasetPtr dataset, const LoaderConfig& config,
-                                         Device device);
 
 }  // namespace hac

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/loader/resident_loader.h"
+#include "data/loader/make_loader.h"
 #include "engine/autograd/ops.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
@@ -37,7 +37,10 @@ class EvalMode {
 
 }  // namespace
 
-int loader_threads() { return std::clamp(num_threads() / 4, 1, 8); }
+int loader_threads(Device device) {
+  if (device.kind == DeviceKind::cuda) return std::clamp(num_threads() - 1, 1, 16);
+  return std::clamp(num_threads() / 4, 1, 8);
+}
 
 std::int64_t count_in_top(const Tensor& scores, const Tensor& labels, int k) {
   const Tensor probs = scores.to(Device{});
@@ -114,7 +117,7 @@ EvalResult Evaluation::run_once() {
                            .resolution = model_.arch().resolution,
                            .shuffle = false,
                            .pipeline = evaluation,
-                           .threads = loader_threads()},
+                           .threads = loader_threads(model_.device())},
                           model_.device());
   }
   loader_->start(0);

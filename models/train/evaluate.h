@@ -62,8 +62,8 @@ std::string broken_parameter(const Model& model);
 [[noreturn]] void throw_not_finite(Model& model, const Tensor& images, const std::string& when,
                                    double loss);
 
-// Decoding a JPEG takes about 1 ms, so sets on disk need more threads the more of them compute. A
-// thread that is ahead sleeps.
-int loader_threads();
+// Decoding a JPEG takes about 1 ms, so sets on disk need more threads the more of them compute: one
+// for every four, or where a GPU computes all but one, 16 at most. A thread that is ahead sleeps.
+int loader_threads(Device device);
 
 }  // namespace hac

@@ -10,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "data/loader/resident_loader.h"
+#include "data/loader/make_loader.h"
 #include "engine/io/file.h"
 #include "engine/io/log.h"
 #include "engine/io/print.h"
@@ -107,7 +107,7 @@ class Run {
                 },
             .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
-            .threads = loader_threads()};
+            .threads = loader_threads(model_.device())};
   }
 
   Training state() { return {model_, *optimizer_, average_, observer_}; }

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "data/loader/resident_loader.h"
+#include "data/loader/make_loader.h"
 #include "engine/optim/optimizer.h"
 #include "models/model.h"
 #include "models/train/captured_step.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "data/loader/make_loader.h"
 #include "data/loader/resident_loader.h"
 #include "data/sets/datasets.h"
 #include "engine/tensor/storage.h"
@@ -96,8 +97,11 @@ Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
   const Tensor there = where.to(device);
   const Tensor out =
       Tensor::activation({n, c, spec.resolution, spec.resolution}, spec.dtype, device);
-  augment_kernels.run(&AugmentKernels::images, device, spec, pixels.data(), chosen.data(),
-                      shifts.empty() ? nullptr : moved.data(), there.data(), table, out.data());
+  const ImageSource from{.set = pixels.data(),
+                         .order = chosen.data(),
+                         .shifts = shifts.empty() ? nullptr : moved.data(),
+                         .position = there.data()};
+  augment_kernels.run(&AugmentKernels::images, device, spec, from, table, out.data());
   return out;
 }
 

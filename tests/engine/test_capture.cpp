@@ -3,8 +3,8 @@
 
 #include <cmath>
 
+#include "data/loader/make_loader.h"
 #include "data/loader/mixup.h"
-#include "data/loader/resident_loader.h"
 #include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
 #include "kernels/ops/elementwise.h"
@@ -254,11 +254,7 @@ TEST(CapturedStep, EagerStepsMayComeBetween) {
 }
 
 // The place in the epoch, the epoch and how pairs mix change from replay to replay.
-TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
-  const Device device = GetParam();
-  const DatasetPtr set =
-      open_data({.name = "synthetic", .limit_train = 12, .resolution = 8, .classes = 4}).train;
-  ResidentLoader loader(set, {.batch = 4, .seed = kSeed}, device);
+void expect_held(BatchSource& loader, Device device) {
   Model eager(small_net(), kSeed, device), captured(small_net(), kSeed, device);
   Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
   ImportanceObserver nobody(0);
@@ -283,6 +279,15 @@ TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
     expect_same_bits(with_gradients(captured), with_gradients(eager));
   }
   EXPECT_EQ(made, 2) << "once in the warm-up, once in the recording";
+}
+
+TEST_P(CapturedStepOn, HoldsTheMakingOfTheBatch) {
+  const DatasetPtr set =
+      open_data({.name = "synthetic", .limit_train = 12, .resolution = 8, .classes = 4}).train;
+  for (const auto pipeline : {standard_augmentation, random_resized_crop}) {  // resident, streamed
+    const LoaderConfig config{.batch = 4, .pipeline = pipeline, .seed = kSeed};
+    expect_held(*make_loader(set, config, GetParam()), GetParam());
+  }
 }
 
 TEST(CapturedStep, GivesItsMemoryBack) {

@@ -20,6 +20,7 @@ struct Case {
   std::int64_t watched = 0;     // last steps of which importance is kept
   std::int64_t interrupt = -1;  // after so many steps, and resumed
   bool vgg = false;             // the network whose training broke first, else a tiny one
+  bool streamed = false;        // cropped at random: batches come from the host
 };
 
 class CapturedTraining : public testing::TestWithParam<Case> {
@@ -35,6 +36,12 @@ class CapturedTraining : public testing::TestWithParam<Case> {
     config.label_smoothing = 0.1;
     config.epochs = 3;
     config.launch = launch;
+    if (c.streamed) {
+      config.transforms = {.random_resized_crop = RandomResizedCrop{},
+                           .color_jitter = ColorJitter{0.4, 0.4, 0.4, 0.1},
+                           .random_erasing = RandomErasing{}};
+      config.mixup = config.cutmix = 1;
+    }
     const TempFolder folder;
     ImportanceObserver observer(c.watched);
     Model model(arch, kSeed, kSimt);
@@ -71,7 +78,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, CapturedTraining,
                                          Case{"ALastBatchThatIsSmaller", 12, 5, 4},
                                          Case{"ResumedAtTheLastWholeBatch", 20, 8, 0, 1},
                                          Case{"ImportanceFromTheLastWholeBatch", 20, 8, 8},
-                                         Case{"ImportanceFromTheLastStep", 8, 8, 1}),
+                                         Case{"ImportanceFromTheLastStep", 8, 8, 1},
+                                         Case{"StreamedAndResumed", 20, 8, 0, 4, false, true}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(CapturedTraining, IsAConfigErrorOnTheCpu) {

@@ -22,6 +22,8 @@ class Dataset {
   // Image i as it is stored. Throws IoError for a file that cannot be read.
   virtual StoredImage read(std::int64_t i) const = 0;
   virtual std::int32_t label(std::int64_t i) const = 0;  // without reading
+  // Of a file its path below the set's folder, "" of an image in memory.
+  virtual std::string name(std::int64_t) const { return ""; }
   // What image i is, without decoding: of a file its path below the set's folder and its size, of
   // an image in memory a hash of its bytes. Throws IoError for a file that is gone.
   virtual std::string identity(std::int64_t i) const { return std::to_string(label(i)); }

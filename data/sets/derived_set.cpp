@@ -32,6 +32,7 @@ class Derived final : public Dataset {
     const std::int32_t label = set_->label(index(i));
     return changed_.classes ? changed_.label_of.at(label) : label;
   }
+  std::string name(std::int64_t i) const override { return set_->name(index(i)); }
   std::string identity(std::int64_t i) const override { return set_->identity(index(i)); }
   const std::vector<std::string>& classes() const override {
     return changed_.classes ? *changed_.classes : set_->classes();

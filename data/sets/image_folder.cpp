@@ -42,6 +42,8 @@ class ImageFolder final : public Dataset {
   const std::vector<std::string>& classes() const override { return classes_; }
   const Preprocessing& preprocessing() const override { return preprocessing_; }
 
+  std::string name(std::int64_t i) const override { return entries_.at(i).path; }
+
   std::string identity(std::int64_t i) const override {
     const fs::path path = folder_ / entries_.at(i).path;
     std::error_code error;

@@ -28,8 +28,10 @@ class PackedSet final : public Dataset {
   const std::vector<std::string>& classes() const override { return file_->about().classes; }
   const Preprocessing& preprocessing() const override { return preprocessing_; }
 
+  std::string name(std::int64_t i) const override { return file_->name(images_.at(i)); }
+
   std::string identity(std::int64_t i) const override {
-    return fmt::format("{} {:08x}", file_->name(images_.at(i)), entry(i).bytes_crc);
+    return fmt::format("{} {:08x}", name(i), entry(i).bytes_crc);
   }
 
   StoredImage read(std::int64_t i) const override {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "data/loader/make_loader.h"
 #include "engine/autograd/ops.h"
@@ -20,6 +21,25 @@ bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k
     above += !(scores[j] < scores[label] || (scores[j] == scores[label] && j >= label));
   }
   return above < k;
+}
+
+// The guess is that of top-1, which the f32 softmax decides; the rest is as exact as the logits.
+Prediction prediction(std::span<const float> logits, std::span<const float> probs,
+                      std::int32_t label) {
+  Prediction p{.label = label};
+  p.guess = static_cast<std::int32_t>(std::max_element(probs.begin(), probs.end()) - probs.begin());
+  const double most = *std::max_element(logits.begin(), logits.end());
+  double sum = 0, squares = 0;
+  for (const float x : logits) {
+    const double e = std::exp(x - most);
+    sum += e;
+    squares += e * e;
+  }
+  const auto share = [&](std::int32_t c) { return std::exp(logits[c] - most) / sum; };
+  p.confidence = share(p.guess);
+  p.loss = std::log(sum) - (logits[label] - most);
+  p.brier = squares / (sum * sum) - 2 * share(label) + 1;
+  return p;
 }
 
 // Evaluation mode while one lives.
@@ -51,6 +71,18 @@ std::int64_t count_in_top(const Tensor& scores, const Tensor& labels, int k) {
     hits += in_top(probs.as<float>() + i * classes, classes, truth.as<std::int32_t>()[i], k);
   }
   return hits;
+}
+
+void append_predictions(const Tensor& logits, const Tensor& probs, const Tensor& labels,
+                        std::vector<Prediction>& predictions) {
+  const std::vector<float> scores = logits.to_vector(), shares = probs.to_vector();
+  const Tensor truth = labels.to(Device{});
+  const std::size_t classes = logits.shape()[1];
+  for (std::int64_t i = 0; i < truth.numel(); ++i) {
+    predictions.push_back(prediction({scores.data() + i * classes, classes},
+                                     {shares.data() + i * classes, classes},
+                                     truth.as<std::int32_t>()[i]));
+  }
 }
 
 void require_match(const Model& model, const Dataset& data, const char* which) {
@@ -123,6 +155,7 @@ EvalResult Evaluation::run_once() {
   loader_->start(0);
   const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
   EvalResult result;
+  std::vector<Prediction> predictions;
   std::int64_t top1 = 0, top5 = 0;
   Batch batch;
   while (loader_->next(batch)) {
@@ -136,11 +169,13 @@ EvalResult Evaluation::run_once() {
     result.images += batch.size();
     top1 += count_in_top(probs, batch.labels, 1);
     top5 += count_in_top(probs, batch.labels, 5);
+    append_predictions(logits.value(), probs, batch.labels, predictions);
   }
   const double n = std::max<double>(1, result.images);
   result.loss /= n;
   result.top1 = top1 / n;
   result.top5 = top5 / n;
+  result.predictions = std::make_shared<const std::vector<Prediction>>(std::move(predictions));
   return result;
 }
 

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "data/loader/loader.h"
 #include "engine/io/fields.h"
@@ -11,13 +13,24 @@
 
 namespace hac {
 
+// What a network said of one image, p its softmax.
+struct Prediction {
+  std::int32_t label = 0;
+  std::int32_t guess = 0;  // the class of highest p; of equals the lower
+  double confidence = 0;   // p of the guess
+  double loss = 0;         // -ln p of the label
+  double brier = 0;        // sum over classes of (p - [class is the label])^2
+};
+
 struct EvalResult {
   double loss = 0;  // mean cross-entropy
   double top1 = 0;  // fractions
   double top5 = 0;
   std::int64_t images = 0;
+  // Of each image, in the order of the set; null in what was read from a file.
+  std::shared_ptr<const std::vector<Prediction>> predictions = nullptr;
 
-  Fields fields() {
+  Fields fields() {  // but for the predictions
     return Fields().add("loss", loss).add("top1", top1).add("top5", top5).add("images", images);
   }
 };
@@ -50,6 +63,10 @@ EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 2
 
 // Throws ConfigError when images or classes of a set do not fit the model; `which` names the set.
 void require_match(const Model& model, const Dataset& data, const char* which);
+
+// Appends those of a batch: logits and their softmax (N, classes), of any device and float type.
+void append_predictions(const Tensor& logits, const Tensor& probs, const Tensor& labels,
+                        std::vector<Prediction>& predictions);
 
 // How many of the rows of probs (N, classes) have their label among the k largest. Ties go to the
 // lower class.

@@ -88,6 +88,7 @@ class Experiment {
       results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
       if (networks[i].plan) results.plans.push_back(reported(networks[i]));
     }
+    results.evaluations = evaluations_of(results, trained, *data_.test);
     if (!modelled()) {
       add_energy(results, networks);
       results.profiles =

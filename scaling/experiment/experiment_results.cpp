@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -205,6 +206,32 @@ std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
          .modelled_ms = device.predict(p.arch)});
   }
   return sweeps;
+}
+
+std::vector<NetworkEvaluation> evaluations_of(const Results& results,
+                                              const std::vector<TrainedAccuracy>& trained,
+                                              const Dataset& test) {
+  std::vector<NetworkEvaluation> evaluations;
+  std::vector<std::size_t> rows;  // of the table, of each
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    if (!trained[i].evaluation) continue;
+    evaluations.push_back(*trained[i].evaluation);
+    rows.push_back(i);
+  }
+  const auto best = std::max_element(rows.begin(), rows.end(), [&](std::size_t a, std::size_t b) {
+    return results.table[a].top1.mean < results.table[b].top1.mean;
+  });
+  for (std::size_t k = 0; k < evaluations.size(); ++k) {
+    EvalDetails& details = evaluations[k].details;
+    const bool shown = rows[k] == *best;
+    if (!shown) details.worst.clear();
+    if (!shown && rows[k] != 0) {
+      details.confusion.clear();
+      details.classes.clear();
+    }
+    add_pictures(details, test);
+  }
+  return evaluations;
 }
 
 LatencyFit latency_fit(const std::string& name, const LatencyError& error,

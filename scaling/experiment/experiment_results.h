@@ -22,6 +22,11 @@ std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,
                              const std::vector<MeasuredLatency>& measured,
                              const LatencyModel& device);
 
+// Of the networks of the table, which is there already; with pictures of images of the test set.
+std::vector<NetworkEvaluation> evaluations_of(const Results& results,
+                                              const std::vector<TrainedAccuracy>& trained,
+                                              const Dataset& test);
+
 // The error of predictions for these networks.
 LatencyFit latency_fit(const std::string& name, const LatencyError& error,
                        const std::vector<NetworkTiming>& timings);

@@ -107,6 +107,14 @@ AlphaCurve score_alpha(const ExperimentTraining& t, double growth, const AlphaCa
   return curve;
 }
 
+// The median by top-1, the lower of two; nothing of none.
+std::optional<NetworkEvaluation> median_of(std::vector<NetworkEvaluation> seeds) {
+  if (seeds.empty()) return std::nullopt;
+  std::stable_sort(seeds.begin(), seeds.end(),
+                   [](const auto& a, const auto& b) { return a.result.top1 < b.result.top1; });
+  return seeds[(seeds.size() - 1) / 2];
+}
+
 LayerLaw layer_law(const LayerSamples& layer, ImportanceLaw law) {
   LayerLaw row{.law = std::move(law)};
   for (const ImportanceSample& s : layer.samples) row.points.push_back({s.width, s.importance});
@@ -212,6 +220,7 @@ std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& t,
       std::vector<double> values;
       std::int64_t images = 0;
       std::vector<std::string> weights;
+      std::vector<NetworkEvaluation> evaluations;
       for (const std::uint64_t seed : t.recipe.seeds) {
         const TrainedNetwork n =
             t.networks.train({.arch = scaled.arch,
@@ -220,11 +229,17 @@ std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& t,
                               .label = fmt::format("{} seed {}: ", scaled.method, seed)});
         values.push_back(n.test.top1);
         images = n.test.images;
+        if (n.details) {
+          evaluations.push_back(
+              {.network = scaled.method, .seed = seed, .result = n.test, .details = *n.details});
+        }
         if (t.keep_weights) {
           weights.push_back(std::filesystem::path(n.weights).lexically_relative(t.out).string());
         }
       }
-      rows.push_back({accuracy_of(values, images, "test"), weights});
+      rows.push_back({.top1 = accuracy_of(values, images, "test"),
+                      .weights = weights,
+                      .evaluation = median_of(std::move(evaluations))});
     }
     return rows;
   });

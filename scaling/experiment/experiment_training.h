@@ -2,6 +2,7 @@
 // What an experiment trains: networks for the alpha search, sampled widths for the importance laws,
 // and those of the result table. Every function is one stage, kept under what it depends on.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,13 @@ FittedImportance fit_importance(const ExperimentTraining& training, const Archit
 struct TrainedAccuracy {
   Accuracy top1;
   std::vector<std::string> weights;
-  Fields fields() { return Fields().add("top1", top1).add("weights", weights); }
+  std::optional<NetworkEvaluation> evaluation;  // of the median of the seeds that have details
+  Fields fields() {
+    return Fields()
+        .add("top1", top1)
+        .add("weights", weights)
+        .add("evaluation", evaluation, {.omit = !evaluation, .optional = true});
+  }
 };
 std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& training,
                                             const std::vector<ScaledNetwork>& networks);

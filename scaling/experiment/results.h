@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/io/fields.h"
+#include "models/train/eval_details.h"
 #include "scaling/importance/law.h"
 #include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
@@ -316,6 +317,24 @@ struct Claim {
   }
 };
 
+// What a trained network does on the test set, class by class.
+struct NetworkEvaluation {
+  std::string network;                // TableRow::method
+  std::optional<std::uint64_t> seed;  // of several, that of the median top-1 (the lower of two)
+  EvalResult result;
+  // In a table of many networks whole for whole(), without matrix, names and images for others.
+  EvalDetails details;
+
+  Fields fields() {
+    return Fields()
+        .add("network", network)
+        .add("seed", seed, {.omit = !seed, .optional = true})
+        .add("test", result)
+        .add("details", details);
+  }
+  bool whole() const { return !details.confusion.empty(); }
+};
+
 using FactValue = AnyValue;  // a setting or a fact of the machine, shown as it is
 using Facts = std::map<std::string, FactValue>;
 
@@ -343,6 +362,9 @@ struct Results {
   std::vector<std::string> notes;
   std::optional<Explanation> explanation;  // of the baseline, on this device and on others
   std::vector<Claim> claims;               // of the paper, judged by all of the above (claims.h)
+  // Of the table's networks, in its order, but of those whose kept trainings have no details.
+  // Whole: the baseline's and that of the most accurate, which has its worst images too.
+  std::vector<NetworkEvaluation> evaluations;
 };
 
 // The text of results.json.

@@ -60,7 +60,8 @@ Fields fields_of(Results& r, int& schema) {
       .add("unsteady_figures", r.unsteady_figures, {.optional = true, .whole = true})
       .add("notes", r.notes, optional)
       .add("explanation", r.explanation, optional)
-      .add("claims", r.claims, optional);
+      .add("claims", r.claims, optional)
+      .add("evaluations", r.evaluations, {.omit = r.evaluations.empty(), .optional = true});
 }
 
 // Lists are of settings alone.
@@ -90,6 +91,9 @@ Results results_from_json(const std::string& text) {
   read_json(parse_json(text, "results"), fields_of(r, schema), "results", "",
             {.record = true, .largest = 1e18});
   std::erase_if(r.sweeps, [](const Sweep& s) { return s.points.empty(); });
+  for (const NetworkEvaluation& e : r.evaluations) {
+    validate(e.details, fmt::format("results 'evaluations' of {}", e.network));
+  }
   require_single_values(r.machine, "machine");
   require_single_values(r.versions, "versions");
   require_single_values(r.dataset, "dataset");

@@ -148,6 +148,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const bool have_weights = std::filesystem::exists(weights);
   TrainedNetwork n;
   if ((have_weights || !request.keep_weights) && find_answer(answer, question, n)) {
+    if (n.details) validate(*n.details, answer);
     if (request.keep_weights) n.weights = weights;
     return n;
   }
@@ -170,6 +171,11 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
        .validation = run.validation,
        .cpu_seconds = cpu_seconds() - start,
        .device = latency_source(where_).str()};
+  if (request.test) {
+    // Of a training that had ended before its result was kept, only the figures are left.
+    if (!n.test.predictions) n.test.predictions = evaluate(model, split.test).predictions;
+    n.details = eval_details(*split.test, *n.test.predictions);
+  }
   if (request.observe) n.importance = observer.result(model);
   keep_answer(answer, question, n);
   if (request.keep_weights) n.weights = weights;

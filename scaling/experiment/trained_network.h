@@ -4,10 +4,12 @@
 // prepared at each network's own resolution.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "models/train/eval_details.h"
 #include "scaling/experiment/pruning.h"
 #include "scaling/importance/importance.h"
 #include "scaling/stats.h"
@@ -22,6 +24,8 @@ struct TrainedNetwork {
   // on the machine does not lengthen, and where; of records that lack it, unknown.
   double cpu_seconds = unknown;
   std::string device;  // as LatencySource::str()
+  // Of the test, where it was asked for; records of before there were any have none.
+  std::optional<EvalDetails> details;
 
   Fields fields() {  // but for the weights
     return Fields()
@@ -29,7 +33,8 @@ struct TrainedNetwork {
         .add("validation", validation)
         .add("importance", importance)
         .add("cpu_seconds", cpu_seconds, {.optional = true})
-        .add("device", device, {.optional = true});
+        .add("device", device, {.optional = true})
+        .add("details", details, {.omit = !details, .optional = true});
   }
 };
 

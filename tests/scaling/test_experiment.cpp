@@ -116,6 +116,22 @@ TEST_F(Experiment, EndsInResultsThatTheReportShows) {
       EXPECT_NE(row["limit"], "") << "which limit bound";
     }
   }
+  ASSERT_EQ(results["evaluations"].size(), methods.size());
+  std::size_t pictures = 0, whole = 0;
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const json& e = results["evaluations"][i];
+    EXPECT_EQ(e["network"], methods[i]);
+    EXPECT_EQ(e["seed"], 1);
+    EXPECT_EQ(e["test"]["top1"], results["table"][i]["top1"]["values"][0]);
+    EXPECT_GT(e["details"]["brier"], 0);
+    whole += !e["details"]["confusion"].empty();
+    for (const json& image : e["details"]["worst"]) {
+      pictures += image["picture"].get<std::string>().starts_with("data:image/png;base64,");
+    }
+  }
+  EXPECT_EQ(pictures, 16u) << "of the most accurate alone";
+  EXPECT_TRUE(whole == 2 || whole == 1) << whole;
+  EXPECT_FALSE(results["evaluations"][0]["details"]["confusion"].empty()) << "the baseline's";
   EXPECT_CONTAINS(results["sweep_model"], "Jetson AGX Xavier (modelled)");
   for (const auto& [dimension, points] : results["sweeps"].items()) {
     for (const json& point : points) EXPECT_GT(point["modelled_ms"], 0) << dimension;

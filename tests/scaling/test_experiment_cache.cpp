@@ -1,7 +1,11 @@
 // What a run keeps of its trainings and stages, and when it does them again; of energy, by a meter
 // where there is one, else the reason.
 
+#include <nlohmann/json.hpp>
+
 #include "data/sets/image_set.h"
+#include "engine/io/fields_json.h"
+#include "engine/io/file.h"
 #include "models/train/checkpoint.h"
 #include "models/train/weights.h"
 #include "models/zoo/zoo.h"
@@ -137,6 +141,60 @@ TEST_F(Caches, PhotographsArePreparedAtTheSizeOfEachNetwork) {
     EXPECT_EQ(n.test.loss == loss_at(24), resolution == 24) << resolution;
     EXPECT_EQ(checkpoint_data(n.weights)->preprocessing.resolution, resolution);
   }
+}
+
+// Results of before there were details are answers as they are; what is only compared has none.
+TEST_F(Caches, DetailsOfTheTestAreKeptAndMayBeMissing) {
+  const TrainConfig config = tiny_config(24, 8);
+  const TrainingRequest request{.arch = tiny_net(), .config = config};
+  NetworkCache cache(folder.file("n"), "key", true);
+  const TrainedNetwork trained = cache.train(request), kept = cache.train(request);
+  ASSERT_TRUE(trained.details && kept.details);
+  std::int64_t images = 0, right = 0;
+  for (const auto& [label, guess, n] : kept.details->confusion) {
+    images += n;
+    right += label == guess ? n : 0;
+  }
+  EXPECT_EQ(images, 20);
+  EXPECT_EQ(static_cast<double>(right) / 20, kept.test.top1);
+  EXPECT_EQ(kept.details->confusion, trained.details->confusion);
+  EXPECT_EQ(kept.details->ece, trained.details->ece);
+
+  const fs::path file = fs::directory_iterator(folder.file("n"))->path() / "result.json";
+  nlohmann::json older = nlohmann::json::parse(read_file(file));
+  older["result"].erase("details");
+  older["result"]["test"]["loss"] = 0.125;
+  write_file_atomically(file, older.dump());
+  const TrainedNetwork old = cache.train(request);
+  EXPECT_EQ(old.test.loss, 0.125) << "trained again";
+  EXPECT_FALSE(old.details);
+  EXPECT_EQ(count_in(folder.file("n")), 1) << "its key has changed";
+
+  older["result"]["details"] = to_json(fields_of(*trained.details));
+  older["result"]["details"]["confusion"][0][1] = 4;
+  write_file_atomically(file, older.dump());
+  EXPECT_ERROR(cache.train(request), ConfigError, "result.json", "4 classes", "number 4");
+
+  EXPECT_FALSE(
+      cache.train({.arch = tiny_net(), .config = config, .observe = true, .test = false}).details);
+}
+
+// Ended, and killed before its result was written: only the last evaluation's figures are left.
+TEST_F(Caches, DetailsOfAnEndedTrainingAreFoundAgain) {
+  TrainConfig config = tiny_config(24, 8);
+  config.ema = 0.5;
+  const TrainingRequest request{.arch = tiny_net(), .config = config};
+  const TrainedNetwork expected = NetworkCache(folder.file("a"), "key", true).train(request);
+  Model model(tiny_net(), config.seed);
+  const fs::path name = fs::directory_iterator(folder.file("a"))->path().filename();
+  config.out = folder.file("b/") + name.string();
+  config.evaluate_every = config.epochs;
+  train(model, open_data(config.data), config);
+  const TrainedNetwork found = NetworkCache(folder.file("b"), "key", true).train(request);
+  EXPECT_EQ(found.test.loss, expected.test.loss);
+  ASSERT_TRUE(found.details);
+  EXPECT_EQ(found.details->confusion, expected.details->confusion);
+  EXPECT_NEAR(found.details->brier, expected.details->brier, 1e-6);
 }
 
 // 30 images in batches of 29 are one step an epoch, for the image that is left has no batch norm.

@@ -181,6 +181,8 @@ TEST_F(Cli, TrainThenEvalThenInfer) {
   EXPECT_GT(eval["top1_interval95"][1], eval["top1"]);
   EXPECT_EQ(eval["data"], "synthetic");
   EXPECT_EQ(eval["top1"], json::parse(log[2])["test_top1"]);
+  expect_keys(eval, {"top5_interval95", "ece", "brier", "reliability", "classes", "confusion",
+                     "worst", "by_class"});
 
   write("grey.png", testing::png(std::string(41 * 40, '\x00'), 40, 40, 8, 0));
   write("red.jpg", testing::jpeg(std::vector<std::uint8_t>(3 * 30 * 20, 90), 30, 20));

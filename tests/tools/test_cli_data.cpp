@@ -93,6 +93,18 @@ TEST_F(CliData, APackedFolderTrainsAndEvaluatesAsTheFolderDoes) {
   for (const char* figure : {"test_loss", "top1", "steps"}) EXPECT_EQ(file[figure], folder[figure]);
   EXPECT_EQ(json_of("eval q/last.safetensors --data packed:p")["loss"], folder["test_loss"]);
   EXPECT_EQ(json_of("eval r/last.safetensors --data packed:p")["loss"], folder["test_loss"]);
+  // Class by class too, down to the names of the worst images.
+  json by_folder = json_of("eval r/last.safetensors --data imagefolder:set --out f");
+  json by_file = json_of("eval r/last.safetensors --data packed:p --out g");
+  EXPECT_EQ(by_folder["worst"].size(), 4u);
+  EXPECT_CONTAINS(by_folder["worst"][0]["name"].get<std::string>(), ".jpg");
+  for (json* j : {&by_folder, &by_file}) j->erase("data");
+  EXPECT_EQ(by_file, by_folder);
+  for (const char* name : {"index.html", "evaluation.json", "data/confusion.svg",
+                           "data/reliability.csv", "data/classes.csv", "data/worst.json"}) {
+    EXPECT_TRUE(fs::exists(std::string("f/") + name)) << name;
+  }
+  EXPECT_CONTAINS(slurp("f/index.html"), "<img src=\"data:image/");
   expect_error("data pack set p", 1, {"'p': exists already", "--overwrite"});
   EXPECT_EQ(json_of("data pack set p --side 16 --overwrite")["images"], 8);
   EXPECT_CONTAINS(succeed("data check p").out, "train  4 images in 2 classes, 0 bad");

@@ -236,9 +236,19 @@ std::vector<Figure> make_figures(const Results& r) {
   return figures;
 }
 
+namespace {
+
+std::string drawing_of(const Chart& chart) { return render_chart(chart); }
+std::string drawing_of(const BarChart& chart) { return render_bars(chart); }
+std::string drawing_of(const HeatMap& map) { return render_heatmap(map); }
+std::string drawing_of(const Listing& listing) { return listing.html; }
+std::string chart_csv(const Listing& listing) { return listing.csv; }
+std::string chart_json(const Listing& listing) { return listing.json; }
+
+}  // namespace
+
 std::string drawing_of(const Panel& panel) {
-  const Chart* chart = std::get_if<Chart>(&panel.chart);
-  return chart ? render_chart(*chart) : render_bars(std::get<BarChart>(panel.chart));
+  return std::visit([](const auto& chart) { return drawing_of(chart); }, panel.chart);
 }
 
 void write_data(const std::string& folder, const std::vector<Figure>& figures) {
@@ -246,7 +256,9 @@ void write_data(const std::string& folder, const std::vector<Figure>& figures) {
   for (const Figure& figure : figures) {
     for (const Panel& panel : figure.panels) {
       const std::string file = folder + "/data/" + panel.file;
-      write_file_atomically(file + ".svg", standalone_svg(drawing_of(panel)));
+      if (is_drawing(panel)) {
+        write_file_atomically(file + ".svg", standalone_svg(drawing_of(panel)));
+      }
       const auto write = [&](const auto& chart) {
         write_file_atomically(file + ".csv", chart_csv(chart));
         write_file_atomically(file + ".json", chart_json(chart));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/report/claims.h"
+#include "tools/report/evaluation.h"
 #include "tools/report/explanation.h"
 #include "tools/report/findings.h"
 #include "tools/report/style.h"
@@ -26,8 +27,10 @@ std::string render_panel(const Panel& panel) {
   if (!panel.file.empty()) {
     html += fmt::format(
         "<p class=\"data\">data: <a href=\"data/{0}.csv\">CSV</a> <a "
-        "href=\"data/{0}.json\">JSON</a> picture: <a href=\"data/{0}.svg\">SVG</a></p>",
-        panel.file);
+        "href=\"data/{0}.json\">JSON</a>{1}</p>",
+        panel.file,
+        is_drawing(panel) ? fmt::format(" picture: <a href=\"data/{}.svg\">SVG</a>", panel.file)
+                          : "");
   }
   return html + "</div>\n";
 }
@@ -254,7 +257,7 @@ std::string render_page(const Results& r, const std::vector<Figure>& figures,
   html += claims_section(r);
   html += "<h2>Figures</h2>\n<div class=\"figures\">\n";
   for (const Figure& figure : figures) html += render_figure(figure);
-  html += "</div>\n";
+  html += "</div>\n" + render_evaluations(r.evaluations, r.table.size());
   if (r.explanation) html += render_explanation(*r.explanation);
   if (!r.notes.empty()) {
     html += "<h2>Notes</h2>\n<ul>\n";

@@ -6,6 +6,7 @@
 
 #include "engine/io/file.h"
 #include "engine/io/text.h"
+#include "tools/report/evaluation.h"
 #include "tools/report/explanation.h"
 #include "tools/report/figures.h"
 #include "tools/report/findings.h"
@@ -103,6 +104,7 @@ std::string write_report(const std::string& folder, const Results& results,
                          const std::string& results_json) {
   const std::vector<Figure> figures = make_figures(results);
   write_data(folder, figures);
+  write_data(folder, evaluation_figures(results.evaluations));
   if (results.explanation) write_data(folder, explanation_figures(*results.explanation));
   write_file_atomically(folder + "/index.html", render_page(results, figures, results_json));
   return folder + "/index.html";

@@ -280,7 +280,8 @@ TEST(EmptyBatch, EveryKernelReturnsOrThrowsAShapeError) {
     run("mixup", mixup_kernels, &MixupKernels::images, mix, p, p);
     run("mixup's targets", mixup_kernels, &MixupKernels::targets, mix, p, p, p);
     const AugmentSpec augment{.dtype = dtype, .n = 0};
-    run("augment", augment_kernels, &AugmentKernels::images, augment, p, p, p, p, ResizeTable{}, p);
+    run("augment", augment_kernels, &AugmentKernels::images, augment, ImageSource{p, p, p},
+        ResizeTable{}, p);
     run("labels", augment_kernels, &AugmentKernels::labels, augment, p, p, p, p);
     const SgdSegment nothing{.grad = p, .weight = p, .velocity = p};
     run("sgd", sgd_kernels, &SgdKernels::step, SgdSpec{}, p, static_cast<const void*>(nullptr),

@@ -280,8 +280,7 @@ void add_scale(CLI::App& app, const std::string&) {
                {.type = "NAME", .valid = [](const std::string& key) { method_of(key); }})
           .add("coefficients", o->coefficients,
                "all that the method has: their network, whatever it takes; of methods that decide "
-               "by "
-               "laws alpha and s, whose uniform network has the parameters to spend")
+               "by laws alpha and s, whose uniform network has the parameters to spend")
           .add(o->rounding.fields())
           .add("given", o->given, "coefficients that the method does not search: alpha of compound")
           .add(o->widening.fields())

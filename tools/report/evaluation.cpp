@@ -38,8 +38,7 @@ std::string table_of(Evaluations evaluations) {
          fmt::format(
              "<p class=\"soft\">Of {} test images; ranges: 95&nbsp;% (Wilson). Loss: mean negative "
              "log-likelihood. Calibration error: expected, over {} equal bins of confidence (Guo "
-             "et "
-             "al. 2017). Brier score: 0 is perfect, 2 the worst.</p>\n",
+             "et al. 2017). Brier score: 0 is perfect, 2 the worst.</p>\n",
              evaluations[0].result.images, EvalDetails::bins);
 }
 
@@ -57,8 +56,7 @@ std::string render_evaluations(Evaluations evaluations, std::size_t networks) {
   html += table_of(evaluations);
   if (evaluations.size() < networks) {
     html += fmt::format(
-        "<p class=\"soft\">{} of {} networks have no evaluation by class: those "
-        "{}.</p>\n",
+        "<p class=\"soft\">{} of {} networks have no evaluation by class: those {}.</p>\n",
         networks - evaluations.size(), networks, why);
   }
   html += "<div class=\"figures\">\n";

@@ -60,7 +60,6 @@ class Experiment {
   }
 
   Results run() {
-    const MeasuredPeak peak = modelled() ? MeasuredPeak{} : peak_of(stages_, measured_on_);
     std::vector<LatencyFit> latency_models = set_latency_model();
     budget_ = hac::resolve({.latency = parse_latency_limit(recipe_.scale.latency),
                             .params = parse_params_limit(recipe_.scale.params),
@@ -68,7 +67,7 @@ class Experiment {
                            cost_of(baseline_, *model_));
     budget_.latency_slack = recipe_.scale.latency_slack;
     Results results =
-        results_of(recipe_, options_.command, measured_on_, peak, data_, baseline_, budget_);
+        results_of(recipe_, options_.command, measured_on_, data_, baseline_, budget_);
     if (modelled()) results.modelled = model_->source->str();
     Architecture grown = baseline_;
     FittedImportance importance;
@@ -85,9 +84,10 @@ class Experiment {
     const std::vector<TrainedAccuracy> trained = train_networks(training_, networks);
     const std::vector<MeasuredLatency> latencies = latencies_of("measure", networks);
     for (std::size_t i = 0; i < networks.size(); ++i) {
-      results.table.push_back(table_row(networks[i], trained[i], latencies[i], peak));
+      results.table.push_back(table_row(networks[i], trained[i], latencies[i]));
       if (networks[i].plan) results.plans.push_back(reported(networks[i]));
     }
+    add_peak(results, modelled() ? MeasuredPeak{} : measured_peak(results.table));
     results.evaluations = evaluations_of(results, trained, *data_.test);
     if (!modelled()) {
       add_energy(results, networks);
@@ -185,6 +185,12 @@ class Experiment {
       if (chosen.empty() || n.plan) chosen.push_back(n);
     }
     return chosen;
+  }
+
+  MeasuredPeak measured_peak(const std::vector<TableRow>& table) {
+    double reached = 0;
+    for (const TableRow& row : table) reached = std::max(reached, row.multiplied_gmacs_per_s);
+    return peak_of(stages_, measured_on_, reached);
   }
 
   // Of the baseline and of what HACScale made of it.

@@ -68,7 +68,7 @@ Rounding rounding_of(const Recipe& recipe) {
           .resolution_multiple = recipe.alpha.resolution_multiple};
 }
 
-MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on) {
+MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on, double reached_gmacs) {
   const auto measure = [&] {
     const Peak peak = measure_peak(on.where.device, on.where.dtype);
     const std::optional<Ceiling> bandwidth = bandwidth_if_free();
@@ -76,8 +76,10 @@ MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on) {
                         bandwidth ? std::optional(bandwidth->rate) : std::nullopt,
                         peak.steady && (!bandwidth || bandwidth->steady)};
   };
-  return stages.run("peak", here(on), measure,
-                    [&](const MeasuredPeak& p) { return p.steady || on.allow_unsteady; });
+  return stages.run("peak", here(on), measure, [&](const MeasuredPeak& p) {
+    const bool above = !p.gmacs_per_s || *p.gmacs_per_s >= reached_gmacs;
+    return above && (p.steady || on.allow_unsteady);
+  });
 }
 
 std::vector<NetworkTiming> time_sampled_networks(StageCache& stages, const MeasuredOn& on,

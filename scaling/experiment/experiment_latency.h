@@ -41,7 +41,9 @@ struct MeasuredPeak {
         .add("steady", steady, {.optional = true});
   }
 };
-MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on);
+// One kept from an earlier run that a network exceeded with `reached_gmacs` is measured again: the
+// machine was slower then.
+MeasuredPeak peak_of(StageCache& stages, const MeasuredOn& on, double reached_gmacs);
 
 // Layer times of the baseline and of random widths around it, at every resolution that the alpha
 // search may choose. Waits for a busy machine; throws DeviceError where it stays so and that is not

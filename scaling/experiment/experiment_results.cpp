@@ -93,9 +93,9 @@ void add_latency_notes(std::vector<std::string>& notes, const TableRow& row, dou
 }  // namespace
 
 Results results_of(const Recipe& recipe, const std::string& command, const MeasuredOn& on,
-                   const MeasuredPeak& peak, const DataSplit& data, const Architecture& baseline,
-                   const Budget& budget) {
+                   const DataSplit& data, const Architecture& baseline, const Budget& budget) {
   const json settings = json_of(recipe);
+  const TrainConfig for_alpha = proxy_config(recipe, recipe.alpha.proxy, recipe.train.seed);
   Results r{.recipe = recipe.name,
             .command = command,
             .created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))),
@@ -106,10 +106,7 @@ Results results_of(const Recipe& recipe, const std::string& command, const Measu
                         {"threads", whole(on.machine.threads)},
                         {"isa", on.machine.isa},
                         {"device", runtime_of(on.where.device).name(on.where.device)},
-                        {"dtype", std::string(name_of(on.where.dtype))},
-                        {"peak_gmacs", fact(peak.gmacs_per_s)},
-                        {"peak_of", peak.of},
-                        {"bandwidth_gbs", fact(peak.bandwidth_gbs)}},
+                        {"dtype", std::string(name_of(on.where.dtype))}},
             .versions = {{"hacscale", std::string(HAC_VERSION)},
                          {"onednn", on.machine.onednn},
                          {"compiler", on.machine.compiler}},
@@ -122,44 +119,50 @@ Results results_of(const Recipe& recipe, const std::string& command, const Measu
             .latency_text = recipe.scale.latency,
             .params_text = recipe.scale.params,
             .table_accuracy = shown_accuracy(recipe.train, "test"),
-            .alpha_accuracy = shown_accuracy(recipe.train, evaluated_set(recipe.train))};
-  if (!peak.steady) {
-    r.notes.push_back(
-        "The peak and the bandwidth are unsteady, and so are the shares of the peak: other work "
-        "took cores in nearly every trial.");
-  }
+            .alpha_accuracy = shown_accuracy(for_alpha, evaluated_set(for_alpha))};
   for (const char* section : {"importance", "latency", "alpha", "scale", "sweep"}) {
     r.settings[section] = facts_of(settings[section]);
   }
   return r;
 }
 
-TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
-                   const MeasuredLatency& measured, const MeasuredPeak& peak) {
-  const Counters counters = count(network.arch);
-  const double ms = measured.ms.median;
-  TableRow row{.method = network.method,
-               .params = static_cast<double>(counters.params),
-               .macs = static_cast<double>(counters.macs),
-               .ops_thop2021 = static_cast<double>(counters.ops_thop2021),
-               .resolution = static_cast<double>(network.arch.resolution),
-               .widths = widths(network.arch),
-               .predicted_ms = network.cost.latency_ms,
-               .measured = measured,
-               .gmacs_per_s = utilization_gmacs(counters.macs, ms),
-               .multiplied_gmacs_per_s =
-                   utilization_gmacs(static_cast<std::int64_t>(measured.multiplications), ms),
-               .top1 = trained.top1,
-               .weights = trained.weights,
-               .limit = network.limit,
-               .key = network.key,
-               .memory_bytes = static_cast<double>(network.cost.memory_bytes),
-               .search = network.search,
-               .note = network.note};
-  if (peak.gmacs_per_s) {
+void add_peak(Results& r, const MeasuredPeak& peak) {
+  r.machine.insert({{"peak_gmacs", fact(peak.gmacs_per_s)},
+                    {"peak_of", peak.of},
+                    {"bandwidth_gbs", fact(peak.bandwidth_gbs)}});
+  if (!peak.steady) {
+    r.notes.push_back(
+        "The peak and the bandwidth are unsteady, and so are the shares of the peak: other work "
+        "took cores in nearly every trial.");
+  }
+  if (!peak.gmacs_per_s) return;
+  for (TableRow& row : r.table) {
     row.peak_fraction = peak_fraction(row.multiplied_gmacs_per_s, *peak.gmacs_per_s);
   }
-  return row;
+}
+
+TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
+                   const MeasuredLatency& measured) {
+  const Counters counters = count(network.arch);
+  const double ms = measured.ms.median;
+  return {.method = network.method,
+          .params = static_cast<double>(counters.params),
+          .macs = static_cast<double>(counters.macs),
+          .ops_thop2021 = static_cast<double>(counters.ops_thop2021),
+          .resolution = static_cast<double>(network.arch.resolution),
+          .widths = widths(network.arch),
+          .predicted_ms = network.cost.latency_ms,
+          .measured = measured,
+          .gmacs_per_s = utilization_gmacs(counters.macs, ms),
+          .multiplied_gmacs_per_s =
+              utilization_gmacs(static_cast<std::int64_t>(measured.multiplications), ms),
+          .top1 = trained.top1,
+          .weights = trained.weights,
+          .limit = network.limit,
+          .key = network.key,
+          .memory_bytes = static_cast<double>(network.cost.memory_bytes),
+          .search = network.search,
+          .note = network.note};
 }
 
 ReportedPlan reported(const ScaledNetwork& network) {
@@ -266,12 +269,15 @@ void add_notes(Results& r, const Recipe& recipe, const std::string& importance_n
   for (const TableRow& row : r.table) rows += !row.measured.ms.steady();
   r.unsteady_figures = static_cast<double>(unsteady_timings + points + rows);
 
+  const TrainConfig for_alpha = proxy_config(recipe, recipe.alpha.proxy, recipe.train.seed);
   std::vector<std::string>& notes = r.notes;
   notes.push_back(fmt::format("Accuracy is the {}.", r.table_accuracy));
   notes.push_back(
       recipe.train.validation > 0
           ? "Epochs and alpha are chosen by images held out of the training set; the test "
             "images are used once, when a network of the table has been trained."
+      : for_alpha.validation > 0
+          ? "Alpha is chosen by images held out of the training set, not by the test images."
           : "Nothing is held out: alpha is chosen by the accuracy of short trainings on "
             "the same test images.");
   notes.push_back(

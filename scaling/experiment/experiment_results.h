@@ -12,10 +12,11 @@ namespace hac {
 
 // What was asked, of what and where; no figures of networks yet.
 Results results_of(const Recipe& recipe, const std::string& command, const MeasuredOn& on,
-                   const MeasuredPeak& peak, const DataSplit& data, const Architecture& baseline,
-                   const Budget& budget);
+                   const DataSplit& data, const Architecture& baseline, const Budget& budget);
 TableRow table_row(const ScaledNetwork& network, const TrainedAccuracy& trained,
-                   const MeasuredLatency& measured, const MeasuredPeak& peak);
+                   const MeasuredLatency& measured);
+// To the facts of the machine, and to each row of the table its share.
+void add_peak(Results& results, const MeasuredPeak& peak);
 ReportedPlan reported(const ScaledNetwork& network);  // that has a plan
 // With what `device` says of the same networks.
 std::vector<Sweep> sweeps_of(const std::vector<SweepPoint>& points,

@@ -23,14 +23,6 @@ TrainConfig final_config(const Recipe& recipe, std::uint64_t seed) {
   return c;
 }
 
-TrainConfig proxy_config(const Recipe& recipe, const ProxyTraining& proxy, std::uint64_t seed) {
-  TrainConfig c = final_config(recipe, seed);
-  c.epochs = proxy.epochs;
-  if (proxy.limit_train > 0) c.data.limit_train = proxy.limit_train;
-  if (proxy.validation > 0) c.validation = proxy.validation;
-  return c;
-}
-
 void add(SearchCost& cost, const TrainedNetwork& n) {
   cost += {.trainings = 1, .cpu_seconds = known(n.cpu_seconds) ? n.cpu_seconds : 0};
 }

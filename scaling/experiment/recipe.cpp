@@ -80,6 +80,15 @@ std::vector<std::string> methods_of(const Recipe& recipe) {
   return keys;
 }
 
+TrainConfig proxy_config(const Recipe& recipe, const ProxyTraining& proxy, std::uint64_t seed) {
+  TrainConfig c = recipe.train;
+  c.seed = seed;
+  c.epochs = proxy.epochs;
+  if (proxy.limit_train > 0) c.data.limit_train = proxy.limit_train;
+  if (proxy.validation > 0) c.validation = proxy.validation;
+  return c;
+}
+
 std::string to_json(const Recipe& r) {
   nlohmann::ordered_json json = to_json(fields_of(r));
   json["train"]["select"] = to_string(selection(r.train));

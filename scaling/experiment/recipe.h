@@ -157,6 +157,8 @@ struct Recipe {
 void validate(const Recipe& recipe);
 // Keys of the methods in its result table, those of its gains last, each once.
 std::vector<std::string> methods_of(const Recipe& recipe);
+// The recipe's training, as short as `proxy` says.
+TrainConfig proxy_config(const Recipe& recipe, const ProxyTraining& proxy, std::uint64_t seed);
 std::string to_json(const Recipe& recipe);  // every field: shown, saved, and cut into stage keys
 
 }  // namespace hac

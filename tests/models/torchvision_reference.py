@@ -36,7 +36,7 @@ CASES = [
      lambda: torchvision.models.MobileNetV2(num_classes=10, width_mult=1.4, dropout=0), 5e-2),
     ("efficientnet_b0", [], efficientnet, 1e-2),
 ]
-RESOLUTION = 64
+RESOLUTION = 48
 
 
 def run(*command):

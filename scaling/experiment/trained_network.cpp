@@ -87,6 +87,13 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+// What interrupted runs of a training took; 0 where none was.
+double spent(const std::string& file) {
+  if (!std::filesystem::exists(file)) return 0;
+  const json stored = json::parse(read_file(file), nullptr, false);
+  return stored.is_number() ? stored.get<double>() : 0;
+}
+
 // Whether the file holds the answer to this question, which is read then.
 bool find_answer(const std::string& file, const std::string& question, const Value& answer) {
   if (!std::filesystem::exists(file)) return false;
@@ -162,9 +169,11 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const DataSplit split = hold_out(data(config.data), config.validation, config.seed);
   Model model(request.arch, config.seed, where_.device, where_.dtype);
   ImportanceObserver observer(steps_per_epoch(split.train->size(), config.batch));
-  const double start = cpu_seconds();
+  const std::string spent_file = folder + "/cpu_seconds.json";
+  const double start = cpu_seconds() - (config.resume ? spent(spent_file) : 0);
   const TrainResult run = hac::train(model, split, config, request.observe ? &observer : nullptr);
   if (run.interrupted) {
+    write_file_atomically(spent_file, json(cpu_seconds() - start).dump() + "\n");
     throw Interrupted("interrupted; everything is saved (hint: the same command resumes it)");
   }
   n = {.test = run.test,
@@ -180,7 +189,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   keep_answer(answer, question, n);
   if (request.keep_weights) n.weights = weights;
   for (const std::string& file :
-       {last_weights(folder), best_weights(folder), average_weights(folder)}) {
+       {last_weights(folder), best_weights(folder), average_weights(folder), spent_file}) {
     if (file != n.weights) std::filesystem::remove(file);
   }
   return n;

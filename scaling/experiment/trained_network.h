@@ -20,8 +20,8 @@ struct TrainedNetwork {
   EvalResult test, validation;  // of the selected epoch; no images where it was not evaluated
   std::vector<LayerImportance> importance;  // empty unless it was observed
   std::string weights;                      // of the selected epoch, "" unless they were kept
-  // Of its training, since it began or was last resumed: CPU time of all threads, which other work
-  // on the machine does not lengthen, and where; of records that lack it, unknown.
+  // Of its training: CPU time of all threads, which other work on the machine does not lengthen,
+  // and where; of records that lack it, unknown. What a run had done that was killed is missing.
   double cpu_seconds = unknown;
   std::string device;  // as LatencySource::str()
   // Of the test, where it was asked for; records of before there were any have none.

@@ -338,7 +338,16 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   EXPECT_CONTAINS(stopped.err, "the same command resumes it");
   EXPECT_FALSE(fs::exists("out/results.json"));
   const std::string latency = slurp("out/stages/latency.json");
+  std::string network;
+  for (const auto& n : fs::directory_iterator("out/networks")) {
+    if (fs::exists(n.path() / "cpu_seconds.json")) network = n.path();
+  }
+  ASSERT_NE(network, "");
+  EXPECT_GT(json_in(network + "/cpu_seconds.json"), 0);
+  write(network + "/cpu_seconds.json", "1000");
   succeed(again);
+  EXPECT_GT(json_in(network + "/result.json")["result"]["cpu_seconds"], 1000);
+  EXPECT_FALSE(fs::exists(network + "/cpu_seconds.json"));
   EXPECT_EQ(slurp("out/stages/latency.json"), latency) << "it was measured again";
 }
 

@@ -17,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr double kNoticeable = 0.05;  // of a latency
+constexpr double kMisleading = 1.2;   // times what was predicted
 
 FactValue whole(std::int64_t x) { return static_cast<std::uint64_t>(x); }
 FactValue fact(const std::optional<double>& x) { return x ? FactValue(*x) : FactValue(); }
@@ -76,6 +77,13 @@ void add_latency_notes(std::vector<std::string>& notes, const TableRow& row, dou
     notes.push_back(fmt::format(
         "{}: {} of its operations lie outside what was timed, their latency is extrapolated.",
         row.method, extrapolated));
+  }
+  const double off = ms.median / row.predicted_ms;
+  if (row.key == "baseline" && std::abs(std::log(off)) > std::log(kMisleading)) {
+    notes.push_back(fmt::format(
+        "{}: measures {:.3g} ms, predicted {:.3g}: the limit of {:.3g} ms is {:.2f} times what it "
+        "measures.",
+        row.method, ms.median, row.predicted_ms, limit_ms, limit_ms / ms.median));
   }
   if (ms.median > (1 + kNoticeable) * limit_ms) {
     notes.push_back(

@@ -19,19 +19,6 @@ Architecture with_width(const Architecture& arch, int index, std::int64_t width)
   return other;
 }
 
-std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
-                                        const TensorOptions& where, const NetworksTiming& options) {
-  std::vector<TimedNetwork> timed;
-  Patience patience{.seconds = options.patience};
-  for (const Architecture& net : nets) {
-    timed.push_back({net, time_network(net, options.measure, where,
-                                       options.allow_unsteady ? nullptr : &patience)});
-    if (!options.allow_unsteady) require_steady(timed.back().timing);
-    if (options.done) options.done(timed.size());
-  }
-  return timed;
-}
-
 namespace {
 
 // A shuffle of 0 to n - 1 that differs with the round.
@@ -55,6 +42,48 @@ double layer_ms(const Architecture& arch, int index, const TensorOptions& where,
 }
 
 }  // namespace
+
+NetworkTiming of_rounds(std::vector<NetworkTiming> rounds) {
+  std::ranges::sort(rounds, {}, &NetworkTiming::total_ms);
+  rounds.resize((rounds.size() + 1) / 2);
+  const auto middle = [&](auto value) {
+    std::vector<double> values;
+    for (const NetworkTiming& t : rounds) values.push_back(value(t));
+    return median(values);
+  };
+  NetworkTiming all = rounds.front();
+  all.total_ms = middle([](const NetworkTiming& t) { return t.total_ms; });
+  all.low_ms = middle([](const NetworkTiming& t) { return t.low_ms; });
+  all.high_ms = middle([](const NetworkTiming& t) { return t.high_ms; });
+  for (auto& [op, ms] : all.op_ms) {
+    ms = middle([op = op](const NetworkTiming& t) { return t.op_ms.at(op); });
+  }
+  for (const NetworkTiming& t : rounds) {
+    if (all.unsteady.empty()) all.unsteady = t.unsteady;
+  }
+  return all;
+}
+
+std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
+                                        const TensorOptions& where, const NetworksTiming& options) {
+  const int rounds = std::clamp(options.measure.runs, 1, options.rounds);
+  MeasureOptions measure = options.measure;
+  measure.runs = static_cast<int>(ceil_div(measure.runs, rounds));
+  std::vector<std::vector<NetworkTiming>> timings(nets.size());
+  std::size_t timed = 0;
+  Patience patience{.seconds = options.patience};
+  for (int round = 0; round < rounds; ++round) {
+    for (const std::size_t i : order_of(nets.size(), round)) {
+      timings[i].push_back(
+          time_network(nets[i], measure, where, options.allow_unsteady ? nullptr : &patience));
+      if (!options.allow_unsteady) require_steady(timings[i].back());
+      if (++timed % rounds == 0 && options.done) options.done(timed / rounds);
+    }
+  }
+  std::vector<TimedNetwork> all;
+  for (std::size_t i = 0; i < nets.size(); ++i) all.push_back({nets[i], of_rounds(timings[i])});
+  return all;
+}
 
 std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
                                          const std::vector<std::int64_t>& widths,

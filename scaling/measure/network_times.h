@@ -13,13 +13,18 @@ namespace hac {
 
 struct NetworksTiming {
   MeasureOptions measure;
+  int rounds = 5;                           // over all networks, of a part of the runs each
   bool allow_unsteady = false;              // takes times that a busy machine disturbed
   double patience = 30;                     // seconds of pauses for it, in all, before giving up
-  std::function<void(std::size_t)> done{};  // told how many networks there are times of
+  std::function<void(std::size_t)> done{};  // told how many networks that makes, of whole rounds
 };
 
-// time_network() of each. Waits for a busy machine; throws DeviceError where it stays so and that
-// is not allowed.
+// Other work only adds time: the faster half of the rounds counts, their median of each time.
+NetworkTiming of_rounds(std::vector<NetworkTiming> rounds);
+
+// time_network() of each, in an order that differs from round to round, so that a slow spell of the
+// machine does not meet all runs of a network. Waits for a busy machine; throws DeviceError where
+// it stays so and that is not allowed.
 std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
                                         const TensorOptions& where,
                                         const NetworksTiming& options = {});
@@ -36,8 +41,8 @@ Architecture with_width(const Architecture& arch, int index, std::int64_t width)
 // are. Its time is that inside runs of the whole network, because a layer alone finds its weights
 // and its input in the cache and does not add up to a network (specification 1.7 #25); networks are
 // built one by one in an order that differs from round to round, so that neither a drift nor a
-// disturbance follows the width. Other work on the machine only adds time: of each width the faster
-// half of its rounds count, their median with the least and the most. `done` is told of each
+// disturbance follows the width. Of each width the faster half of its rounds count, their median
+// with the least and the most. `done` is told of each
 // network. Throws ConfigError for a width that gives no network.
 std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
                                          const std::vector<std::int64_t>& widths,

@@ -7,6 +7,7 @@
 #include "kernels/core/machine.h"
 #include "models/zoo/zoo.h"
 #include "scaling/measure/measure.h"
+#include "scaling/measure/network_times.h"
 #include "scaling/measure/peak.h"
 #include "scaling/measure/utilization.h"
 #include "tests/support/tiny_training.h"
@@ -128,6 +129,34 @@ TEST(TimeNetwork, GivesUpNamingTheOption) {
   EXPECT_EQ(patience.seconds, 0);
   EXPECT_EQ(timing.unsteady, "3 of 3 runs waited for a core, after 6 were taken again");
   EXPECT_ERROR(require_steady(timing), DeviceError, "3 of 3 runs", "--allow-unsteady");
+}
+
+TEST(TimeNetworks, TheFasterHalfOfTheRoundsCounts) {
+  const auto round = [](double ms, const char* unsteady = "") {
+    return NetworkTiming{.op_ms = {{2, ms / 2}, {5, 100 - ms}},
+                         .total_ms = ms,
+                         .low_ms = ms - 0.5,
+                         .high_ms = ms + 1,
+                         .unsteady = unsteady};
+  };
+  const NetworkTiming of_five =
+      of_rounds({round(9, "slow"), round(1), round(4), round(70), round(2)});
+  EXPECT_EQ(of_five.total_ms, 2);
+  EXPECT_EQ(of_five.low_ms, 1.5);
+  EXPECT_EQ(of_five.high_ms, 3);
+  EXPECT_EQ(of_five.op_ms, (std::map<int, double>{{2, 1}, {5, 98}}));
+  EXPECT_EQ(of_five.unsteady, "") << "a round that does not count";
+  EXPECT_EQ(of_rounds({round(3, "busy"), round(8)}).unsteady, "busy");
+
+  std::vector<std::size_t> told;
+  const auto timed = time_networks({tiny_net(), tiny_net()}, {},
+                                   {.measure = {.runs = 2, .warmup = 0},
+                                    .allow_unsteady = true,
+                                    .done = [&](std::size_t n) { told.push_back(n); }});
+  EXPECT_EQ(told, (std::vector<std::size_t>{1, 2}));
+  ASSERT_EQ(timed.size(), 2u);
+  EXPECT_GT(timed[1].timing.total_ms, 0);
+  EXPECT_LE(timed[1].timing.low_ms, timed[1].timing.high_ms);
 }
 
 TEST(MeasureInterleaved, SaysOfWhichNetworkTheRunsWereDisturbed) {

@@ -89,8 +89,8 @@ std::string accuracy_finding(const Results& results, double (*cost)(const TableR
   std::string text =
       !above.empty()   ? "Above the baseline beyond the intervals: " + join(above) + "."
       : !below.empty() ? "No method beats the baseline beyond its interval."
-                       : "No method beats the baseline beyond its interval: the differences are "
-                         "within the noise.";
+                       : "No method beats the baseline beyond its interval: no difference can be "
+                         "claimed.";
   if (!below.empty()) text += " Below it: " + join(below) + ".";
   if (!unmeasured.empty()) text += " Without an interval: " + join(unmeasured) + ".";
   return text + order_of_best(results, baseline);

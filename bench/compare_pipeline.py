@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Images a second of one core: read, decode, random resized crop to 224, flip; against torchvision.
 
-usage: compare_pipeline.py BUILD --venv DIR [--data DIR] [--rounds N] [--core N] [--json FILE]
+usage: compare_pipeline.py BUILD --venv DIR --data DIR [--rounds N] [--core N] [--json FILE]
 
 DIR of --data holds a folder of JPEGs for each class; --venv is what bench/peers/venv.sh made. All
 contestants run on one core, one at a time, in turns; figures are of CPU time, so that what else the

@@ -52,4 +52,31 @@ inline constexpr AdamWGolden adamw_goldens[] = {
      {-0.564337134, 1.58356929, -0.0780196935, -1.11358547, 0.854302347, -0.406380177}},
 };
 
+// LARS of a 2x3 weight from golden_values(6, 9, 2) and a bias from golden_values(6, 20, 2): three
+// steps of torch.optim.SGD, momentum 0.9, of the gradients golden_values(6, 10 + t, 0.5) and (6, 20
+// + t, 0.5) times their local rates, learning rate 0.5 / (t + 1).
+struct LarsGolden {
+  double trust_coefficient, weight_decay;
+  bool nesterov;
+  float weights[12];
+};
+
+inline constexpr LarsGolden lars_goldens[] = {
+    {0.02,
+     0.01,
+     false,
+     {-0.76043427, 1.65548635, 0.157725722, -1.32788825, 1.07588542, -0.409728289, 0.428030014,
+      -0.534537613, 1.02292931, 0.0603618957, -0.902205706, 0.655261278}},
+    {0.001,
+     0.0005,
+     true,
+     {-0.775267124, 1.69279706, 0.166984871, -1.3576107, 1.1092366, -0.415358812, 0.280457169,
+      -0.405355513, 0.704312503, 0.0185000394, -0.667312562, 0.442355514}},
+    {0.5,
+     0.1,
+     false,
+     {-0.383957446, 0.714989603, -0.0198955089, -0.608960032, 0.344166219, -0.244898081,
+      0.344237298, -0.439986825, 0.828914285, 0.0446903482, -0.739533782, 0.529367387}},
+};
+
 }  // namespace hac

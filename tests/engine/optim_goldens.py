@@ -1,4 +1,4 @@
-"""Prints tests/engine/optim_goldens.h: what PyTorch's clipping and AdamW do to small tensors.
+"""Prints tests/engine/optim_goldens.h: what PyTorch's clipping, AdamW and SGD do to small tensors.
 
 usage: /usr/bin/python3 tests/engine/optim_goldens.py > tests/engine/optim_goldens.h
        (Debian's python3-torch)
@@ -44,6 +44,22 @@ def adamw(beta1, beta2, eps, decay):
     row(repr(beta1), repr(beta2), repr(eps), repr(decay), numbers(w.tolist()))
 
 
+def lars(trust_coefficient, decay, nesterov):
+    """You et al. 2017, as in NVIDIA Apex: PyTorch's SGD of gradients times the layer's local rate.
+    A bias is not adapted, and has no local rate."""
+    w = [torch.nn.Parameter(values(6, 9, 2.0).reshape(2, 3)), torch.nn.Parameter(values(6, 20, 2.0))]
+    optimizer = torch.optim.SGD(w, lr=0, momentum=0.9, nesterov=nesterov)
+    for t in range(3):
+        for i, p in enumerate(w):
+            g = values(6, 10 + 10 * i + t, 0.5).reshape(p.shape)
+            rate = trust_coefficient * p.norm() / (g.norm() + decay * p.norm() + 1e-8)
+            p.grad = ((rate if p.dim() > 1 else 1) * (g + decay * p)).detach()
+        optimizer.param_groups[0]["lr"] = 0.5 / (t + 1)
+        optimizer.step()
+    row(repr(trust_coefficient), repr(decay), str(nesterov).lower(),
+        numbers([v for p in w for v in p.flatten().tolist()]))
+
+
 print(f"""#pragma once
 // Printed by tests/engine/optim_goldens.py with PyTorch {torch.__version__}.
 
@@ -75,6 +91,21 @@ adamw(0.9, 0.999, 1e-8, 0.0)
 adamw(0.9, 0.999, 1e-8, 0.01)
 adamw(0.8, 0.95, 1e-3, 0.3)
 adamw(0.0, 0.5, 1e-8, 0.1)
+print("""};
+
+// LARS of a 2x3 weight from golden_values(6, 9, 2) and a bias from golden_values(6, 20, 2): three steps of
+// torch.optim.SGD, momentum 0.9, of the gradients golden_values(6, 10 + t, 0.5) and (6, 20 + t, 0.5)
+// times their local rates, learning rate 0.5 / (t + 1).
+struct LarsGolden {
+  double trust_coefficient, weight_decay;
+  bool nesterov;
+  float weights[12];
+};
+
+inline constexpr LarsGolden lars_goldens[] = {""")
+lars(0.02, 0.01, False)
+lars(0.001, 5e-4, True)
+lars(0.5, 0.1, False)
 print("""};
 
 }  // namespace hac""")

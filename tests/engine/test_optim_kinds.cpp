@@ -1,6 +1,6 @@
-// AdamW against PyTorch, LARS against its formula in double precision, and what holds for every
-// optimiser: the same bits at any thread count, at any place of an operand and from a saved state;
-// steps that are left out; copies in 16 bits.
+// AdamW and LARS against PyTorch, LARS against its formula in double precision too, and what holds
+// for every optimiser: the same bits at any thread count, at any place of an operand and from a
+// saved state; steps that are left out; copies in 16 bits.
 
 #include <gtest/gtest.h>
 
@@ -49,6 +49,31 @@ TEST(AdamW, MatchesPyTorch) {
         EXPECT_NEAR(got[i], golden.weights[i], 1e-6)
             << place.name << " element " << i << " beta1 " << golden.beta1 << " weight decay "
             << golden.weight_decay;
+      }
+    }
+  }
+}
+
+TEST(Lars, MatchesPyTorchsSgdAtTheLocalRates) {
+  for (const Place& place : places()) {
+    const At at(place);
+    for (const LarsGolden& golden : lars_goldens) {
+      const Var weight = parameter(place.device, golden_values(6, 9, 2), {2, 3}),
+                bias = parameter(place.device, golden_values(6, 20, 2), {6});
+      const auto lars = make_optimizer({{"w", weight}, {"b", bias}},
+                                       {.kind = OptimizerKind::lars,
+                                        .trust_coefficient = golden.trust_coefficient,
+                                        .weight_decay = golden.weight_decay,
+                                        .nesterov = golden.nesterov});
+      for (int t = 0; t < 3; ++t) {
+        set_grad(weight, golden_values(6, 10 + t, 0.5f));
+        set_grad(bias, golden_values(6, 20 + t, 0.5f));
+        lars->step(0.5 / (t + 1));
+      }
+      for (int i = 0; i < 12; ++i) {
+        const float got = (i < 6 ? weight : bias).value().to_vector()[i % 6];
+        EXPECT_NEAR(got, golden.weights[i], 2e-6)
+            << place.name << " element " << i << " trust " << golden.trust_coefficient;
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
@@ -11,9 +12,21 @@
 namespace hac {
 namespace {
 
-template <int percent>
-Architecture mobilenet_v2_of(const std::string& name, const std::vector<std::int64_t>& stages) {
-  return mobilenet_v2(name, stages, percent / 100.0);
+constexpr std::string_view kMobileNet = "mobilenet_v2";
+
+// mobilenet_v2, or behind it the percent of its width in three digits: mobilenet_v2_035.
+Architecture mobilenet_v2_by_name(const std::string& name,
+                                  const std::vector<std::int64_t>& stages) {
+  const std::string percent = name.substr(std::min(name.size(), std::size(kMobileNet) + 1));
+  return mobilenet_v2(name, stages, percent.empty() ? 1 : std::stoi(percent) / 100.0);
+}
+
+bool is_mobilenet_v2(const std::string& name) {
+  const std::size_t digits = std::size(kMobileNet) + 1;
+  return name.size() == digits + 3 && name.starts_with(kMobileNet) && name[digits - 1] == '_' &&
+         std::all_of(name.begin() + digits, name.end(),
+                     [](char c) { return c >= '0' && c <= '9'; }) &&
+         name.substr(digits) >= "010";
 }
 
 constexpr struct Entry {
@@ -33,11 +46,11 @@ constexpr struct Entry {
     {"resnet20", resnet_cifar, {3, 3, 3}},
     {"resnet32", resnet_cifar, {5, 5, 5}},
     {"resnet56", resnet_cifar, {9, 9, 9}},
-    {"mobilenet_v2", mobilenet_v2_of<100>, {1, 2, 3, 4, 3, 3, 1}},
-    {"mobilenet_v2_035", mobilenet_v2_of<35>, {1, 2, 3, 4, 3, 3, 1}},
-    {"mobilenet_v2_050", mobilenet_v2_of<50>, {1, 2, 3, 4, 3, 3, 1}},
-    {"mobilenet_v2_075", mobilenet_v2_of<75>, {1, 2, 3, 4, 3, 3, 1}},
-    {"mobilenet_v2_140", mobilenet_v2_of<140>, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2", mobilenet_v2_by_name, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_035", mobilenet_v2_by_name, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_050", mobilenet_v2_by_name, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_075", mobilenet_v2_by_name, {1, 2, 3, 4, 3, 3, 1}},
+    {"mobilenet_v2_140", mobilenet_v2_by_name, {1, 2, 3, 4, 3, 3, 1}},
     {"efficientnet_b0", efficientnet, {1, 2, 2, 3, 3, 4, 1}},
 };
 
@@ -51,7 +64,8 @@ std::vector<std::string> zoo_names() {
 
 Architecture zoo(const std::string& name) {
   for (const Entry& entry : entries) {
-    if (name != entry.name) continue;
+    const bool any_width = entry.name == kMobileNet && is_mobilenet_v2(name);
+    if (name != entry.name && !any_width) continue;
     return entry.family(name, {entry.stages, std::find(entry.stages, std::end(entry.stages), 0)});
   }
   const auto names = zoo_names();

@@ -7,7 +7,8 @@
 //   resnet20 resnet32 resnet56        He et al. 2015 for CIFAR, 3x32x32, 10 classes, with 1x1
 //                                     projections where the shape changes (their option B)
 //   mobilenet_v2                      torchvision's, 3x224x224, 1000 classes; _035, _050, _075 and
-//                                     _140 of that width (as torchvision's width_mult rounds it)
+//                                     _140, or any three digits from _010: that percentage of the
+//                                     width, as torchvision's width_mult rounds it
 //   efficientnet_b0                   torchvision's, 3x224x224, 1000 classes
 
 #include <string>

@@ -1,12 +1,14 @@
 // Confusion, calibration and the worst images, against NumPy and PyTorch (eval_details_goldens.py),
 // by hand, and the evaluation that they are collected in.
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "data/sets/image_set.h"
 #include "engine/autograd/ops.h"
 #include "models/train/eval_details.h"
+#include "models/train/evaluate.h"
 #include "models/zoo/arch_options.h"
 #include "tests/support/tiny_training.h"
 
@@ -77,6 +79,23 @@ TEST(EvalDetails, AreThoseOfNumPyAndPyTorch) {
     for (const WorstImage& image : d.worst) worst.push_back(image.index);
     EXPECT_EQ(worst, (std::vector<std::int64_t>{194, 159, 1, 89}));
     EXPECT_NEAR(d.worst[0].loss, 8.954833671413628, 1e-12);
+  }
+}
+
+TEST(Evaluation, TopKIsTheRankOfTheLabel) {
+  const Known known;
+  for (const Device device : {Device{}, kSimt}) {
+    const Tensor logits = known.logits.to(device);
+    const auto [loss, probs] = ops::softmax_cross_entropy(Var(logits), known.labels);
+    for (const int k : {1, 3, 5}) {
+      std::int64_t expected = 0;
+      for (std::int64_t i = 0; i < Known::n; ++i) {
+        const float* row = known.logits.as<float>() + i * Known::classes;
+        const float own = row[known.labels.as<std::int32_t>()[i]];
+        expected += std::count_if(row, row + Known::classes, [&](float x) { return x > own; }) < k;
+      }
+      EXPECT_EQ(count_in_top(probs, known.labels, k), expected) << "top " << k;
+    }
   }
 }
 

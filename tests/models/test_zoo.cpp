@@ -119,6 +119,16 @@ TEST(Zoo, WidthsOfMobileNetsAreRoundedAsTorchvisionDoes) {
   EXPECT_EQ(w[1], 8) << "0.35 of 16 is 5.6";
   EXPECT_EQ(w.back(), 1280) << "never below";
   EXPECT_EQ(widths(zoo("mobilenet_v2_140")).back(), 1792);
+  // MobileNetV2(width_mult=...) of torchvision; the names that are not listed are known too.
+  for (const auto& [name, params] : {std::pair{"mobilenet_v2_010", 1367080},
+                                     {"mobilenet_v2_060", 2217000},
+                                     {"mobilenet_v2_130", 5386792}}) {
+    EXPECT_EQ(count(zoo(name)).params, params) << name;
+  }
+  for (const char* name : {"mobilenet_v2_009", "mobilenet_v2_35", "mobilenet_v2_0350",
+                           "mobilenet_v2_1.0", "mobilenet_v2_", "mobilenet_v2x100"}) {
+    EXPECT_ERROR(zoo(name), ConfigError, name, "did you mean mobilenet_v2");
+  }
 }
 
 TEST(Zoo, WidthsCountAsThePaperDoes) {

@@ -58,6 +58,17 @@ Architecture independent_net() {
       {1, 3});
 }
 
+// Expanded widths, each owned by the block's first convolution; the depthwise one follows.
+Architecture depthwise_net() {
+  return net_of(
+      "depthwise",
+      {Conv{.name = "conv1", .out = 6}, BatchNorm{.name = "bn1", .activation = Activation::relu6},
+       InvertedResidual{.name = "b1", .mid = 9, .out = 8, .stride = 2},
+       InvertedResidual{.name = "b2", .mid = 10},
+       MBConv{.name = "b3", .mid = 12, .out = 7, .kernel = 5}},
+      {2, 5});
+}
+
 struct Images {
   Tensor images, labels;
 };
@@ -131,7 +142,8 @@ float* parameter(const Model& model, const std::string& name) {
 }
 
 TEST(Importance, IsTheMeanOverMinibatchesOfADirectSum) {
-  for (const Architecture& arch : {plain_net(), residual_net(), independent_net()}) {
+  for (const Architecture& arch :
+       {plain_net(), residual_net(), independent_net(), depthwise_net()}) {
     Model model(arch, seed);
     ImportanceObserver observer(2);
     learn_gradients(model, random_images("a"));

@@ -23,6 +23,7 @@ const Words in_small{"train.epochs=3",        "train.batch=32",
 // What the paper does not use.
 const Words everything{"train.cutmix=1",
                        "train.clip_norm=2",
+                       "train.swa=0.25",  // an average of two epochs, begun before the last stop
                        "train.weight_decay_on=weights",
                        "train.transforms.color_jitter.brightness=0.4",
                        "train.transforms.color_jitter.hue=0.1",

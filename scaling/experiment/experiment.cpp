@@ -107,6 +107,7 @@ class Experiment {
     results.latency_models = std::move(latency_models);
     results.explanation = explanation();
     if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
+    results.notes.insert(results.notes.end(), left_out_.begin(), left_out_.end());
     add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
     results.claims = claims_of(results);
     write_file_atomically(options_.out + "/results.json", to_json(results));
@@ -229,7 +230,7 @@ class Experiment {
   // The baseline and what each method makes of it: within the budget, or, of those that do not
   // decide by importance, within its latency alone.
   std::vector<ScaledNetwork> scaled_networks(std::int64_t resolution,
-                                             const std::vector<LayerLaw>& importance) const {
+                                             const std::vector<LayerLaw>& importance) {
     std::vector<ImportanceLaw> laws;
     for (const LayerLaw& layer : importance) laws.push_back(layer.law);
     ScalingTask task{.baseline = baseline_,
@@ -248,7 +249,15 @@ class Experiment {
       SearchCost cost = method.needs_laws ? law_cost_ : SearchCost{};
       const ProxyTrainings proxy = proxy_trainings(training_, cost);
       task.proxy = &proxy;
-      all.push_back(method.to_budget(task));
+      try {
+        all.push_back(method.to_budget(task));
+      } catch (const ConfigError& error) {  // it has no network of this baseline
+        if (method.needs_laws || methods_of(recipe_).size() == 1) throw;
+        left_out_.push_back(
+            fmt::format("{} is left out: {}.", method.name, one_line(error.what())));
+        if (!options_.quiet) print(stderr, fmt::format("note: {}\n", left_out_.back()));
+        continue;
+      }
       all.back().search = cost;
       if (!all.back().plan) continue;
       write_file_atomically(fmt::format("{}/plan-{}.json", options_.out, key),
@@ -291,7 +300,8 @@ class Experiment {
   std::vector<Architecture> others_;                // of the utilization figure
   std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
   LatencyModelPtr model_;
-  SearchCost law_cost_;        // of the search for alpha and of the importance
+  std::vector<std::string> left_out_;  // methods, and why
+  SearchCost law_cost_;                // of the search for alpha and of the importance
   std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed
   Budget budget_;
 };

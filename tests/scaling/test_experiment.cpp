@@ -341,6 +341,20 @@ TEST_F(Experiment, TrainsInATypeThatOtherDevicesLack) {
   EXPECT_CONTAINS(results.explanation->devices[1].device, "H100");
 }
 
+// Hours of trainings do not end because one method knows nothing of the baseline.
+TEST_F(Experiment, AMethodWithoutANetworkIsLeftOutAndNamed) {
+  Recipe recipe = tiny();
+  recipe.arch.blocks = {1, 1, 1, 1, 1};  // of no VGG that was published
+  recipe.latency.device_model = "xavier";
+  recipe.scale.gains = {};
+  recipe.scale.methods = {"depth-canonical", "uniform-width"};
+  const json results = run(recipe, folder.file("out"));
+  EXPECT_CONTAINS(results["notes"].dump(), "canonical depth is left out: ");
+  EXPECT_EQ(results["table"].size(), 2u);
+  recipe.scale.methods = {"depth-canonical"};
+  EXPECT_THROW(run(recipe, folder.file("alone")), ConfigError);
+}
+
 // A table that nobody says where it was measured does not steer a run that measures here.
 TEST_F(Experiment, RefusesALatencyModelOfAnotherSource) {
   Recipe recipe = tiny();

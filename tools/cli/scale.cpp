@@ -71,15 +71,18 @@ std::string mebibytes(std::int64_t bytes) {
                      static_cast<double>(bytes) / (1 << 20));
 }
 
-// What a method with a formula came to: its coefficients, the one that was found first.
-void print_growth(const Method& method, const ScaledNetwork& grown, double limit_ms, bool json) {
+// What a method with a formula came to: its coefficients, the one that was found first. `by`: what
+// predicted its latency.
+void print_growth(const Method& method, const ScaledNetwork& grown, double limit_ms,
+                  const std::string& by, bool json) {
   const std::size_t found = method.coefficients.size() - 1;
   if (json) {
     nlohmann::ordered_json j;
     for (std::size_t i = 0; i <= found; ++i) {
       j[method.coefficients[i].name] = grown.coefficients[i];
     }
-    j.update({{"latency_limit_ms", limit_ms},
+    j.update({{"latency_by", by},
+              {"latency_limit_ms", limit_ms},
               {"latency_ms", grown.cost.latency_ms},
               {"resolution", grown.arch.resolution},
               {"widths", widths(grown.arch)},
@@ -99,6 +102,7 @@ void print_growth(const Method& method, const ScaledNetwork& grown, double limit
   print_rows(stdout, {{grown.feasible() ? "largest growth" : "smallest growth", growth},
                       {"latency", fmt::format("{:.4f} ms predicted, limit {:.4f}",
                                               grown.cost.latency_ms, limit_ms)},
+                      {"predicted by", by},
                       {"resolution", fmt::format("{}", grown.arch.resolution)},
                       {"widths", fmt::format("{}", fmt::join(widths(grown.arch), ", "))},
                       {"parameters", grouped(grown.cost.params)},
@@ -120,7 +124,7 @@ std::string gained(const OptimalityGap& g) {
       g.proven ? "the optimum within the budget" : "which no network within the budget exceeds");
 }
 
-void print_plan(const ScalingPlan& plan) {
+void print_plan(const ScalingPlan& plan, const std::string& by) {
   const WideningResult& r = plan.result;
   fmt::print("{:<24}  {:>6}  {:>6}  {:>7}  {}\n", "Layer", "Before", "After", "Factor", "Reason");
   for (const LayerPlan& l : r.layers) {
@@ -131,6 +135,7 @@ void print_plan(const ScalingPlan& plan) {
   print_rows(stdout,
              {{"latency", fmt::format("{:.4f} -> {:.4f} ms predicted ({:.2f}x)", before.latency_ms,
                                       after.latency_ms, after.latency_ms / before.latency_ms)},
+              {"predicted by", by},
               {"parameters",
                fmt::format("{} -> {} ({:.2f}x)", grouped(before.params), grouped(after.params),
                            static_cast<double>(after.params) / static_cast<double>(before.params))},
@@ -217,6 +222,8 @@ void scale(Options o) {
                    .widening = o.widening};
   if (!o.coefficients.empty()) spend_as_uniform(task, o.coefficients[0], o.coefficients[1]);
   const ScaledNetwork scaled = method.to_budget(task);
+  const std::string by =
+      model->source ? model->source->str() : "a latency model of no known device";
   if (!o.out.empty()) save_architecture(scaled.arch, o.out + "/architecture.json");
   if (!scaled.plan) {
     warn(model_warnings(*model, budget, model->predict(arch)));
@@ -227,12 +234,12 @@ void scale(Options o) {
                        "other one, infeasible",
                        method.key)});
     }
-    print_growth(method, scaled, budget.latency_limit(), o.json);
+    print_growth(method, scaled, budget.latency_limit(), by, o.json);
   } else {
     const std::string plan = to_json(*scaled.plan);
     if (!o.out.empty()) write_file_atomically(o.out + "/plan.json", plan + "\n");
     warn(scaled.plan->warnings);
-    o.json ? fmt::print("{}\n", plan) : print_plan(*scaled.plan);
+    o.json ? fmt::print("{}\n", plan) : print_plan(*scaled.plan, by);
   }
   if (!o.out.empty()) {
     print(stderr, fmt::format("next: hacscale train {}/architecture.json\n", o.out));

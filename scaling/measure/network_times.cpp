@@ -53,12 +53,12 @@ NetworkTiming of_rounds(std::vector<NetworkTiming> rounds) {
   };
   NetworkTiming all = rounds.front();
   all.total_ms = middle([](const NetworkTiming& t) { return t.total_ms; });
-  all.low_ms = middle([](const NetworkTiming& t) { return t.low_ms; });
-  all.high_ms = middle([](const NetworkTiming& t) { return t.high_ms; });
   for (auto& [op, ms] : all.op_ms) {
     ms = middle([op = op](const NetworkTiming& t) { return t.op_ms.at(op); });
   }
   for (const NetworkTiming& t : rounds) {
+    all.low_ms = std::min(all.low_ms, t.low_ms);
+    all.high_ms = std::max(all.high_ms, t.high_ms);
     if (all.unsteady.empty()) all.unsteady = t.unsteady;
   }
   return all;
@@ -66,7 +66,7 @@ NetworkTiming of_rounds(std::vector<NetworkTiming> rounds) {
 
 std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
                                         const TensorOptions& where, const NetworksTiming& options) {
-  const int rounds = std::clamp(options.measure.runs, 1, options.rounds);
+  const int rounds = std::clamp(options.measure.runs / 2, 1, options.rounds);
   MeasureOptions measure = options.measure;
   measure.runs = static_cast<int>(ceil_div(measure.runs, rounds));
   std::vector<std::vector<NetworkTiming>> timings(nets.size());

@@ -13,13 +13,14 @@ namespace hac {
 
 struct NetworksTiming {
   MeasureOptions measure;
-  int rounds = 5;                           // over all networks, of a part of the runs each
-  bool allow_unsteady = false;              // takes times that a busy machine disturbed
-  double patience = 30;                     // seconds of pauses for it, in all, before giving up
+  int rounds = 5;               // over all networks, of a part of the runs each, two at least
+  bool allow_unsteady = false;  // takes times that a busy machine disturbed
+  double patience = 30;         // seconds of pauses for it, in all, before giving up
   std::function<void(std::size_t)> done{};  // told how many networks that makes, of whole rounds
 };
 
-// Other work only adds time: the faster half of the rounds counts, their median of each time.
+// Other work only adds time: the faster half of the rounds counts, their median of each time, from
+// the least low_ms to the most high_ms.
 NetworkTiming of_rounds(std::vector<NetworkTiming> rounds);
 
 // time_network() of each, in an order that differs from round to round, so that a slow spell of the

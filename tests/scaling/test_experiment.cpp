@@ -197,7 +197,6 @@ TEST_F(Experiment, ASecondRunDoesNothingAgain) {
 
   // So is one that was measured in another way, whose rows lack what is read today; and a peak
   // that networks exceed.
-  const auto before = files_of(out + "/stages");
   json sweep = parse_file(out + "/stages/sweep.json");
   sweep["inputs"]["machine"].erase("measurement");
   for (json& row : sweep["result"]) row.erase("multiplications");
@@ -205,7 +204,9 @@ TEST_F(Experiment, ASecondRunDoesNothingAgain) {
   json peak = parse_file(out + "/stages/peak.json");
   peak["result"]["peak_gmacs"] = first["table"][0]["multiplied_gmacs_per_s"].get<double>() / 2;
   write_file_atomically(out + "/stages/peak.json", peak.dump());
-  for (const json& row : run(tiny(), out)["table"]) EXPECT_LE(row["peak_fraction"], 1) << row;
+  const auto before = files_of(out + "/stages");
+  const json again = run(tiny(), out);
+  for (const json& row : again["table"]) EXPECT_LE(row["peak_fraction"], 1) << row;
   EXPECT_EQ(written(before, files_of(out + "/stages")),
             (std::set<std::string>{"peak.json", "sweep.json"}));
 }

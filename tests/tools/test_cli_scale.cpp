@@ -126,6 +126,13 @@ class CliCompare : public Cli {
   const Words modelled = "--device-model desktop-cpu";
 };
 
+TEST_F(CliScale, SaysWhatPredictedTheLatency) {
+  const Words scale = "scale vgg11 --width 0.125 --method uniform-width --latency 1.4x";
+  const Words modelled = scale + " --device-model xavier";
+  EXPECT_CONTAINS(json_of(modelled)["latency_by"].get<std::string>(), "Xavier (modelled)");
+  EXPECT_CONTAINS(succeed(modelled).out, "Xavier (modelled)");
+}
+
 TEST_F(CliCompare, TrainsAndTellsWhatIsModelled) {
   const Words command = compare + seeds + proxies + modelled +
                         " --methods uniform-width,hacscale,dp,neuralscale --out";

@@ -236,6 +236,16 @@ std::vector<double> holm(std::span<const double> p) {
   return corrected;
 }
 
+double pearson(std::span<const double> x, std::span<const double> y) {
+  if (x.size() != y.size()) {
+    throw ConfigError(
+        fmt::format("correlation: expected pairs, got {} and {} values", x.size(), y.size()));
+  }
+  const std::vector<double> a = standardized({x.begin(), x.end()});
+  const std::vector<double> b = standardized({y.begin(), y.end()});
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
 RankCorrelation spearman(std::span<const std::vector<double>> x,
                          std::span<const std::vector<double>> y) {
   if (x.empty() || x.size() != y.size()) {

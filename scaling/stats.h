@@ -79,6 +79,10 @@ MeanTest paired_test(std::span<const double> a, std::span<const double> b);
 // i-th smallest becomes max over j <= i of min(1, (m - j + 1) p_j). Unknown ones are no members.
 std::vector<double> holm(std::span<const double> p);
 
+// Pearson's correlation; NaN where one of them has one value only. Throws ConfigError: not one
+// size.
+double pearson(std::span<const double> x, std::span<const double> y);
+
 // Spearman's rank correlation of x and y in each of several blocks of the same items, averaged, and
 // the share of all orders of the items that give one at least as far from 0: two-sided and exact up
 // to 8 items, of 100,000 random orders beyond (at least 1 in 100,001). Ties have their mean rank.

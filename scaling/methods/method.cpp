@@ -11,12 +11,13 @@
 namespace hac {
 
 // In the order of --help. Each is a function of a file here.
-#define HAC_METHODS(method)                                                                        \
-  method(uniform_width) method(resolution) method(depth) method(depth_canonical) method(compound)  \
-      method(efficientnet) method(efficientnet_grid) method(lacs) method(fast_compound)            \
-          method(greedy_enlarge) method(neuralscale) method(hacscale_plain) method(hacscale_paper) \
-              method(hacscale_safe) method(hacscale_per_latency) method(hacscale_per_param)        \
-                  method(hacscale_cost) method(hacscale_depth) method(dp)
+#define HAC_METHODS(method)                                                                       \
+  method(uniform_width) method(resolution) method(depth) method(depth_canonical) method(compound) \
+      method(efficientnet) method(efficientnet_grid) method(lacs) method(fast_compound)           \
+          method(greedy_enlarge) method(neuralscale) method(neuralscale_paper)                    \
+              method(hacscale_plain) method(hacscale_paper) method(hacscale_safe)                 \
+                  method(hacscale_per_latency) method(hacscale_per_param) method(hacscale_cost)   \
+                      method(hacscale_depth) method(dp)
 
 #define HAC_DECLARE_METHOD(name) Method name();
 HAC_METHODS(HAC_DECLARE_METHOD)

@@ -91,6 +91,23 @@ double NeuralScaleFit::solve(double params) const {
   return high;
 }
 
+double NeuralScaleFit::solve_as_published(double params) const {
+  constexpr int plain_steps = 2000, most_steps = 100000;
+  const double rate = shape.residual ? 1 : 50, close = descent == 0 ? 0.009 : 0.007;
+  double tau = params;
+  for (int step = 0; tau > 0 && step < most_steps; ++step) {
+    const double off = neuralscale_params(shape, floored(tau)) - params;
+    if (shape.residual ? std::abs(off) <= close * params : step == plain_steps) return tau;
+    double slope = 0;
+    for (std::size_t l = 0; l < a.size(); ++l) slope += a[l] * b[l] * std::pow(tau, b[l] - 1);
+    tau -= rate * off * slope;
+  }
+  throw ConfigError(
+      fmt::format("neuralscale-paper: expected steps that end at {:.0f} parameters, got some that "
+                  "diverge from it (hint: the method 'neuralscale' bisects)",
+                  params));
+}
+
 double NeuralScaleFit::target(std::span<const std::int64_t> baseline, double rho) const {
   if (baseline.size() != a.size()) {
     throw ConfigError(fmt::format("neuralscale: expected a baseline with {} widths, got {}",
@@ -175,12 +192,16 @@ const NeuralScaleFit& published_fit_for(const Architecture& arch, std::int64_t d
       form_of(shape.residual, layers), descent, arch.name));
 }
 
-Architecture with_size(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
-                       std::int64_t width_multiple) {
-  const double tau = fit.solve(fit.target(widths(baseline), rho));
+Architecture of_tau(const Architecture& baseline, const NeuralScaleFit& fit, double tau,
+                    std::int64_t width_multiple) {
   std::vector<std::int64_t> rounded;
   for (const double width : fit.widths(tau)) rounded.push_back(round_to(width, width_multiple));
   return with_widths(baseline, rounded);
+}
+
+Architecture with_size(const Architecture& baseline, const NeuralScaleFit& fit, double rho,
+                       std::int64_t width_multiple) {
+  return of_tau(baseline, fit, fit.solve(fit.target(widths(baseline), rho)), width_multiple);
 }
 
 NeuralScaleFit descend(
@@ -237,6 +258,13 @@ ScaledNetwork largest(ScalingTask task) {
   return n;
 }
 
+Architecture as_published(const Architecture& baseline, std::span<const double> c,
+                          const Rounding& q) {
+  const NeuralScaleFit& fit = published_fit_for(baseline, descent_of(c[0]));
+  const double tau = fit.solve_as_published(fit.target(widths(baseline), c[1]));
+  return of_tau(baseline, fit, tau, q.width_multiple);
+}
+
 }  // namespace
 
 Method neuralscale() {
@@ -251,6 +279,16 @@ Method neuralscale() {
                                  q.width_multiple);
               },
           .decide = largest};
+}
+
+Method neuralscale_paper() {
+  return {.key = "neuralscale-paper",
+          .name = "NeuralScale (published)",
+          .help = "by a published fit and the published steps: Table I's rows at width_multiple 2",
+          .coefficients = {{"descent", "of the published fit: 0 early, 14 late", 14},
+                           {"rho", "factor of the widths whose parameters it has"}},
+          .scale = as_published,
+          .step = rho_of_step};
 }
 
 }  // namespace hac

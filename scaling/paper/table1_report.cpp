@@ -28,6 +28,22 @@ ModelledLatency modelled(const LatencyModel& model, const Architecture& arch,
           .explained = factor <= explained_factor && factor * explained_factor >= 1};
 }
 
+LatencyCorrelations correlations_of(const Half& half, const std::vector<Table1Entry>& rows) {
+  std::vector<double> latency, params, macs, activations;
+  for (const Table1Entry& e : rows) {
+    if (e.row.baseline != half.baseline || !e.row.rebuilt()) continue;
+    latency.push_back(e.row.printed.latency);
+    params.push_back(static_cast<double>(e.check.counts.params));
+    macs.push_back(static_cast<double>(e.check.counts.macs));
+    activations.push_back(static_cast<double>(e.check.counts.activations));
+  }
+  return {.baseline = half.baseline,
+          .rows = std::ssize(latency),
+          .params = pearson(latency, params),
+          .macs = pearson(latency, macs),
+          .activations = pearson(latency, activations)};
+}
+
 // Adds the half's rows and witnesses to the report.
 void add_half(const Half& half, Table1Report& report) {
   const auto model = device_model(half.device);
@@ -57,6 +73,7 @@ void add_half(const Half& half, Table1Report& report) {
   result.median_off_fitted_to_half =
       calibrate(model->profile(), model->launch(), printed, "Table I", 2).after.median;
   report.modelled.push_back(result);
+  report.correlations.push_back(correlations_of(half, report.rows));
 }
 
 std::string label(const Table1Row& row) {
@@ -154,6 +171,13 @@ std::string modelled_text(const ModelledHalf& half) {
                     100 * half.median_off_fitted_to_half);
 }
 
+std::string correlations_text(const LatencyCorrelations& c) {
+  return fmt::format(
+      "Over these {} rows the printed latency correlates {:.2f} with parameters, {:.2f} with MACs, "
+      "{:.2f} with\nactivations (Pearson).\n",
+      c.rows, c.params, c.macs, c.activations);
+}
+
 std::string slips_text(const std::vector<Slip>& slips) {
   std::string text = "Slips of the paper\n";
   for (const Slip& slip : slips) {
@@ -199,9 +223,10 @@ std::string to_text(const Table1Report& report) {
   std::string text;
   for (std::size_t i = 0; i < std::size(halves); ++i) {
     const Half& half = halves[i];
-    text += fmt::format("Table I, {} on {}\n\n{}\n{}\n{}\n{}\n", half.baseline, half.data,
+    text += fmt::format("Table I, {} on {}\n\n{}\n{}\n{}{}\n{}\n", half.baseline, half.data,
                         counts_text(half, report), figures_text(half, report),
-                        modelled_text(report.modelled[i]), networks_text(half, report));
+                        modelled_text(report.modelled[i]),
+                        correlations_text(report.correlations[i]), networks_text(half, report));
   }
   return text + slips_text(report.slips) + "\n" + witnesses_text(report.witnesses);
 }

@@ -2,6 +2,7 @@
 // Table I as `hacscale table1` prints it: every row with our network, its counts, the modelled
 // latency of the paper's device, then slips and witnesses.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,13 +63,23 @@ struct ModelledHalf {
   }
 };
 
+// Pearson's correlation of the printed latency with the counts of the rebuilt rows of one half.
+struct LatencyCorrelations {
+  std::string baseline;
+  std::int64_t rows = 0;
+  double params = 0, macs = 0, activations = 0;
+
+  Fields fields() { return HAC_FIELDS(baseline, rows, params, macs, activations); }
+};
+
 struct Table1Report {
   std::vector<Table1Entry> rows;
   std::vector<Slip> slips;
   std::vector<Table1Witness> witnesses;
   std::vector<ModelledHalf> modelled;
+  std::vector<LatencyCorrelations> correlations;
 
-  Fields fields() { return HAC_FIELDS(rows, slips, witnesses, modelled); }
+  Fields fields() { return HAC_FIELDS(rows, slips, witnesses, modelled, correlations); }
 };
 
 Table1Report table1_report();

@@ -44,22 +44,6 @@ const NeuralScaleFit& published_fit(const std::string& name, std::int64_t descen
       fits, [&](const NeuralScaleFit& fit) { return fit.name == name && fit.descent == descent; });
 }
 
-// As published: gradient steps on tau from T, VGG 2000 of them, ResNet until within 0.7 % of T.
-double published_tau(const NeuralScaleFit& fit, double target) {
-  double tau = target;
-  for (int step = 0; step < 100000; ++step) {
-    const double off = neuralscale_params(fit.shape, fit.floored(tau)) - target;
-    const bool ends = fit.shape.residual ? std::abs(off) <= 0.007 * target : step == 2000;
-    if (ends) break;
-    double slope = 0;
-    for (std::size_t l = 0; l < fit.a.size(); ++l) {
-      slope += fit.a[l] * fit.b[l] * std::pow(tau, fit.b[l] - 1);
-    }
-    tau -= (fit.shape.residual ? 1 : 50) * off * slope;
-  }
-  return tau;
-}
-
 Widths even(const NeuralScaleFit& fit, double tau) {
   Widths rounded;
   for (const double width : fit.widths(tau)) rounded.push_back(round_to(width, 2));
@@ -148,10 +132,15 @@ TEST(NeuralScale, Table1) {
   const auto expect = [](const char* name, std::int64_t descent, double rho, double low,
                          double high, const char* baseline, Constraint constraint) {
     const NeuralScaleFit& fit = published_fit(name, descent);
-    const double tau = published_tau(fit, fit.target(baseline_of(fit), rho));
+    const double tau = fit.solve_as_published(fit.target(baseline_of(fit), rho));
     EXPECT_GE(tau, (low - 5e-5) * 1e6) << name << " at " << rho;
     EXPECT_LE(tau, (high + 5e-5) * 1e6) << name << " at " << rho;
-    EXPECT_EQ(even(fit, tau), table1_row(baseline, constraint, "NeuralScale").widths);
+    const Table1Row& row = table1_row(baseline, constraint, "NeuralScale");
+    EXPECT_EQ(even(fit, tau), row.widths);
+    const std::vector coefficients{static_cast<double>(descent), rho};
+    EXPECT_EQ(
+        method_of("neuralscale-paper").scale(zoo(baseline), coefficients, {.width_multiple = 2}),
+        network_of(row));
   };
   const char *tiny = "resnet18_10_eff_tinyimagenet", *vgg = "vgg_10_eff_c10";
   expect(tiny, 14, 1.05, 11.2263, 11.2446, "preact_resnet18", Constraint::tight);
@@ -311,6 +300,8 @@ TEST(NeuralScale, Refuses) {
   NeuralScaleFit flat{.a = {4, 4}, .b = {0, 0}}, down{.a = {4, 4}, .b = {0.5, -0.1}};
   EXPECT_CONTAINS(says([&] { flat.solve(1e6); }), "grow to", "at most 0");
   EXPECT_CONTAINS(says([&] { down.solve(1e6); }), "layer 2", "-0.1");
+  NeuralScaleFit steep{.a = {4, 4}, .b = {0.5, 3}};
+  EXPECT_CONTAINS(says([&] { steep.solve_as_published(1e6); }), "diverge", "bisects");
 }
 
 }  // namespace

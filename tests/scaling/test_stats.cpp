@@ -71,6 +71,15 @@ TEST(Stats, HolmIsThatOfR) {
   EXPECT_EQ(some[1], .04);
 }
 
+// Anscombe's first set (1973), whose correlation is 0.81642.
+TEST(Stats, PearsonOfAnscombesFirstSet) {
+  const std::vector<double> x = {10, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5};
+  const std::vector<double> y = {8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68};
+  EXPECT_NEAR(pearson(x, y), 0.81642, 5e-6);
+  EXPECT_FALSE(known(pearson(std::vector{1.0, 1.0}, std::vector{1.0, 2.0})));
+  EXPECT_ERROR(pearson(x, std::vector{1.0}), ConfigError, "11 and 1 values");
+}
+
 RankCorrelation spearman_of(const std::vector<double>& x, const std::vector<double>& y) {
   return spearman({&x, 1}, {&y, 1});
 }

@@ -68,6 +68,15 @@ TEST(Operations, HaveTheMagnitudesOfTorchvision) {
   }
 }
 
+TEST(Operations, HaveTheMagnitudesOfTorchvisionAtEveryLevel) {
+  for (const MagnitudeGolden& g : magnitude_goldens) {
+    for (int level = 0; level < 10; ++level) {
+      EXPECT_EQ(magnitude(parse<Operation>(g.name, "operation"), level, 224, 200), g.levels[level])
+          << g.name << " " << level;
+    }
+  }
+}
+
 TEST(ColorJitter, HasThePixelsOfTorchvision) {
   const std::map<std::string, Adjustment> adjustments{{"brightness", Adjustment::brightness},
                                                       {"contrast", Adjustment::contrast},

@@ -67,6 +67,17 @@ for size in SIZES:
         for number in [0.1, -0.45] if name == "hue" else [0.35, 1.6]:
             row(name, number, image(*size), change(image(*size), number))
 print("};\n")
+print("""// Of levels 0 to 9 on an image of 224 rows and 200 columns.
+struct MagnitudeGolden {
+  const char* name;
+  double levels[10];
+};
+inline constexpr MagnitudeGolden magnitude_goldens[] = {""")
+for name, (magnitudes, _) in AutoAugment()._augmentation_space(10, (224, 200)).items():
+    if magnitudes.ndim:
+        levels = ", ".join(repr(m).removesuffix(".0") for m in magnitudes.tolist())
+        print(f'    {{"{name}",\n     {{' + textwrap.fill(levels, 88, subsequent_indent="      ") + "}},")
+print("};\n")
 print("// A line for each policy: \"Posterize 0.4 8 Rotate 0.6 9\", 0 where there is no level.")
 for policy in (AutoAugmentPolicy.IMAGENET, AutoAugmentPolicy.CIFAR10):
     print(f"inline constexpr const char* {policy.value}_policy[] = {{")

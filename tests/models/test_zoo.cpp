@@ -30,6 +30,21 @@ TEST(Zoo, EveryMemberValidatesAndSurvivesJson) {
   }
 }
 
+// As torchvision's: the i-th of 16 blocks is left out with probability 0.2 i / 16, where it adds
+// its input.
+TEST(Zoo, LaterBlocksOfEfficientNetAreLeftOutMoreOften) {
+  std::vector<float> p;
+  for (const Op& op : lower(zoo("efficientnet_b0")).ops) {
+    const auto* dropout = std::get_if<DropoutSpec>(&op.spec);
+    if (dropout && dropout->images) p.push_back(dropout->p);
+  }
+  const int added[] = {2, 4, 6, 7, 9, 10, 12, 13, 14};
+  ASSERT_EQ(p.size(), std::size(added));
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    EXPECT_FLOAT_EQ(p[i], 0.2F * static_cast<float>(added[i]) / 16) << "block " << added[i];
+  }
+}
+
 TEST(Zoo, NamesOfAVggAreTorchvisions) {
   EXPECT_EQ(
       names_of(zoo("vgg11")),

@@ -265,6 +265,22 @@ TEST(Readme, ListsEveryKeyOfARecipe) {
   expect_rows(read("tools/README.md"), Recipe{}.fields(), "");
 }
 
+void expect_settings(const std::string& page, const std::string& transform, auto of) {
+  const std::size_t begin = page.find("`" + transform + "`");
+  ASSERT_NE(begin, std::string::npos) << transform;
+  const std::string listed = page.substr(begin, page.find(')', begin) - begin);
+  for (const Field& setting : of.fields()) EXPECT_CONTAINS(listed, setting.key);
+}
+
+TEST(Readme, ListsTheSettingsOfTransforms) {
+  const std::string page = read("tools/README.md");
+  expect_settings(page, "random_resized_crop", RandomResizedCrop{});
+  expect_settings(page, "auto_augment", AutoAugment{});
+  expect_settings(page, "color_jitter", ColorJitter{});
+  expect_settings(page, "random_erasing", RandomErasing{});
+  expect_settings(page, "cutout", Cutout{});
+}
+
 TEST(Readme, ListsTheDataSets) {
   std::set<std::string> sets;
   for (const DatasetInfo& set : datasets()) {

@@ -147,6 +147,38 @@ TEST(ReportFigures, SweepsShowAModelBesideWhatWasMeasured) {
   EXPECT_EQ(svgs_of(render_report(older.dump())).size(), svgs_of(html).size() - 2);
 }
 
+TEST(ReportFigures, MeasuredSweepsHaveTheirIntervals) {
+  const TempFolder folder;
+  Results r = results_from_json(sample_text());
+  const std::string older = hac::render_report(r, "{}");
+  EXPECT_LACKS(older, "95&nbsp;% of the median");
+  EXPECT_EQ(count(svgs_of(older)[2], "class=\"bar "), 0u);
+  for (Sweep& sweep : r.sweeps) {
+    for (UtilizationPoint& p : sweep.points) p.error = 0.1;
+  }
+  r.sweeps[0].points[0].error = 5;  // of a latency that is not below zero
+  r.other_sweeps = {{"other", r.sweeps}};
+  const std::string html = read_file(write_report(folder.file("r"), r, "{}"));
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "95&nbsp;% of the median of the runs", "± 10.00 %");
+  for (const std::size_t measured : {2u, 3u, 6u, 7u}) {
+    EXPECT_EQ(count(svgs_of(html)[measured], "class=\"bar "), 12u) << measured;
+  }
+  for (const std::size_t modelled : {4u, 5u, 8u, 9u}) {
+    EXPECT_EQ(count(svgs_of(html)[modelled], "class=\"bar "), 0u) << modelled;
+  }
+  const UtilizationPoint& p = r.sweeps[0].points[1];
+  const std::pair<std::string, double> drawn[] = {{"latency", p.ms},
+                                                  {"utilization", p.gmacs_per_s}};
+  for (const auto& [file, value] : drawn) {
+    const json j = json::parse(read_file(folder.file("r/data/utilization-2-" + file + ".json")));
+    EXPECT_DOUBLE_EQ(j["series"][0]["marks"][1]["low"], 0.9 * value) << file;
+    EXPECT_DOUBLE_EQ(j["series"][0]["marks"][1]["high"], 1.1 * value) << file;
+    EXPECT_EQ(j["series"][0]["marks"][0]["low"], 0) << file;
+  }
+  EXPECT_EQ(rows_of(folder.file("r/data/utilization-latency-modelled.csv")).at("width")[3], "");
+}
+
 TEST(ReportFigures, InfeasibleMethodsNotesAndSearchesAreSeen) {
   Results r = results_from_json(sample_text());
   r.table[1].limit = "infeasible";

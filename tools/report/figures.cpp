@@ -14,6 +14,20 @@
 namespace hac::report {
 namespace {
 
+// `error`: of y, as a fraction of it.
+Mark sweep_mark(const UtilizationPoint& p, const Unit& unit, double y, double error,
+                const std::string& name, const std::string& what) {
+  const double least = 1 - std::min(error, 1.0);
+  return {.x = p.macs * unit.factor,
+          .y = y,
+          .low = y * least,
+          .high = y * (1 + error),
+          .label = p.label,
+          .tip = fmt::format("{}: {}{} {}, {} MACs, {} parameters", name, format_number(y),
+                             known(error) ? fmt::format(" ± {}", format_percent(error)) : "", what,
+                             format_count(p.macs), format_count(p.params))};
+}
+
 Figure sweep_figure(const Results& r, const std::vector<Sweep>& sweeps, const std::string& id,
                     const std::string& network) {
   Figure figure{.id = id,
@@ -25,6 +39,7 @@ Figure sweep_figure(const Results& r, const std::vector<Sweep>& sweeps, const st
   for (const Sweep& sweep : sweeps)
     for (const UtilizationPoint& p : sweep.points) largest = std::fmax(largest, p.macs);
   const Unit unit = unit_for(largest);
+  bool intervals = false;
   const auto draw = [&](const std::string& name, const std::string& device,
                         const std::string& label, auto value) {
     Chart chart{.title = fmt::format("{} of width, depth and resolution sweeps", label),
@@ -35,14 +50,12 @@ Figure sweep_figure(const Results& r, const std::vector<Sweep>& sweeps, const st
     int colour = 1;
     for (const Sweep& sweep : sweeps) {
       Series series{.name = sweep.dimension, .colour = colour++, .line = true};
-      for (const UtilizationPoint& p : sweep.points)
-        series.marks.push_back(
-            {.x = p.macs * unit.factor,
-             .y = std::invoke(value, p),
-             .label = p.label,
-             .tip = fmt::format("{} {}: {} {}, {} MACs, {} parameters", sweep.dimension, p.label,
-                                format_number(std::invoke(value, p)), label, format_count(p.macs),
-                                format_count(p.params))});
+      for (const UtilizationPoint& p : sweep.points) {
+        const double error = device.empty() ? p.error : unknown;
+        series.marks.push_back(sweep_mark(p, unit, std::invoke(value, p), error,
+                                          fmt::format("{} {}", sweep.dimension, p.label), label));
+        intervals = intervals || known(error);
+      }
       std::stable_sort(series.marks.begin(), series.marks.end(),
                        [](auto& a, auto& b) { return known(a.x) && (!known(b.x) || a.x < b.x); });
       chart.series.push_back(std::move(series));
@@ -64,6 +77,10 @@ Figure sweep_figure(const Results& r, const std::vector<Sweep>& sweeps, const st
   figure.see =
       "Utilization: higher means that the machine is used better. Latency: flatter means that "
       "operations are added more cheaply. Changes below 5 % are not counted.";
+  if (intervals) {
+    figure.see +=
+        " Error bars: 95 % of the median of the runs; where none is seen, it is within its mark.";
+  }
   if (!device.empty()) figure.see += " Latency is " + modelled_text(r) + ".";
   if (figure.panels.size() > 2) {
     figure.see += fmt::format(

@@ -2,7 +2,7 @@
 // What the figures show, in words computed from the numbers.
 //
 // House rule of honesty: two accuracies differ only when their intervals do not overlap, a latency
-// or utilization only when it moves by more than 5 % (sweep points carry no interval).
+// or utilization only when it moves by more than 5 %.
 
 #include <string>
 

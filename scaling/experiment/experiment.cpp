@@ -94,6 +94,10 @@ class Experiment {
       results.profiles =
           profile_networks(stages_, measured_on_, recipe_, baseline_and_plans(networks));
     }
+    if (const auto layer = layer_to_sweep(baseline_, results.importance)) {
+      results.staircase = sweep_layer(stages_, measured_on_, baseline_, *layer,
+                                      modelled() ? model_.get() : nullptr);
+    }
     const auto xavier = device_model("xavier");
     results.sweep_model = xavier->source->str();
     const std::vector<SweepPoint> points = sweep_points(baseline_);

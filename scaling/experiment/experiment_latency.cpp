@@ -11,6 +11,7 @@
 #include "scaling/latency/networks_to_time.h"
 #include "scaling/measure/network_times.h"
 #include "scaling/measure/peak.h"
+#include "scaling/measure/sweep.h"
 #include "scaling/measure/utilization.h"
 
 namespace hac {
@@ -152,6 +153,41 @@ std::vector<NetworkProfile> profile_networks(StageCache& stages, const MeasuredO
   };
   return stages.run("profile", inputs_of(on, recipe, archs), compute,
                     [&](const auto& profiles) { return profiles.size() == networks.size(); });
+}
+
+std::optional<int> layer_to_sweep(const Architecture& baseline, const std::vector<LayerLaw>& laws) {
+  const std::vector<std::int64_t> own = widths(baseline);
+  std::optional<int> most;
+  double highest = -1;
+  for (int i = 0; i < std::ssize(laws); ++i) {
+    const double importance = laws[i].law(static_cast<double>(own[i]));
+    if (!(importance > highest) || !can_widen_alone(baseline, i)) continue;
+    most = i;
+    highest = importance;
+  }
+  if (most) return most;
+  const std::vector<int> layers = main_layers(baseline, 1);
+  return layers.empty() ? std::nullopt : std::optional(layers[0]);
+}
+
+SweptLayer sweep_layer(StageCache& stages, const MeasuredOn& on, const Architecture& baseline,
+                       int layer, const LatencyModel* model) {
+  const std::int64_t own = widths(baseline)[layer];
+  std::vector<std::int64_t> at = staircase_widths(own);
+  if (at[0] != own) at.insert(at.begin(), own);
+  std::vector<WidthTime> times;
+  if (model) {
+    times = model_layer_widths(baseline, layer, at, *model);
+  } else {
+    const json inputs{
+        {"machine", here(on)}, {"arch", json_of(baseline)}, {"layer", layer}, {"widths", at}};
+    const auto measure = [&] {
+      return time_layer_widths(baseline, layer, at, on.where, {.seconds = 2});
+    };
+    times = stages.run("staircase", inputs, measure,
+                       [&](const auto& kept) { return kept.size() == at.size(); });
+  }
+  return {own, find_staircase(width_names(baseline)[layer], std::move(times))};
 }
 
 std::vector<MeasuredLatency> modelled_latencies(const LatencyModel& model,

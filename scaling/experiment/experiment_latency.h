@@ -62,6 +62,15 @@ std::vector<NetworkProfile> profile_networks(StageCache& stages, const MeasuredO
                                              const Recipe& recipe,
                                              const std::vector<ScaledNetwork>& networks);
 
+// Which layer's time is drawn against its width, as an index of widths(baseline): the one that the
+// laws find most important there, without laws that with the most multiply-accumulates. Of those
+// that can widen alone; none where there is none.
+std::optional<int> layer_to_sweep(const Architecture& baseline, const std::vector<LayerLaw>& laws);
+// That layer at its own width and those of staircase_widths(): its times in a few seconds, in three
+// rounds at least, or as `model` says (null: measured).
+SweptLayer sweep_layer(StageCache& stages, const MeasuredOn& on, const Architecture& baseline,
+                       int layer, const LatencyModel* model);
+
 // Of each network, as a device model says.
 std::vector<MeasuredLatency> modelled_latencies(const LatencyModel& model,
                                                 const std::vector<Architecture>& archs);

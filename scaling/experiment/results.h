@@ -13,6 +13,7 @@
 #include "engine/io/fields.h"
 #include "models/train/eval_details.h"
 #include "scaling/importance/law.h"
+#include "scaling/latency/staircase.h"
 #include "scaling/measure/power.h"
 #include "scaling/methods/budget.h"
 #include "scaling/methods/explanation.h"
@@ -158,6 +159,14 @@ struct NetworkProfile {
   std::string network;  // TableRow::method
   std::vector<LayerRate> layers;
   Fields fields() { return Fields().add("network", network).add("layers", layers); }
+};
+
+// The time of one layer of the baseline against its width.
+struct SweptLayer {
+  std::int64_t width = 0;  // its own
+  LayerStaircase found;
+
+  Fields fields() { return Fields().add("width", width, {1, 1 << 20}).add(found.fields()); }
 };
 
 struct LayerLaw {
@@ -357,6 +366,7 @@ struct Results {
   std::vector<ReportedPlan> plans;
   std::vector<LatencyFit> latency_models;
   std::vector<NetworkProfile> profiles;
+  std::optional<SweptLayer> staircase;
   std::string energy_reason;    // why no row of the table has an energy: "no meter: ..."
   double unsteady_figures = 0;  // latencies that a busy machine disturbed
   std::vector<std::string> notes;

@@ -56,6 +56,7 @@ Fields fields_of(Results& r, int& schema) {
       .add("plans", r.plans, optional)
       .add("latency_models", r.latency_models, optional)
       .add("profiles", r.profiles, optional)
+      .add("staircase", r.staircase, optional)
       .add("energy_reason", r.energy_reason, optional)
       .add("unsteady_figures", r.unsteady_figures, {.optional = true, .whole = true})
       .add("notes", r.notes, optional)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <set>
 
@@ -93,7 +94,11 @@ std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
   for (const std::int64_t width : widths) nets.push_back(with_width(arch, index, width));
   std::vector<std::vector<double>> ms(nets.size());
   std::size_t timed = 0;
+  constexpr int least_rounds = 3;
+  const auto start = std::chrono::steady_clock::now();
   for (int round = 0; round < options.rounds; ++round) {
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    if (round >= least_rounds && taken.count() > options.seconds) break;
     for (const std::size_t i : order_of(nets.size(), round)) {
       ms[i].push_back(layer_ms(nets[i], index, where, options.measure));
       if (done) done(++timed);
@@ -108,6 +113,15 @@ std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
   return times;
 }
 
+bool can_widen_alone(const Architecture& arch, int index) {
+  try {
+    with_width(arch, index, widths(arch).at(index) + 1);
+    return true;
+  } catch (const ConfigError&) {
+    return false;
+  }
+}
+
 std::vector<int> main_layers(const Architecture& arch, int count) {
   const Graph graph = fuse(lower(arch));
   std::vector<const Op*> ops;
@@ -120,11 +134,7 @@ std::vector<int> main_layers(const Architecture& arch, int count) {
   for (const Op* op : ops) {
     const bool new_kind = !seen.contains(op->spec.with({}).str());
     if (std::ssize(layers) >= count || !new_kind) continue;
-    try {  // one more channel is a network only where no group forbids it
-      with_width(arch, op->width_index, op->spec.widths().out + 1);
-    } catch (const ConfigError&) {
-      continue;
-    }
+    if (!can_widen_alone(arch, op->width_index)) continue;
     seen.insert(op->spec.with({}).str());
     layers.push_back(op->width_index);
   }

@@ -2,6 +2,7 @@
 // Timing many networks for a latency model, and one layer at many widths for its staircase.
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ std::vector<TimedNetwork> time_networks(const std::vector<Architecture>& nets,
 struct LayerTiming {
   int rounds = 6;                                  // over all widths, in another order each
   MeasureOptions measure{.runs = 5, .warmup = 2};  // each time's median
+  // After which no round begins but the first three, that error bars need.
+  double seconds = std::numeric_limits<double>::infinity();
 };
 
 // The network with another width `index`. Throws ConfigError for what is none.
@@ -51,8 +54,10 @@ std::vector<WidthTime> time_layer_widths(const Architecture& arch, int index,
                                          const LayerTiming& options = {},
                                          const std::function<void(std::size_t)>& done = {});
 
+// Whether one more channel of width `index` alone is a network: no group forbids it.
+bool can_widen_alone(const Architecture& arch, int index);
 // The layers with the most multiply-accumulates, of each kind and size of image one: at most
-// `count`, as indices of widths(arch). Those whose width no group depends on.
+// `count`, as indices of widths(arch). Those that can widen alone.
 std::vector<int> main_layers(const Architecture& arch, int count);
 
 }  // namespace hac

@@ -164,6 +164,10 @@ TEST_F(Experiment, EndsInResultsThatTheReportShows) {
     }
     EXPECT_NEAR(*std::max_element(errors.begin(), errors.end()), model["max_error"], 1e-12);
   }
+  const json& staircase = results["staircase"];
+  EXPECT_EQ(staircase["points"].size(), 25u);
+  EXPECT_EQ(staircase["points"][0]["width"], staircase["width"]);
+  for (const json& p : staircase["points"]) EXPECT_LE(p["low_ms"], p["high_ms"]);
   EXPECT_EQ(results["settings"]["importance"]["reduction"], "mean");
   EXPECT_EQ(results["settings"]["alpha"]["seeds"], json({1}));
   for (const char* key : {"hacscale", "onednn", "compiler"}) {
@@ -180,7 +184,7 @@ TEST_F(Experiment, ASecondRunDoesNothingAgain) {
   const std::string out = folder.file("out");
   const json first = run(tiny(), out);
   const auto stages = files_of(out + "/stages"), networks = files_of(out + "/networks");
-  EXPECT_EQ(stages.size(), 8u);
+  EXPECT_EQ(stages.size(), 9u);
   EXPECT_GT(networks.size(), 0u);
   const json second = run(tiny(), out);
   EXPECT_EQ(without_time(second), without_time(first));
@@ -323,6 +327,8 @@ TEST_F(Experiment, AModelledDeviceHasATypeOfItsOwn) {
     EXPECT_EQ(results["table"][0]["predicted_ms"],
               model->predict(resolve(recipe.model, recipe.arch)));
     EXPECT_EQ(load_latency_model(folder.file("out/latency_model.json"))->source, model->source);
+    EXPECT_FALSE(fs::exists(folder.file("out/stages/staircase.json"))) << "it was measured";
+    for (const json& p : results["staircase"]["points"]) EXPECT_EQ(p["high_ms"], 0);
   }
 }
 

@@ -1,5 +1,5 @@
-// What a run keeps of its trainings and stages, and when it does them again; of energy, by a meter
-// where there is one, else the reason.
+// What a run keeps of its trainings and stages, and when it does them again; which layer it sweeps;
+// of energy, by a meter where there is one, else the reason.
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +13,7 @@
 #include "scaling/experiment/stage_cache.h"
 #include "scaling/experiment/trained_network.h"
 #include "scaling/measure/measure.h"
+#include "scaling/measure/network_times.h"
 #include "tests/support/image_fixtures.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_recipe.h"
@@ -236,6 +237,31 @@ TEST_F(Caches, StagesAreComputedAgainUntilTheyAreGood) {
   EXPECT_TRUE(std::isnan(kept[2]));
   // What is of another shape is computed again too.
   EXPECT_TRUE(stages.run("s", {}, [] { return true; }));
+}
+
+std::vector<LayerLaw> laws_of(const Architecture& net, double b) {
+  std::vector<LayerLaw> laws;
+  for (const std::string& name : width_names(net)) {
+    laws.push_back({.points = {}, .law = {.layer = name, .a = 1, .b = b}});
+  }
+  return laws;
+}
+
+TEST(LayerToSweep, IsTheMostImportantAtItsWidth) {
+  Architecture net = zoo("vgg11");
+  std::vector<LayerLaw> laws = laws_of(net, -1);
+  EXPECT_EQ(layer_to_sweep(net, laws), 0) << "the narrowest of one law";
+  laws[5].law.a = 10;  // 10 / 512 against 1 / 64
+  EXPECT_EQ(layer_to_sweep(net, laws), 5);
+  EXPECT_EQ(layer_to_sweep(net, laws_of(net, 1)), 4) << "the first of the widest";
+  EXPECT_EQ(layer_to_sweep(net, {}), main_layers(net, 1)[0]);
+  for (Layer& layer : net.layers) {
+    if (auto* conv = std::get_if<Conv>(&layer); conv && conv->name == width_names(net)[5]) {
+      conv->groups = 2;
+    }
+  }
+  EXPECT_FALSE(can_widen_alone(net, 5));
+  EXPECT_EQ(layer_to_sweep(net, laws), 0) << "groups forbid a channel more";
 }
 
 // RAPL is a tree of files here, whose counter moves with the protocol's clock.

@@ -96,6 +96,18 @@ TEST(Sweep, ALayerIsTimedInItsNetwork) {
   EXPECT_EQ(times[2].width, 20);
 }
 
+TEST(Sweep, ALayerHasThreeRoundsHoweverSlowTheyAre) {
+  const Architecture net = scale_width(zoo("resnet20"), 0.5);
+  const auto rounds_within = [&](double seconds) {
+    std::size_t told = 0;
+    const LayerTiming how{.rounds = 5, .measure = {.runs = 1, .warmup = 0}, .seconds = seconds};
+    time_layer_widths(net, 1, {8, 12}, {}, how, [&](std::size_t n) { told = n; });
+    return told / 2;
+  };
+  EXPECT_EQ(rounds_within(0), 3u);
+  EXPECT_EQ(rounds_within(1e9), 5u);
+}
+
 // A convolution of each kind and size that there is, the largest first: of resnet20 at 32 pixels
 // all blocks of a stage are alike.
 TEST(Sweep, MainLayersAreOneOfAKind) {

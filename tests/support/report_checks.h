@@ -180,7 +180,7 @@ inline void expect_good_page(const std::string& page) {
   const std::string html = without_pictures(page);
   for (const char* id :
        {"accuracy-latency", "accuracy-parameters", "utilization", "energy", "importance", "alpha",
-        "latency-models", "widths", "steps", "gap", "roofline"})
+        "latency-models", "widths", "steps", "gap", "roofline", "staircase"})
     EXPECT_EQ(count(html, "<figure id=\"" + std::string(id) + "\""), 1u) << id;
   for (const std::string& svg : svgs_of(html)) {
     expect_tidy(svg);

@@ -179,6 +179,68 @@ TEST(ReportFigures, MeasuredSweepsHaveTheirIntervals) {
   EXPECT_EQ(rows_of(folder.file("r/data/utilization-latency-modelled.csv")).at("width")[3], "");
 }
 
+// Steps of 16, of features.4 at 20 channels; without error bars as a model has it.
+SweptLayer swept(bool measured) {
+  SweptLayer layer{.width = 20};
+  for (const std::int64_t w : {20, 24, 32, 33, 40, 48, 49, 56, 64, 65}) {
+    const double ms = 1e-3 * static_cast<double>((w + 15) / 16 * 16);
+    layer.found.points.push_back({w, ms, measured ? 0.99 * ms : 0, measured ? 1.01 * ms : 0});
+  }
+  layer.found = find_staircase("features.4", layer.found.points);
+  return layer;
+}
+
+TEST(ReportFigures, StaircaseShowsALayerAgainstItsWidth) {
+  const TempFolder folder;
+  json results = sample();
+  EXPECT_FALSE(results.contains("staircase")) << "a file of an older version";
+  EXPECT_CONTAINS(render_report(results.dump()), "This run has no times of a layer");
+  Results r = results_from_json(results.dump());
+  r.staircase = swept(true);
+  results = json::parse(to_json(r));
+  EXPECT_EQ(results_from_json(results.dump()).staircase->found, r.staircase->found);
+  const std::string html =
+      read_file(write_report(folder.file("r"), results_from_json(results.dump()), "{}"));
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "Time of features.4 against its width", "that the laws find most important",
+                  "features.4: 20 -&gt; 32 costs nothing, in steps of 16 channels",
+                  "data/staircase.csv", "data/staircase.json", "data/staircase.svg");
+  const std::string svg = read_file(folder.file("r/data/staircase.svg"));
+  EXPECT_EQ(count(svg, "class=\"mark "), 10u);
+  EXPECT_EQ(count(svg, "class=\"bar "), 10u);
+  EXPECT_EQ(count(svg, "class=\"guide"), 3u + 1) << "32, 48, 64 and the legend";
+  EXPECT_LACKS(svg, "modelled");
+  const std::string file = folder.file("r/data/staircase.csv");
+  const std::vector<CsvRow> rows = parse_csv(read_file(file), file).rows;
+  ASSERT_EQ(rows.size(), 10u);
+  EXPECT_EQ(rows[1].cells[1], "24");
+  EXPECT_EQ(rows[1].cells[2], "0.032");
+  EXPECT_DOUBLE_EQ(std::stod(rows[1].cells[3]), 0.99 * 0.032);
+  const json j = json::parse(read_file(folder.file("r/data/staircase.json")));
+  EXPECT_EQ(j["guides"].size(), 3u);
+  EXPECT_EQ(j["guides"][1]["x"], 48);
+  r.importance.clear();
+  EXPECT_CONTAINS(hac::render_report(r, "{}"), "with the most operations");
+}
+
+TEST(ReportFigures, AModelledStaircaseSaysSo) {
+  const TempFolder folder;
+  Results r = results_from_json(sample_text());
+  r.modelled = "Jetson TX2 (modelled), f32, eager";
+  r.staircase = swept(false);
+  const std::string html = read_file(write_report(folder.file("r"), r, "{}"));
+  expect_good_page(html);
+  EXPECT_CONTAINS(html, "Time is modelled: Jetson TX2, f32, eager",
+                  "features.4: 20 -&gt; 32 costs nothing (modelled)");
+  for (const char* file : {"svg", "json", "csv"}) {
+    const std::string data = read_file(folder.file(std::string("r/data/staircase.") + file));
+    EXPECT_CONTAINS(data, "modelled");
+  }
+  const std::string svg = read_file(folder.file("r/data/staircase.svg"));
+  EXPECT_CONTAINS(svg, "width (channels), modelled: Jetson TX2");
+  EXPECT_EQ(count(svg, "class=\"bar "), 0u);
+}
+
 TEST(ReportFigures, InfeasibleMethodsNotesAndSearchesAreSeen) {
   Results r = results_from_json(sample_text());
   r.table[1].limit = "infeasible";

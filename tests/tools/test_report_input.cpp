@@ -11,7 +11,7 @@ TEST(ReportPage, AbsentSectionsAreASentenceEach) {
   const std::string html = render_report(R"({"schema":1,"recipe":"empty"})");
   expect_good_page(html);
   EXPECT_TRUE(svgs_of(html).empty());
-  EXPECT_EQ(count(html, "<b>This run has no ") + count(html, "<b>No plan of this run"), 11u);
+  EXPECT_EQ(count(html, "<b>This run has no ") + count(html, "<b>No plan of this run"), 12u);
   constexpr std::pair<const char*, unsigned> left[] = {
       {"table", 20},          {"sweeps", 19},   {"importance", 15}, {"alpha", 22}, {"plans", 18},
       {"latency_models", 22}, {"profiles", 22}, {"budget", 23},     {"notes", 23}};

@@ -29,5 +29,6 @@ Figure widths_figure(const Results& results);
 Figure steps_figure(const Results& results);
 Figure gap_figure(const Results& results);
 Figure roofline_figure(const Results& results);
+Figure staircase_figure(const Results& results);
 
 }  // namespace hac::report

@@ -245,8 +245,9 @@ std::vector<Figure> make_figures(const Results& r) {
     const std::string id = fmt::format("utilization-{}", figures.size() - 1);
     figures.push_back(sweep_figure(r, other.sweeps, id, other.network));
   }
-  for (const auto figure : {device_figure, importance_figure, alpha_figure, latency_model_figure,
-                            widths_figure, steps_figure, gap_figure, roofline_figure}) {
+  for (const auto figure :
+       {device_figure, importance_figure, alpha_figure, latency_model_figure, widths_figure,
+        steps_figure, gap_figure, roofline_figure, staircase_figure}) {
     figures.push_back(figure(r));
   }
   for (Figure& figure : figures) name_files(figure);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/report/figure_parts.h"
+#include "tools/report/findings.h"
 
 namespace hac::report {
 namespace {
@@ -68,15 +69,16 @@ Chart sweep_utilization_chart(std::span<const SweepRow> rows, const std::string&
 }
 
 Chart staircase_chart(const LayerStaircase& found, const std::string& on) {
-  Chart chart{.title = fmt::format("Time of {} against its width, {}", found.layer, on),
-              .x = {.label = fmt::format("width of {} (channels), {}", found.layer, on)},
-              .y = {.label = "time in the network (ms)", .from_zero = true},
-              .width = 640,
-              .height = 420};
+  const std::string where = on.empty() ? "" : ", " + on;
+  Chart chart{
+      .title = fmt::format("Time of {} against its width{}", found.layer, where),
+      .x = {.label = "width (channels)" + where},
+      .y = {.label = fmt::format("time of {} (ms)", shorten(found.layer, 150, Chart{}.font)),
+            .from_zero = true},
+      .width = 640,
+      .height = 420};
   const bool modelled = found.points.empty() || found.points[0].high_ms == 0;
-  Series times{.name = modelled
-                           ? "modelled time"
-                           : "time: median, least and most of the faster half of its repetitions",
+  Series times{.name = modelled ? "modelled time" : "median, least and most of the faster rounds",
                .colour = 1,
                .line = true};
   const std::vector<std::int64_t> edges = step_edges(found);
@@ -97,6 +99,30 @@ Chart staircase_chart(const LayerStaircase& found, const std::string& on) {
         {.name = first ? "right-hand edges of the steps" : "", .x = static_cast<double>(edge)});
   }
   return chart;
+}
+
+Figure staircase_figure(const Results& r) {
+  Figure figure{.id = "staircase",
+                .title = "Time of a layer against its width",
+                .finding = "This run has no times of a layer at many widths."};
+  if (!r.staircase) return figure;
+  const bool modelled = !r.modelled.empty();
+  const auto& [own, found] = *r.staircase;
+  Chart chart = staircase_chart(found, modelled ? "modelled: " + modelled_device(r.modelled) : "");
+  chart.width = Chart{}.width;
+  chart.height = Chart{}.height;
+  if (!add_panel(figure, chart)) return figure;
+  figure.title = fmt::format("Time of {} against its width", found.layer);
+  figure.see = fmt::format(
+      "The layer of the baseline ({} channels) {}. Channels up to the end of a flat part cost no "
+      "time. {}.",
+      own,
+      r.importance.empty() ? "with the most operations"
+                           : "that the laws find most important, of those that can widen alone",
+      modelled ? "Time is " + modelled_text(r)
+               : "The time is that inside runs of the whole network");
+  figure.finding = free_channels(found, own) + ".";
+  return figure;
 }
 
 }  // namespace hac::report

@@ -1,5 +1,6 @@
 #pragma once
-// The pictures of a sweep: latency and utilization against operations, and a layer's staircase.
+// The pictures of a sweep: latency and utilization against operations, and a layer's staircase,
+// which is a figure of the report too (staircase_figure in figure_parts.h).
 
 #include <span>
 
@@ -13,7 +14,7 @@ namespace hac::report {
 // percentile, or GMAC/s. `on` names the device; what is modelled is in the rows.
 Chart sweep_latency_chart(std::span<const SweepRow> rows, const std::string& on);
 Chart sweep_utilization_chart(std::span<const SweepRow> rows, const std::string& on);
-// The times, the staircase of the step that was found (where it is clear) and its edges.
+// The times, and the edges of the step that was found (where it is clear). `on` may be empty.
 Chart staircase_chart(const LayerStaircase& found, const std::string& on);
 
 }  // namespace hac::report

@@ -223,6 +223,21 @@ TEST(ReportFigures, StaircaseShowsALayerAgainstItsWidth) {
   EXPECT_CONTAINS(hac::render_report(r, "{}"), "with the most operations");
 }
 
+TEST(ReportFigures, LabelsKeepOffGuides) {
+  const std::string svg =
+      render_chart({.series = {{.marks = {{.x = 5, .y = 1, .label = "a label"}}}},
+                    .guides = {{.name = "edge", .x = 5.4}},
+                    .include_x = {0, 10}});
+  const auto guide =
+      all_matches(svg, std::regex(R"re(class="guide" d="M([\d.]+) ([\d.]+)v([\d.]+))re"));
+  ASSERT_EQ(guide.size(), 1u);
+  const Box line{std::stod(guide[0][1]), std::stod(guide[0][2]), 1, std::stod(guide[0][3])};
+  EXPECT_EQ(labels_of(svg).size(), 1u);
+  for (const Text& text : texts_of(svg)) {
+    EXPECT_FALSE(text.style == "label" && text.box.overlaps(line)) << text.text;
+  }
+}
+
 TEST(ReportFigures, AModelledStaircaseSaysSo) {
   const TempFolder folder;
   Results r = results_from_json(sample_text());

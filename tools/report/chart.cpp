@@ -307,10 +307,15 @@ std::string render_chart(const Chart& chart) {
   const auto [legend, legend_height] = svg_legend(legend_of(chart), chart.width, chart.font);
   Frame frame{.chart = chart};
   lay_out(frame, legend_height);
-  // The axis line is above the grid and below the marks.
-  return svg_begin(chart.width, chart.height + legend_height, chart.font, chart.title) + legend +
-         draw_axes(frame) + draw_bands(frame) + draw_guides(frame) + draw_series(frame) +
-         "</svg>\n";
+  // The axis line is above the grid and below the marks. Guides come before the labels, which keep
+  // off what is drawn.
+  std::string svg =
+      svg_begin(chart.width, chart.height + legend_height, chart.font, chart.title) + legend;
+  svg += draw_axes(frame);
+  svg += draw_bands(frame);
+  svg += draw_guides(frame);
+  svg += draw_series(frame);
+  return svg + "</svg>\n";
 }
 
 }  // namespace hac::report

@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kMostCuts = 80;
 constexpr double kRounding = 1e-11;  // of sums that should be equal
+// Nodes that a refusal of ChoiceProblem::allows counts for, which has a whole network built.
+constexpr std::int64_t kRefusal = 5;
 
 using Multipliers = std::array<double, 2>;
 
@@ -141,10 +143,13 @@ class Search {
 
   void consider(const States& states) {
     const Total sum = total(states);
-    if (sum.gain > best_.gain && sum.within() && allowed(states)) {
-      best_.states = states;
-      best_.gain = sum.gain;
+    if (sum.gain <= best_.gain || !sum.within()) return;
+    if (!allowed(states)) {
+      nodes_ -= kRefusal;
+      return;
     }
+    best_.states = states;
+    best_.gain = sum.gain;
   }
 
   // The change of one variable that gains the most within the limits, until there is none.
@@ -243,7 +248,7 @@ class Search {
   bool branch(int depth, States& states, const std::vector<double>& totals) {
     if (depth == passes_[0].depths()) {
       consider(states);
-      return true;
+      return nodes_ >= 0;
     }
     if (--nodes_ < 0) return false;
     const int v = passes_[0].variable(depth);

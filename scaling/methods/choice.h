@@ -41,7 +41,8 @@ struct BestChoice {
 };
 
 // `known` are states to start from, of which those within the limits count. State 0 of all
-// variables must be. Deterministic: the search is limited in nodes, not in time.
+// variables must be. Deterministic: the search is limited in nodes, not in time; what `allows`
+// refuses counts for several of them.
 BestChoice best_choice(const ChoiceProblem& problem, const std::vector<States>& known = {},
                        std::int64_t nodes = 200000);
 

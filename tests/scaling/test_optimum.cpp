@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/core/random.h"
 #include "models/zoo/zoo.h"
@@ -152,6 +153,31 @@ TEST(BestChoice, IsThatOfExhaustiveSearch) {
     ASSERT_GE(relaxed.bound, most - 1e-9);
     ASSERT_NEAR(best_choice(c.problem, {found.states}, 0).gain, most, 1e-12);
   }
+}
+
+// Each question has a network built: where nearly all is refused, as by a limit on the memory,
+// there are few of them. All else that stands in the way of the 12^6 choices is the number of
+// nodes.
+TEST(BestChoice, EndsWhereNearlyAllIsRefused) {
+  ChoiceProblem p;
+  int asked = 0;
+  for (int v = 0; v < 6; ++v) {
+    p.gains.emplace_back();
+    for (int s = 0; s < 12; ++s) p.gains[v].push_back(s);
+    p.scopes.push_back({v});
+    p.ms.emplace_back(12, 0.1);
+    p.params.emplace_back(12, 1);
+  }
+  p.ms_limit = p.params_limit = 100;
+  p.allows = [&](const States& states) {
+    ++asked;
+    return std::accumulate(states.begin(), states.end(), 0) <= 2;
+  };
+  const BestChoice best = best_choice(p);
+  EXPECT_LT(asked, 45000);
+  EXPECT_FALSE(best.proven);
+  EXPECT_LE(best.gain, 2);
+  EXPECT_NEAR(best.bound, 66, 1e-9);
 }
 
 TEST(WidthCosts, AreThoseOfTheNetwork) {

@@ -84,6 +84,15 @@ std::optional<Architecture> furthest(const Move& move, const LatencyModel& model
   return best;
 }
 
+// The limits that a further step of the moves would break.
+StopReason ended_by(const Architecture& arch, const ScalingTask& task) {
+  unsigned broken = 0;
+  for (const Move& move : moves(arch, task.rounding)) {
+    broken |= task.budget.broken_by(cost_of(move(1), task.model));
+  }
+  return broken == 0 ? StopReason::step_cap : stopped_by(broken);
+}
+
 ScaledNetwork enlarge(const ScalingTask& task) {
   ScaledNetwork n{.arch = task.baseline, .cost = cost_of(task.baseline, task.model)};
   if (!task.budget.allows(n.cost)) {
@@ -111,7 +120,7 @@ ScaledNetwork enlarge(const ScalingTask& task) {
     if (best) n.arch = *best;
   }
   n.cost = cost_of(n.arch, task.model);
-  n.limit = to_string(n.arch == task.baseline ? StopReason::infeasible : StopReason::latency);
+  n.limit = to_string(n.arch == task.baseline ? StopReason::infeasible : ended_by(n.arch, task));
   n.note = fmt::format("{} networks trained in {} steps", trained, steps);
   return n;
 }

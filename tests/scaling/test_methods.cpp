@@ -1,22 +1,17 @@
-// The table of scaling methods: each of them over random architectures, and what they are alone.
+// The table of scaling methods, and what each of them is alone (within limits: test_method_limits).
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <numeric>
 #include <set>
 #include <tuple>
 
-#include "engine/autograd/ops.h"
-#include "engine/optim/sgd.h"
-#include "engine/tensor/random.h"
 #include "models/arch/counters.h"
-#include "models/model.h"
 #include "models/zoo/zoo.h"
 #include "scaling/methods/method.h"
 #include "tests/support/macs_latency.h"
 #include "tests/support/messages.h"
-#include "tests/support/random_architecture.h"
+#include "tests/support/pretended_trainings.h"
 #include "tests/support/random_laws.h"
 
 namespace hac {
@@ -184,94 +179,6 @@ TEST(Methods, KnownNetworksAreHit) {
       "resolution", vgg, {.latency_ms = kModel.predict(with_resolution(vgg, 48)) * (1 + 1e-12)});
   EXPECT_EQ(resolution.arch.resolution, 48);
   EXPECT_EQ(resolution.coefficients[0], 1.5);
-}
-
-// In place of trainings: an accuracy that rises with operations and a little with depth, and a
-// pruning that takes a twelfth of every layer a step.
-ProxyTrainings pretended() {
-  return {.top1 =
-              [](const Architecture& arch) {
-                const Counters c = count(arch);
-                return 1 - 1 / std::log(10 + static_cast<double>(c.macs + 100 * c.params));
-              },
-          .prune =
-              [](const Architecture& arch) {
-                std::vector<std::vector<std::int64_t>> rows;
-                for (int step = 1; step < 11; ++step) {
-                  rows.push_back(widths(arch));
-                  for (auto& w : rows.back()) w = std::max<std::int64_t>(1, w - step * w / 12);
-                }
-                return rows;
-              }};
-}
-
-void train_a_step(const Architecture& arch) {
-  Model model(arch, 1);
-  model.train();
-  Sgd sgd(model.parameters(), {});
-  const Tensor images = Tensor::empty({2, arch.channels, arch.resolution, arch.resolution});
-  fill_normal(images, 5, "images", 1);
-  const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1}, {2});
-  const Var loss = ops::softmax_cross_entropy(model.forward(images), labels).loss;
-  EXPECT_TRUE(std::isfinite(loss.value().to_vector()[0]));
-  backward(loss);
-  sgd.step(0.01);
-}
-
-bool of_published_networks(const Method& method) {
-  return method.key == "depth-canonical" || method.key == "neuralscale-paper";
-}
-
-// Whatever is scaled: a network that is valid, within the budget or marked, what its cost says,
-// the same when asked twice; it builds and trains.
-TEST(Methods, OverRandomArchitectures) {
-  const StaircaseLatency stairs(8);
-  const ProxyTrainings proxy = pretended();
-  std::map<std::string, int> grown;
-  for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    RandomArchitecture random(seed);
-    const Architecture arch = random();
-    const LatencyModel& model = seed % 2 == 0 ? static_cast<const LatencyModel&>(stairs) : kModel;
-    const std::vector<ImportanceLaw> laws = random_laws(arch, seed);
-    const NetworkCost cost = cost_of(arch, model);
-    const Budget budget{.latency_ms = 1.7 * cost.latency_ms,
-                        .params = 2.5 * static_cast<double>(cost.params)};
-    const ScalingTask task{.baseline = arch,
-                           .model = model,
-                           .budget = budget,
-                           .rounding = {.width_multiple = 4},
-                           .proxy = &proxy,
-                           .laws = laws,
-                           .widening = {.stride = 4, .tie_residual = random.coin()}};
-    for (const Method& method : methods()) {
-      if (of_published_networks(method)) continue;
-      SCOPED_TRACE(method.key + ", seed " + std::to_string(seed));
-      const ScaledNetwork n = method.to_budget(task);
-      EXPECT_EQ(n.method, method.name);
-      EXPECT_NO_THROW(validate(n.arch));
-      EXPECT_EQ(n.cost, cost_of(n.arch, model));
-      if (n.feasible() && method.key != "hacscale-paper") {
-        EXPECT_TRUE(budget.allows(n.cost));
-      }
-      if (method.key == "hacscale-paper" && n.plan->result.steps.size() > 1) {  // one step over
-        const ScalingStep& before = n.plan->result.steps.end()[-2];
-        EXPECT_TRUE(budget.allows({.latency_ms = before.latency_ms, .params = before.params}));
-      }
-      EXPECT_EQ(n.feasible(), n.limit != "infeasible");
-      const ScaledNetwork again = method.to_budget(task);
-      EXPECT_EQ(again.arch, n.arch);
-      EXPECT_EQ(again.coefficients, n.coefficients);
-      EXPECT_EQ(again.plan, n.plan);
-      grown[method.key] += n.feasible() && n.arch != arch;
-      // Each method twice, on different architectures.
-      if ((seed + static_cast<std::uint64_t>(&method - methods().data())) % 5 == 0) {
-        train_a_step(n.arch);
-      }
-    }
-  }
-  for (const Method& method : methods()) {
-    EXPECT_EQ(grown[method.key] > 0, !of_published_networks(method)) << method.key;
-  }
 }
 
 TEST(Methods, SayWhatTheyLack) {

@@ -229,7 +229,9 @@ struct AlphaCurve {
 inline Fields limits_of(Budget& budget) {
   return Fields()
       .add("latency_ms", budget.latency_ms, {.infinite = true})
-      .add("params", budget.params, {.infinite = true});
+      .add("params", budget.params, {.infinite = true})
+      .add("memory_bytes", budget.memory_bytes,
+           {.omit = std::isinf(budget.memory_bytes), .optional = true, .infinite = true});
 }
 
 struct LayerWidths {

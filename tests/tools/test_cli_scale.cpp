@@ -2,9 +2,12 @@
 // compare by methods under one budget, on trainings that several runs share.
 
 #include <map>
+#include <regex>
 
+#include "models/arch/counters.h"
 #include "models/zoo/zoo.h"
 #include "scaling/importance/law.h"
+#include "scaling/methods/method.h"
 #include "tests/support/cli_fixture.h"
 
 namespace hac {
@@ -107,6 +110,35 @@ TEST_F(CliScale, BadInputIsOneLine) {
   expect_error(net + " --laws zeros.json", 2, {"zeros.json", "importance above 0"});
 }
 
+// Weights and peak activations of one image, where latency and parameters leave room.
+TEST_F(CliScale, ByMemory) {
+  const Words wide =
+      "scale vgg11 --width 0.25 --device-model desktop-cpu --latency 99x --params 99x --method "
+      "uniform-width --memory";
+  const json n = json_of(wide + "8MiB --out m");
+  EXPECT_EQ(n["stop"], "memory");
+  EXPECT_EQ(n["feasible"], true);
+  EXPECT_LE(n["memory_bytes"], 8 << 20);
+  EXPECT_GT(n["memory_bytes"], 7 << 20);
+  const Counters counted = count(load_architecture("m/architecture.json"));
+  EXPECT_EQ(n["memory_bytes"], counted.weight_bytes + counted.peak_activation_bytes);
+  const Outcome text = succeed(wide + "8MiB");
+  EXPECT_TRUE(std::regex_search(text.out, std::regex("stopped by +memory\n"))) << text.out;
+  EXPECT_CONTAINS(text.out, "MiB of weights and peak activations");
+  EXPECT_LACKS(text.err, "infeasible");
+
+  const json plan = json_of(by_laws + "--latency 99x --params 99x --stride 4 --memory 1.5x");
+  EXPECT_EQ(plan["stop"], "memory");
+  EXPECT_GT(plan["scaled"]["memory_bytes"], plan["baseline"]["memory_bytes"]);
+  EXPECT_LE(plan["scaled"]["memory_bytes"], plan["budget"]["memory_bytes"]);
+
+  const Outcome none = succeed(wide + "1.001x --json");
+  EXPECT_EQ(json::parse(none.out)["feasible"], false);
+  EXPECT_EQ(json::parse(none.out)["stop"], "infeasible");
+  EXPECT_CONTAINS(none.err, "warning: ", "uniform-width", "no network but the baseline", "budget");
+  expect_error(wide + "1MiB", 2, {"memory budget", "at least the baseline's", "1048576"});
+}
+
 class CliCompare : public Cli {
  protected:
   // Name and time of writing of each file.
@@ -162,6 +194,21 @@ TEST_F(CliCompare, TrainsAndTellsWhatIsModelled) {
   const json again = json_of(command + "b");
   EXPECT_TRUE(trainings() == kept) << "something was trained again";
   EXPECT_EQ(again["table"], results["table"]);
+}
+
+TEST_F(CliCompare, AllIsEveryMethod) {
+  succeed(compare + seeds + proxies + modelled + " --memory 2x --methods all --quiet --out a");
+  const json results = json_in("a/results.json");
+  std::vector<std::string> keys, expected{"baseline"};
+  for (const json& row : results["table"]) {
+    keys.push_back(row["key"]);
+    if (row["limit"] != "infeasible" && row["key"] != "hacscale-paper") {  // one step over
+      EXPECT_LE(row["memory_bytes"], results["budget"]["memory_bytes"]) << row["key"];
+    }
+  }
+  for (const Method& method : methods()) expected.push_back(method.key);
+  EXPECT_EQ(keys, expected);
+  EXPECT_CONTAINS(slurp("a/report/index.html"), "memory budget");
 }
 
 TEST_F(CliCompare, RefusesWhatItCannotDo) {

@@ -175,6 +175,8 @@ std::string run_facts(const Results& r) {
     add("latency budget", format_limit(format_number(r.budget.latency_ms) + " ms", r.latency_text));
   if (known(r.budget.params))
     add("parameter budget", format_limit(format_count(r.budget.params), r.params_text));
+  if (known(r.budget.memory_bytes))
+    add("memory budget", format_number(r.budget.memory_bytes / (1 << 20)) + " MiB");
   std::string html = "<h2>How it was made</h2>\n";
   if (!r.command.empty()) html += fmt::format("<p><code>{}</code></p>\n", escape(r.command));
   html += "<div class=\"facts\">\n" + facts_section("Run", run) +

@@ -81,7 +81,44 @@ TEST(Table1, EnergyAnImageRises) {
   };
   expect(checked("preact_resnet18", baseline, "baseline"), 203, 1);
   expect(checked("preact_resnet18", tight, "HACScale"), 340, 1.67);
+  expect(checked("preact_resnet18", loose, "HACScale"), 638, 3.14);
+  expect(checked("vgg11", baseline, "baseline"), 91, 1);
+  expect(checked("vgg11", tight, "HACScale"), 164, 1.81);
   expect(checked("vgg11", loose, "HACScale"), 361, 3.97);
+}
+
+// Parameters of widths w times the baseline's, for any real w: a polynomial of degree 2, that of
+// the counted networks with w = 1, 2 and 3.
+double uniform_params(const Architecture& from, double w) {
+  const auto counted = [&](double times) {
+    return static_cast<double>(count(scale_width(from, times, 1)).params);
+  };
+  return counted(1) * (w - 2) * (w - 3) / 2 - counted(2) * (w - 1) * (w - 3) +
+         counted(3) * (w - 1) * (w - 2) / 2;
+}
+
+// Spec 3, of HACScale's rows: printed figures to the counted baseline's, s = F / F0 and P / P0, and
+// of the widths by one factor that have as many parameters the factor, to the next thousandth.
+TEST(Table1, WhatCanBeSaidOfHacscaleRows) {
+  const auto expect = [](const char* name, Constraint constraint, double s, double same_params,
+                         double params_ratio) {
+    const PrintedFigures printed = table1_row(name, constraint, "HACScale").printed;
+    SCOPED_TRACE(table1_row(name, constraint, "HACScale").name());
+    const Architecture from = zoo(name);
+    const Counters base = count(from);
+    EXPECT_NEAR(1e6 * printed.ops / static_cast<double>(base.ops_thop2021), s,
+                s < 9 ? 0.0005 : 0.005);
+    EXPECT_NEAR(1e6 * printed.params / static_cast<double>(base.params), params_ratio, 0.0005);
+    EXPECT_GE(uniform_params(from, same_params), 1e6 * printed.params);
+    EXPECT_LT(uniform_params(from, same_params - 0.001), 1e6 * printed.params);
+    EXPECT_NEAR(uniform_params(from, 4), static_cast<double>(count(scale_width(from, 4, 1)).params),
+                1e-3)
+        << "another polynomial";
+  };
+  expect("preact_resnet18", tight, 1.936, 1.055, 1.109);
+  expect("preact_resnet18", loose, 2.774, 1.217, 1.467);
+  expect("vgg11", tight, 9.41, 1.152, 1.326);
+  expect("vgg11", loose, 16.62, 1.513, 2.286);
 }
 
 const Slip* find(const std::vector<Slip>& all, const std::string& row, const std::string& figure) {

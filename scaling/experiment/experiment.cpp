@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "data/sets/holdout.h"
+#include "engine/io/fields_json.h"
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
@@ -59,15 +61,16 @@ class Experiment {
          .memory_bytes = count(baseline_).weight_bytes + count(baseline_).peak_activation_bytes});
   }
 
-  Results run() {
+  // The networks of the result table, the baseline first, and what led to them.
+  std::vector<ScaledNetwork> choose(Results& results) {
     std::vector<LatencyFit> latency_models = set_latency_model();
     budget_ = hac::resolve({.latency = parse_latency_limit(recipe_.scale.latency),
                             .params = parse_params_limit(recipe_.scale.params),
                             .memory = parse_memory_limit(recipe_.scale.memory)},
                            cost_of(baseline_, *model_));
     budget_.latency_slack = recipe_.scale.latency_slack;
-    Results results =
-        results_of(recipe_, options_.command, measured_on_, data_, baseline_, budget_);
+    results = results_of(recipe_, options_.command, measured_on_, data_, baseline_, budget_);
+    results.latency_models = std::move(latency_models);
     if (modelled()) results.modelled = model_->source->str();
     Architecture grown = baseline_;
     FittedImportance importance;
@@ -78,9 +81,28 @@ class Experiment {
       law_cost_ = importance.search;
       if (results.alpha.search) law_cost_ += *results.alpha.search;
     }
-    const std::vector<ScaledNetwork> networks =
-        scaled_networks(grown.resolution, importance.layers);
+    importance_note_ = importance.note;
     results.importance = std::move(importance.layers);
+    return scaled_networks(grown.resolution, results.importance);
+  }
+
+  ChosenNetworks chosen() {
+    Results results;
+    ChosenNetworks all{.name = recipe_.name};
+    for (const ScaledNetwork& n : choose(results)) {
+      save_architecture(n.arch, fmt::format("{}/architecture-{}.json", options_.out, n.key));
+      all.networks.push_back(described(n));
+    }
+    all.latency_by = model_->source ? model_->source->str() : "";
+    all.budget = budget_;
+    all.notes = left_out_;
+    write_file_atomically(options_.out + "/chosen.json", to_json(all.fields()).dump(2) + "\n");
+    return all;
+  }
+
+  Results run() {
+    Results results;
+    const std::vector<ScaledNetwork> networks = choose(results);
     const std::vector<TrainedAccuracy> trained = train_networks(training_, networks);
     const std::vector<MeasuredLatency> latencies = latencies_of("measure", networks);
     for (std::size_t i = 0; i < networks.size(); ++i) {
@@ -108,11 +130,10 @@ class Experiment {
       results.other_sweeps.push_back(
           {other.name, sweeps_of(p, latencies_of("sweep-" + other.name, p), *xavier)});
     }
-    results.latency_models = std::move(latency_models);
     results.explanation = explanation();
     if (!modelled()) check_latency(results, networks, latencies, points, sweep_latencies);
     results.notes.insert(results.notes.end(), left_out_.begin(), left_out_.end());
-    add_notes(results, recipe_, importance.note, unsteady_, networks, *model_);
+    add_notes(results, recipe_, importance_note_, unsteady_, networks, *model_);
     results.claims = claims_of(results);
     write_file_atomically(options_.out + "/results.json", to_json(results));
     return results;
@@ -305,18 +326,29 @@ class Experiment {
   std::vector<std::vector<std::int64_t>> samples_;  // widths to measure importance at
   LatencyModelPtr model_;
   std::vector<std::string> left_out_;  // methods, and why
-  SearchCost law_cost_;                // of the search for alpha and of the importance
+  std::string importance_note_;
+  SearchCost law_cost_;        // of the search for alpha and of the importance
   std::int64_t unsteady_ = 0;  // networks of the latency model that a busy machine disturbed
   Budget budget_;
 };
 
-}  // namespace
-
-Results run_experiment(const Recipe& recipe, const ExperimentOptions& options) {
+template <class T>
+T experiment(const Recipe& recipe, const ExperimentOptions& options, T (Experiment::*part)()) {
   validate(recipe);
   make_folder(options.out);
   const FolderLock lock(options.out);
-  return Experiment(recipe, options).run();
+  Experiment experiment(recipe, options);
+  return (experiment.*part)();
+}
+
+}  // namespace
+
+Results run_experiment(const Recipe& recipe, const ExperimentOptions& options) {
+  return experiment(recipe, options, &Experiment::run);
+}
+
+ChosenNetworks choose_networks(const Recipe& recipe, const ExperimentOptions& options) {
+  return experiment(recipe, options, &Experiment::chosen);
 }
 
 }  // namespace hac

@@ -5,11 +5,12 @@
 // depends on the change.
 //
 //   DIR/recipe.json  DIR/stages/NAME.json  DIR/networks/KEY/  DIR/latency_model.json
-//   DIR/plan-METHOD.json  DIR/results.json
+//   DIR/plan-METHOD.json  DIR/results.json  DIR/chosen.json  DIR/architecture-METHOD.json
 
 #include <string>
 
 #include "models/model.h"
+#include "scaling/experiment/chosen_networks.h"
 #include "scaling/experiment/recipe.h"
 #include "scaling/experiment/results.h"
 
@@ -31,5 +32,8 @@ struct ExperimentOptions {
 // the machine stays too busy to be measured and when Ctrl-C stopped it (everything is saved; the
 // same command resumes).
 Results run_experiment(const Recipe& recipe, const ExperimentOptions& options);
+// The same as far as the choice: no network of the result table is trained or measured. Writes
+// DIR/chosen.json and DIR/architecture-METHOD.json; run_experiment() goes on from there.
+ChosenNetworks choose_networks(const Recipe& recipe, const ExperimentOptions& options);
 
 }  // namespace hac

@@ -152,7 +152,8 @@ void require_what_it_needs(const Method& method, const ScalingTask& task) {
   }
   if (method.needs_proxy && task.proxy == nullptr) {
     throw ConfigError(fmt::format(
-        "{}: expected data to train on while it searches, got none (hint: hacscale compare)",
+        "{0}: expected data to train on while it searches, got none (hint: hacscale compare "
+        "--methods {0} --networks-only)",
         method.key));
   }
   if (method.needs_latency && !std::isfinite(task.budget.latency_ms)) {

@@ -211,6 +211,33 @@ TEST_F(CliCompare, AllIsEveryMethod) {
   EXPECT_CONTAINS(slurp("a/report/index.html"), "memory budget");
 }
 
+TEST_F(CliCompare, ChoosesNetworksAndTrainsThemLater) {
+  const Words command =
+      compare + seeds + proxies + modelled + " --methods uniform-width,lacs --out a ";
+  const Outcome table = succeed(command + "--networks-only");
+  EXPECT_CONTAINS(table.out, "uniform width", "LACS", "7700X (modelled)", "parameters",
+                  "hacscale train a/architecture-METHOD.json");
+  EXPECT_FALSE(fs::exists("a/results.json"));
+  const json chosen = json_in("a/chosen.json");
+  ASSERT_EQ(chosen["networks"].size(), 3U);
+  EXPECT_EQ(chosen["networks"][0]["key"], "baseline");
+  const json& lacs = chosen["networks"][2];
+  EXPECT_GT(lacs["search"]["trainings"], 0);
+  const auto trained = std::distance(fs::directory_iterator("trainings"), {});
+  EXPECT_EQ(trained, lacs["search"]["trainings"]) << "the networks themselves are not";
+  EXPECT_LE(lacs["predicted_ms"], chosen["budget"]["latency_ms"]);
+  const Architecture arch = load_architecture("a/architecture-lacs.json");
+  EXPECT_EQ(lacs["params"], count(arch).params);
+  EXPECT_EQ(lacs["macs"], count(arch).macs);
+  EXPECT_EQ(json_of(command + "--networks-only"), chosen);
+
+  succeed(command + "--quiet");
+  const json row = json_in("a/results.json")["table"][2];
+  EXPECT_EQ(row["key"], "lacs");
+  EXPECT_EQ(row["params"], lacs["params"]);
+  EXPECT_EQ(row["predicted_ms"], lacs["predicted_ms"]);
+}
+
 TEST_F(CliCompare, RefusesWhatItCannotDo) {
   expect_error(compare, 2, {"'--out'"});
   const Words to = compare + " --out a";

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "engine/io/fields_json.h"
 #include "engine/io/file.h"
 #include "engine/io/print.h"
 #include "kernels/core/error.h"
@@ -25,6 +27,22 @@ void end_with_hint(int) {
   ::_exit(130);
 }
 
+std::string table_of(const ChosenNetworks& chosen) {
+  std::string text =
+      fmt::format("{:<24}{:>12}{:>8}{:>12}{:>14}{:>6}{:>12}  {}\n", "network", "predicted ms", "",
+                  "parameters", "MACs", "px", "memory", "ended by");
+  const double baseline_ms = chosen.networks.front().predicted_ms;
+  for (const ChosenNetwork& n : chosen.networks) {
+    text += fmt::format("{:<24}{:>12.4g}{:>7.2f}x{:>12}{:>14}{:>6}{:>8.2f} MiB  {}\n", n.method,
+                        n.predicted_ms, n.predicted_ms / baseline_ms, grouped(n.params),
+                        grouped(n.macs), n.resolution,
+                        static_cast<double>(n.memory_bytes) / (1 << 20), n.limit);
+  }
+  text += fmt::format("predicted by {}\n", chosen.latency_by);
+  for (const std::string& note : chosen.notes) text += fmt::format("note: {}\n", note);
+  return text;
+}
+
 }  // namespace
 
 void run_and_report(Recipe recipe, RunOptions o, const std::string& command) {
@@ -39,8 +57,14 @@ void run_and_report(Recipe recipe, RunOptions o, const std::string& command) {
   e.command = command;
   e.where = start(o.machine);
   e.keep_weights = e.trainings.empty();
-  make_folder(folder);
   for (const int signal : stop_signals()) std::signal(signal, end_with_hint);
+  if (o.networks_only) {
+    ChosenNetworks chosen = choose_networks(recipe, e);
+    if (o.json) return print_json(to_json(chosen.fields()));
+    return fmt::print("{}\nnext: hacscale train {}/architecture-METHOD.json\n", table_of(chosen),
+                      e.out);
+  }
+  make_folder(folder);
   const Results results = run_experiment(recipe, e);
   const std::string text = to_json(results);
   const std::string page = write_report(folder, results, text);

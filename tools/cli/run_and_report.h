@@ -10,7 +10,7 @@ namespace hac {
 struct RunOptions {
   ExperimentOptions experiment;
   std::string latency_model, device_model;  // over the recipe's
-  bool foreign_latency = false;
+  bool foreign_latency = false, networks_only = false;
   MachineOptions machine;
   bool json = false;
 
@@ -29,6 +29,9 @@ struct RunOptions {
              "folder of results of trained networks, shared by several runs: what is found there "
              "is not trained again, and no weights are kept; default OUT/networks, with weights",
              {.type = "DIR"})
+        .add("networks_only", networks_only,
+             "end when the networks are chosen, with OUT/chosen.json and an architecture of each: "
+             "nothing is trained but what the methods ask for while they search")
         .add("quiet", experiment.quiet, "no progress")
         .add("allow_unsteady", experiment.allow_unsteady,
              "choose networks by times that a busy machine disturbed, instead of waiting for it "
@@ -36,7 +39,8 @@ struct RunOptions {
   }
 };
 
-// Runs it, writes OUT/report/index.html and prints the result table, or results.json. Throws
+// Runs it, writes OUT/report/index.html and prints the result table, or results.json; of networks
+// alone theirs, or chosen.json. Throws
 // ConfigError for no OUT, IoError for one that cannot be made, before anything is done.
 void run_and_report(Recipe recipe, RunOptions options, const std::string& command);
 

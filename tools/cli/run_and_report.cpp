@@ -29,11 +29,11 @@ void end_with_hint(int) {
 
 std::string table_of(const ChosenNetworks& chosen) {
   std::string text =
-      fmt::format("{:<24}{:>12}{:>8}{:>12}{:>14}{:>6}{:>12}  {}\n", "network", "predicted ms", "",
+      fmt::format("{:<30}{:>12}{:>8}{:>12}{:>14}{:>6}{:>12}  {}\n", "network", "predicted ms", "",
                   "parameters", "MACs", "px", "memory", "ended by");
   const double baseline_ms = chosen.networks.front().predicted_ms;
   for (const ChosenNetwork& n : chosen.networks) {
-    text += fmt::format("{:<24}{:>12.4g}{:>7.2f}x{:>12}{:>14}{:>6}{:>8.2f} MiB  {}\n", n.method,
+    text += fmt::format("{:<30}{:>12.4g}{:>7.2f}x{:>12}{:>14}{:>6}{:>8.2f} MiB  {}\n", n.method,
                         n.predicted_ms, n.predicted_ms / baseline_ms, grouped(n.params),
                         grouped(n.macs), n.resolution,
                         static_cast<double>(n.memory_bytes) / (1 << 20), n.limit);

@@ -34,7 +34,8 @@ struct ChosenNetworks {
   std::string latency_by;  // the device, and whether it is modelled
   Budget budget;
   std::vector<ChosenNetwork> networks;  // the baseline first
-  std::vector<std::string> notes;       // methods that have none of this baseline
+  // Methods that have none of this baseline, and what to know of the latency model.
+  std::vector<std::string> notes;
 
   Fields fields() {
     return Fields()

@@ -88,14 +88,20 @@ class Experiment {
 
   ChosenNetworks chosen() {
     Results results;
-    ChosenNetworks all{.name = recipe_.name};
-    for (const ScaledNetwork& n : choose(results)) {
+    const std::vector<ScaledNetwork> networks = choose(results);
+    ChosenNetworks all{.name = recipe_.name, .notes = left_out_};
+    for (std::string& line : model_warnings(*model_, budget_, model_->predict(baseline_))) {
+      all.notes.push_back(std::move(line));
+    }
+    for (const ScaledNetwork& n : networks) {
+      for (const std::string& line : model_->extrapolated(n.arch)) {
+        all.notes.push_back(n.method + ": " + line);
+      }
       save_architecture(n.arch, fmt::format("{}/architecture-{}.json", options_.out, n.key));
       all.networks.push_back(described(n));
     }
     all.latency_by = model_->source ? model_->source->str() : "";
     all.budget = budget_;
-    all.notes = left_out_;
     write_file_atomically(options_.out + "/chosen.json", to_json(all.fields()).dump(2) + "\n");
     return all;
   }

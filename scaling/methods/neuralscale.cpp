@@ -262,14 +262,18 @@ Architecture as_published(const Architecture& baseline, std::span<const double> 
   return of_tau(baseline, fit, tau, q.width_multiple);
 }
 
+std::vector<Coefficient> of_a_published_fit() {
+  return {{"descent", "of the published fit: 0 early, 14 late", 14},
+          {"rho", "factor of the widths whose parameters it has"}};
+}
+
 }  // namespace
 
 Method neuralscale() {
   return {.key = "neuralscale",
           .name = "NeuralScale",
           .help = "widths by power laws of the network's size, fitted to a pruning (Lee 2020)",
-          .coefficients = {{"descent", "of the published fit: 0 early, 14 late", 14},
-                           {"rho", "factor of the widths whose parameters it has"}},
+          .coefficients = of_a_published_fit(),
           .scale =
               [](const Architecture& baseline, std::span<const double> c, const Rounding& q) {
                 return with_size(baseline, published_fit_for(baseline, descent_of(c[0])), c[1],
@@ -282,8 +286,7 @@ Method neuralscale_paper() {
   return {.key = "neuralscale-paper",
           .name = "NeuralScale (published)",
           .help = "by a published fit and the published steps: Table I's rows at width_multiple 2",
-          .coefficients = {{"descent", "of the published fit: 0 early, 14 late", 14},
-                           {"rho", "factor of the widths whose parameters it has"}},
+          .coefficients = of_a_published_fit(),
           .scale = as_published,
           .step = rho_of_step};
 }

@@ -216,6 +216,7 @@ TEST_F(CliCompare, ChoosesNetworksAndTrainsThemLater) {
       compare + seeds + proxies + modelled + " --methods uniform-width,lacs --out a ";
   const Outcome table = succeed(command + "--networks-only");
   EXPECT_CONTAINS(table.out, "uniform width", "LACS", "7700X (modelled)", "parameters",
+                  "LACS: alpha", "note: the latency model does not say its error",
                   "hacscale train a/architecture-METHOD.json");
   EXPECT_FALSE(fs::exists("a/results.json"));
   const json chosen = json_in("a/chosen.json");

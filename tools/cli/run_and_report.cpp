@@ -39,6 +39,9 @@ std::string table_of(const ChosenNetworks& chosen) {
                         static_cast<double>(n.memory_bytes) / (1 << 20), n.limit);
   }
   text += fmt::format("predicted by {}\n", chosen.latency_by);
+  for (const ChosenNetwork& n : chosen.networks) {
+    if (!n.note.empty()) text += fmt::format("{}: {}\n", n.method, n.note);
+  }
   for (const std::string& note : chosen.notes) text += fmt::format("note: {}\n", note);
   return text;
 }

@@ -40,8 +40,8 @@ struct RunOptions {
 };
 
 // Runs it, writes OUT/report/index.html and prints the result table, or results.json; of networks
-// alone theirs, or chosen.json. Throws
-// ConfigError for no OUT, IoError for one that cannot be made, before anything is done.
+// alone their table, or chosen.json. Throws ConfigError for no OUT, IoError for one that cannot be
+// made, before anything is done.
 void run_and_report(Recipe recipe, RunOptions options, const std::string& command);
 
 }  // namespace hac

@@ -37,6 +37,8 @@ CASES = {
     "resnet18": ("resnet18", 1.0, 32),
     "preact_resnet18": ("preact_resnet18", 1.0, 32),
     "resnet20": ("resnet20", 1.0, 128),
+    "mobilenet_v2": ("mobilenet_v2", 1.0, 16),
+    "efficientnet_b0": ("efficientnet_b0", 1.0, 16),
 }
 # Ours by name: what differs from the case, and in which cases (train, dtype) it runs.
 OURS = {

@@ -96,9 +96,21 @@ def resnet20():
     return Resnet(BasicBlock, stem, [(16, 3, 1), (32, 3, 2), (64, 3, 2)], {}, "fc", 10)
 
 
+# Those with depthwise convolutions are torchvision's own, without what is random in training.
+def mobilenet_v2():
+    from torchvision.models import mobilenet_v2
+    return mobilenet_v2(dropout=0)
+
+
+def efficientnet_b0():
+    from torchvision.models import efficientnet_b0
+    return efficientnet_b0(dropout=0, stochastic_depth_prob=0)
+
+
 # Name -> how it is made, and the height and width of its input.
 ZOO = {"vgg11": (Vgg11, 32), "resnet18": (resnet18, 224), "preact_resnet18": (preact_resnet18, 224),
-       "resnet20": (resnet20, 32)}
+       "resnet20": (resnet20, 32), "mobilenet_v2": (mobilenet_v2, 224),
+       "efficientnet_b0": (efficientnet_b0, 224)}
 
 
 def build(name, width=1.0):

@@ -99,8 +99,7 @@ void require_same_run(const std::string& path, const std::string& was, const std
   json either = a;
   either.update(b);
   for (const auto& [key, value] : either.items()) {
-    const bool free = key == "epochs" || key == "select";  // these change nothing that was learned
-    if (free || text(a, key) == text(b, key)) continue;
+    if (key == "epochs" || text(a, key) == text(b, key)) continue;
     throw ConfigError(
         fmt::format("resume '{}': it was trained with {} = {}, this run has {} "
                     "(hint: {}, or another --out)",
@@ -123,6 +122,21 @@ void require_place(const std::string& path, const TrainPosition& p, const Traine
 
 using Metadata = std::map<std::string, std::string>;
 
+Metadata metadata_of(const Model& model, const TrainedOn& data) {
+  Metadata all = to_metadata(data);
+  all["format"] = "pt";
+  all["architecture"] = to_json(model.arch());
+  return all;
+}
+
+Metadata metadata_of(const Model& model, const TrainConfig& config, const TrainPosition& position,
+                     const TrainedOn& data) {
+  Metadata all = metadata_of(model, data);
+  all["training"] = to_json(config);
+  all["position"] = to_json(position, evaluated_set(config)).dump();
+  return all;
+}
+
 const std::string& metadata(const Metadata& all, const std::string& path, const char* key) {
   const auto it = all.find(key);
   if (it == all.end()) {
@@ -136,27 +150,27 @@ const std::string& metadata(const Metadata& all, const std::string& path, const 
 TensorFile checkpoint(const Training& training, const TrainConfig& config,
                       const TrainPosition& position, const TrainedOn& data) {
   const auto& [model, optimizer, average, observer] = training;
-  TensorFile file{.tensors = model.state(), .metadata = to_metadata(data)};
+  TensorFile file{.tensors = model.state(), .metadata = metadata_of(model, config, position, data)};
   file.tensors.merge(optimizer.state());
   file.tensors.merge(average.state());
   if (observer) {
     for (const auto& [name, tensor] : observer->state()) file.tensors[kObserver + name] = tensor;
   }
-  file.metadata["architecture"] = to_json(model.arch());
-  file.metadata["training"] = to_json(config);
-  file.metadata["position"] = to_json(position, evaluated_set(config)).dump();
   return file;
 }
 
-TensorFile with_average_first(TensorFile file) {
-  for (const auto& [name, tensor] : take(file.tensors, std::string(average_prefix))) {
-    const std::string own = name.substr(average_prefix.size());
-    if (!file.tensors.contains(own)) continue;  // the count
-    file.tensors[std::string(plain_prefix) + own] = file.tensors.at(own);
-    file.tensors[own] = tensor;
-  }
-  file.metadata["weights"] = to_string(WeightSelection::average);
+TensorFile weights_alone(const Training& training, const TrainConfig& config,
+                         const TrainPosition& position, const TrainedOn& data) {
+  const bool average =
+      weight_selection(config) == WeightSelection::average && training.average.begun();
+  TensorFile file{.tensors = average ? training.average.weights() : training.model.state(),
+                  .metadata = metadata_of(training.model, config, position, data)};
+  if (average) file.metadata["weights"] = to_string(WeightSelection::average);
   return file;
+}
+
+TensorFile weights_alone(const Model& model, const TrainedOn& data) {
+  return {.tensors = model.state(), .metadata = metadata_of(model, data)};
 }
 
 TrainPosition load_checkpoint(const std::string& path, const Training& training,
@@ -211,6 +225,21 @@ Architecture checkpoint_architecture(const std::string& path) {
   } catch (const ConfigError& e) {
     throw IoError(fmt::format("checkpoint '{}': {}", path, e.what()));
   }
+}
+
+bool has_architecture(const std::string& path) {
+  return SafetensorsReader(path).metadata().contains("architecture");
+}
+
+std::map<std::string, Tensor> checkpoint_average(const std::string& path) {
+  TensorFile file = load_safetensors(path);
+  std::map<std::string, Tensor> average;
+  for (const auto& [name, tensor] : take(file.tensors, std::string(average_prefix))) {
+    const std::string own = name.substr(average_prefix.size());
+    if (file.tensors.contains(own)) average[own] = tensor;  // all but the count
+  }
+  if (average.empty()) throw IoError(fmt::format("checkpoint '{}': keeps no average", path));
+  return average;
 }
 
 std::optional<TrainedOn> checkpoint_data(const std::string& path) {

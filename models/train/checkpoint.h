@@ -2,11 +2,13 @@
 // What a run needs to be resumed: weights and statistics under their PyTorch names, "momentum.*"
 // and other states of the optimiser, "observer.*", "average.*" (models/train/weight_average.h), and
 // as metadata the architecture, the training, the position and the data: class names,
-// preprocessing, which images. A checkpoint is a function of the training alone: it holds no time
-// and no path (but that of imagefolder:DIR or packed:FILE, the set's name), so equal runs write
-// equal files.
+// preprocessing, which images. And what others need of it: the weights alone, with the same
+// metadata. "format": "pt" is what Hugging Face's loaders ask for. Both are functions of the
+// training alone: they hold no time and no path (but that of imagefolder:DIR or packed:FILE, the
+// set's name), so equal runs write equal files.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -44,9 +46,13 @@ struct Training {
 // To be saved before the next step: the tensors are the model's own.
 TensorFile checkpoint(const Training& training, const TrainConfig& config,
                       const TrainPosition& position, const TrainedOn& data);
-// The averaged weights under the names of the network, for inference, and the plain ones as
-// "plain.*": of a checkpoint that has both.
-TensorFile with_average_first(TensorFile checkpoint);
+// The weights that count, alone: the average's where it counts and has begun, whose metadata says
+// "weights": "average".
+TensorFile weights_alone(const Training& training, const TrainConfig& config,
+                         const TrainPosition& position, const TrainedOn& data);
+
+// A network that was trained elsewhere, in the same form.
+TensorFile weights_alone(const Model& model, const TrainedOn& data);
 
 // Throws ConfigError when the checkpoint was made by another architecture, another training or on
 // other data (naming the first difference; epochs may differ, and where an image folder lies),
@@ -57,6 +63,11 @@ TrainPosition load_checkpoint(const std::string& path, const Training& training,
 // The architecture that a checkpoint carries in its metadata. Throws IoError if it has none or it
 // does not validate.
 Architecture checkpoint_architecture(const std::string& path);
+// Whether its metadata has one: false of what other programs write.
+bool has_architecture(const std::string& path);
+// The average that it keeps beside its weights, under the network's names. Throws IoError if it has
+// none.
+std::map<std::string, Tensor> checkpoint_average(const std::string& path);
 // What it says of its data; nothing where another program wrote it. Throws IoError if malformed.
 std::optional<TrainedOn> checkpoint_data(const std::string& path);
 

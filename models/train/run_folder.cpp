@@ -13,9 +13,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of earlier versions.
+std::string best_weights(const std::string& folder) { return folder + "/best.safetensors"; }
+
 // A log without a line holds nothing.
 std::string found_in(const std::string& folder) {
-  for (const std::string& file : {last_weights(folder), best_weights(folder)}) {
+  for (const std::string& file :
+       {last_weights(folder), model_weights(folder), best_weights(folder)}) {
     if (fs::exists(file)) return file;
   }
   std::error_code missing;
@@ -41,13 +45,7 @@ void require_unused(const TrainConfig& c) {
 }  // namespace
 
 std::string last_weights(const std::string& folder) { return folder + "/last.safetensors"; }
-std::string best_weights(const std::string& folder) { return folder + "/best.safetensors"; }
-std::string average_weights(const std::string& folder) { return folder + "/average.safetensors"; }
-std::string selected_weights(const TrainConfig& c) {
-  if (selection(c) == Selection::best) return best_weights(c.out);
-  return weight_selection(c) == WeightSelection::average ? average_weights(c.out)
-                                                         : last_weights(c.out);
-}
+std::string model_weights(const std::string& folder) { return folder + "/model.safetensors"; }
 std::string training_log(const std::string& folder) { return folder + "/log.jsonl"; }
 
 void require_usable(const TrainConfig& config) {
@@ -62,16 +60,17 @@ bool prepare_run_folder(const TrainConfig& config) {
   require_unused(config);  // again: another process may have been here since
   remove_leftovers(config.out);
   if (config.resume && fs::exists(last_weights(config.out))) return true;
-  for (const std::string& file : {last_weights(config.out), best_weights(config.out),
-                                  average_weights(config.out), training_log(config.out)}) {
+  for (const std::string& file : {last_weights(config.out), model_weights(config.out),
+                                  best_weights(config.out), training_log(config.out)}) {
     fs::remove(file);
   }
   return false;
 }
 
 void require_best(const TrainConfig& config, std::int64_t best_epoch) {
-  const std::string best = best_weights(config.out);
-  if (best_epoch == 0 || fs::exists(best)) return;
+  const std::string best = model_weights(config.out), earlier = best_weights(config.out);
+  if (best_epoch == 0 || selection(config) != Selection::best || fs::exists(best)) return;
+  if (fs::exists(earlier)) return fs::rename(earlier, best);
   throw ConfigError(
       fmt::format("option '--resume': expected '{}', the best so far, of epoch {}, got none (hint: "
                   "--overwrite starts again)",

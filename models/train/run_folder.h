@@ -1,6 +1,8 @@
 #pragma once
-// The folder of one training: config.json, architecture.json, log.jsonl, last.safetensors and,
-// where images are held out, best.safetensors. A result is never destroyed unasked.
+// The folder of one training. What others use: model.safetensors, the weights that count so far and
+// nothing else, and config.json (models/train/hub_config.h). What training keeps: training.json,
+// architecture.json, log.jsonl and last.safetensors, to resume from. A result is never destroyed
+// unasked.
 
 #include <string>
 
@@ -8,12 +10,9 @@
 
 namespace hac {
 
-std::string last_weights(const std::string& folder);     // last.safetensors
-std::string best_weights(const std::string& folder);     // best.safetensors
-std::string average_weights(const std::string& folder);  // average.safetensors
-// Those that count once a training is done: best, average or last.
-std::string selected_weights(const TrainConfig& config);
-std::string training_log(const std::string& folder);  // log.jsonl
+std::string last_weights(const std::string& folder);   // last.safetensors
+std::string model_weights(const std::string& folder);  // model.safetensors
+std::string training_log(const std::string& folder);   // log.jsonl
 
 // Changes nothing. Throws ConfigError where config.out holds any of the three files and neither
 // resume nor overwrite is set, or resume is set without a last.safetensors to resume; IoError
@@ -25,7 +24,7 @@ void require_usable(const TrainConfig& config);
 bool prepare_run_folder(const TrainConfig& config);
 
 // Before a training is resumed whose best epoch so far was that one (0: none yet). Throws
-// ConfigError if its weights are gone.
+// ConfigError if its weights are gone. Earlier versions kept them as best.safetensors.
 void require_best(const TrainConfig& config, std::int64_t best_epoch);
 
 }  // namespace hac

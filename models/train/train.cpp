@@ -24,6 +24,7 @@
 #include "models/train/checkpoint.h"
 #include "models/train/evaluate.h"
 #include "models/train/folder_lock.h"
+#include "models/train/hub_config.h"
 #include "models/train/interrupt.h"
 #include "models/train/run_folder.h"
 #include "models/train/train_log.h"
@@ -127,9 +128,10 @@ class Run {
       require_best(config_, at_.best_epoch);
     } else {
       write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
+      write_file_atomically(config_.out + "/config.json", hub_config(model_.arch(), images_));
     }
     // Also when resumed: with other epochs.
-    write_file_atomically(config_.out + "/config.json", to_json(config_) + "\n");
+    write_file_atomically(config_.out + "/training.json", to_json(config_) + "\n");
     // The line of an epoch that is not finished is written again.
     const std::int64_t logged = at_.batch > 0 ? at_.step - 1 : at_.step;
     log_.emplace(training_log(config_.out), resuming ? std::optional(logged) : std::nullopt);
@@ -219,24 +221,24 @@ class Run {
     record.best =
         data_.validation && counts && (at_.best_epoch == 0 || counted().top1 > at_.best.top1);
     if (!config_.quiet) print(stderr, message(record, config_));
-    if (!record.best) return;
-    at_.best = counted();
-    at_.best_epoch = at_.epoch;
-    if (!config_.out.empty()) {
-      const TensorFile both = checkpoint(state(), config_, at_, images_);
-      unsaved_best_ = average_counts() ? with_average_first(both) : both;
-    } else {
-      const auto counted = average_counts() ? average_.weights() : model_.state();
-      for (const auto& [name, tensor] : counted) best_[name] = tensor.clone();
+    if (record.best) {
+      at_.best = counted();
+      at_.best_epoch = at_.epoch;
     }
+    const bool written = !config_.out.empty();
+    if (selection(config_) == Selection::best ? !record.best : !counts || !written) return;
+    model_file_ = weights_alone(state(), config_, at_, images_);
+    if (!written) keep_model_file();
+  }
+
+  // From the next steps, which change the model's own tensors.
+  void keep_model_file() {
+    for (auto& [name, tensor] : model_file_.tensors) tensor = tensor.to(Device{}).clone();
   }
 
   void evaluate_average(EpochRecord& record) {
     at_.average = average_.evaluate(*evaluation_, *loader_, at_.epoch - 1);
     record.average = at_.average;
-    if (config_.out.empty()) return;
-    unsaved_average_ = with_average_first(checkpoint(state(), config_, at_, images_));
-    unsaved_average_.tensors = average_.weights();
   }
 
   Evaluation test_evaluation() {
@@ -250,8 +252,8 @@ class Run {
     result.validation = best ? at_.best : counted();
     result.epoch = best ? at_.best_epoch : at_.epoch;
     if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;
-    if (best && config_.out.empty()) model_.load_state(best_);
-    if (best && !config_.out.empty()) load_weights(best_weights(config_.out), model_);
+    if (best && config_.out.empty()) model_.load_state(model_file_.tensors);
+    if (best && !config_.out.empty()) load_weights(model_weights(config_.out), model_);
     if (!best && average_counts()) average_.give_to_model();
     if (config_.evaluate_test) result.test = test_evaluation().run();
     if (!log_) return;
@@ -260,7 +262,7 @@ class Run {
   }
 
   // Output that cannot be written never ends a training: it is said once, and tried again at the
-  // next save until the run's final one. Best first: the position of last names its epoch.
+  // next save until the run's final one. The model first: the position of last names its epoch.
   void save(bool final = false) {
     if (config_.out.empty()) return;
     // An update may break weights that the loss before it did not show; it could not be resumed.
@@ -272,23 +274,16 @@ class Run {
     }
     saved_ = Clock::now();
     try {
-      if (!unsaved_best_.tensors.empty()) {
-        save_safetensors(best_weights(config_.out), unsaved_best_);
-        unsaved_best_ = {};
-      }
-      if (!unsaved_average_.tensors.empty()) {
-        save_safetensors(average_weights(config_.out), unsaved_average_);
-        unsaved_average_ = {};
+      if (!model_file_.tensors.empty()) {
+        save_safetensors(model_weights(config_.out), model_file_);
+        model_file_ = {};
       }
       save_safetensors(last_weights(config_.out), checkpoint(state(), config_, at_, images_));
       log_->flush();
       warned_ = false;
     } catch (const IoError& error) {
       if (final) throw;
-      // The next step changes the model's own.
-      for (TensorFile* file : {&unsaved_best_, &unsaved_average_}) {
-        for (auto& [name, tensor] : file->tensors) tensor = tensor.to(Device{}).clone();
-      }
+      keep_model_file();
       if (std::exchange(warned_, true)) return;
       print(stderr,
             fmt::format("warning: {}; the training continues, and the next save tries again\n",
@@ -318,9 +313,8 @@ class Run {
   std::optional<JsonLog> log_;
   TrainedOn images_;  // for checkpoints
   TrainPosition at_;
-  std::map<std::string, Tensor> best_;         // weights, where nothing is written
-  TensorFile unsaved_best_, unsaved_average_;  // else, until they are
-  bool warned_ = false;                        // that output is not written
+  TensorFile model_file_;  // until it is written; to the end where nothing is
+  bool warned_ = false;    // that output is not written
   std::int64_t total_steps_ = 0;
   double lr_ = 0;
   Clock::time_point started_, saved_;

@@ -50,14 +50,12 @@ class Interrupted : public Error {
 // A last batch of one image is left out: batch norm would have nothing to normalise over.
 std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 
-// Writes out/{config.json, architecture.json, log.jsonl, last.safetensors, best.safetensors} and,
-// with an average of the weights, average.safetensors: one
-// JSON line an epoch, a checkpoint an epoch and every config.checkpoint_seconds. With config.resume
-// it continues from last.safetensors, bit for bit as if it had never stopped.
+// Writes the files of models/train/run_folder.h to `out`: one JSON line an epoch, a checkpoint an
+// epoch and every config.checkpoint_seconds, the weights that count when an evaluation says so.
+// With config.resume it continues from last.safetensors, bit for bit as if it had never stopped.
 // With config.validation, `data` is that of hold_out(): its validation part is evaluated every
-// epoch and the best of them kept as best.safetensors; the test set is evaluated once, at the end,
-// with the weights of config.select, which the model then has. Without, it is evaluated every
-// epoch, and nothing is selected by it.
+// epoch; the test set is evaluated once, at the end, with the weights of config.select, which the
+// model then has. Without, it is evaluated every epoch, and nothing is selected by it.
 // Throws ConfigError when the data do not fit the model, the checkpoint is of another run, or
 // another training in `out` would be lost (models/train/run_folder.h),
 // IoError when another process works in `out`, and Error when the loss or a batch norm's statistics

@@ -95,11 +95,12 @@ Metadata to_metadata(const TrainedOn& t) {
                         {"interpolation", p.interpolation},
                         {"mean", p.normalization.mean},
                         {"std", p.normalization.std}};
+  Metadata all{{"preprocess", preprocess.dump()}, {"classes", json(t.classes).dump()}};
+  if (t.train.empty()) return all;
   json images{{"train", to_json(t.train)}, {"test", to_json(t.test)}};
   if (!t.validation.empty()) images["validation"] = to_json(t.validation);
-  return {{"preprocess", preprocess.dump()},
-          {"classes", json(t.classes).dump()},
-          {"images", images.dump()}};
+  all["images"] = images.dump();
+  return all;
 }
 
 std::optional<TrainedOn> trained_on(const Metadata& metadata, const std::string& path) {
@@ -157,6 +158,10 @@ DataSplit open_data_for(const std::optional<TrainedOn>& trained, const std::stri
   }
   Preprocessing p = trained->preprocessing;
   if (config.name.empty()) config.name = trained->data;
+  if (config.name.empty()) {
+    throw IoError(fmt::format(
+        "checkpoint '{}': does not say what it was trained on (hint: --data SET)", path));
+  }
   const DatasetInfo info = dataset_info(config.name);
   if (config.resolution == 0 && info.any_resolution) config.resolution = p.resolution;
   if (config.resolution != 0) p.resolution = config.resolution;

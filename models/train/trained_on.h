@@ -21,10 +21,10 @@ struct ClassImages {
 };
 
 struct TrainedOn {
-  std::string data;  // name of the set, with the folder of an image folder
+  std::string data;  // name of the set, with the folder of an image folder; "" = not known
   Preprocessing preprocessing;
   std::vector<std::string> classes;
-  // By class; empty in checkpoints of before they were kept, and where nothing is held out.
+  // By class; empty where they are not known, and where nothing is held out.
   std::vector<ClassImages> train, test, validation;
 };
 

@@ -52,8 +52,7 @@ class WeightAverage {
   std::int64_t count_ = 0;                 // what it is an average of: steps or epochs
 };
 
-// In checkpoints; plain where the average has the network's own names.
-inline constexpr std::string_view average_prefix = "average.", plain_prefix = "plain.";
+inline constexpr std::string_view average_prefix = "average.";  // in checkpoints
 
 // Running statistics as the mean over these batches, of each batch as training would normalise it
 // (torch.optim.swa_utils.update_bn). A network without batch norms is not run.

@@ -12,10 +12,12 @@
 #include "engine/optim/optimizer.h"
 #include "kernels/core/error.h"
 #include "models/train/weight_average.h"
+#include "models/zoo/timm_names.h"
 
 namespace hac {
 namespace {
 
+constexpr std::string_view earlier_plain_prefix = "plain.";  // of earlier versions' averages
 constexpr std::string_view wrappers[] = {"module.", "_orig_mod."};
 constexpr std::string_view float_types[] = {"F32", "F16", "BF16", "F64"};
 
@@ -45,7 +47,7 @@ bool has_shape(const TensorInfo& info, const Shape& shape) {
 
 bool passed_over(const std::string& name) {
   return name.ends_with("num_batches_tracked") || name.starts_with("observer.") ||
-         name.starts_with(average_prefix) || name.starts_with(plain_prefix) ||
+         name.starts_with(average_prefix) || name.starts_with(earlier_plain_prefix) ||
          std::any_of(std::begin(optimizer_state), std::end(optimizer_state),
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
@@ -55,6 +57,9 @@ class Matching {
  public:
   Matching(const SafetensorsReader& file, const Model& model, const TensorNames& except)
       : file_(file), model_(model), own_(model.state()), except_(except), used_(except.size()) {
+    TensorNames names;
+    for (const auto& [name, info] : file.tensors()) names.push_back(name);
+    timm_ = timm_layers(model.arch(), names);
     for (const auto& [name, info] : file.tensors()) {
       if (!passed_over(name)) place(name, info);
     }
@@ -99,6 +104,8 @@ class Matching {
         more = true;
       }
     }
+    const std::string unnamed = name;
+    if (!own_.contains(name)) name = from_timm(name);
     if (left_out(name)) return;
     if (!own_.contains(name)) {
       const bool maybe_weight = is_float(info) && info.shape.size() <= 4;
@@ -109,10 +116,19 @@ class Matching {
       throw IoError(fmt::format("both '{}' and '{}' are '{}'", found_[name], from, name));
     }
     result_.stripped += !stripped.empty();
+    result_.renamed += name != unnamed;
+    if (is_float(info) && info.dtype != "F32") ++result_.widened[info.dtype];
     for (std::string& prefix : stripped) {
       TensorNames& all = result_.prefixes;
       if (std::find(all.begin(), all.end(), prefix) == all.end()) all.push_back(std::move(prefix));
     }
+  }
+
+  // "blocks.1.0.bn1.weight" -> "features.2.conv.0.1.weight".
+  std::string from_timm(const std::string& name) const {
+    const std::size_t dot = name.rfind('.');
+    const auto layer = dot == std::string::npos ? timm_.end() : timm_.find(name.substr(0, dot));
+    return layer == timm_.end() ? name : layer->second + name.substr(dot);
   }
 
   void check(const std::string& name, const Tensor& tensor) {
@@ -152,6 +168,7 @@ class Matching {
   const Model& model_;
   const State own_;
   const TensorNames& except_;
+  std::map<std::string, std::string> timm_;   // its layers -> the network's
   std::vector<bool> used_;                    // patterns that matched
   std::map<std::string, std::string> found_;  // the network's name -> the file's
   TensorNames missing_, unexpected_, misfits_;
@@ -187,6 +204,11 @@ std::vector<std::string> LoadedWeights::notes() const {
   if (stripped > 0) {
     notes.push_back(
         fmt::format("'{}' stripped from {} names", fmt::join(prefixes, "' and '"), stripped));
+  }
+  if (renamed > 0) notes.push_back(fmt::format("{} names were timm's", renamed));
+  for (const auto& [dtype, tensors] : widened) {
+    notes.push_back(fmt::format("{} tensors {} from {}", tensors,
+                                dtype == "F64" ? "narrowed" : "widened", dtype));
   }
   if (!left.empty()) {
     notes.push_back(fmt::format("{} tensors loaded, not {}", loaded, listed(left)));

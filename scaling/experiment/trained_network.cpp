@@ -151,7 +151,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
   const bool best = selection(config) == Selection::best;
   config.out = folder;
-  const std::string answer = folder + "/result.json", weights = selected_weights(config);
+  const std::string answer = folder + "/result.json", weights = model_weights(folder);
   const bool have_weights = std::filesystem::exists(weights);
   TrainedNetwork n;
   if ((have_weights || !request.keep_weights) && find_answer(answer, question, n)) {
@@ -188,8 +188,7 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
   if (request.observe) n.importance = observer.result(model);
   keep_answer(answer, question, n);
   if (request.keep_weights) n.weights = weights;
-  for (const std::string& file :
-       {last_weights(folder), best_weights(folder), average_weights(folder), spent_file}) {
+  for (const std::string& file : {last_weights(folder), model_weights(folder), spent_file}) {
     if (file != n.weights) std::filesystem::remove(file);
   }
   return n;

@@ -190,7 +190,7 @@ TEST_F(Select, OutputThatCannotBeWrittenEndsNoTraining) {
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
   EXPECT_CONTAINS(said, "the training continues");
   EXPECT_EQ(log("cut").size(), 5u);
-  for (const std::string file : {"/best.safetensors", "/last.safetensors"}) {
+  for (const std::string file : {"/model.safetensors", "/last.safetensors"}) {
     EXPECT_EQ(read_file(folder_.file("whole" + file)), read_file(c.out + file)) << file;
   }
 
@@ -220,7 +220,7 @@ TEST_F(Select, BestIsTheFirstEpochWithTheHighestValidationTop1) {
   // The checkpoint, the model and the reported figures are those of that epoch.
   const DataSplit sets = data(c);
   Model loaded(tiny_net(), 9);
-  load_weights(best_weights(c.out), loaded);
+  load_weights(model_weights(c.out), loaded);
   expect_same_bits(model, loaded);
   EXPECT_EQ(evaluate(loaded, sets.validation).top1, result.validation.top1);
   EXPECT_EQ(evaluate(loaded, sets.test).loss, result.test.loss);
@@ -229,7 +229,7 @@ TEST_F(Select, BestIsTheFirstEpochWithTheHighestValidationTop1) {
   EXPECT_EQ(lines[4]["epoch"], result.epoch);
   EXPECT_EQ(lines[4]["test_top1"], result.test.top1);
   EXPECT_EQ(lines[4]["accuracy"], "test top-1 of the epoch selected by validation");
-  const json position = json::parse(load_safetensors(best_weights(c.out)).metadata.at("position"));
+  const json position = json::parse(load_safetensors(model_weights(c.out)).metadata.at("position"));
   EXPECT_EQ(position["best_epoch"], result.epoch);
   EXPECT_EQ(std::stod(position["validation_top1"].get<std::string>()), result.validation.top1);
 
@@ -278,7 +278,10 @@ TEST_F(Select, NothingIsSelectedByTheTestSet) {
   c.validation = 0;
   EXPECT_EQ(selection(c), Selection::last);
   EXPECT_EQ(run(c).epoch, 4);
-  EXPECT_FALSE(fs::exists(best_weights(c.out)));
+  Model selected(tiny_net(), 9), last(tiny_net(), 8);
+  load_weights(model_weights(c.out), selected);
+  load_weights(last_weights(c.out), last);
+  expect_same_bits(selected, last);
   EXPECT_TRUE(log("r")[0].contains("test_top1"));
   c.select = Selection::best;
   EXPECT_THROW(validate(c), ConfigError);
@@ -308,7 +311,7 @@ TEST_F(Select, ResumesBitForBit) {
     EXPECT_EQ(result.epoch, expected.epoch);
     EXPECT_EQ(result.test.loss, expected.test.loss);
     EXPECT_EQ(result.validation.loss, expected.validation.loss);
-    EXPECT_TRUE(same(out, "/best.safetensors")) << stop;
+    EXPECT_TRUE(same(out, "/model.safetensors")) << stop;
     EXPECT_TRUE(same(out, "/last.safetensors")) << stop;
     EXPECT_EQ(log(out).size(), 5u) << "one line an epoch and the result";
   }
@@ -323,8 +326,13 @@ TEST_F(Select, ResumeNeedsTheBestAndTheSameHeldOutImages) {
   TrainConfig other = c;
   other.validation = 0.3;
   EXPECT_ERROR(run(other), ConfigError, "validation");
-  fs::remove(best_weights(c.out));
-  EXPECT_ERROR(run(c), ConfigError, "best.safetensors', the best so far");
+  const std::string earlier = c.out + "/best.safetensors";  // as they were called once
+  fs::rename(model_weights(c.out), earlier);
+  EXPECT_GT(run(c).epoch, 0);
+  EXPECT_FALSE(fs::exists(earlier));
+  c.epochs = 3;
+  fs::remove(model_weights(c.out));
+  EXPECT_ERROR(run(c), ConfigError, "model.safetensors', the best so far");
 }
 
 // The old rate at the next step would have been lower: the cosine is longer now.
@@ -350,7 +358,7 @@ TEST_F(Select, AScheduleThatHasChangedIsSaid) {
   EXPECT_EQ(lines[2]["type"], "schedule");
   EXPECT_EQ(lines[2]["lr_before"], before);
   EXPECT_EQ(lines[2]["lr"], now);
-  EXPECT_EQ(json::parse(read_file(c.out + "/config.json"))["epochs"], 4);
+  EXPECT_EQ(json::parse(read_file(c.out + "/training.json"))["epochs"], 4);
 
   c.schedule = {.kind = ScheduleKind::constant, .lr = 0.1};
   c.out = folder_.file("constant");
@@ -366,11 +374,11 @@ TEST_F(Select, NoResultIsOverwrittenUnasked) {
   const TrainConfig once = config("r");
   run(once);
   TrainConfig c = once;
-  const std::string best = read_file(best_weights(c.out)), lines = read_file(training_log(c.out));
+  const std::string best = read_file(model_weights(c.out)), lines = read_file(training_log(c.out));
   const auto refused = [&](const char* part) {
     EXPECT_ERROR(run(c), ConfigError, part);
-    if (fs::exists(best_weights(c.out))) {
-      EXPECT_TRUE(read_file(best_weights(c.out)) == best);
+    if (fs::exists(model_weights(c.out))) {
+      EXPECT_TRUE(read_file(model_weights(c.out)) == best);
     }
     if (fs::exists(training_log(c.out))) {
       EXPECT_EQ(read_file(training_log(c.out)), lines);
@@ -378,10 +386,10 @@ TEST_F(Select, NoResultIsOverwrittenUnasked) {
   };
   refused("(hint: --resume continues it, --overwrite starts again)");
   fs::remove(last_weights(c.out));
-  refused("best.safetensors' (hint: --overwrite starts again)");
+  refused("model.safetensors' (hint: --overwrite starts again)");
   c.resume = true;
   refused("'--resume': expected");
-  fs::remove(best_weights(c.out));
+  fs::remove(model_weights(c.out));
   refused("'--resume': expected");
   c.resume = false;
   refused("log.jsonl'");

@@ -145,9 +145,9 @@ TEST(WeightAverage, StatisticsAreFoundAgainOnTrainingImages) {
     config.accumulate = parts;
     config.out = folder.file("run");
     trained(config);
-    const Numbers average = tensors_of(average_weights(config.out), "");
+    const Numbers average = tensors_of(model_weights(config.out), "");
     Model model(tiny_net(), kSeed + 1);
-    load_weights(average_weights(config.out), model);
+    load_weights(model_weights(config.out), model);
     Loader loader(open_data(config.data).train,
                   {.batch = 8, .pipeline = standard_augmentation, .seed = config.seed});
     loader.start(3);
@@ -213,8 +213,7 @@ TEST(WeightAverage, ResumesBitForBit) {
         config.resume = true;
         if (stop < 0) expect_same_bits(part.model, whole.model);
       }
-      for (const char* file : {"last", "average", "best"}) {
-        if (validation == 0 && std::string(file) == "best") continue;
+      for (const char* file : {"last", "model"}) {
         const std::string name = std::string("/") + file + ".safetensors";
         EXPECT_TRUE(read_file(folder.file("whole") + name) ==
                     read_file(folder.file("parts") + name))
@@ -236,17 +235,17 @@ TEST(WeightAverage, TheWeightsThatCountAreSelectedAndKept) {
       config.out = folder.file("run");
       const Trained end = trained(config);
       Model model(tiny_net(), kSeed + 1);
-      load_weights(selected_weights(config), model);
+      load_weights(model_weights(config.out), model);
       expect_same_bits(numbers_of(model), end.model);
       const DataSplit data = hold_out(open_data(config.data), config.validation, config.seed);
       EXPECT_EQ(evaluate(model, data.validation).top1, end.result.validation.top1);
       EXPECT_EQ(evaluate(model, data.test).loss, end.result.test.loss);
       const bool averaged = counts == WeightSelection::average;
       EXPECT_TRUE(!averaged || end.result.epoch > 1) << "selected before the average begins";
-      const TensorFile best = load_safetensors(best_weights(config.out));
-      EXPECT_EQ(best.metadata.contains("weights"), averaged);
-      EXPECT_EQ(best.tensors.contains("plain.fc.weight"), averaged);
-      EXPECT_EQ(best.tensors.contains("average.fc.weight"), !averaged);
+      const TensorFile file = load_safetensors(model_weights(config.out));
+      EXPECT_EQ(file.metadata.contains("weights"), averaged);
+      EXPECT_EQ(file.metadata.at("format"), "pt");
+      EXPECT_EQ(file.tensors.size(), Model(tiny_net(), 0).state().size()) << "weights alone";
       EXPECT_CONTAINS(lines_of(training_log(config.out))[3], "average_validation_top1");
     }
   }

@@ -100,7 +100,7 @@ TEST_F(Caches, ANetworkThatIsOnlyComparedIsNotTested) {
   const TrainedNetwork tested = cache.train(whole);
   EXPECT_EQ(tested.test.images, 20) << "the answer without a test was taken";
   EXPECT_EQ(tested.validation.loss, compared.validation.loss);
-  EXPECT_TRUE(tested.weights.ends_with("/best.safetensors")) << tested.weights;
+  EXPECT_TRUE(tested.weights.ends_with("/model.safetensors")) << tested.weights;
   EXPECT_FALSE(fs::exists(fs::path(tested.weights).replace_filename("last.safetensors")));
   Model model(tiny_net(), 5);
   load_weights(tested.weights, model);

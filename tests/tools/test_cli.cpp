@@ -176,15 +176,16 @@ TEST_F(Cli, TrainThenEvalThenInfer) {
   EXPECT_CONTAINS(o.err, "threads", "vgg11", "synthetic", "cosine", "next: hacscale eval",
                   "120 training, 40 validation, 100 test images", "epoch 1/2  validation loss",
                   "test top-1 of the epoch selected by validation");
-  EXPECT_CONTAINS(o.out, "selected by validation", "validation top-1", "test top-1", "best.saf");
+  EXPECT_CONTAINS(o.out, "selected by validation", "validation top-1", "test top-1", "model.saf");
   EXPECT_LACKS(o.out + o.err, "\r", "\x1b") << "no terminal, yet redrawn";
-  for (const char* name : {"r/config.json", "r/architecture.json", "r/last.safetensors"}) {
+  for (const char* name :
+       {"r/training.json", "r/config.json", "r/architecture.json", "r/last.safetensors"}) {
     EXPECT_TRUE(fs::exists(name)) << name;
   }
   const std::vector<std::string> log = lines_of("r/log.jsonl");
   ASSERT_EQ(log.size(), 3u) << "two epochs and the result";
 
-  const std::string last = "r/best.safetensors";
+  const std::string last = "r/model.safetensors";
   const json eval = json_of("eval " + last + " --limit-test 100");
   expect_keys(eval, {"loss", "top1", "top1_interval95", "top5", "images"});
   EXPECT_EQ(eval["images"], 100);
@@ -257,7 +258,7 @@ class CliResume : public Cli {
     EXPECT_LT(lines_of(out + "/log.jsonl").size(), 8u) << "the run ended before the signal";
     succeed(training(out) + " --resume");
     succeed(training("whole"));
-    for (const std::string name : {"/last.safetensors", "/best.safetensors"}) {
+    for (const std::string name : {"/last.safetensors", "/model.safetensors"}) {
       const std::string resumed = slurp(out + name);
       EXPECT_GT(resumed.size(), 1000u);
       EXPECT_TRUE(resumed == slurp("whole" + name)) << name << " differs";

@@ -132,7 +132,7 @@ TEST_F(CliData, TrainingStopsAtBadImagesOrSkipsThem) {
   EXPECT_CONTAINS(stopped.err, "1 of 5 images are bad", "ant/2.jpg");
   const Outcome skipped = succeed(train + " --epochs 1 --overwrite --bad-images skip");
   EXPECT_CONTAINS(skipped.err, "train: left out 1 *.gif", "left out 1 of 5 images that are bad");
-  EXPECT_CONTAINS(slurp("r/config.json"), "\"bad_images\": \"skip\"");
+  EXPECT_CONTAINS(slurp("r/training.json"), "\"bad_images\": \"skip\"");
   // Without them it is the same training, whichever way they would be met.
   fs::remove("set/train/ant/2.jpg");
   const Words go_on = train + " --epochs 2 --resume";

@@ -68,12 +68,12 @@ class ImageNetRecipe : public Cli {
     const TrainResult whole = trained("whole", {-1}), parts = trained("parts", {3, 7, 12, -1});
     EXPECT_EQ(whole.steps, 3 * steps_per_epoch(data.train->size(), config.batch));
     EXPECT_EQ(parts.test.loss, whole.test.loss);
-    for (const char* file : {"/last.safetensors", "/average.safetensors"}) {
+    for (const char* file : {"/last.safetensors", "/model.safetensors"}) {
       EXPECT_TRUE(read_file(std::string("whole") + file) == read_file(std::string("parts") + file))
           << file << " of " << config.data.name << " on " << where.str();
     }
     Model model(arch, 9, where.device, where.dtype);
-    load_weights(average_weights("parts"), model);
+    load_weights(model_weights("parts"), model);
     EXPECT_EQ(evaluate(model, data.test).loss, whole.average.loss);
     EXPECT_EQ(whole.test.loss, whole.average.loss) << "the average counts";
     EXPECT_EQ(whole.test.images, data.test->size());
@@ -111,10 +111,10 @@ TEST_F(ImageNetRecipe, AKilledTrainingResumesBitForBit) {
   killed.send(SIGKILL);
   EXPECT_NE(killed.wait().exit, 0) << "it had ended";
   succeed(train + "parts --resume");
-  for (const char* file : {"/last.safetensors", "/average.safetensors"}) {
+  for (const char* file : {"/last.safetensors", "/model.safetensors"}) {
     EXPECT_TRUE(slurp(std::string("parts") + file) == slurp(std::string("whole") + file)) << file;
   }
-  const json seen = json_of("eval parts/average.safetensors --data imagefolder:set");
+  const json seen = json_of("eval parts/model.safetensors --data imagefolder:set");
   EXPECT_EQ(seen["images"], 199);
 }
 

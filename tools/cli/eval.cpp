@@ -170,7 +170,7 @@ void add_eval(CLI::App& app, const std::string&) {
                        {.type = "DIR"}));
   add_machine_options(*verb, o->machine, o->json);
   verb->footer(
-      "Example: hacscale eval runs/a/best.safetensors --out runs/a/test\n"
+      "Example: hacscale eval runs/a/model.safetensors --out runs/a/test\n"
       "The data set and the network are those of the training unless --data or --model say\n"
       "otherwise. Images are prepared as the checkpoint says and classes taken by name, whatever\n"
       "the set; of a folder only val/ need be there.");

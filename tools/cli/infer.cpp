@@ -104,7 +104,7 @@ void add_infer(CLI::App& app, const std::string&) {
                               "the checkpoint; then all arguments are images", {.type = "FILE"})
                          .add("top", o->top, {1, 1000}, "classes an image"));
   add_machine_options(*verb, o->machine, o->json);
-  verb->footer("Example: hacscale infer runs/a/best.safetensors photo.jpg");
+  verb->footer("Example: hacscale infer runs/a/model.safetensors photo.jpg");
   verb->callback([o] { infer(*o); });
 }
 

@@ -127,10 +127,10 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
               {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
 }
 
-// There is no best before the first evaluated epoch, nor an average before it begins.
+// None count before the first evaluated epoch, nor before an average that counts begins.
 std::string kept_weights(const TrainConfig& c) {
-  const std::string selected = selected_weights(c);
-  return std::filesystem::exists(selected) ? selected : last_weights(c.out);
+  const std::string model = model_weights(c.out);
+  return std::filesystem::exists(model) ? model : last_weights(c.out);
 }
 
 std::string accuracy_text(const EvalResult& r) {

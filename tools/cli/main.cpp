@@ -13,7 +13,7 @@
 #include "engine/io/text.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
-#include "tools/cli/commands.h"
+#include "tools/cli/program.h"
 
 namespace {
 
@@ -73,21 +73,6 @@ void require_verb(const CLI::App& app, int argc, char** argv) {
       first.empty() ? "hacscale --help" : "did you mean " + hac::nearest(first, names) + "?"));
 }
 
-void add_verbs(CLI::App& app, const std::string& command) {
-  app.set_version_flag("--version", "hacscale " HAC_VERSION);
-  app.set_help_flag("--help,-h", "print this help");
-  app.option_defaults()->always_capture_default();
-  app.require_subcommand(1);
-  app.footer(
-      "Results go to stdout, messages to stderr. Exit codes: 0 ok, 1 failed, 2 bad usage or\n"
-      "config, 3 device or memory, 130 interrupted. Ctrl-C, SIGTERM, SIGHUP (unless nohup ignores\n"
-      "it), SIGUSR1, SIGUSR2 and SIGXCPU save what train and run have done, then end with 130.\n"
-      "Start with: hacscale run quick --out quick");
-#define HAC_ADD_VERB(name) hac::add_##name(app, command);
-  HAC_VERBS(HAC_ADD_VERB)
-#undef HAC_ADD_VERB
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -95,8 +80,8 @@ int main(int argc, char** argv) {
   hac::limit_openmp_spinning(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error to report, not a death
   const std::string command = command_of(argc, argv);
-  CLI::App app{"Train, measure and scale convolutional networks (HACScale).", "hacscale"};
-  add_verbs(app, command);
+  CLI::App app;
+  hac::describe_program(app, command);
   const auto who = [&] {
     const auto verbs = app.get_subcommands();
     return verbs.empty() ? std::string("hacscale") : "hacscale " + verbs[0]->get_name();

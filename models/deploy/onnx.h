@@ -23,8 +23,6 @@
 
 namespace hac {
 
-inline constexpr int onnx_opset = 17;
-
 // Throws DeviceError where this build has no libonnx.
 void require_onnx();
 // Throws ConfigError for a network of more weights than one file can hold.
@@ -38,7 +36,7 @@ struct OnnxOptions {
 
 struct OnnxFile {
   std::string bytes;
-  std::int64_t nodes = 0, batch_norms = 0;
+  std::int64_t opset = 0, nodes = 0, batch_norms = 0;
 };
 
 // The network in evaluation mode: without dropout, batch norms folded as in InferenceSession. The
@@ -49,6 +47,22 @@ struct OnnxFile {
 // preprocessing where there is no `data`, and for data of another number of channels or classes.
 OnnxFile to_onnx(const Model& model, const OnnxOptions& options,
                  const std::optional<TrainedOn>& data);
+
+struct OnnxImport {
+  Architecture arch;
+  std::map<std::string, Tensor> state;  // as Model::load_state() takes it
+  std::optional<TrainedOn> data;        // of a file that this program wrote
+  std::vector<std::string> notes;       // what is not as in the file, a line each
+};
+
+// The network of a file: convolutions, batch norms, pools, linear layers and activations in a row,
+// and the residual blocks of the Architecture (models/arch/recognize.h), in any program's form of
+// operator sets 7 to 22. A convolution in a block whose batch norm was folded into it gets one that
+// does nothing but add its bias. Stages and dropout are those of a file that this program wrote;
+// else stages are derived and there is no dropout. resolution: of a file that leaves height and
+// width open. Throws DeviceError without libonnx, IoError for what is no ONNX file or fails its
+// check, ConfigError naming the node, attribute or tensor that has no equal here.
+OnnxImport from_onnx(const std::string& path, std::optional<std::int64_t> resolution = {});
 
 // Random images as the file takes them, a function of the seed, and our logits of them: `input` (as
 // many images as it takes, 2 where any) and `logits`. To compare another runtime by.

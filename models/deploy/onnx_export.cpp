@@ -272,8 +272,8 @@ OnnxFile to_onnx(const Model& model, const OnnxOptions& options,
         "preprocessing: expected a checkpoint that says how its images were prepared");
   }
   onnx::ModelProto file;
-  file.set_ir_version(8);  // of opset 17
-  file.set_producer_name("hacscale");
+  file.set_ir_version(onnx_ir_version);
+  file.set_producer_name(onnx_producer);
   file.set_producer_version(HAC_VERSION);
   onnx::OperatorSetIdProto& opset = *file.add_opset_import();
   opset.set_domain("");
@@ -302,7 +302,7 @@ OnnxFile to_onnx(const Model& model, const OnnxOptions& options,
   } catch (const std::exception& e) {
     throw Error(fmt::format("ONNX file of '{}': its check failed: {}", arch.name, e.what()));
   }
-  OnnxFile result{.nodes = out.node_size()};
+  OnnxFile result{.opset = onnx_opset, .nodes = out.node_size()};
   for (const onnx::NodeProto& node : out.node()) {
     result.batch_norms += node.op_type() == "BatchNormalization";
   }

@@ -16,4 +16,9 @@ OnnxFile to_onnx(const Model&, const OnnxOptions&, const std::optional<TrainedOn
   return {};
 }
 
+OnnxImport from_onnx(const std::string&, std::optional<std::int64_t>) {
+  require_onnx();
+  return {};
+}
+
 }  // namespace hac

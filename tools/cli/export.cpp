@@ -47,7 +47,7 @@ void print_file(const Options& o, const Architecture& arch, const OnnxFile& file
     return print_json(
         {{"out", o.out},
          {"bytes", file.bytes.size()},
-         {"opset", onnx_opset},
+         {"opset", file.opset},
          {"model", arch.name},
          {"input", {{"name", "input"}, {"dtype", bytes ? "u8" : "f32"}, {"shape", shape}}},
          {"output", {{"name", "logits"}, {"dtype", "f32"}, {"shape", {shape[0], arch.classes}}}},
@@ -60,7 +60,7 @@ void print_file(const Options& o, const Architecture& arch, const OnnxFile& file
   }
   print_rows(stdout,
              {{"file", fmt::format("{}, {} bytes, opset {}", o.out, grouped(std::ssize(file.bytes)),
-                                   onnx_opset)},
+                                   file.opset)},
               {"input", fmt::format("input {} ({})", bytes ? "u8" : "f32", dims)},
               {"output", fmt::format("logits f32 ({}, {})", n, arch.classes)},
               {"nodes", fmt::format("{}, {} of them batch norms", file.nodes, file.batch_norms)}});

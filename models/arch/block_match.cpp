@@ -119,7 +119,7 @@ class Matcher {
 
  private:
   [[noreturn]] void no(int op, const std::string& expected) {
-    if (op > furthest_.op) furthest_ = {op, expected};
+    if (furthest_.op < 0 || steps_ > furthest_.steps) furthest_ = {op, steps_, expected};
     throw NoMatch();
   }
 
@@ -127,7 +127,7 @@ class Matcher {
   void any_reader(int value, const std::function<void(int)>& go_on) {
     const BlockMatch before = match_;
     const Activation activation = activation_;
-    const int at = at_;
+    const int at = at_, steps = steps_;
     for (const int reader : graph_.of(value)) {
       try {
         return go_on(reader);
@@ -135,6 +135,7 @@ class Matcher {
         match_ = before;
         activation_ = activation;
         at_ = at;
+        steps_ = steps;
       }
     }
     throw NoMatch();
@@ -149,7 +150,9 @@ class Matcher {
     if (!c) no(std::max(op, at_), wanted);
     const bool sized = kernel == 0 ? c->r % 2 == 1 : c->r == kernel;
     if (c->r != c->s || !sized || c->pad != (c->r - 1) / 2) no(op, wanted + ", padded to its size");
-    if (depthwise ? c->groups != c->c || c->k != c->c : c->groups != 1) no(op, wanted);
+    if (depthwise ? c->groups != c->c || c->k != c->c : c->groups != 1) {
+      no(op, fmt::format("{}, got {} groups of {} channels", wanted, c->groups, c->c));
+    }
     if (stride > 0 && c->stride != stride) no(op, fmt::format("stride {}", stride));
     return *c;
   }
@@ -161,6 +164,7 @@ class Matcher {
     match_.parts.push_back({conv_suffix, {.op = conv}});
     match_.parts.push_back({norm_suffix, {.op = norm, .shift = bias ? conv : -1}});
     at_ = norm < 0 ? conv : norm;
+    ++steps_;
   }
 
   void activate() {
@@ -170,6 +174,7 @@ class Matcher {
     if (activation_ == Activation::none) activation_ = a->activation;
     if (a->activation != activation_) no(next, one_activation);
     at_ = next;
+    ++steps_;
   }
 
   // The sum that reads the path's value; returns the other value that it reads.
@@ -179,6 +184,7 @@ class Matcher {
     const std::vector<int>& inputs = graph_.graph().ops[next].inputs;
     const int other = inputs[inputs[0] == at_ ? 1 : 0];
     at_ = next;
+    ++steps_;
     return other;
   }
 
@@ -255,7 +261,8 @@ class Matcher {
     }
   }
 
-  // No activation behind the last convolution, and the sum where the input is added.
+  // The sum where the input is added. Without one or squeeze-and-excitation, what an activation
+  // ends is rather convolutions in a row.
   template <class Block>
   void linear_end(Block& block) {
     const int next = graph_.only(at_);
@@ -263,7 +270,7 @@ class Matcher {
       if (sum() != begin_) no(at_, "the block's input, not projected, in the sum");
       block.out = 0;
       if (block.stride != 1) no(at_, "stride 1 where the input is added");
-    } else if (graph_.as<ActivationSpec>(next)) {
+    } else if (std::is_same_v<Block, InvertedResidual> && graph_.as<ActivationSpec>(next)) {
       no(next, "no activation behind the last convolution of an inverted residual");
     } else if (graph_.of(begin_).size() != 1) {
       no(std::max(next, at_), "the sum that ends a residual block");
@@ -286,6 +293,7 @@ class Matcher {
   const int begin_;
   int at_;  // the value that the path has come to
   Mismatch& furthest_;
+  int steps_ = 0;  // operations of the block so far
   Activation activation_ = Activation::none;
   BlockMatch match_;
 };

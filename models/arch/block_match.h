@@ -43,10 +43,12 @@ struct BlockMatch {
 // Why no block continued: of all that were tried, where the one that came furthest ended.
 struct Mismatch {
   int op = -1;
+  int steps = 0;  // operations of the block before it
   std::string why;
 };
 
-// The block that begins with `value`. bias_before: `value` is a convolution whose bias may be taken.
+// The block that begins with `value`. bias_before: `value` is a convolution whose bias may be
+// taken.
 std::optional<BlockMatch> match_block(const Readers& graph, int value, bool bias_before,
                                       Mismatch& furthest);
 

@@ -190,23 +190,18 @@ class Recognizer {
       closed = true;
     };
     for (int i = 0; i < static_cast<int>(layers.size()); ++i) {
-      if (blocks ? is_block(layers[i]) : begins_unit(i)) {
+      if (blocks ? is_block(layers[i]) : std::holds_alternative<Conv>(layers[i])) {
         if (!closed && begins_stage(i, end)) close();
         end = i + 1;
+        if (!blocks && std::holds_alternative<BatchNorm>(layers[end])) ++end;
+        if (!blocks && std::holds_alternative<Activate>(layers[end])) ++end;
         closed = false;
-      } else if (!blocks && !closed && end == i && follows(layers[i])) {
-        end = i + 1;
       } else if (std::holds_alternative<Pool>(layers[i])) {
         close();
       }
     }
     close();
   }
-
-  static bool follows(const Layer& layer) {
-    return std::holds_alternative<BatchNorm>(layer) || std::holds_alternative<Activate>(layer);
-  }
-  bool begins_unit(int i) const { return std::holds_alternative<Conv>(arch_.layers[i]); }
 
   // Layer i, whose unit would follow one that ends at `end`.
   bool begins_stage(int i, int end) const {

@@ -24,8 +24,8 @@ struct Recognized {
 
 // graph: operations that fuse nothing (convolutions at most a bias), without dropout, in order; an
 // op's name is the PyTorch prefix of its parameters, or "" where it is unknown. labels: what
-// messages call each op. Blocks are found by their operations, whatever they are called. A block has
-// batch norms where its kind has them, so one whose batch norms were folded gets some that only
+// messages call each op. Blocks are found by their operations, whatever they are called. A block
+// has batch norms where its kind has them, so one whose batch norms were folded gets some that only
 // shift. Stages, which no graph says, end where blocks change their name, resolution or width.
 // Throws ConfigError naming the op at which no known layer or block continues, and why.
 Recognized recognize(const Graph& graph, const std::string& name,

@@ -63,6 +63,9 @@ struct OnnxImport {
 // width open. Throws DeviceError without libonnx, IoError for what is no ONNX file or fails its
 // check, ConfigError naming the node, attribute or tensor that has no equal here.
 OnnxImport from_onnx(const std::string& path, std::optional<std::int64_t> resolution = {});
+// From memory; `name` is what errors call it.
+OnnxImport parse_onnx(const std::string& bytes, const std::string& name,
+                      std::optional<std::int64_t> resolution = {});
 
 // Random images as the file takes them, a function of the seed, and our logits of them: `input` (as
 // many images as it takes, 2 where any) and `logits`. To compare another runtime by.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/arch/recognize.h"
 #include "models/deploy/onnx.h"
@@ -115,13 +116,14 @@ std::string valid_name(const std::string& name) {
   return valid.empty() ? "imported" : valid;
 }
 
-OnnxImport read_network(const std::string& path, std::optional<std::int64_t> resolution) {
-  const OnnxGraph file = read_onnx(path, resolution);
+OnnxImport read_network(const std::string& bytes, const std::string& name,
+                        std::optional<std::int64_t> resolution) {
+  const OnnxGraph file = read_onnx(bytes, resolution);
   Recognized found = recognize(file.graph, valid_name(file.name), file.labels);
   OnnxImport result{.arch = std::move(found.arch)};
   take_architecture(file, result);
   result.state = state_of(result.arch, file, found.origins);
-  result.data = data_of(file, path);
+  result.data = data_of(file, name);
   if (found.added_norms > 0) {
     result.notes.push_back(fmt::format(
         "{} batch norms of its blocks were folded or are missing: there they only add a bias",
@@ -138,16 +140,21 @@ OnnxImport read_network(const std::string& path, std::optional<std::int64_t> res
 
 }  // namespace
 
-OnnxImport from_onnx(const std::string& path, std::optional<std::int64_t> resolution) {
-  const std::string what = fmt::format("ONNX file '{}': ", path);
+OnnxImport parse_onnx(const std::string& bytes, const std::string& name,
+                      std::optional<std::int64_t> resolution) {
+  const std::string what = fmt::format("ONNX file '{}': ", name);
   try {
-    return read_network(path, resolution);
+    return read_network(bytes, name, resolution);
   } catch (const ConfigError& e) {
     throw ConfigError(what + e.what());
   } catch (const IoError& e) {
-    const std::string message = e.what();
-    throw IoError(message.find(path) != std::string::npos ? message : what + message);
+    throw IoError(what + e.what());
   }
+}
+
+OnnxImport from_onnx(const std::string& path, std::optional<std::int64_t> resolution) {
+  constexpr std::uint64_t most = (1ull << 31) - 1;  // protobuf's
+  return parse_onnx(read_file(path, most), path, resolution);
 }
 
 }  // namespace hac

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/deploy/onnx_proto.h"
 
@@ -67,10 +66,9 @@ void check_model(onnx::ModelProto& model) {
   infer_shapes(model);
 }
 
-onnx::ModelProto load_model(const std::string& path, std::optional<std::int64_t> resolution) {
-  constexpr std::uint64_t most = (1ull << 31) - 1;  // protobuf's
+onnx::ModelProto parse_model(const std::string& bytes, std::optional<std::int64_t> resolution) {
   onnx::ModelProto model;
-  if (!model.ParseFromString(read_file(path, most)) || model.graph().node_size() == 0) {
+  if (!model.ParseFromString(bytes) || model.graph().node_size() == 0) {
     throw IoError("it is no ONNX file, or cut");
   }
   require_opset(model);

@@ -183,6 +183,15 @@ float OnnxNode::scalar(int i, float otherwise) const {
   return *value.as<float>();
 }
 
+Tensor transpose(const Tensor& matrix) {
+  const std::int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
+  const Tensor turned = Tensor::empty({columns, rows});
+  for (std::int64_t i = 0; i < rows * columns; ++i) {
+    turned.as<float>()[i % columns * rows + i / columns] = matrix.as<float>()[i];
+  }
+  return turned;
+}
+
 std::string OnnxNode::module() const {
   constexpr std::string_view weight = ".weight";
   for (int i = 1; i < inputs(); ++i) {

@@ -63,4 +63,6 @@ class OnnxNode {
   const Constants& constants_;
 };
 
+Tensor transpose(const Tensor& matrix);
+
 }  // namespace hac

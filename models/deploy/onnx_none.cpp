@@ -21,4 +21,9 @@ OnnxImport from_onnx(const std::string&, std::optional<std::int64_t>) {
   return {};
 }
 
+OnnxImport parse_onnx(const std::string&, const std::string&, std::optional<std::int64_t>) {
+  require_onnx();
+  return {};
+}
+
 }  // namespace hac

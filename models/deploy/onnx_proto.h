@@ -18,6 +18,6 @@ inline constexpr const char* onnx_producer = "hacscale";
 void check_model(onnx::ModelProto& model);
 
 // A file that passed them, one image of it where its batch is open. Throws as read_onnx() does.
-onnx::ModelProto load_model(const std::string& path, std::optional<std::int64_t> resolution);
+onnx::ModelProto parse_model(const std::string& bytes, std::optional<std::int64_t> resolution);
 
 }  // namespace hac

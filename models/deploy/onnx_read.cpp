@@ -271,14 +271,7 @@ class GraphReader {
       node.no(fmt::format("a flattened input and 2 dimensions of weights, got {} and {}",
                           shape(x).str(), weight.shape().str()));
     }
-    if (transposed) {
-      const std::int64_t in = weight.shape()[0], out = weight.shape()[1];
-      const Tensor rows = Tensor::empty({out, in});
-      for (std::int64_t i = 0; i < in * out; ++i) {
-        rows.as<float>()[i % out * in + i / out] = weight.as<float>()[i];
-      }
-      weight = rows;
-    }
+    if (transposed) weight = transpose(weight);
     const LinearSpec s{
         .n = shape(x)[0], .in = shape(x)[1], .out = weight.shape()[0], .bias = node.has(2)};
     std::map<std::string, Tensor> parameters{{"weight", weight}};
@@ -393,8 +386,8 @@ class GraphReader {
 
 }  // namespace
 
-OnnxGraph read_onnx(const std::string& path, std::optional<std::int64_t> resolution) {
-  const onnx::ModelProto model = load_model(path, resolution);
+OnnxGraph read_onnx(const std::string& bytes, std::optional<std::int64_t> resolution) {
+  const onnx::ModelProto model = parse_model(bytes, resolution);
   OnnxGraph graph = GraphReader(model).read();
   if (model.producer_name() == onnx_producer) {
     for (const onnx::StringStringEntryProto& entry : model.metadata_props()) {

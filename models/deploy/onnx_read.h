@@ -22,8 +22,9 @@ struct OnnxGraph {
   std::int64_t other_epsilons = 0;              // batch norms whose gamma was changed for theirs
 };
 
-// resolution: height and width, of a file that leaves them open. Throws IoError for what is no ONNX
-// file or fails its check, ConfigError naming the node, attribute or tensor that has no equal here.
-OnnxGraph read_onnx(const std::string& path, std::optional<std::int64_t> resolution);
+// From a file's bytes. resolution: height and width, of a file that leaves them open. Throws
+// IoError for what is no ONNX file or fails its check, ConfigError naming the node, attribute or
+// tensor that has no equal here.
+OnnxGraph read_onnx(const std::string& bytes, std::optional<std::int64_t> resolution);
 
 }  // namespace hac

@@ -16,6 +16,12 @@ def run(*command):
     return done.stdout
 
 
+def has_onnx(hacscale):
+    """Whether it was built with libonnx."""
+    probe = [hacscale, "export", "--model", "vgg11", "--width", "0.0625", "--out", "/dev/null/none"]
+    return subprocess.run(probe, capture_output=True).returncode != 3
+
+
 def read_safetensors(path):
     """(arrays by name, metadata)"""
     raw = Path(path).read_bytes()

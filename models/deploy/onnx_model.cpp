@@ -3,6 +3,7 @@
 #include <onnx/shape_inference/implementation.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "kernels/core/error.h"
 #include "models/deploy/onnx_proto.h"
@@ -51,6 +52,14 @@ void require_weights_inside(const onnx::GraphProto& graph) {
   }
 }
 
+// Strict shape inference goes on behind the first error, a line each.
+std::string first_error(std::string message) {
+  constexpr std::string_view heading = "[ShapeInferenceError] Shape inference error(s): ";
+  constexpr std::size_t most = 300;
+  if (message.starts_with(heading)) message.erase(0, heading.size());
+  return message.substr(0, std::min(message.find('\n'), most));
+}
+
 void infer_shapes(onnx::ModelProto& model) {
   constexpr bool check_types = true, propagate_data = true;
   constexpr int strict = 1;
@@ -78,7 +87,7 @@ onnx::ModelProto parse_model(const std::string& bytes, std::optional<std::int64_
     fix_input(*model.mutable_graph(), resolution);
     infer_shapes(model);
   } catch (const std::exception& e) {
-    throw IoError(fmt::format("ONNX's check failed: {}", e.what()));
+    throw IoError(fmt::format("ONNX's check failed: {}", first_error(e.what())));
   }
   return model;
 }

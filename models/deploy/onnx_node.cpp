@@ -52,6 +52,32 @@ bool read_values(const onnx::TensorProto& tensor, const Typed& typed, std::size_
 
 }  // namespace
 
+bool OnnxTypes::integers(const std::string& value) const {
+  const auto it = types_.find(value);
+  return it != types_.end() && it->second->tensor_type().elem_type() == onnx::TensorProto::INT64;
+}
+
+Dims OnnxTypes::dims(const std::string& value, const char* hint) const {
+  const auto it = types_.find(value);
+  if (it == types_.end() || !it->second->tensor_type().has_shape()) {
+    throw ConfigError(fmt::format("value '{}': expected a known shape, got none", value));
+  }
+  Dims dims;
+  for (const auto& d : it->second->tensor_type().shape().dim()) {
+    constexpr std::int64_t most = std::int64_t{1} << 31;
+    if (!d.has_dim_value() || d.dim_value() < 1 || d.dim_value() > most) {
+      throw ConfigError(
+          fmt::format("value '{}': expected fixed dimensions but for the batch, got '{}'{}", value,
+                      d.has_dim_value()   ? std::to_string(d.dim_value())
+                      : d.has_dim_param() ? d.dim_param()
+                                          : "?",
+                      hint));
+    }
+    dims.push_back(d.dim_value());
+  }
+  return dims;
+}
+
 std::string OnnxNode::label() const {
   return fmt::format("node '{}' ({})", node_.name().empty() ? output() : node_.name(), type());
 }
@@ -181,6 +207,29 @@ float OnnxNode::scalar(int i, float otherwise) const {
   const Tensor value = tensor(i);
   if (value.numel() != 1) no(fmt::format("one number in '{}', got {}", input(i), value.numel()));
   return *value.as<float>();
+}
+
+onnx::TensorProto OnnxNode::transposed_constant() const {
+  const Tensor from = tensor(0);
+  if (from.shape().rank() != 2) no("a matrix, got " + from.shape().str());
+  if (integers("perm", {1, 0}) != Dims{1, 0}) no("perm [1, 0]");
+  const Tensor to = transpose(from);
+  onnx::TensorProto proto;
+  proto.set_data_type(onnx::TensorProto::FLOAT);
+  proto.add_dims(to.shape()[0]);
+  proto.add_dims(to.shape()[1]);
+  proto.set_raw_data(to.data(), static_cast<std::size_t>(to.numel()) * sizeof(float));
+  return proto;
+}
+
+Shape parameter_shape(const OpSpec& spec, const std::string& name) {
+  if (const auto* conv = std::get_if<Conv2dSpec>(&spec)) {
+    return name == "weight" ? conv->weight_shape() : Shape{conv->k};
+  }
+  if (const auto* linear = std::get_if<LinearSpec>(&spec)) {
+    return name == "weight" ? linear->weight_shape() : Shape{linear->out};
+  }
+  return {std::get<BatchNormSpec>(spec).c};
 }
 
 Tensor transpose(const Tensor& matrix) {

@@ -9,10 +9,23 @@
 #include <vector>
 
 #include "engine/tensor/tensor.h"
+#include "models/arch/graph.h"
 
 namespace hac {
 
 using Dims = std::vector<std::int64_t>;
+
+// The types of all values of a graph by name, as shape inference left them.
+class OnnxTypes {
+ public:
+  void add(const onnx::ValueInfoProto& value) { types_[value.name()] = &value.type(); }
+  bool integers(const std::string& value) const;
+  // Throws ConfigError, ending in the hint, for a shape that is not known or left open.
+  Dims dims(const std::string& value, const char* hint = "") const;
+
+ private:
+  std::map<std::string, const onnx::TypeProto*> types_;
+};
 
 struct Window {
   std::int64_t stride = 1, pad = 0;
@@ -51,6 +64,8 @@ class OnnxNode {
   Dims integers(int i) const;
   float scalar(int i, float otherwise) const;
 
+  onnx::TensorProto transposed_constant() const;  // of a matrix, its first input
+
   // PyTorch's prefix of its parameters: from the name of its weight, "conv1.weight", else from the
   // scope in its own, "/layer1/layer1.0/conv1/Conv"; "" if neither tells.
   std::string module() const;
@@ -64,5 +79,8 @@ class OnnxNode {
 };
 
 Tensor transpose(const Tensor& matrix);
+
+// Of a convolution's, batch norm's or linear layer's "weight", "bias", ...
+Shape parameter_shape(const OpSpec& spec, const std::string& name);
 
 }  // namespace hac

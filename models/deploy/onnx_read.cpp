@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <set>
 #include <utility>
@@ -22,8 +23,9 @@ class GraphReader {
  public:
   explicit GraphReader(const onnx::ModelProto& model) : proto_(model.graph()) {
     for (const onnx::TensorProto& t : proto_.initializer()) constants_[t.name()] = &t;
-    for (const onnx::ValueInfoProto& v : proto_.value_info()) types_[v.name()] = &v.type();
-    for (const onnx::ValueInfoProto& v : proto_.output()) types_[v.name()] = &v.type();
+    for (const auto* values : {&proto_.input(), &proto_.value_info(), &proto_.output()}) {
+      for (const onnx::ValueInfoProto& v : *values) types_.add(v);
+    }
   }
 
   OnnxGraph read() {
@@ -34,7 +36,9 @@ class GraphReader {
         keep_constant(node, proto);
       } else if (node.constant(0) && node.type() == "Identity") {
         constants_[node.output()] = constants_.at(node.input(0));
-      } else if (!computes_shapes(node.output())) {
+      } else if (node.constant(0) && node.type() == "Transpose") {
+        constants_[node.output()] = &made_.emplace_back(node.transposed_constant());
+      } else if (!types_.integers(node.output())) {
         add(node);
       }
     }
@@ -52,8 +56,7 @@ class GraphReader {
       throw ConfigError(fmt::format("expected one input and one output, got {} and {}",
                                     inputs.size(), proto_.output_size()));
     }
-    types_[inputs[0]->name()] = &inputs[0]->type();
-    const Dims dims = dims_of(inputs[0]->name());
+    const Dims dims = types_.dims(inputs[0]->name(), " (hint: --resolution)");
     const int type = inputs[0]->type().tensor_type().elem_type();
     if (dims.size() != 4 || type != onnx::TensorProto::FLOAT) {
       throw ConfigError(fmt::format(
@@ -70,11 +73,6 @@ class GraphReader {
     for (const onnx::AttributeProto& a : proto.attribute()) {
       if (a.name() == "value") constants_[node.output()] = &a.t();
     }
-  }
-
-  bool computes_shapes(const std::string& output) const {
-    const auto it = types_.find(output);
-    return it != types_.end() && it->second->tensor_type().elem_type() == onnx::TensorProto::INT64;
   }
 
   void add(const OnnxNode& node) {
@@ -98,6 +96,7 @@ class GraphReader {
         {"MatMul", &GraphReader::mat_mul},
         {"Identity", &GraphReader::pass},
         {"Dropout", &GraphReader::pass},
+        {"Pad", &GraphReader::pad},
     };
     const auto kind = kinds.find(node.type());
     if (kind == kinds.end()) {
@@ -218,7 +217,7 @@ class GraphReader {
     }
     s.kernel = kernel[0];
     set_window(node, kernel, s);
-    if (!max && s.pad > 0) node.require("count_include_pad", 1);
+    if (!max && s.pad > 0 && !padded_.contains(node.input(0))) node.require("count_include_pad", 1);
     if (s.kernel == 1 && s.stride == 1 && s.pad == 0) return pass(node);
     append(node, s, {value(node, 0)});
   }
@@ -245,7 +244,7 @@ class GraphReader {
     const int x = value(node, 0);
     const Shape in = shape(x);
     const std::int64_t row = in.numel() / in[0];
-    const Dims dims = dims_of(node.output());
+    const Dims dims = types_.dims(node.output());
     if (dims != Dims{in[0], row}) {
       node.no(fmt::format("({}, {}) of {}, got ({})", in[0], row, in.str(), fmt::join(dims, ", ")));
     }
@@ -279,17 +278,35 @@ class GraphReader {
     append(node, s, {x}, std::move(parameters));
   }
 
+  // Zeros around the image, which become padding of what reads it; nothing else may.
+  void pad(const OnnxNode& node) {
+    const Dims pads = node.has(1) ? node.integers(1) : node.integers("pads", {});
+    const std::int64_t p = pads.size() == 8 ? pads[2] : -1;
+    if (node.text("mode", "constant") != "constant" || node.scalar(2, node.real("value", 0)) != 0 ||
+        p < 0 || pads != Dims{0, 0, p, p, 0, 0, p, p}) {
+      node.no(fmt::format("as many zeros on each side of the image, got pads [{}]",
+                          fmt::join(pads, ", ")));
+    }
+    if (p > 0) padded_[node.output()] = p;
+    pass(node);
+  }
+
   void pass(const OnnxNode& node) { values_[node.output()] = value(node, 0); }
 
   void set_window(const OnnxNode& node, const Dims& kernel, auto& spec) {
-    const Window window = node.window(kernel, dims_of(node.input(0)), dims_of(node.output()));
+    const Window window =
+        node.window(kernel, types_.dims(node.input(0)), types_.dims(node.output()));
     spec.stride = window.stride;
     spec.pad = window.pad;
+    const auto padded = padded_.find(node.input(0));
+    if (padded == padded_.end()) return;
+    if (node.type() == "MaxPool") node.no("padding of its own, which is no zeros");
+    spec.pad += padded->second;
   }
 
   void append(const OnnxNode& node, OpSpec spec, std::vector<int> inputs,
               std::map<std::string, Tensor> parameters = {}) {
-    const Dims dims = dims_of(node.output());
+    const Dims dims = types_.dims(node.output());
     const Shape out = spec.out_shape();
     Dims own;
     for (int i = 0; i < out.rank(); ++i) own.push_back(out[i]);
@@ -311,14 +328,7 @@ class GraphReader {
   void check_parameters(const OnnxNode& node, int op) const {
     const OpSpec& spec = out_.graph.ops[op].spec;
     for (const auto& [name, tensor] : out_.parameters[op]) {
-      Shape wanted;
-      if (const auto* conv = std::get_if<Conv2dSpec>(&spec)) {
-        wanted = name == "weight" ? conv->weight_shape() : Shape{conv->k};
-      } else if (const auto* norm = std::get_if<BatchNormSpec>(&spec)) {
-        wanted = {norm->c};
-      } else if (const auto* linear = std::get_if<LinearSpec>(&spec)) {
-        wanted = name == "weight" ? linear->weight_shape() : Shape{linear->out};
-      }
+      const Shape wanted = parameter_shape(spec, name);
       if (tensor.shape() != wanted) {
         node.no(fmt::format("{} of {}, got {}", name, wanted.str(), tensor.shape().str()));
       }
@@ -346,24 +356,6 @@ class GraphReader {
     return in;
   }
 
-  Dims dims_of(const std::string& value) const {
-    const auto it = types_.find(value);
-    if (it == types_.end() || !it->second->tensor_type().has_shape()) {
-      throw ConfigError(fmt::format("value '{}': expected a known shape, got none", value));
-    }
-    Dims dims;
-    for (const auto& d : it->second->tensor_type().shape().dim()) {
-      if (!d.has_dim_value() || d.dim_value() < 1) {
-        throw ConfigError(
-            fmt::format("value '{}': expected fixed dimensions but for the batch, got '{}'{}",
-                        value, d.has_dim_param() ? d.dim_param() : "?",
-                        values_.empty() ? " (hint: --resolution)" : ""));
-      }
-      dims.push_back(d.dim_value());
-    }
-    return dims;
-  }
-
   void finish() const {
     for (const auto& [name, sigmoid] : sigmoids_) {
       if (!used_sigmoids_.contains(name)) sigmoid.first.no("a product with it behind it");
@@ -377,8 +369,10 @@ class GraphReader {
 
   const onnx::GraphProto& proto_;
   OnnxNode::Constants constants_;
-  std::map<std::string, const onnx::TypeProto*> types_;
-  std::map<std::string, int> values_;  // by name, the op that makes it; -1 the input
+  std::deque<onnx::TensorProto> made_;
+  OnnxTypes types_;
+  std::map<std::string, std::int64_t> padded_;  // by name, zeros on each side of the value
+  std::map<std::string, int> values_;           // by name, the op that makes it; -1 the input
   std::map<std::string, std::pair<OnnxNode, int>> sigmoids_;  // by output: of which value
   std::set<std::string> used_sigmoids_;
   OnnxGraph out_;

@@ -79,15 +79,14 @@ void export_onnx(Options o) {
       o.model.model.empty() ? checkpoint_architecture(o.checkpoint) : resolve(o.model);
   require_onnx_size(arch);
   std::optional<TrainedOn> data;
-  if (o.checkpoint.empty()) {
-    print_notes(o.out, {"no checkpoint was given: the weights are random"});
-  } else {
-    data = checkpoint_data(o.checkpoint);
-  }
+  if (!o.checkpoint.empty()) data = checkpoint_data(o.checkpoint);
   const Model model = make_model(arch, 0, {}, o.checkpoint);
   const OnnxFile file = to_onnx(model, o.onnx, data);
   if (!o.example.empty()) save_safetensors(o.example, onnx_example(model, o.onnx, data));
   write_file_atomically(o.out, file.bytes);
+  if (o.checkpoint.empty()) {
+    print_notes(o.out, {"no checkpoint was given: the weights are random"});
+  }
   print_file(o, arch, file);
 }
 

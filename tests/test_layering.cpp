@@ -67,6 +67,7 @@ std::string objection(const std::string& file, const std::string& include) {
                       file == "data/image/png.cpp" || file == "data/image/png_encode.cpp" ||
                       file == "data/sets/gzip.cpp";
   if (is("^(jpeglib|jerror|png|zlib)\\.h$") && !images) return "an image library outside data";
+  if (is("^(onnx|google)/") && !starts("models/deploy/onnx_")) return "ONNX outside its adapter";
   if (is("^CLI/") && !starts("tools/cli/")) return "the command line outside tools";
   return "";
 }
@@ -171,6 +172,7 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("kernels/ops/a_cuda.cpp", "cuda_runtime.h"), "");
   EXPECT_NE(objection("engine/io/a.h", "nlohmann/json.hpp"), "");
   EXPECT_NE(objection("models/arch/a.cpp", "CLI/CLI.hpp"), "");
+  EXPECT_NE(objection("models/deploy/onnx.h", "onnx/onnx_pb.h"), "");
   EXPECT_NE(objection("data/image/decode.cpp", "jpeglib.h"), "");
   EXPECT_NE(objection("engine/optim/a.cpp", "../tensor.h"), "");
   EXPECT_NE(objection("engine/a.cpp", "kernels/core/types.h"), "") << "it lies in no room";

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/core/error.h"
 #include "kernels/ops/elementwise.h"
+#include "models/deploy/folding.h"
 
 namespace hac {
 namespace {
@@ -72,44 +72,18 @@ class Packer {
 
  private:
   Tensor packed(const Conv2dSpec& conv, const Op& op) const {
-    const Tensor weight = copy_of(op.name + ".weight");
-    const auto own_bias = state_.find(op.name + ".bias");
-    const Tensor bias =
-        own_bias == state_.end() ? Tensor::zeros({conv.k}) : copy_of(own_bias->first);
-    for (const Op& norm : op.folded) {
-      fold(std::get<BatchNormSpec>(norm.spec), norm.name, weight, bias);
-    }
+    const ConvWeights weights = folded_weights(state_, op);
     const auto bytes =
         static_cast<std::int64_t>(conv2d_kernels.run(&Conv2dKernels::packed_bytes, device_, conv));
     const Tensor packed = Tensor::empty({bytes}, Dtype::u8, device_);
-    const Tensor there = weight.to(device_).to(weight_layout(device_)), b = bias.to(device_);
-    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, there.data(), b.data(), packed.data());
+    const Tensor weight = weights.weight.to(device_).to(weight_layout(device_));
+    const Tensor bias = weights.bias.to(device_);
+    conv2d_kernels.run(&Conv2dKernels::pack, device_, conv, weight.data(), bias.data(),
+                       packed.data());
     return packed;
   }
 
-  void fold(const BatchNormSpec& spec, const std::string& name, const Tensor& weight,
-            const Tensor& bias) const {
-    const Tensor gammas = copy_of(name + ".weight"), betas = copy_of(name + ".bias");
-    const Tensor means = copy_of(name + ".running_mean"), vars = copy_of(name + ".running_var");
-    const float *gamma = gammas.as<float>(), *beta = betas.as<float>();
-    const float *mean = means.as<float>(), *var = vars.as<float>();
-    float *w = weight.as<float>(), *b = bias.as<float>();
-    const std::int64_t run = weight.numel() / spec.c;
-    for (std::int64_t k = 0; k < spec.c; ++k) {
-      const double scale = gamma[k] / std::sqrt(static_cast<double>(var[k]) + spec.eps);
-      for (std::int64_t i = k * run; i < (k + 1) * run; ++i) {
-        w[i] = static_cast<float>(w[i] * scale);
-      }
-      b[k] = static_cast<float>((static_cast<double>(b[k]) - mean[k]) * scale + beta[k]);
-    }
-  }
-
-  // On the host, and shared with nothing.
-  Tensor copy_of(const std::string& name) const {
-    const Tensor host = Tensor::empty(state_.at(name).shape());
-    host.copy_from(state_.at(name));
-    return host;
-  }
+  Tensor copy_of(const std::string& name) const { return host_copy(state_, name); }
 
   const std::map<std::string, Tensor> state_;
   Device device_;

@@ -3,9 +3,8 @@
 // convolution before it, ReLU and residual adds fused behind it, weights packed once, every buffer
 // planned.
 //
-// Folding: w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta.
-// A batch norm at the input of a pre-activation block has no convolution before it and stays a
-// scale, shift and ReLU.
+// Folding is that of models/deploy/folding.h. A batch norm at the input of a pre-activation block
+// has no convolution before it and stays a scale, shift and ReLU.
 
 #include <memory>
 #include <vector>

@@ -128,6 +128,14 @@ std::optional<TrainedOn> trained_on(const Metadata& metadata, const std::string&
   }
 }
 
+void require_fits(const TrainedOn& data, const Architecture& arch) {
+  const std::int64_t channels = data.preprocessing.channels;
+  if (arch.channels == channels && arch.classes == std::ssize(data.classes)) return;
+  throw ConfigError(
+      fmt::format("its network has {} channels and {} classes, its preprocessing {} and {}",
+                  arch.channels, arch.classes, channels, data.classes.size()));
+}
+
 void require_same_data(const std::string& path, const TrainedOn& was, const TrainedOn& is) {
   const std::size_t then = was.classes.size(), now = is.classes.size();
   for (std::size_t c = 0; c < std::max(then, now); ++c) {

@@ -10,6 +10,7 @@
 
 #include "data/image/preprocessing.h"
 #include "data/sets/datasets.h"
+#include "models/arch/architecture.h"
 
 namespace hac {
 
@@ -35,6 +36,9 @@ TrainedOn trained_on(const DataSplit& data, const std::string& name);
 std::map<std::string, std::string> to_metadata(const TrainedOn& data);
 std::optional<TrainedOn> trained_on(const std::map<std::string, std::string>& metadata,
                                     const std::string& path);
+
+// Throws ConfigError where a network has another number of channels or classes.
+void require_fits(const TrainedOn& data, const Architecture& arch);
 
 // Throws ConfigError with the counts and the first difference: another order of the class names,
 // other names, other images. Where a folder lies does not matter.

@@ -1,6 +1,8 @@
 // hacscale import: a network that another program trained, or the weights alone of a checkpoint.
+// ONNX files hold the network; of weights alone it is said by options or by a config.json.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -11,6 +13,7 @@
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/arch/counters.h"
+#include "models/deploy/onnx.h"
 #include "models/train/checkpoint.h"
 #include "models/train/hub_config.h"
 #include "models/train/run_folder.h"
@@ -41,18 +44,30 @@ Preprocessing imagenet() {
 
 // What the file itself and a config.json beside it say.
 struct Source {
+  std::optional<OnnxImport> onnx;
   std::optional<TrainedOn> trained;
   std::optional<HubConfig> hub;
 };
 
-Source source_of(const std::string& file) {
-  Source s{.trained = checkpoint_data(file), .hub = std::nullopt};
-  const fs::path config = fs::path(file).parent_path() / "config.json";
+Source source_of(const Options& o) {
+  Source s;
+  if (o.file.ends_with(".onnx")) {
+    if (!o.model.model.empty() || o.average) {
+      throw ConfigError(fmt::format("option '{}': expected none, as '{}' holds its network",
+                                    o.average ? "--average" : "--model", o.file));
+    }
+    s.onnx = from_onnx(o.file, o.model.arch.resolution);
+    s.trained = s.onnx->data;
+    return s;
+  }
+  s.trained = checkpoint_data(o.file);
+  const fs::path config = fs::path(o.file).parent_path() / "config.json";
   if (!s.trained && fs::exists(config)) s.hub = load_hub_config(config);
   return s;
 }
 
 Architecture architecture_of(const Options& o, const Source& s) {
+  if (s.onnx) return s.onnx->arch;
   if (!o.model.model.empty()) return resolve(o.model);
   if (has_architecture(o.file)) return checkpoint_architecture(o.file);
   if (!s.hub || s.hub->architecture.empty()) {
@@ -133,6 +148,17 @@ Preprocessing preprocessing_of(const Options& o, const Source& s, const Architec
   return p;
 }
 
+// Returns notes.
+std::vector<std::string> load(const Options& o, const Source& s, Model& model) {
+  if (s.onnx) {
+    model.load_state(s.onnx->state);
+    return s.onnx->notes;
+  }
+  const LoadedWeights loaded = load_weights(o.file, model);
+  if (o.average) model.load_state(checkpoint_average(o.file));
+  return loaded.notes();
+}
+
 void import(const Options& o) {
   if (fs::exists(last_weights(o.out))) {
     throw ConfigError(
@@ -140,16 +166,15 @@ void import(const Options& o) {
                     o.out, last_weights(o.out)));
   }
   require_makeable(o.out);
-  const Source source = source_of(o.file);
+  const Source source = source_of(o);
   const Architecture arch = architecture_of(o, source);
   std::vector<std::string> notes;
   TrainedOn data = source.trained.value_or(TrainedOn{});
   data.preprocessing = preprocessing_of(o, source, arch, notes);
   data.classes = labels_of(o, source, arch, notes);
+  data.train.clear();  // of a training, which this is not
   Model model(arch, 0);
-  const LoadedWeights loaded = load_weights(o.file, model);
-  if (o.average) model.load_state(checkpoint_average(o.file));
-  for (const std::string& note : loaded.notes()) notes.push_back(note);
+  for (const std::string& note : load(o, source, model)) notes.push_back(note);
   print_notes(o.file, notes);
 
   make_folder(o.out);
@@ -160,23 +185,30 @@ void import(const Options& o) {
   if (o.json) {
     return print_json({{"model", arch.name},
                        {"params", params},
+                       {"channels", arch.channels},
+                       {"resolution", arch.resolution},
                        {"classes", arch.classes},
-                       {"tensors", loaded.loaded},
+                       {"blocks", blocks(arch)},
+                       {"widths", widths(arch)},
                        {"notes", notes},
                        {"weights", model_weights(o.out)}});
   }
   print_rows(stdout, {{"model", arch.name},
                       {"parameters", grouped(params)},
-                      {"classes", fmt::format("{}", arch.classes)},
+                      {"input", fmt::format("{} x {} x {}, {} classes", arch.channels,
+                                            arch.resolution, arch.resolution, arch.classes)},
+                      {"stages", fmt::format("of {} blocks", fmt::join(blocks(arch), ", "))},
                       {"weights", model_weights(o.out)}});
 }
 
 }  // namespace
 
 void add_import(CLI::App& app, const std::string&) {
-  CLI::App* verb = app.add_subcommand("import", "Weights of torchvision, timm or a checkpoint");
+  CLI::App* verb = app.add_subcommand("import", "A network of another program");
   const auto o = std::make_shared<Options>();
-  verb->add_option("file", o->file, "safetensors (of a pickle: tools/pth_to_safetensors.py)")
+  verb->add_option("file", o->file,
+                   "ONNX, or safetensors of torchvision, timm or this program (of a pickle: "
+                   "tools/pth_to_safetensors.py)")
       ->required();
   add_model_options(*verb, o->model, "--model");
   add_options(
@@ -197,7 +229,8 @@ void add_import(CLI::App& app, const std::string&) {
   verb->footer(
       "Example: hacscale import resnet18.safetensors --model resnet18 --out imported\n"
       "Names are torchvision's or timm's. The network, its classes and how images are prepared\n"
-      "are those of the file, of a config.json beside it, or of the options.");
+      "are those of the file, of a config.json beside it, or of the options. Of an ONNX file the\n"
+      "network must be layers in a row and the residual blocks of the zoo; what is not is named.");
   verb->callback([o] { import(*o); });
 }
 

@@ -60,12 +60,10 @@ void infer(Options o) {
   }
   const TrainedOn& trained = *known;
   const Architecture arch = checkpoint_architecture(o.checkpoint);
-  const std::int64_t channels = trained.preprocessing.channels;
-  if (arch.channels != channels || arch.classes != std::ssize(trained.classes)) {
-    throw IoError(
-        fmt::format("checkpoint '{}': its network has {} channels and {} classes, its "
-                    "preprocessing {} and {}",
-                    o.checkpoint, arch.channels, arch.classes, channels, trained.classes.size()));
+  try {
+    require_fits(trained, arch);
+  } catch (const ConfigError& e) {
+    throw IoError(fmt::format("checkpoint '{}': {}", o.checkpoint, e.what()));
   }
   InferenceSession net(make_model(arch, 0, where, o.checkpoint));
   nlohmann::ordered_json json = nlohmann::ordered_json::array();

@@ -13,7 +13,8 @@ std::string best_weights(const std::string& folder);     // best.safetensors
 std::string average_weights(const std::string& folder);  // average.safetensors
 // Those that count once a training is done: best, average or last.
 std::string selected_weights(const TrainConfig& config);
-std::string training_log(const std::string& folder);  // log.jsonl
+std::string training_log(const std::string& folder);    // log.jsonl
+std::string training_table(const std::string& folder);  // log.csv
 
 // Changes nothing. Throws ConfigError where config.out holds any of the three files and neither
 // resume nor overwrite is set, or resume is set without a last.safetensors to resume; IoError

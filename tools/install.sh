@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(g++ cmake ninja-build libdnnl-dev libfmt-dev nlohmann-json3-dev libcli11-dev
   libtomlplusplus-dev libeigen3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev dataset-fashion-mnist)
 [[ ${1:-build} == test ]] && packages+=(libgtest-dev libgmock-dev libbenchmark-dev python3-torch
-  python3-torchvision python3-numpy clang-format qemu-user)
+  python3-torchvision python3-numpy clang-format qemu-user libopenmpi-dev openmpi-bin parallel)
 
 missing=()
 for p in "${packages[@]}"; do

@@ -13,6 +13,7 @@
 #include "kernels/core/error.h"
 #include "models/train/interrupt.h"
 #include "tools/cli/run_tasks.h"
+#include "tools/cli/task_farm.h"
 #include "tools/report/findings.h"
 #include "tools/report/report.h"
 
@@ -106,7 +107,10 @@ void run_and_report(Recipe recipe, RunOptions o, const std::string& command) {
       throw;
     }
   }
-  run();
+  const auto world = open_communicator();
+  if (world->size() == 1) return run();
+  e.train = false;
+  farm_out(*world, run, e.quiet);
 }
 
 }  // namespace hac

@@ -55,7 +55,8 @@ struct RunOptions {
 };
 
 // Runs it, writes OUT/report/index.html and prints the result table, or results.json; of networks
-// alone their table, or chosen.json. Of tasks what run_tasks.h says. Throws ConfigError for no OUT, IoError for
+// alone their table, or chosen.json. Of tasks what run_tasks.h says; several processes that a
+// launcher started share the trainings (task_farm.h). Throws ConfigError for no OUT, IoError for
 // one that cannot be made, before anything is done.
 void run_and_report(Recipe recipe, RunOptions options, const std::string& command);
 

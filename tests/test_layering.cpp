@@ -18,16 +18,12 @@ namespace fs = std::filesystem;
 
 // From the lowest to the highest: a room includes itself and what stands before it.
 const std::vector<std::string> rooms = {
-    "kernels/core",       "kernels/cpu",     "kernels/simt",
-    "kernels/cuda",       "kernels/device",  "kernels/ops",
-    "engine/tensor",      "engine/io",       "engine/device",
-    "engine/autograd",    "engine/nn",       "engine/optim",
-    "data/image",         "data/sets",       "data/loader",
-    "models/arch",        "models/zoo",      "models",
-    "models/train",       "models/deploy",   "scaling",
-    "scaling/importance", "scaling/latency", "scaling/methods",
-    "scaling/paper",      "scaling/measure", "scaling/experiment",
-    "tools/report",       "tools/cli"};
+    "kernels/core",  "kernels/cpu",     "kernels/simt",       "kernels/cuda",    "kernels/device",
+    "kernels/ops",   "engine/tensor",   "engine/io",          "engine/device",   "engine/autograd",
+    "engine/nn",     "engine/optim",    "engine/parallel",    "data/image",      "data/sets",
+    "data/loader",   "models/arch",     "models/zoo",         "models",          "models/train",
+    "models/deploy", "scaling",         "scaling/importance", "scaling/latency", "scaling/methods",
+    "scaling/paper", "scaling/measure", "scaling/experiment", "tools/report",    "tools/cli"};
 const std::vector<std::string> layers = {"kernels", "engine", "data", "models", "scaling", "tools"};
 
 // The place in the list of the room that a path lies in, -1 if in none.
@@ -60,6 +56,7 @@ std::string objection(const std::string& file, const std::string& include) {
   if (is("^(cuda|cudnn|cublas|nccl|nvml)") && !starts("kernels/cuda/")) {
     return "CUDA outside its adapter";
   }
+  if (is("^mpi\\.h$") && !starts("engine/parallel/mpi/")) return "MPI outside its library";
   const bool header = file.ends_with(".h") || file.ends_with(".cu") || file.ends_with(".cuh");
   if (header && is("^(nlohmann/json\\.hpp|Eigen|CLI|toml)")) return "a heavy library in a header";
   if (file.ends_with(".cu") && is("^fmt/")) return "fmt does not compile in device code";
@@ -175,6 +172,8 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("models/deploy/onnx.h", "onnx/onnx_pb.h"), "");
   EXPECT_NE(objection("data/image/decode.cpp", "jpeglib.h"), "");
   EXPECT_NE(objection("engine/optim/a.cpp", "../tensor.h"), "");
+  EXPECT_NE(objection("engine/parallel/a.cpp", "mpi.h"), "");
+  EXPECT_EQ(objection("engine/parallel/mpi/a.cpp", "mpi.h"), "");
   EXPECT_NE(objection("engine/a.cpp", "kernels/core/types.h"), "") << "it lies in no room";
   EXPECT_EQ(objection("engine/io/a.cpp", "nlohmann/json.hpp"), "");
   EXPECT_EQ(objection("scaling/latency/a.cpp", "kernels/core/types.h"), "");

@@ -7,7 +7,8 @@ packages=(g++ cmake ninja-build libdnnl-dev libfmt-dev nlohmann-json3-dev libcli
   libtomlplusplus-dev libeigen3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libonnx-dev
   libprotobuf-dev dataset-fashion-mnist)
 [[ ${1:-build} == test ]] && packages+=(libgtest-dev libgmock-dev libbenchmark-dev python3-torch
-  python3-torchvision python3-opencv python3-numpy clang-format qemu-user dpkg-dev file groff pkg-config)
+  python3-torchvision python3-opencv python3-numpy clang-format qemu-user libopenmpi-dev openmpi-bin
+  parallel dpkg-dev file groff pkg-config)
 
 missing=()
 for p in "${packages[@]}"; do

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/io/appended_file.h"
+
 namespace hac {
 
 class JsonLog {
@@ -14,22 +16,15 @@ class JsonLog {
   // whose "step" is above resume_step (the run goes back to that step and writes them again) or
   // whose "type" is "result" (it has another one at its end).
   // Throws IoError when the file cannot be written.
-  explicit JsonLog(std::string path, std::optional<std::int64_t> resume_step = {});
-  ~JsonLog();
-  JsonLog(const JsonLog&) = delete;
-  JsonLog& operator=(const JsonLog&) = delete;
+  explicit JsonLog(const std::string& path, std::optional<std::int64_t> resume_step = {});
 
-  // object: the text of one JSON object, without line breaks. What the file does not take (disk
-  // full) waits for the next append or flush.
-  void append(std::string_view object);
-  // Throws IoError where something still waits.
-  void flush();
+  // object: the text of one JSON object, without line breaks.
+  void append(std::string_view object) { file_.append(std::string(object) + '\n'); }
+  // Throws IoError where the file did not take all of it.
+  void flush() { file_.flush(); }
 
  private:
-  bool write_waiting();
-
-  std::string path_, waiting_;
-  int fd_ = -1;
+  AppendedFile file_;
 };
 
 }  // namespace hac

@@ -5,12 +5,13 @@
 
 namespace hac {
 
-// Holds FOLDER/.lock while it lives. The kernel lets go when the process dies, however it dies, so
+// Holds FOLDER/NAME while it lives. The kernel lets go when the process dies, however it dies, so
 // a file that was left behind locks nothing.
 class FolderLock {
  public:
-  // The folder exists. Throws IoError naming it and the process that works in it.
-  explicit FolderLock(const std::string& folder);
+  // The folder exists. Throws IoError naming it and the process that works in it, and its machine
+  // if that is another one.
+  explicit FolderLock(const std::string& folder, const std::string& name = ".lock");
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

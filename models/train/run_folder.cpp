@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "engine/io/event_file.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
 #include "models/train/folder_lock.h"
@@ -47,6 +48,7 @@ void require_unused(const TrainConfig& c) {
 std::string last_weights(const std::string& folder) { return folder + "/last.safetensors"; }
 std::string model_weights(const std::string& folder) { return folder + "/model.safetensors"; }
 std::string training_log(const std::string& folder) { return folder + "/log.jsonl"; }
+std::string training_table(const std::string& folder) { return folder + "/log.csv"; }
 
 void require_usable(const TrainConfig& config) {
   if (!config.save_gradients.empty()) require_writable_file(config.save_gradients);
@@ -60,10 +62,12 @@ bool prepare_run_folder(const TrainConfig& config) {
   require_unused(config);  // again: another process may have been here since
   remove_leftovers(config.out);
   if (config.resume && fs::exists(last_weights(config.out))) return true;
-  for (const std::string& file : {last_weights(config.out), model_weights(config.out),
-                                  best_weights(config.out), training_log(config.out)}) {
+  for (const std::string& file :
+       {last_weights(config.out), model_weights(config.out), best_weights(config.out),
+        training_log(config.out), training_table(config.out)}) {
     fs::remove(file);
   }
+  for (std::string events; !(events = EventFile::find(config.out)).empty();) fs::remove(events);
   return false;
 }
 

@@ -10,9 +10,10 @@
 
 namespace hac {
 
-std::string last_weights(const std::string& folder);   // last.safetensors
-std::string model_weights(const std::string& folder);  // model.safetensors
-std::string training_log(const std::string& folder);   // log.jsonl
+std::string last_weights(const std::string& folder);    // last.safetensors
+std::string model_weights(const std::string& folder);   // model.safetensors
+std::string training_log(const std::string& folder);    // log.jsonl
+std::string training_table(const std::string& folder);  // log.csv
 
 // Changes nothing. Throws ConfigError where config.out holds any of the three files and neither
 // resume nor overwrite is set, or resume is set without a last.safetensors to resume; IoError

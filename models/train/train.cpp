@@ -12,7 +12,6 @@
 
 #include "data/loader/make_loader.h"
 #include "engine/io/file.h"
-#include "engine/io/log.h"
 #include "engine/io/print.h"
 #include "engine/io/progress.h"
 #include "engine/io/safetensors.h"
@@ -29,6 +28,7 @@
 #include "models/train/run_folder.h"
 #include "models/train/train_log.h"
 #include "models/train/train_step.h"
+#include "models/train/train_tracking.h"
 #include "models/train/weight_average.h"
 #include "models/train/weights.h"
 
@@ -134,7 +134,7 @@ class Run {
     write_file_atomically(config_.out + "/training.json", to_json(config_) + "\n");
     // The line of an epoch that is not finished is written again.
     const std::int64_t logged = at_.batch > 0 ? at_.step - 1 : at_.step;
-    log_.emplace(training_log(config_.out), resuming ? std::optional(logged) : std::nullopt);
+    log_.emplace(config_, resuming ? std::optional(logged) : std::nullopt);
     tell_schedule_change();
   }
 
@@ -310,7 +310,7 @@ class Run {
   std::unique_ptr<BatchSource> loader_;
   std::optional<Evaluation> evaluation_;
   std::optional<TrainStep> step_;
-  std::optional<JsonLog> log_;
+  std::optional<TrainTracking> log_;
   TrainedOn images_;  // for checkpoints
   TrainPosition at_;
   TensorFile model_file_;  // until it is written; to the end where nothing is

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "data/image/transforms.h"
 #include "data/sets/datasets.h"
@@ -24,6 +25,11 @@ inline constexpr std::string_view enum_names<Selection>[] = {"best", "last"};
 enum class WeightSelection : std::uint8_t { plain, average };
 template <>
 inline constexpr std::string_view enum_names<WeightSelection>[] = {"plain", "average"};
+
+// What is written beside the JSON lines of a training.
+enum class LogFormat : std::uint8_t { tensorboard, csv };
+template <>
+inline constexpr std::string_view enum_names<LogFormat>[] = {"tensorboard", "csv"};
 
 struct TrainConfig {
   // What decides what is learned.
@@ -59,6 +65,7 @@ struct TrainConfig {
   bool quiet = false;
   std::string label;                // shown before the progress line
   std::int64_t evaluate_every = 1;  // epochs; the last one always is
+  std::vector<LogFormat> log;       // in `out`, besides log.jsonl
   double checkpoint_seconds = 60;
   std::optional<LaunchMode> launch;  // none: default_launch_mode() of the model's device
   std::string save_gradients;        // after the last step, every parameter's gradient by name
@@ -116,6 +123,9 @@ struct TrainConfig {
              {.in = FieldDetails::options})
         .add("save_gradients", save_gradients, "write the last step's gradients by name",
              {.type = "FILE", .in = FieldDetails::options})
+        .add("log", log,
+             "beside log.jsonl: tensorboard (event files for tensorboard --logdir), csv (log.csv)",
+             {.type = "FORMATS", .in = FieldDetails::toml | FieldDetails::options})
         .add("evaluate_every", evaluate_every, {1}, "", {.in = 0});
   }
 };

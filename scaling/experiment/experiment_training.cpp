@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "models/arch/counters.h"
 #include "scaling/experiment/alpha.h"
@@ -28,20 +29,27 @@ void add(SearchCost& cost, const TrainedNetwork& n) {
 }
 
 // A short training of each seed, on images that were held out where some are.
+std::vector<TrainingRequest> proxy_requests(const Recipe& recipe, const ProxyTraining& proxy,
+                                            const Architecture& arch, const std::string& label) {
+  std::vector<TrainingRequest> requests;
+  for (const std::uint64_t seed : proxy.seeds) {
+    requests.push_back({.arch = arch,
+                        .config = proxy_config(recipe, proxy, seed),
+                        .test = false,
+                        .label = fmt::format("{} seed {}: ", label, seed)});
+  }
+  return requests;
+}
+
+// Of the seeds of one network.
 struct ProxyScore {
   std::vector<double> top1;
   std::int64_t images = 0;
 };
-ProxyScore score(const ExperimentTraining& t, const ProxyTraining& proxy, const Architecture& arch,
-                 const std::string& label, SearchCost& cost) {
+ProxyScore score_of(std::span<const TrainedNetwork> seeds, bool validated, SearchCost& cost) {
   ProxyScore result;
-  for (const std::uint64_t seed : proxy.seeds) {
-    const TrainConfig config = proxy_config(t.recipe, proxy, seed);
-    const TrainedNetwork n = t.networks.train({.arch = arch,
-                                               .config = config,
-                                               .test = false,
-                                               .label = fmt::format("{} seed {}: ", label, seed)});
-    const EvalResult& compared = config.validation > 0 ? n.validation : n.test;
+  for (const TrainedNetwork& n : seeds) {
+    const EvalResult& compared = validated ? n.validation : n.test;
     result.top1.push_back(compared.top1);
     result.images = compared.images;
     add(cost, n);
@@ -71,17 +79,27 @@ AlphaCurve score_alpha(const ExperimentTraining& t, double growth, const AlphaCa
   const ProxyTraining& proxy = t.recipe.alpha.proxy;
   AlphaCurve curve{.s = growth, .note = found.note};
   SearchCost search;
+  const TrainConfig config = proxy_config(t.recipe, proxy, 0);
+  std::vector<TrainingRequest> requests;
   for (const AlphaCandidate& c : found.candidates) {
-    const ProxyScore scored = score(
-        t, proxy, c.arch, fmt::format("alpha {:.2f} r{}", c.alpha, c.arch.resolution), search);
+    const std::string label = fmt::format("alpha {:.2f} r{}", c.alpha, c.arch.resolution);
+    for (TrainingRequest& r : proxy_requests(t.recipe, proxy, c.arch, label)) {
+      requests.push_back(std::move(r));
+    }
+  }
+  const std::vector<TrainedNetwork> trained = t.networks.train_all(requests);
+  for (std::size_t i = 0; i < found.candidates.size(); ++i) {
+    const AlphaCandidate& c = found.candidates[i];
+    const std::size_t seeds = proxy.seeds.size();
+    const ProxyScore scored =
+        score_of(std::span(trained).subspan(i * seeds, seeds), config.validation > 0, search);
     const Counters cost = count(c.arch);
     curve.points.push_back({.alpha = c.alpha,
                             .resolution = static_cast<double>(c.arch.resolution),
                             .width = c.w,
                             .macs = static_cast<double>(cost.macs),
                             .params = static_cast<double>(cost.params),
-                            .top1 = accuracy_of(scored.top1, scored.images,
-                                                evaluated_set(proxy_config(t.recipe, proxy, 0))),
+                            .top1 = accuracy_of(scored.top1, scored.images, evaluated_set(config)),
                             .ms = c.latency_ms,
                             .feasible = true});
   }
@@ -113,13 +131,35 @@ LayerLaw layer_law(const LayerSamples& layer, ImportanceLaw law) {
   return row;
 }
 
+// Each sample at every seed, the seeds of one after another.
+std::vector<TrainingRequest> sample_requests(
+    const Recipe& recipe, const Architecture& grown,
+    const std::vector<std::vector<std::int64_t>>& samples) {
+  std::vector<TrainingRequest> requests;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    for (const std::uint64_t seed : recipe.importance.proxy.seeds) {
+      TrainConfig config = proxy_config(recipe, recipe.importance.proxy, seed);
+      config.select = Selection::last;  // importance is that of the last epoch
+      requests.push_back(
+          {.arch = with_widths(grown, samples[i]),
+           .config = config,
+           .observe = true,
+           .test = false,
+           .label = fmt::format("sample {}/{} seed {}: ", i + 1, samples.size(), seed)});
+    }
+  }
+  return requests;
+}
+
 }  // namespace
 
 ProxyTrainings proxy_trainings(const ExperimentTraining& t, SearchCost& cost) {
   const auto top1 = [&t, &cost](const Architecture& arch) {
     const std::string label =
         fmt::format("proxy {} px, {}", arch.resolution, fmt::join(widths(arch), " "));
-    return mean(score(t, t.recipe.search, arch, label, cost).top1);
+    const auto requests = proxy_requests(t.recipe, t.recipe.search, arch, label);
+    const bool validated = requests[0].config.validation > 0;
+    return mean(score_of(t.networks.train_all(requests), validated, cost).top1);
   };
   const auto prune = [&t, &cost](const Architecture& arch) {
     const TrainConfig config = proxy_config(t.recipe, t.recipe.search, t.recipe.search.seeds[0]);
@@ -168,16 +208,10 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
       layers.push_back({.layer = name, .samples = {}});
     }
     SearchCost search;
-    for (std::size_t i = 0; i < samples.size(); ++i) {
+    const auto trained = t.networks.train_all(sample_requests(t.recipe, grown, samples));
+    for (std::size_t i = 0, next = 0; i < samples.size(); ++i) {
       for (const std::uint64_t seed : options.proxy.seeds) {
-        TrainConfig config = proxy_config(t.recipe, options.proxy, seed);
-        config.select = Selection::last;  // importance is that of the last epoch
-        const TrainedNetwork n = t.networks.train(
-            {.arch = with_widths(grown, samples[i]),
-             .config = config,
-             .observe = true,
-             .test = false,
-             .label = fmt::format("sample {}/{} seed {}: ", i + 1, samples.size(), seed)});
+        const TrainedNetwork& n = trained[next++];
         add(search, n);
         for (std::size_t l = 0; l < layers.size(); ++l) {
           layers[l].samples.push_back({.width = static_cast<double>(samples[i][l]),
@@ -201,6 +235,20 @@ FittedImportance fit_importance(const ExperimentTraining& t, const Architecture&
   return fitted;
 }
 
+std::vector<TrainingRequest> table_requests(const ExperimentTraining& t,
+                                            const std::vector<ScaledNetwork>& networks) {
+  std::vector<TrainingRequest> requests;
+  for (const ScaledNetwork& scaled : networks) {
+    for (const std::uint64_t seed : t.recipe.seeds) {
+      requests.push_back({.arch = scaled.arch,
+                          .config = final_config(t.recipe, seed),
+                          .keep_weights = t.keep_weights,
+                          .label = fmt::format("{} seed {}: ", scaled.method, seed)});
+    }
+  }
+  return requests;
+}
+
 std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& t,
                                             const std::vector<ScaledNetwork>& networks) {
   json inputs = inputs_of(t, "seeds");
@@ -208,17 +256,15 @@ std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& t,
   for (const ScaledNetwork& n : networks) inputs["archs"].push_back(json_of(n.arch));
   return t.stages.run("train", inputs, [&] {
     std::vector<TrainedAccuracy> rows;
+    const std::vector<TrainedNetwork> trained = t.networks.train_all(table_requests(t, networks));
+    std::size_t next = 0;
     for (const ScaledNetwork& scaled : networks) {
       std::vector<double> values;
       std::int64_t images = 0;
       std::vector<std::string> weights;
       std::vector<NetworkEvaluation> evaluations;
       for (const std::uint64_t seed : t.recipe.seeds) {
-        const TrainedNetwork n =
-            t.networks.train({.arch = scaled.arch,
-                              .config = final_config(t.recipe, seed),
-                              .keep_weights = t.keep_weights,
-                              .label = fmt::format("{} seed {}: ", scaled.method, seed)});
+        const TrainedNetwork& n = trained[next++];
         values.push_back(n.test.top1);
         images = n.test.images;
         if (n.details) {

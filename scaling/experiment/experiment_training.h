@@ -1,6 +1,7 @@
 #pragma once
 // What an experiment trains: networks for the alpha search, sampled widths for the importance laws,
-// and those of the result table. Every function is one stage, kept under what it depends on.
+// and those of the result table. Every function is one stage, kept under what it depends on. Where
+// the networks may not train (NetworkCache::set_training), they throw TrainingsMissing.
 
 #include <optional>
 #include <string>
@@ -52,6 +53,9 @@ struct TrainedAccuracy {
         .add("evaluation", evaluation, {.omit = !evaluation, .optional = true});
   }
 };
+// Each network at every seed, the seeds of one after another.
+std::vector<TrainingRequest> table_requests(const ExperimentTraining& training,
+                                            const std::vector<ScaledNetwork>& networks);
 std::vector<TrainedAccuracy> train_networks(const ExperimentTraining& training,
                                             const std::vector<ScaledNetwork>& networks);
 

@@ -14,6 +14,7 @@
 #include "engine/io/fields_json.h"
 #include "engine/io/file.h"
 #include "kernels/core/error.h"
+#include "models/train/folder_lock.h"
 #include "models/train/run_folder.h"
 #include "scaling/experiment/stage_cache.h"
 #include "scaling/latency/latency_source.h"
@@ -87,6 +88,9 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+// Of what is kept in a folder, while train() has a lock of its own on the files of the training.
+constexpr const char* result_lock = ".result.lock";
+
 // What interrupted runs of a training took; 0 where none was.
 double spent(const std::string& file) {
   if (!std::filesystem::exists(file)) return 0;
@@ -129,7 +133,10 @@ PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& t
                     file = folder + "/result.json";
   PrunedNetwork n;
   if (find_answer(file, question, n)) return n;
+  if (!may_train_) throw TrainingsMissing({});
   make_folder(folder);
+  const FolderLock lock(folder, result_lock);
+  if (find_answer(file, question, n)) return n;
   TrainConfig shown = config;
   shown.quiet = quiet_;
   shown.label = "pruning: ";
@@ -142,28 +149,69 @@ PrunedNetwork NetworkCache::prune(const Architecture& arch, const TrainConfig& t
   return n;
 }
 
-TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
-  TrainConfig config = config_for(request.arch, request.config);
-  const bool test = request.test || config.validation == 0;
-  const std::string question = fmt::format(
-      "{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch), hac::to_json(config),
-      data_key_, request.observe, test ? "" : "\nuntested", place());
-  const std::string folder = fmt::format("{}/{}", folder_, content_key(question));
-  const bool best = selection(config) == Selection::best;
-  config.out = folder;
-  const std::string answer = folder + "/result.json", weights = model_weights(folder);
-  const bool have_weights = std::filesystem::exists(weights);
-  TrainedNetwork n;
-  if ((have_weights || !request.keep_weights) && find_answer(answer, question, n)) {
-    if (n.details) validate(*n.details, answer);
-    if (request.keep_weights) n.weights = weights;
-    return n;
-  }
+NetworkCache::Entry NetworkCache::entry(const TrainingRequest& request) const {
+  Entry e{.config = config_for(request.arch, request.config)};
+  e.test = request.test || e.config.validation == 0;
+  e.question = fmt::format("{}\n{}\ndata {}\nobserve {}{}{}", hac::to_json(request.arch),
+                           hac::to_json(e.config), data_key_, request.observe,
+                           e.test ? "" : "\nuntested", place());
+  e.folder = fmt::format("{}/{}", folder_, content_key(e.question));
+  e.answer = e.folder + "/result.json";
+  e.config.out = e.folder;
+  return e;
+}
 
+std::string NetworkCache::key(const TrainingRequest& request) const {
+  return content_key(entry(request).question);
+}
+
+std::optional<TrainedNetwork> NetworkCache::find(const TrainingRequest& request) const {
+  return find(request, entry(request));
+}
+
+std::optional<TrainedNetwork> NetworkCache::find(const TrainingRequest& request,
+                                                 const Entry& e) const {
+  const std::string weights = model_weights(e.folder);
+  if (request.keep_weights && !std::filesystem::exists(weights)) return {};
+  TrainedNetwork n;
+  if (!find_answer(e.answer, e.question, n)) return {};
+  if (n.details) validate(*n.details, e.answer);
+  if (request.keep_weights) n.weights = weights;
+  return n;
+}
+
+std::vector<TrainedNetwork> NetworkCache::train_all(const std::vector<TrainingRequest>& requests) {
+  std::vector<TrainedNetwork> all;
+  std::vector<TrainingTask> missing;
+  for (const TrainingRequest& request : requests) {
+    if (may_train_) {
+      all.push_back(train(request));
+    } else if (auto found = find(request)) {
+      all.push_back(std::move(*found));
+    } else {
+      std::string name = request.label.substr(0, request.label.rfind(": "));
+      missing.push_back({.key = key(request), .name = std::move(name), .request = request});
+    }
+  }
+  if (!missing.empty()) throw TrainingsMissing(std::move(missing));
+  return all;
+}
+
+TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
+  Entry e = entry(request);
+  if (auto found = find(request, e)) return std::move(*found);
+  const std::string& folder = e.folder;
+  make_folder(folder);
+  const FolderLock lock(folder, result_lock);
+  if (auto found = find(request, e)) return std::move(*found);  // another process was faster
+
+  TrainConfig& config = e.config;
   config.resume = std::filesystem::exists(last_weights(folder));
   config.overwrite = !config.resume;  // what is left of it when no weights were kept
-  config.evaluate_test = test;
-  if (!best) config.evaluate_every = std::max<std::int64_t>(1, config.epochs);
+  config.evaluate_test = e.test;
+  if (selection(config) == Selection::last) {
+    config.evaluate_every = std::max<std::int64_t>(1, config.epochs);
+  }
   config.quiet = quiet_;
   config.label = request.label;
   const DataSplit split = hold_out(data(config.data), config.validation, config.seed);
@@ -176,18 +224,19 @@ TrainedNetwork NetworkCache::train(const TrainingRequest& request) {
     write_file_atomically(spent_file, json(cpu_seconds() - start).dump() + "\n");
     throw Interrupted("interrupted; everything is saved (hint: the same command resumes it)");
   }
-  n = {.test = run.test,
-       .validation = run.validation,
-       .cpu_seconds = cpu_seconds() - start,
-       .device = latency_source(where_).str()};
+  TrainedNetwork n{.test = run.test,
+                   .validation = run.validation,
+                   .cpu_seconds = cpu_seconds() - start,
+                   .device = latency_source(where_).str()};
   if (request.test) {
     // Of a training that had ended before its result was kept, only the figures are left.
     if (!n.test.predictions) n.test.predictions = evaluate(model, split.test).predictions;
     n.details = eval_details(*split.test, *n.test.predictions);
   }
   if (request.observe) n.importance = observer.result(model);
-  keep_answer(answer, question, n);
-  if (request.keep_weights) n.weights = weights;
+  n.test.predictions = n.validation.predictions = nullptr;  // as of an answer that was kept
+  keep_answer(e.answer, e.question, n);
+  if (request.keep_weights) n.weights = model_weights(folder);
   for (const std::string& file : {last_weights(folder), model_weights(folder), spent_file}) {
     if (file != n.weights) std::filesystem::remove(file);
   }

@@ -11,6 +11,7 @@
 
 #include "models/train/eval_details.h"
 #include "scaling/experiment/pruning.h"
+#include "scaling/experiment/training_tasks.h"
 #include "scaling/importance/importance.h"
 #include "scaling/stats.h"
 
@@ -48,17 +49,6 @@ struct PrunedNetwork {
   }
 };
 
-struct TrainingRequest {
-  Architecture arch;
-  TrainConfig config;
-  bool observe = false;  // importance, over the last epoch
-  bool keep_weights = false;
-  // False for what is only compared with others: that is what validation images are for. Where none
-  // are held out the test set has to serve.
-  bool test = true;
-  std::string label;  // for the progress line
-};
-
 // What a set holds, as a key: sizes, names of classes, the fingerprint, and because that of a
 // folder knows no pixels, those of images spread over it.
 std::string data_key(const DataSplit& data);
@@ -69,18 +59,36 @@ class NetworkCache {
   // for other files. `where` they are trained is part of it too: bits differ from device to device.
   NetworkCache(std::string folder, std::string data_key, bool quiet, TensorOptions where = {});
 
-  // Throws Error when Ctrl-C stopped the training, after it was saved.
+  // False: nothing is trained; train_all() and prune() throw TrainingsMissing, the first with every
+  // training that it lacks, unnumbered.
+  void set_training(bool allowed) { may_train_ = allowed; }
+  bool may_train() const { return may_train_; }
+
+  // Throws Interrupted when a signal stopped the training, after it was saved; IoError where
+  // another process trains the same network.
   TrainedNetwork train(const TrainingRequest& request);
-  // The network, pruned while it trains; begins again if it was cut off.
+  std::vector<TrainedNetwork> train_all(const std::vector<TrainingRequest>& requests);
+  // The one that is kept, if it is.
+  std::optional<TrainedNetwork> find(const TrainingRequest& request) const;
+  std::string key(const TrainingRequest& request) const;  // the name of its folder
+  // The network, pruned while it trains; begins again if it was cut off. Throws as train() does.
   PrunedNetwork prune(const Architecture& arch, const TrainConfig& training,
                       const PruneOptions& options);
 
  private:
+  // A training and where it is kept.
+  struct Entry {
+    TrainConfig config;
+    bool test = true;
+    std::string question, folder, answer;
+  };
+  Entry entry(const TrainingRequest& request) const;
+  std::optional<TrainedNetwork> find(const TrainingRequest& request, const Entry& entry) const;
   const DataSplit& data(const DataConfig& config);
   std::string place() const;  // where it trains, as part of a question; "" on the CPU in f32
 
   std::string folder_, data_key_;
-  bool quiet_;
+  bool quiet_, may_train_ = true;
   TensorOptions where_;
   // By everything else, and the resolution.
   std::map<std::pair<std::string, std::int64_t>, DataSplit> data_;

@@ -114,6 +114,17 @@ TEST_F(Caches, ANetworkThatIsOnlyComparedIsNotTested) {
   EXPECT_TRUE(fs::exists(tested.weights));
 }
 
+// How a training is shown is no part of what it is.
+TEST_F(Caches, LogsChangeNoKey) {
+  TrainingRequest plain{.arch = tiny_net(), .config = tiny_config(24, 8)}, logged = plain;
+  logged.config.log = {LogFormat::csv};
+  NetworkCache cache(folder.file("n"), "key", true);
+  EXPECT_EQ(cache.key(plain), cache.key(logged));
+  cache.train(logged);
+  EXPECT_TRUE(cache.find(plain));
+  EXPECT_TRUE(fs::exists(folder.file("n/" + cache.key(plain) + "/log.csv")));
+}
+
 // Whatever the baseline reads: enlarged from its size, a photograph would show a larger network
 // nothing more.
 TEST_F(Caches, PhotographsArePreparedAtTheSizeOfEachNetwork) {

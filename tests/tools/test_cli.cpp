@@ -33,6 +33,8 @@ TEST_F(Cli, BadUsageIsOneLineAndExitTwo) {
   expect_error("train --epoch 3", 2, {"'--epoch'", "did you mean --epochs?"});
   expect_error("train --epochs many", 2, {"--epochs", "many"});
   expect_error("train --resume", 2, {"--resume", "--out"});
+  expect_error("train --log csv", 2, {"--log", "--out"});
+  expect_error("train --log wandb --out r", 2, {"--log", "tensorboard or csv", "wandb"});
   expect_error("train --select best", 2, {"select", "--validation 0.1"});
   expect_error(tiny_train + " --validation 4", 2, {"'--validation'", "10 classes", "4"});
   expect_error(tiny_train + " --launch graph", 2, {"graph", "cpu"});

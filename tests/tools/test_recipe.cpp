@@ -50,7 +50,8 @@ TEST(RecipeToml, EveryKeyArrives) {
         "auto_augment": {"policy": "cifar10"}, "random_erasing": {"p": 0.25, "scale": [0.1, 0.2],
         "ratio": [0.4, 2.5]}, "cutout": {"side": 8},
         "color_jitter": {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.4}},
-      "validation": 0.2, "select": "last", "ema": 0.99, "select_weights": "plain"},
+      "validation": 0.2, "select": "last", "ema": 0.99, "select_weights": "plain",
+      "log": ["csv"]},
     "importance": {"epochs": 3, "limit_train": 14, "validation": 5, "seeds": [8], "sampling": "latin-hypercube",
       "multipliers": [1, 2], "samples": 6, "low": 0.4, "high": 1.6, "round_to": 2,
       "sampling_seed": 9, "reduction": "sum", "relative": true, "strict": true},
@@ -343,7 +344,7 @@ TEST_F(CliRun, AfterCtrlCTheSameCommandGoesOn) {
   ASSERT_TRUE(program.wait_until([&] {  // until the first training has begun
     std::error_code none;
     for (const auto& network : fs::directory_iterator("out/networks", none)) {
-      if (fs::exists(network.path() / "config.json")) return true;
+      if (fs::exists(network.path() / "training.json")) return true;
     }
     return false;
   }));

@@ -115,7 +115,7 @@ void add_export(CLI::App& app, const std::string&) {
       "The input is `input`, f32 (N, C, H, W), normalised as the metadata of the file say; the\n"
       "output is `logits`. The network is that of the checkpoint unless --model says otherwise;\n"
       "without a checkpoint its weights are random, which is enough to time it.\n"
-      "Example: hacscale export runs/vgg/best.safetensors --out vgg.onnx\n"
+      "Example: hacscale export runs/vgg/model.safetensors --out vgg.onnx\n"
       "         trtexec --onnx=vgg.onnx        or: benchmark_app -m vgg.onnx");
   verb->callback([o] { export_onnx(*o); });
 }

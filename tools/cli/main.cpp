@@ -1,16 +1,19 @@
 // The program: parses the command line, runs one verb, and turns every error into one line on
-// stderr and an exit code: 0 ok, 1 failed, 2 bad usage or config, 3 device or memory, 130
-// interrupted.
+// stderr and an exit code: 0 ok, 1 failed, 2 bad usage or config, 3 device or memory, 75
+// trainings are missing, 130 interrupted.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <new>
+#include <thread>
 
 #include "engine/io/print.h"
 #include "engine/io/text.h"
+#include "engine/parallel/communicator.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "tools/cli/program.h"
@@ -33,7 +36,13 @@ std::string command_of(int argc, char** argv) {
   return command;
 }
 
+// Of processes that a launcher started together, rank 0 speaks first: what all of them find, the
+// launcher ends the others before they repeat it.
 int fail(const std::string& who, const std::string& message, int code) {
+  if (hac::launched().rank > 0) {
+    std::signal(SIGTERM, SIG_DFL);
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+  }
   hac::print(stderr, fmt::format("{}: {}\n", who, hac::one_line(message)));
   return code;
 }

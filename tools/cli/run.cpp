@@ -70,7 +70,10 @@ void add_run(CLI::App& app, const std::string& command) {
   verb->footer(
       "Example: hacscale run quick --out quick\n"
       "The same command resumes it after Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU\n"
-      "(exit code 130), or kill -9.");
+      "(exit code 130), or kill -9.\n"
+      "On many machines: mpirun -np 8 hacscale run claims --threads 1 --out claims; or repeat\n"
+      "--merge (exit code 75 until it is finished) and, for each task that it lists, --task N:\n"
+      "tools/README.md, tools/slurm.");
   verb->callback([o, &command] { run(*o, command); });
 }
 

@@ -207,6 +207,9 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
 
 void train_command(const Options& o, const std::string& command) {
   const TrainConfig c = finish(o.train, o.model);
+  if (!c.log.empty() && c.out.empty()) {
+    throw ConfigError("option '--log': expected --out DIR with it, got none");
+  }
   require_f32_weights(o.machine);
   const TensorOptions where = start(o.machine);
   require_launch_mode(c.launch.value_or(default_launch_mode(where.device)), where.device);

@@ -57,6 +57,21 @@ if(NOT HAC_ONNX STREQUAL "OFF")
   endif()
 endif()
 
+# Of trainings on many machines alone, in a library of its own that the program opens at run time.
+set(HAC_MPI AUTO CACHE STRING "Build libhacscale_mpi.so: AUTO (where MPI is), ON or OFF")
+set_property(CACHE HAC_MPI PROPERTY STRINGS AUTO ON OFF)
+set(HAC_MPI_SUMMARY OFF)
+if(NOT HAC_MPI STREQUAL "OFF")
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI QUIET COMPONENTS CXX)
+  if(MPI_CXX_FOUND)
+    set(HAC_MPI_SUMMARY ON)
+  endif()
+  if(HAC_MPI STREQUAL "ON" AND NOT MPI_CXX_FOUND)
+    set(missing "${missing}\n  MPI (HAC_MPI=ON): apt-get install libopenmpi-dev")
+  endif()
+endif()
+
 if(missing)
   message(FATAL_ERROR "hacscale needs these libraries:${missing}\n"
     "tools/quickstart.sh and tools/test.sh install them all on Debian 12.")

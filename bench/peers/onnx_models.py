@@ -1,11 +1,15 @@
 """Networks as ONNX files by `hacscale export`, with an input and our logits of it; for
-bench/onnx_runtimes.py and tests/models/onnx_opencv.py. Needs NumPy."""
+bench/onnx_runtimes.py and tests/models/onnx_*.py. Needs NumPy."""
 import json
 import subprocess
 from pathlib import Path
 
 import numpy
 
+ZOO = ("vgg11 vgg13 vgg16 vgg19 preact_resnet18 preact_resnet34 resnet18 resnet34 resnet50 resnet20 resnet32 "
+       "resnet56 mobilenet_v2 mobilenet_v2_035 mobilenet_v2_050 mobilenet_v2_075 mobilenet_v2_140 "
+       "efficientnet_b0").split()
+CLASSES = 10  # of the synthetic set
 DTYPES = {"F32": numpy.float32, "U8": numpy.uint8, "I32": numpy.int32}
 
 
@@ -61,12 +65,28 @@ def scattered(tensors, rng):
     return scattered
 
 
-def checkpoint(hacscale, network, folder, *options):
-    """Of a zoo network, or a file of one, with random weights and statistics."""
+def network_file(hacscale, network, folder, *options, odd=False):
+    """A file of a zoo network; odd: at widths that are no multiples of 8 and untie its residual streams."""
+    path = Path(folder) / f"{network}{'-odd' if odd else ''}.json"
+    run(hacscale, "summary", network, "--classes", CLASSES, *options, "--save", path)
+    if not odd:
+        return path
+    arch = json.loads(path.read_text())
+    number = 0
+    for layer in arch["layers"]:
+        for key in ("reduced", "mid", "out"):
+            if layer["type"] != "linear" and layer.get(key, 0) > 0:
+                layer[key] += number % 3
+                number += 1
+    path.write_text(json.dumps(arch))
+    return path
+
+
+def checkpoint(hacscale, network, folder):
+    """Of a network's file, with random weights and statistics."""
     folder = Path(folder)
-    run(hacscale, "train", network, *options, "--data", "synthetic", "--limit-train", 32,
-        "--limit-test", 16, "--batch", 16, "--epochs", 1, "--max-steps", 0, "--quiet", "--threads", 1,
-        "--out", folder)
+    run(hacscale, "train", network, "--data", "synthetic", "--limit-train", 32, "--limit-test", 16,
+        "--batch", 16, "--epochs", 1, "--max-steps", 0, "--quiet", "--threads", 1, "--out", folder)
     tensors, metadata = read_safetensors(folder / "last.safetensors")
     own = {k: v for k, v in tensors.items() if not k.startswith("momentum.")}
     path = folder / "scattered.safetensors"

@@ -41,57 +41,54 @@ void add_norm(State& state, const std::string& name, const BatchNormSpec& spec,
   state[name + ".running_var"] = filled(spec.c, 1);
 }
 
-State state_of(const Architecture& arch, const OnnxGraph& file,
-               const std::map<std::string, Origin>& origins) {
-  State state;
-  for (const Op& op : lower(arch).ops) {
+// Where a batch norm has its parameters from; one that is folded in the file has the bias of its
+// convolution, unless that has one of its own.
+Origin origin_of(const Graph& graph, const Op& norm, const std::map<std::string, Origin>& origins) {
+  const auto found = origins.find(norm.name);
+  if (found != origins.end()) return found->second;
+  const Op& before = graph.ops.at(norm.inputs[0]);
+  const auto* conv = std::get_if<Conv2dSpec>(&before.spec);
+  return {.shift = conv && !conv->bias ? origins.at(before.name).op : -1};
+}
+
+// Adds the network's tensors; returns how many of its batch norms the file has not.
+std::int64_t add_state(State& state, const Architecture& arch, const OnnxGraph& file,
+                       const std::map<std::string, Origin>& origins) {
+  std::int64_t missing = 0;
+  const Graph graph = lower(arch);
+  for (const Op& op : graph.ops) {
     if (op.name.empty()) continue;
-    const Origin& origin = origins.at(op.name);
     if (const auto* norm = std::get_if<BatchNormSpec>(&op.spec)) {
+      const Origin origin = origin_of(graph, op, origins);
       add_norm(state, op.name, *norm, file, origin);
+      missing += origin.op < 0;
       continue;
     }
     const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
-    for (const auto& [part, tensor] : file.parameters[origin.op]) {
+    for (const auto& [part, tensor] : file.parameters[origins.at(op.name).op]) {
       if (part == "bias" && conv && !conv->bias) continue;  // the batch norm behind has it
       state[op.name + "." + part] = tensor;
     }
   }
-  return state;
+  return missing;
 }
 
-// Of an architecture what the operations tell.
-std::vector<Op> operations(const Architecture& arch) {
-  std::vector<Op> ops;
-  std::vector<int> place;
-  for (const Op& op : lower(arch).ops) {
-    Op own = op;
-    for (int& input : own.inputs) input = input < 0 ? input : place[input];
-    const bool dropout = std::holds_alternative<DropoutSpec>(op.spec);
-    place.push_back(dropout ? own.inputs[0] : static_cast<int>(ops.size()));
-    if (!dropout) ops.push_back(std::move(own));
-  }
-  return ops;
-}
-
-bool same_operations(const Architecture& a, const Architecture& b) {
+// Whether they compute the same, once the batch norms of both are folded.
+bool same_in_inference(const Architecture& a, const Architecture& b) {
   const auto same = [](const Op& x, const Op& y) {
     return x.name == y.name && x.spec == y.spec && x.inputs == y.inputs;
   };
-  const std::vector<Op> x = operations(a), y = operations(b);
+  const std::vector<Op> x = fuse(lower(a)).ops, y = fuse(lower(b)).ops;
   return std::equal(x.begin(), x.end(), y.begin(), y.end(), same);
 }
 
-// What the file says of itself, where its graph is of that architecture: stages, dropout, name.
+// What the file says of itself, where its graph is of that architecture: stages, dropout, batch
+// norms that are folded.
 void take_architecture(const OnnxGraph& file, OnnxImport& result) {
   const auto text = file.metadata.find("architecture");
   if (text == file.metadata.end()) return;
   const Architecture said = architecture_from_json(text->second);
-  if (same_operations(said, result.arch)) {
-    result.arch = said;
-  } else {
-    result.arch.name = said.name;
-  }
+  if (same_in_inference(said, result.arch)) result.arch = said;
 }
 
 std::optional<TrainedOn> data_of(const OnnxGraph& file, const std::string& path) {
@@ -122,12 +119,12 @@ OnnxImport read_network(const std::string& bytes, const std::string& name,
   Recognized found = recognize(file.graph, valid_name(file.name), file.labels);
   OnnxImport result{.arch = std::move(found.arch)};
   take_architecture(file, result);
-  result.state = state_of(result.arch, file, found.origins);
+  const std::int64_t missing = add_state(result.state, result.arch, file, found.origins);
   result.data = data_of(file, name);
-  if (found.added_norms > 0) {
+  if (missing > 0) {
     result.notes.push_back(fmt::format(
-        "{} batch norms of its blocks were folded or are missing: there they only add a bias",
-        found.added_norms));
+        "{} batch norms were folded in the file or are missing: here they only add a bias",
+        missing));
   }
   if (file.other_epsilons > 0) {
     result.notes.push_back(

@@ -15,6 +15,7 @@
 #include "kernels/core/error.h"
 #include "kernels/core/types.h"
 #include "models/arch/counters.h"
+#include "models/deploy/onnx.h"
 #include "scaling/importance/sampling.h"
 
 namespace hac {
@@ -67,7 +68,12 @@ constexpr const char* table_remarks =
     "# ms_low and ms_high are what 80 % of the runs lie between (10th and 90th percentile), or\n"
     "# empty. A network without ms is left out.\n";
 
-std::string readme_of(const std::vector<Architecture>& nets) {
+constexpr const char* onnx_remark =
+    "- `net-000.onnx` is `net-000.json` as ONNX (opset 17), with random weights:\n"
+    "  `trtexec --onnx=net-000.onnx --noDataTransfers`, `benchmark_app -m net-000.onnx -hint "
+    "latency`.\n";
+
+std::string readme_of(const std::vector<Architecture>& nets, bool onnx) {
   return fmt::format(
       R"(# Networks to time on another device
 
@@ -81,14 +87,14 @@ with the MODEL and options that this list was written for.
 - A network is an architecture file: its layers in order, with PyTorch's names. Shapes are inferred:
   the input is (1, channels, resolution, resolution), a convolution reads what the layer before it
   writes. `hacscale summary net-000.json` prints every shape. Weights may be random.
-- Batch 1, one precision for all networks (say which by `--dtype`), fixed clocks if the device has
+{2}- Batch 1, one precision for all networks (say which by `--dtype`), fixed clocks if the device has
   them. Warm up, then take the median of 50 or more runs.
 - Count everything from the input in the device's memory to the logits there. No copies from or to
   the host, no preprocessing, no building of an engine.
 - `ms_low` and `ms_high`, the 10th and 90th percentile, may stay empty. So may `ms`: such a network
   is left out. The more networks, the better; below ten expect little.
 )",
-      nets.size(), nets.at(0).name);
+      nets.size(), nets.at(0).name, onnx ? onnx_remark : "");
 }
 
 std::string table_of(const std::vector<std::string>& files) {
@@ -157,7 +163,12 @@ Architecture network_of(Row& row, const fs::path& folder, const Architecture& ba
 
 }  // namespace
 
-void write_network_list(const std::string& folder, const std::vector<Architecture>& nets) {
+void write_network_list(const std::string& folder, const std::vector<Architecture>& nets,
+                        bool onnx) {
+  if (onnx) {
+    require_onnx();
+    for (const Architecture& net : nets) require_onnx_size(net);
+  }
   if (fs::exists(folder) && (!fs::is_directory(folder) || !fs::is_empty(folder))) {
     throw ConfigError(fmt::format(
         "list '{}': expected a new or an empty folder, as its files would be lost", folder));
@@ -167,8 +178,11 @@ void write_network_list(const std::string& folder, const std::vector<Architectur
   for (std::size_t i = 0; i < nets.size(); ++i) {
     files.push_back(fmt::format("net-{:03}.json", i));
     save_architecture(nets[i], folder + "/" + files.back());
+    if (!onnx) continue;
+    write_file_atomically(fmt::format("{}/net-{:03}.onnx", folder, i),
+                          to_onnx(Model(nets[i]), {.batch = 1}, {}).bytes);
   }
-  write_file_atomically(folder + "/README.md", readme_of(nets));
+  write_file_atomically(folder + "/README.md", readme_of(nets, onnx));
   write_file_atomically(folder + "/times.csv", table_of(files));
 }
 

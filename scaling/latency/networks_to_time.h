@@ -50,8 +50,11 @@ std::vector<Architecture> networks_to_time(const Architecture& baseline,
 //   DIR/net-000.json ... an architecture each (models/arch/architecture.h)
 //   DIR/times.csv        network,ms,ms_low,ms_high  batch 1, milliseconds; the last two may be
 //   empty
-// Throws IoError, and ConfigError for a folder that holds anything.
-void write_network_list(const std::string& folder, const std::vector<Architecture>& nets);
+//   DIR/net-000.onnx ... with onnx: the same with random weights, batch 1 (models/deploy/onnx.h)
+// Throws IoError, ConfigError for a folder that holds anything, DeviceError where ONNX is not built
+// in.
+void write_network_list(const std::string& folder, const std::vector<Architecture>& nets,
+                        bool onnx = false);
 
 struct TimesTable {
   std::vector<TimedNetwork> networks;

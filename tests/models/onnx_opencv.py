@@ -5,7 +5,6 @@ pixels with the preprocessing in the file.
 
 usage: onnx_opencv.py HACSCALE_BINARY     (exit 77: OpenCV is not installed, or no libonnx is built in)
 """
-import json
 import struct
 import sys
 import tempfile
@@ -15,15 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench/peers"))
 try:
     import cv2
     import numpy
-    from onnx_models import checkpoint, difference, export, has_onnx, run
+    from onnx_models import ZOO, checkpoint, difference, export, has_onnx, network_file
 except ImportError as error:
     print(f"skipped: needs Debian's python3-opencv ({error})")
     sys.exit(77)
 
 BOUND = 1e-4  # of the largest logit
-NETWORKS = ("vgg11 vgg13 vgg16 vgg19 preact_resnet18 preact_resnet34 resnet18 resnet34 resnet50 resnet20 "
-            "resnet32 resnet56 mobilenet_v2 mobilenet_v2_035 mobilenet_v2_050 mobilenet_v2_075 "
-            "mobilenet_v2_140 efficientnet_b0").split()
 # OpenCV 4.6 broadcasts no product over a batch of any size, which squeeze-and-excitation needs.
 FIXED = {"efficientnet_b0"}
 
@@ -87,22 +83,6 @@ def opencv_logits(path, images):
     return net.forward("logits")
 
 
-def odd_widths(binary, network, folder):
-    """A file of the network at a quarter of its width, none of the widths a multiple of 8."""
-    path = folder / f"{network}.json"
-    run(binary, "summary", network, "--width", 0.25, "--resolution", 32, "--save", path)
-    arch = json.loads(path.read_text())
-    number = 0
-    for layer in arch["layers"]:
-        for key in ("reduced", "mid", "out"):
-            if layer["type"] != "linear" and layer.get(key, 0) > 0:
-                layer[key] += number % 3
-                number += 1
-    arch["classes"] = 10
-    path.write_text(json.dumps(arch))
-    return path
-
-
 def main(binary):
     if not has_onnx(binary):
         print("skipped: built without libonnx")
@@ -110,8 +90,9 @@ def main(binary):
     failed = 0
     with tempfile.TemporaryDirectory() as temp:
         folder = Path(temp)
-        for network in NETWORKS:
-            weights = checkpoint(binary, odd_widths(binary, network, folder), folder / network)
+        for network in ZOO:
+            net = network_file(binary, network, folder, "--width", 0.25, "--resolution", 32, odd=True)
+            weights = checkpoint(binary, net, folder / network)
             fixed, shares = ["--batch", 1] if network in FIXED else [], []
             for options in (fixed, [*fixed, "--unfolded"], ["--batch", 3],
                             ["--batch", 1, "--with-preprocessing"]):

@@ -117,6 +117,7 @@ TEST_F(CliDevices, LatencyTableRefuses) {
   expect_error("latency-table vgg11", 2, {"--out", "--list"});
   expect_error("latency-table --list l --out o", 2, {"--out"});
   expect_error("latency-table --list l --from t.csv", 2, {"--from"});
+  expect_error("latency-table --out o --onnx", 2, {"--onnx", "--list"});
   expect_error("latency-table --out o --device-name x", 2, {"--device-name", "--from"});
   expect_error("latency-table --out no/o.json", 1, {"no/"});
   expect_error("latency-table --out o --from no.csv --device-name x", 1, {"no.csv"});

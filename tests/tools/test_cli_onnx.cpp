@@ -53,6 +53,18 @@ TEST_F(CliOnnx, ATrainedNetworkThereAndBack) {
   EXPECT_EQ(slurp("again.onnx"), slurp("net.onnx"));
 }
 
+TEST_F(CliOnnx, ALatencyTablesNetworksCanBeListedAsFiles) {
+  succeed("latency-table resnet20 --width 0.5 --networks 5 --ladder off --list nets --onnx");
+  EXPECT_CONTAINS(slurp("nets/README.md"), "net-000.onnx", "opset 17");
+  for (const char* number : {"000", "011"}) {
+    const std::string file = std::string("nets/net-") + number;
+    succeed(Words("import ") + Words(file + ".onnx --out back.safetensors"));
+    const std::string said = load_safetensors("back.safetensors").metadata.at("architecture");
+    EXPECT_EQ(json::parse(said)["layers"], json_in(file + ".json")["layers"]) << file;
+  }
+  EXPECT_FALSE(fs::exists("nets/net-012.onnx"));
+}
+
 TEST_F(CliOnnx, RandomWeightsAreSaidToBeSo) {
   const Outcome o = succeed("export --model resnet20 --width 0.5 --batch 4 --out net.onnx");
   EXPECT_CONTAINS(o.err, "note: 'net.onnx'", "random");

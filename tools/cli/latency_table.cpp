@@ -28,7 +28,7 @@ struct Options {
   MeasureOptions measure;
   int staircase = 2;
   MachineOptions machine;
-  bool allow_unsteady = false, json = false;
+  bool onnx = false, allow_unsteady = false, json = false;
 };
 
 void check_options(const Options& o) {
@@ -37,6 +37,7 @@ void check_options(const Options& o) {
   };
   expect(o.list.empty() != o.out.empty(), "--out",
          "expected a file to write, or --list with a folder of networks to time elsewhere");
+  expect(!o.onnx || !o.list.empty(), "--onnx", "expected --list beside it");
   expect(o.list.empty() || o.from.empty(), "--from", "expected none beside --list");
   const bool csv = !o.from.empty() && !o.from.ends_with(".json");
   expect(!csv || !o.device_name.empty(), "--device-name",
@@ -55,7 +56,7 @@ std::vector<Architecture> networks(const Options& o, const Architecture& arch) {
 }
 
 void list_networks(const Options& o, const std::vector<Architecture>& nets) {
-  write_network_list(o.list, nets);
+  write_network_list(o.list, nets, o.onnx);
   if (o.json) return print_json({{"folder", o.list}, {"networks", nets.size()}});
   print_rows(stdout, {{"networks", fmt::format("{} in '{}'", nets.size(), o.list)},
                       {"next", fmt::format("time them as '{0}/README.md' says, fill in "
@@ -189,6 +190,7 @@ void add_latency_table(CLI::App& app, const std::string&) {
           .add("list", o->list,
                "instead: write the networks to time on another device and a table to fill in",
                {.type = "DIR"})
+          .add("onnx", o->onnx, "with --list: each network as an ONNX file too")
           .add("from", o->from,
                "fit the times of such a table, times.csv; or those in a .json of this verb again",
                {.type = "FILE"})
@@ -205,7 +207,7 @@ void add_latency_table(CLI::App& app, const std::string&) {
   add_machine_options(*verb, o->machine, o->json);
   verb->footer(
       "Example: hacscale latency-table vgg11 --width 0.25 --out device.json\n"
-      "         hacscale latency-table vgg11 --width 0.25 --list nets\n"
+      "         hacscale latency-table vgg11 --width 0.25 --list nets --onnx\n"
       "         hacscale latency-table vgg11 --width 0.25 --from nets/times.csv \\\n"
       "           --device-name 'Jetson Orin, TensorRT 10' --dtype f16 --out orin.json");
   verb->callback([o] { latency_table(*o); });

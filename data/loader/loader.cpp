@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data/loader/batch_shard.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
@@ -89,12 +90,15 @@ Loader::Loader(DatasetPtr dataset, const LoaderConfig& config)
 Batch Loader::made(const Prefetcher::Work& work) const {
   thread_local InputTransform::Scratch scratch;
   const std::int64_t first = work.batch * config_.batch;
-  const std::int64_t n = images_of(work.batch);
+  const BatchShard shard =
+      shard_of(images_of(work.batch), config_.parts, config_.rank, config_.ranks);
+  const bool whole = shard.size() == 0;
+  const std::int64_t begin = whole ? 0 : shard.begin(), n = whole ? shard.images : shard.size();
   const std::int64_t c = dataset_->channels(), r = transform_.resolution();
   Batch batch{Tensor::empty({n, c, r, r}), Tensor::empty({n}, Dtype::i32)};
   for (std::int64_t i = 0; i < n && work.wanted(); ++i) {
-    const std::int64_t index = work.order[first + i];
-    transform_(apply(pipeline_, dataset_->read(index), {config_.seed, work.epoch, first + i}),
+    const std::int64_t position = first + begin + i, index = work.order[position];
+    transform_(apply(pipeline_, dataset_->read(index), {config_.seed, work.epoch, position}),
                batch.images.as<float>() + i * c * r * r, scratch);
     batch.labels.as<std::int32_t>()[i] = dataset_->label(index);
   }
@@ -102,6 +106,7 @@ Batch Loader::made(const Prefetcher::Work& work) const {
 }
 
 void Loader::begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) {
+  next_ = first;
   prefetcher_.start(std::move(order), epoch, first, batches());
 }
 
@@ -109,7 +114,7 @@ bool Loader::advance() {
   const auto slot = prefetcher_.take();
   if (!slot) return false;
   chosen_ = std::move(slots_[*slot]);
-  size_ = chosen_.size();
+  size_ = images_of(next_++);
   prefetcher_.release();
   return true;
 }

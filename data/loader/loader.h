@@ -33,6 +33,10 @@ struct LoaderConfig {
   std::uint64_t seed = 0;
   int threads = 1;
   int prefetch = 3;  // batches held ready
+  // Loader alone: only the images of the parts that a rank computes (batch_shard.h); all of a batch
+  // that has none for it.
+  std::int64_t parts = 1;
+  int rank = 0, ranks = 1;
 };
 
 // Where batches come from: Loader, or with the same values ResidentLoader and StreamingLoader.
@@ -52,7 +56,8 @@ class BatchSource {
   // Its two halves: the host's choice of the batch, and the batch itself, once.
   virtual bool advance() = 0;
   virtual Batch make() = 0;
-  std::int64_t size() const { return size_; }  // images of the chosen batch
+  // Images of the chosen batch, those of other ranks too.
+  std::int64_t size() const { return size_; }
   // True where make() is work of the device alone, the same for each batch of a size, and so can be
   // captured (engine/device/capture.h).
   virtual bool capturable() const { return false; }
@@ -80,6 +85,7 @@ class Loader final : public BatchSource {
 
   const Pipeline pipeline_;
   const InputTransform transform_;
+  std::int64_t next_ = 0;  // batch of the epoch
   Batch chosen_;
   std::vector<Batch> slots_;
   Prefetcher prefetcher_;  // last: its threads use the others

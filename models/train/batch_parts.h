@@ -1,12 +1,14 @@
 #pragma once
-// A batch, and the parts that it is computed in where memory does not hold all of it (gradient
-// accumulation). Forward and backward run a part at a time; each part's loss is divided by the
-// images of the whole batch, so losses and gradients add up to the batch's. The update is one. Only
-// batch norm tells: it normalises over the part, and its running statistics move once a part.
+// A batch, and the parts that it is computed in: where memory does not hold all of it (gradient
+// accumulation), or on several ranks, each of which computes some (data parallel). Forward and
+// backward run a part at a time; each part's loss is divided by the images of the whole batch, so
+// losses and gradients add up to the batch's. The update is one. Only batch norm tells: it
+// normalises over the part, and its running statistics move once a part (part_statistics.h).
 
 #include <cstdint>
 #include <vector>
 
+#include "data/loader/batch_shard.h"
 #include "engine/tensor/tensor.h"
 
 namespace hac {
@@ -17,8 +19,10 @@ struct StepBatch {
   std::int64_t size() const { return labels.numel(); }
 };
 
-// In so many slices, equal to within an image; fewer where they would have less than two images, as
-// the last batch of an epoch may. They share the batch's memory.
+// The parts of a shard, of a batch that holds all images or the shard's alone. They share its
+// memory.
+std::vector<StepBatch> split(const StepBatch& batch, const BatchShard& shard);
+// All parts.
 std::vector<StepBatch> split(const StepBatch& batch, std::int64_t parts);
 
 }  // namespace hac

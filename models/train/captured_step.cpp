@@ -5,6 +5,7 @@
 #include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "models/train/evaluate.h"
+#include "models/train/part_statistics.h"
 #include "models/train/train.h"
 
 namespace hac {
@@ -21,16 +22,6 @@ bool keep(Tensor& fixed, const Tensor& given, Device device) {
 }
 
 }  // namespace
-
-std::int64_t count_correct(const StepResult& result) {
-  std::int64_t correct = 0, begin = 0;
-  for (const Tensor& probs : result.probs) {
-    const std::int64_t end = begin + probs.shape()[0];
-    correct += count_in_top(probs, result.batch.labels.slice(begin, end), 1);
-    begin = end;
-  }
-  return correct;
-}
 
 void observe_and_update(Model& model, Optimizer& optimizer, StepObserver* observer) {
   optimizer.unscale();
@@ -131,6 +122,8 @@ void CapturedStep::work() {
   batch_ = {};
   if (make_) batch_ = make_();
   const StepBatch& batch = make_ ? batch_ : given_;
+  std::optional<PartStatistics> statistics;
+  if (parts_ > 1) statistics.emplace(model_);
   for (const StepBatch& part : split(batch, parts_)) {
     model_.set_step(0, counters_[loss_.size()]);
     const auto [loss, probs] =
@@ -139,7 +132,10 @@ void CapturedStep::work() {
     loss_.push_back(loss.value());
     probs_.push_back(probs);
     backward(loss, optimizer_.loss_scale().seed());
+    if (statistics) statistics->after_part();
   }
+  if (statistics) statistics->finish(nullptr);
+  statistics.reset();
   observe_and_update(model_, optimizer_, observer_);
 }
 

@@ -20,12 +20,12 @@ class StepObserver;
 
 struct StepResult {
   double loss = 0;  // batch mean
-  std::vector<Tensor>
-      probs;        // (n, classes) of each part on the model's device, until the next step
-  StepBatch batch;  // what was learned from, valid as long
+  // (n, classes) of each part that was computed here, on the model's device, until the next step.
+  std::vector<Tensor> probs;
+  std::vector<double> losses;  // of an eager step's parts
+  StepBatch batch;             // what was learned from here, valid as long
+  std::int64_t correct = 0;    // images of the batch whose label is the most probable class
 };
-// How many of its images have their label as the most probable class.
-std::int64_t count_correct(const StepResult& result);
 
 // What an eager step and a captured one do once every part has its gradients: importance (observer
 // may be null), update. Work of the device alone.

@@ -17,6 +17,7 @@
 #include "engine/io/safetensors.h"
 #include "engine/io/text.h"
 #include "engine/optim/make_optimizer.h"
+#include "engine/parallel/group.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/train/batch_estimate.h"
@@ -50,6 +51,7 @@ class Run {
       : model_(model),
         data_(data),
         config_(of_model(config, model)),
+        leads_(rank_of(config.group) == 0),
         observer_(observer),
         optimizer_(make_optimizer(model.parameters(), config.optimizer,
                                   initial_loss_scale(config, model.dtype()))),
@@ -62,6 +64,7 @@ class Run {
     }
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
+    if (config.group) require_same(*config.group, HAC_VERSION + to_json(config_) + identity());
     if (!config.out.empty()) open_folder();
     step_.emplace(model_, *optimizer_, *loader_, config_);
   }
@@ -73,10 +76,10 @@ class Run {
     model_.train();
     if (at_.step > 0) lr_ = rate(at_.step - 1);
     // A checkpoint may lie behind the last step of an epoch and before its evaluation.
-    while (!guard.requested() && (at_.step < total_steps_ || all_batches_done())) run_epoch();
-    const bool interrupted = guard.requested();
+    while (!stops() && (at_.step < total_steps_ || all_batches_done())) run_epoch();
+    const bool interrupted = stopped_;
     if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save(true);
-    if (!config_.save_gradients.empty()) save_gradients();
+    if (leads_ && !config_.save_gradients.empty()) save_gradients();
     TrainResult result{.plain = at_.evaluated,
                        .average = at_.average,
                        .steps = at_.step,
@@ -95,7 +98,25 @@ class Run {
  private:
   static TrainConfig of_model(TrainConfig config, const Model& model) {
     config.dtype = model.dtype();
+    config.quiet |= rank_of(config.group) > 0;
     return config;
+  }
+
+  // Of the network and the data.
+  std::string identity() const {
+    std::string all = to_json(model_.arch());
+    for (const auto& [key, value] : to_metadata(trained_on(data_, config_.data.name))) {
+      all += key + value;
+    }
+    return all;
+  }
+
+  // Once one rank was asked to end, all do, after the same step.
+  bool stops() {
+    if (stopped_) return true;
+    stopped_ = interrupt_->requested();
+    if (config_.group) stopped_ = any(*config_.group, stopped_);
+    return stopped_;
   }
 
   LoaderConfig loader_config() const {
@@ -108,7 +129,14 @@ class Run {
                 },
             .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
-            .threads = loader_threads(model_.device())};
+            .threads = loader_threads(model_.device()),
+            .parts = config_.accumulate,
+            .rank = loads_shard() ? config_.group->rank() : 0,
+            .ranks = loads_shard() ? config_.group->size() : 1};
+  }
+  // Mixing pairs any two images of a batch, and an average finds statistics on whole ones.
+  bool loads_shard() const {
+    return config_.group && config_.mixup == 0 && config_.cutmix == 0 && !averages(config_);
   }
 
   Training state() { return {model_, *optimizer_, average_, observer_}; }
@@ -119,14 +147,23 @@ class Run {
   }
 
   void open_folder() {
-    make_folder(config_.out);
-    lock_.emplace(config_.out);
     images_ = trained_on(data_, config_.data.name);
-    const bool resuming = prepare_run_folder(config_);
+    bool resuming = false;
+    by_rank_0(config_.group, [&] {
+      make_folder(config_.out);
+      lock_.emplace(config_.out);
+      resuming = prepare_run_folder(config_);
+    });
+    if (config_.group) resuming = any(*config_.group, resuming);
     if (resuming) {
       at_ = load_checkpoint(last_weights(config_.out), state(), config_, images_);
-      require_best(config_, at_.best_epoch);
-    } else {
+      by_rank_0(config_.group, [&] { require_best(config_, at_.best_epoch); });
+    }
+    if (leads_) begin_files(resuming);
+  }
+
+  void begin_files(bool resuming) {
+    if (!resuming) {
       write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
       write_file_atomically(config_.out + "/config.json", hub_config(model_.arch(), images_));
     }
@@ -162,7 +199,7 @@ class Run {
       const std::int64_t images = loader_->size();
       step(images);
       progress.step(images, fields());
-      if (interrupt_->requested()) return;
+      if (stops()) return;
       if (seconds_since(saved_) > config_.checkpoint_seconds) save();
     }
     progress.finish(fields());
@@ -178,7 +215,7 @@ class Run {
     at_.batch += 1;
     at_.images += images;
     at_.loss_sum += result.loss * static_cast<double>(images);
-    at_.correct += count_correct(result);
+    at_.correct += result.correct;
   }
 
   ProgressFields fields() const {
@@ -225,8 +262,9 @@ class Run {
       at_.best = counted();
       at_.best_epoch = at_.epoch;
     }
-    const bool written = !config_.out.empty();
-    if (selection(config_) == Selection::best ? !record.best : !counts || !written) return;
+    const bool best = selection(config_) == Selection::best, written = !config_.out.empty();
+    if (best ? !record.best : !counts || !written) return;
+    if (written && !leads_) return;
     model_file_ = weights_alone(state(), config_, at_, images_);
     if (!written) keep_model_file();
   }
@@ -252,6 +290,7 @@ class Run {
     result.validation = best ? at_.best : counted();
     result.epoch = best ? at_.best_epoch : at_.epoch;
     if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;
+    if (best && config_.group) config_.group->gather("");  // rank 0 has written them
     if (best && config_.out.empty()) model_.load_state(model_file_.tensors);
     if (best && !config_.out.empty()) load_weights(model_weights(config_.out), model_);
     if (!best && average_counts()) average_.give_to_model();
@@ -264,7 +303,7 @@ class Run {
   // Output that cannot be written never ends a training: it is said once, and tried again at the
   // next save until the run's final one. The model first: the position of last names its epoch.
   void save(bool final = false) {
-    if (config_.out.empty()) return;
+    if (config_.out.empty() || !leads_) return;
     // An update may break weights that the loss before it did not show; it could not be resumed.
     if (const std::string broken = broken_parameter(model_); !broken.empty()) {
       throw Error(
@@ -302,6 +341,7 @@ class Run {
   Model& model_;
   const DataSplit& data_;
   const TrainConfig config_;
+  const bool leads_;  // the first rank, which writes
   StepObserver* observer_;
   const std::unique_ptr<Optimizer> optimizer_;
   std::optional<FolderLock> lock_;
@@ -315,6 +355,7 @@ class Run {
   TrainPosition at_;
   TensorFile model_file_;  // until it is written; to the end where nothing is
   bool warned_ = false;    // that output is not written
+  bool stopped_ = false;   // by a signal
   std::int64_t total_steps_ = 0;
   double lr_ = 0;
   Clock::time_point started_, saved_;
@@ -342,7 +383,7 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
   if ((config.validation > 0) != (data.validation != nullptr)) {
     throw ConfigError("training 'validation': expected data with it held out, and only then");
   }
-  if (!config.out.empty()) require_usable(config);
+  if (!config.out.empty()) by_rank_0(config.group, [&] { require_usable(config); });
   // In a handler the run is gone, and with it its memory.
   try {
     return Run(model, data, config, observer).run();

@@ -15,6 +15,8 @@
 
 namespace hac {
 
+class Group;
+
 // The epoch that counts: the first with the highest top-1 on the held-out images, or the last one.
 // The test set selects nothing.
 enum class Selection : std::uint8_t { best, last };
@@ -58,7 +60,8 @@ struct TrainConfig {
   std::optional<WeightSelection> select_weights;  // none: average if there is one
 
   // How the run is kept and shown; these do not change what is learned.
-  std::string out;  // run directory; empty = nothing is written
+  std::string out;         // run directory; empty = nothing is written
+  Group* group = nullptr;  // the ranks that each compute some parts of a batch; null: one process
   bool resume = false;
   bool overwrite = false;     // what an earlier training left in `out`
   bool evaluate_test = true;  // at the end; without a validation part always, and at every epoch

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "data/loader/mixup.h"
 #include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "models/train/evaluate.h"
+#include "models/train/gradient_sum.h"
+#include "models/train/part_statistics.h"
 #include "models/train/train.h"
 
 namespace hac {
@@ -15,6 +18,26 @@ namespace {
 
 // Gradients that overflow f16 at this scale are none that a scale could mend.
 constexpr double least_loss_scale = 1. / 16;
+
+// Of the parts that were computed here.
+std::int64_t correct_in(const StepResult& result) {
+  std::int64_t correct = 0, begin = 0;
+  for (const Tensor& probs : result.probs) {
+    const std::int64_t end = begin + probs.shape()[0];
+    correct += count_in_top(probs, result.batch.labels.slice(begin, end), 1);
+    begin = end;
+  }
+  return correct;
+}
+
+// Of a batch that may hold those of other ranks.
+StepBatch own_images(const StepBatch& batch, const BatchShard& shard) {
+  if (batch.size() == shard.size()) return batch;
+  if (shard.first == shard.last) return {};
+  const std::int64_t begin = shard.begin(), end = begin + shard.size();
+  return {batch.images.slice(begin, end), batch.labels.slice(begin, end),
+          batch.target.slice(begin, end)};
+}
 
 }  // namespace
 
@@ -37,7 +60,9 @@ StepResult TrainStep::run(std::int64_t step, double lr, StepObserver* observer) 
     mixing_.copy_from(
         to_tensor(draw_mixing(config_.mixup, config_.cutmix, config_.seed, step, side, side)));
   }
-  const StepResult result = compute(step, lr, observer);
+  StepResult result = compute(step, lr, observer);
+  result.correct = correct_in(result);
+  add_ranks(result);
   if (!was_skipped(step) && observer) observer->count_step();
   return result;
 }
@@ -78,15 +103,43 @@ bool TrainStep::was_skipped(std::int64_t step) {
   return more;
 }
 
+// Losses of the parts in their order, as one rank adds them.
+void TrainStep::add_ranks(StepResult& result) const {
+  if (!config_.group) return;
+  std::string own(sizeof result.correct, '\0');
+  std::memcpy(own.data(), &result.correct, sizeof result.correct);
+  for (const double loss : result.losses) {
+    own.append(reinterpret_cast<const char*>(&loss), sizeof loss);
+  }
+  result.loss = 0;
+  result.correct = 0;
+  for (const std::string& bytes : config_.group->gather(own)) {
+    std::int64_t correct = 0;
+    std::memcpy(&correct, bytes.data(), sizeof correct);
+    result.correct += correct;
+    for (std::size_t at = sizeof correct; at < bytes.size(); at += sizeof(double)) {
+      double loss = 0;
+      std::memcpy(&loss, bytes.data() + at, sizeof loss);
+      result.loss += loss;
+    }
+  }
+}
+
 StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr,
                             StepObserver* observer) {
+  Group* const group = config_.group;
+  const BatchShard shard = shard_of(loader_.size(), config_.accumulate, group ? group->rank() : 0,
+                                    group ? group->size() : 1);
   model_.zero_grad();
-  StepResult result{.batch = batch};
-  for (const StepBatch& part : split(batch, config_.accumulate)) {
-    model_.set_step(step * config_.accumulate + std::ssize(result.probs));
+  StepResult result{.batch = own_images(batch, shard)};
+  std::optional<PartStatistics> statistics;
+  if (config_.accumulate > 1) statistics.emplace(model_);
+  GradientSum gradients(model_, group, shard.images, config_.accumulate);
+  for (const StepBatch& part : split(result.batch, shard)) {
+    model_.set_step(step * config_.accumulate + shard.first + std::ssize(result.probs));
     const auto [loss, probs] = ops::softmax_cross_entropy(
         model_.forward(part.images), part.target, static_cast<float>(config_.label_smoothing),
-        config_.accumulate > 1 ? batch.size() : 0);
+        config_.accumulate > 1 ? shard.images : 0);
     const double value = loss.value().item();
     // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
     // it tell.
@@ -95,9 +148,15 @@ StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr
       throw_not_finite(model_, part.images, fmt::format("at step {}", step), value);
     }
     result.loss += value;
+    result.losses.push_back(value);
     result.probs.push_back(probs);
     backward(loss, optimizer_.loss_scale().seed());
+    if (statistics) statistics->after_part();
+    gradients.after_part();
   }
+  gradients.finish();
+  if (statistics) statistics->finish(group);
+  statistics.reset();
   optimizer_.set_rate(lr);
   observe_and_update(model_, optimizer_, observer);
   return result;

@@ -28,6 +28,7 @@ class TrainStep {
   StepResult compute(std::int64_t step, double lr, StepObserver* observer);
   StepResult eager(const StepBatch& batch, std::int64_t step, double lr, StepObserver* observer);
   StepBatch make_batch();
+  void add_ranks(StepResult& result) const;
   bool mixes() const { return config_.mixup > 0 || config_.cutmix > 0; }
   bool was_skipped(std::int64_t step);
 

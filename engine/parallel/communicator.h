@@ -1,12 +1,14 @@
 #pragma once
-// The processes that a launcher started together: who this one is among them, and messages. By MPI,
-// which lies in a library of its own (mpi/) that is opened at run time, so that the program needs
+// The processes that a launcher started together: who this one is among them, messages, and the
+// collectives of a group. By MPI, which lies in a library of its own (mpi/) that is opened at run time, so that the program needs
 // none where there is none.
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "engine/parallel/group.h"
 
 namespace hac {
 
@@ -15,11 +17,8 @@ struct Message {
   std::string bytes;
 };
 
-class Communicator {
+class Communicator : public Group {
  public:
-  virtual ~Communicator() = default;
-  virtual int rank() const = 0;
-  virtual int size() const = 0;
   // Returns when the bytes may go, whether or not they were received. Between two ranks messages
   // keep their order.
   virtual void send(int to, std::string_view bytes) = 0;

@@ -153,6 +153,11 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
               Fields().add("init", o.init, "start from these weights (safetensors, PyTorch names)",
                            {.type = "FILE"}),
               "Training");
+  app.add_option("--shards", c.accumulate,
+                 "as --accumulate; of mpirun's ranks each computes some of the parts, and the bits "
+                 "are those of one rank that computes all. Default: one a rank")
+      ->type_name("N")
+      ->group("Training");
   app.add_option("--init-except", o.init_except,
                  "not those that match: 'fc.*' for a head with other classes; can be repeated")
       ->type_name("PATTERN")

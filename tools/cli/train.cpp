@@ -12,6 +12,7 @@
 #include "engine/io/fields_json.h"
 #include "engine/io/print.h"
 #include "engine/io/text.h"
+#include "engine/parallel/communicator.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
@@ -205,12 +206,35 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
   }
 }
 
+// The ranks of mpirun, which then compute a shard of each batch or more; null where there is one.
+// Only what ends well closes it: a rank that failed is for the launcher to notice.
+Communicator* open_group(const Options& o, TrainConfig& c) {
+  const int ranks = launched().size;
+  if (ranks == 1) return nullptr;
+  if (parse_device(o.machine.device).kind != DeviceKind::cpu) {
+    throw ConfigError(fmt::format("option '--device': expected cpu on {} ranks, got {}", ranks,
+                                  o.machine.device));
+  }
+  if (c.accumulate == 1) c.accumulate = ranks;
+  if (c.accumulate < ranks) {
+    throw ConfigError(
+        fmt::format("option '--shards': expected at least as many as the {} ranks, got {}", ranks,
+                    c.accumulate));
+  }
+  validate(c);
+  return open_communicator().release();
+}
+
 void train_command(const Options& o, const std::string& command) {
-  const TrainConfig c = finish(o.train, o.model);
+  TrainConfig c = finish(o.train, o.model);
   if (!c.log.empty() && c.out.empty()) {
     throw ConfigError("option '--log': expected --out DIR with it, got none");
   }
   require_f32_weights(o.machine);
+  Communicator* const group = open_group(o, c);
+  c.group = group;
+  const bool leads = rank_of(group) == 0;
+  c.quiet |= !leads;
   const TensorOptions where = start(o.machine);
   require_launch_mode(c.launch.value_or(default_launch_mode(where.device)), where.device);
   const DataSplit data = hold_out(open_data(c.data), c.validation, c.seed);
@@ -224,6 +248,8 @@ void train_command(const Options& o, const std::string& command) {
     throw Interrupted(
         fmt::format("interrupted after step {} ({})", result.steps, resume_hint(c, command)));
   }
+  delete group;
+  if (!leads) return;
   o.json ? print_json(json_of(c, arch, result)) : print_result(c, result);
   if (!c.quiet && !c.out.empty()) {
     print(stderr, fmt::format("next: hacscale eval {}\n", kept_weights(c)));

@@ -1,5 +1,6 @@
 # What `cmake --install` puts where, and the Debian packages that `cpack` makes of it:
 #   hacscale         the program, which needs nothing of the rest; its manual page and completions
+#   hacscale-mpi     what the program opens under mpirun
 #   libhacscale0     the library
 #   libhacscale-dev  its headers, for find_package(hacscale) and pkg-config (tools/examples/)
 # To be made with HAC_CUDA=OFF: Debian has no package that a build with CUDA could depend on.
@@ -28,6 +29,10 @@ add_custom_command(OUTPUT ${pages}/hacscale.1 ${pages}/hacscale.bash ${pages}/_h
 add_custom_target(pages ALL DEPENDS ${pages}/hacscale.1)
 
 install(TARGETS hacscale RUNTIME COMPONENT program)
+if(TARGET hacscale_mpi)
+  install(TARGETS hacscale_mpi LIBRARY DESTINATION lib/hacscale COMPONENT mpi)
+  list(APPEND mpi mpi)
+endif()
 install(FILES ${pages}/hacscale.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
 install(FILES ${pages}/hacscale.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME hacscale COMPONENT program)
@@ -62,7 +67,7 @@ install(FILES ${CMAKE_BINARY_DIR}/hacscale.pc DESTINATION ${CMAKE_INSTALL_LIBDIR
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
-set(CPACK_COMPONENTS_ALL program library development)
+set(CPACK_COMPONENTS_ALL program library development ${mpi})
 set(CPACK_PACKAGE_CONTACT "The HACScale authors <hacscale@example.org>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Makes a convolutional network better for the device you have")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
@@ -70,6 +75,8 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME hacscale)
+set(CPACK_DEBIAN_MPI_PACKAGE_NAME hacscale-mpi)
+set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "hacscale (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libhacscale${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libhacscale-dev)

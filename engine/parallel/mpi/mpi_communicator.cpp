@@ -2,6 +2,8 @@
 
 #include <mpi.h>
 
+#include <numeric>
+
 #include "engine/parallel/communicator.h"
 
 namespace hac {
@@ -37,6 +39,29 @@ class MpiCommunicator : public Communicator {
     MPI_Recv(message.bytes.data(), bytes, MPI_BYTE, status.MPI_SOURCE, 0, MPI_COMM_WORLD,
              MPI_STATUS_IGNORE);
     return message;
+  }
+
+  std::vector<std::string> gather(std::string_view bytes) override {
+    const int own = static_cast<int>(bytes.size());
+    std::vector<int> sizes(size()), begins(size());
+    MPI_Allgather(&own, 1, MPI_INT, sizes.data(), 1, MPI_INT, MPI_COMM_WORLD);
+    std::exclusive_scan(sizes.begin(), sizes.end(), begins.begin(), 0);
+    std::string all(begins.back() + sizes.back(), '\0');
+    MPI_Allgatherv(bytes.data(), own, MPI_BYTE, all.data(), sizes.data(), begins.data(), MPI_BYTE,
+                   MPI_COMM_WORLD);
+    std::vector<std::string> texts;
+    for (int r = 0; r < size(); ++r) texts.push_back(all.substr(begins[r], sizes[r]));
+    return texts;
+  }
+
+  void exchange(std::span<const float> out, std::span<float> in) override {
+    const int block = static_cast<int>(out.size() / size());
+    MPI_Alltoall(out.data(), block, MPI_FLOAT, in.data(), block, MPI_FLOAT, MPI_COMM_WORLD);
+  }
+
+  void collect(std::span<const float> out, std::span<float> in) override {
+    const int block = static_cast<int>(out.size());
+    MPI_Allgather(out.data(), block, MPI_FLOAT, in.data(), block, MPI_FLOAT, MPI_COMM_WORLD);
   }
 };
 

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""One training on the ranks of mpirun: 1, 2 and 4 write the same files, also when they resume one another or a rank is
+killed; ranks that are not alike are refused by one line. Exit code 77 skips.
+usage: data_parallel.py HACSCALE"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HACSCALE = sys.argv[1]
+TRAIN = [HACSCALE, "train", "vgg11", "--width", "0.125", "--data", "synthetic", "--limit-train", "200", "--limit-test",
+         "40", "--validation", "40", "--batch", "32", "--lr", "0.02", "--shards", "4", "--threads", "1"]
+LAUNCH = ["mpirun", "--oversubscribe", "-np"]
+
+
+def command(ranks, out, *more):
+    alone = [*TRAIN, "--out", out, *more]
+    return alone if ranks == 0 else [*LAUNCH, str(ranks), *alone]
+
+
+def run(words, code=0):
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    if done.returncode != code:
+        sys.exit(f"{' '.join(words)}\nexit code {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def same(out):
+    for name in ("last.safetensors", "model.safetensors", "config.json"):
+        if Path(out, name).read_bytes() != Path("alone", name).read_bytes():
+            sys.exit(f"FAILED: {out}/{name} is another than alone/{name}")
+
+
+def ranks_of(out):
+    """The processes that train there, by rank."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            variables = dict(v.split(b"=", 1) for v in (folder / "environ").read_bytes().split(b"\0") if b"=" in v)
+        except OSError:
+            continue
+        if words[0].endswith(b"hacscale") and out.encode() in words:
+            found[int(variables.get(b"OMPI_COMM_WORLD_RANK", b"-1"))] = int(folder.name)
+    return found
+
+
+def kill_a_rank():
+    """All end within seconds, and what was saved can be resumed on other ranks."""
+    job = subprocess.Popen(command(3, "killed", "--epochs", "200", "--quiet"), stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not Path("killed/model.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(ranks_of("killed")[2], signal.SIGKILL)
+    began = time.monotonic()
+    job.communicate(timeout=30)
+    print(f"a rank was killed: all ended in {time.monotonic() - began:.1f} s")
+    if job.returncode == 0 or ranks_of("killed"):
+        sys.exit(f"FAILED: exit code {job.returncode}, still there: {ranks_of('killed')}")
+    run(command(0, "killed", "--epochs", "200", "--quiet", "--resume", "--max-steps", "1"))
+
+
+def interrupt():
+    job = subprocess.Popen(command(2, "parts", "--epochs", "3", "--quiet"), stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not Path("parts/last.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(ranks_of("parts")[1], signal.SIGTERM)  # one is asked: both end after the same step
+    job.communicate(timeout=60)
+    run(command(4, "parts", "--epochs", "3", "--quiet", "--resume"))
+    same("parts")
+
+
+def refuse():
+    said = run(["mpirun", "--oversubscribe", "-np", "1", *TRAIN, "--seed", "1", ":", "-np", "1", *TRAIN], 2).stderr
+    ours = [line for line in said.splitlines() if line.startswith("hacscale")]
+    if len(ours) != 1 or "rank 1: expected the training" not in ours[0]:
+        sys.exit(f"FAILED: {said}")
+    said = run(command(2, "few", "--shards", "1", "--accumulate", "1", "--device", "simt"), 2).stderr
+    if "expected cpu on 2 ranks" not in said:
+        sys.exit(f"FAILED: {said}")
+
+
+def main():
+    if not shutil.which("mpirun") or not Path(HACSCALE).with_name("libhacscale_mpi.so").exists():
+        sys.exit(77)
+    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        run(command(0, "alone", "--epochs", "3", "--quiet"))
+        for ranks in (1, 2, 4):
+            run(command(ranks, f"on{ranks}", "--epochs", "3", "--quiet"))
+            same(f"on{ranks}")
+            print(f"{ranks} ranks: the same files")
+        interrupt()
+        kill_a_rank()
+        refuse()
+        os.chdir("/")
+
+
+main()

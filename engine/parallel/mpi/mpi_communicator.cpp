@@ -9,7 +9,9 @@ namespace {
 
 class MpiCommunicator : public Communicator {
  public:
-  ~MpiCommunicator() override { MPI_Finalize(); }
+  ~MpiCommunicator() override {
+    if (!left_) MPI_Finalize();
+  }
 
   int rank() const override {
     int rank = 0;
@@ -38,6 +40,11 @@ class MpiCommunicator : public Communicator {
              MPI_STATUS_IGNORE);
     return message;
   }
+
+  void leave() override { left_ = true; }
+
+ private:
+  bool left_ = false;
 };
 
 }  // namespace

@@ -24,6 +24,8 @@ class Communicator : public Group {
   virtual void send(int to, std::string_view bytes) = 0;
   // One that has arrived, from whomever; never waits.
   virtual std::optional<Message> receive() = 0;
+  // At the end the processes wait for one another; from here on this one does not.
+  virtual void leave() = 0;
 };
 
 // What the environment says: of Open MPI, of what speaks PMI (MPICH, Intel MPI), of srun with PMIx.

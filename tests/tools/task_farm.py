@@ -185,6 +185,17 @@ def mpi():
     wait_until(lambda: not any(processes("rank", task=True)))
     run([*launch, "2", *command("rank")])
     same("rank")
+    # Where mpirun lets the others live, the rank's task goes to one of them.
+    os.environ["HAC_LOST_AFTER"] = "3"
+    launch.insert(1, "--enable-recovery")
+    job = start("lost", 3)
+    launch.pop(1)
+    wait_until(lambda: training("lost") and len(list(processes("lost", task=True))) > 1)
+    os.kill(max(processes("lost", task=False)), signal.SIGKILL)
+    out, err = job.communicate(timeout=60)
+    assert job.returncode == 0, err
+    assert "taken for lost" in err, err
+    same("lost")
     # A signal to the job: its trainings are saved.
     job = start("signal", 2)
     wait_until(lambda: training("signal") and any(processes("signal", task=True)))

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <optional>
@@ -76,6 +77,7 @@ class Child {
 class Worker {
  public:
   explicit Worker(bool quiet) : quiet_(quiet) {}
+  bool busy() const { return child_.has_value(); }
   void start(std::int64_t task) { child_.emplace(task, quiet_); }
   std::optional<int> poll(bool stop) {
     if (!child_) return {};
@@ -93,19 +95,37 @@ class Worker {
 
 void wait_a_little() { std::this_thread::sleep_for(std::chrono::milliseconds(10)); }
 
-// What rank 0 sends to another: the number of a task, or one of these; and gets back its exit code.
-constexpr std::int64_t message_end = 0, message_stop = -1;
+using Clock = std::chrono::steady_clock;
+
+// What rank 0 sends to another: the number of a task, or one of these; and gets back its exit code,
+// and while it works a sign of life.
+constexpr std::int64_t message_end = 0, message_stop = -1, message_leave = -2;
+constexpr const char* message_alive = "alive";
+constexpr std::chrono::seconds between_signs{2};
+
+// Silence after which a rank is taken for lost. Longer than the locks of a machine that died may
+// last (NFS: 90 s), or its task could not be taken.
+std::chrono::seconds lost_after() {
+  const char* text = std::getenv("HAC_LOST_AFTER");
+  return std::chrono::seconds(text ? std::atoi(text) : 120);
+}
 
 void work(Communicator& world, bool quiet) {
   const InterruptGuard guard;
   Worker worker(quiet);
+  Clock::time_point spoke = Clock::now();
   for (bool stop = false;; wait_a_little()) {
     stop |= guard.requested();
     if (const auto code = worker.poll(stop)) world.send(0, std::to_string(*code));
+    if (worker.busy() && Clock::now() - spoke > between_signs) {
+      spoke = Clock::now();
+      world.send(0, message_alive);
+    }
     const std::optional<Message> message = world.receive();
     if (!message) continue;
     const std::int64_t task = std::stoll(message->bytes);
     if (task == message_end) return;
+    if (task == message_leave) return world.leave();
     if (task == message_stop) {
       stop = true;
     } else {
@@ -121,10 +141,13 @@ void send_all(Communicator& world, std::int64_t message) {
 // One wave of tasks, on all ranks.
 class Wave {
  public:
-  Wave(Communicator& world, const std::vector<TrainingTask>& tasks, bool quiet)
-      : world_(world), own_(quiet) {
+  // Adds to `lost` the ranks that fall silent.
+  Wave(Communicator& world, const std::vector<TrainingTask>& tasks, bool quiet, std::set<int>& lost)
+      : world_(world), own_(quiet), lost_(lost) {
     for (const TrainingTask& t : tasks) waiting_.push_back(t.number);
-    for (int rank = 0; rank < world.size(); ++rank) idle_.insert(rank);
+    for (int rank = 0; rank < world.size(); ++rank) {
+      if (!lost.contains(rank)) idle_.insert(rank);
+    }
   }
 
   void run() {
@@ -134,8 +157,10 @@ class Wave {
       while (!stopping_ && !waiting_.empty() && !idle_.empty()) start();
       if (const auto code = own_.poll(stopping_)) finish(0, *code);
       while (const auto message = world_.receive()) {
-        finish(message->from, std::stoi(message->bytes));
+        heard_[message->from] = Clock::now();
+        if (message->bytes != message_alive) finish(message->from, std::stoi(message->bytes));
       }
+      look_for_lost();
       wait_a_little();
     }
     if (stopping_) {
@@ -161,6 +186,7 @@ class Wave {
     waiting_.pop_front();
     idle_.erase(rank);
     running_[rank] = task;
+    heard_[rank] = Clock::now();
     if (rank == 0) {
       own_.start(task);
     } else {
@@ -168,10 +194,30 @@ class Wave {
     }
   }
 
+  void look_for_lost() {
+    for (auto it = running_.begin(); it != running_.end();) {
+      const auto [rank, task] = *it;
+      if (rank == 0 || Clock::now() - heard_[rank] < limit_) {
+        ++it;
+        continue;
+      }
+      print(stderr,
+            fmt::format("rank {} is silent for {} s and taken for lost; its task {} goes to "
+                        "another\n",
+                        rank, limit_.count(), task));
+      lost_.insert(rank);
+      waiting_.push_back(task);
+      it = running_.erase(it);
+    }
+  }
+
   void finish(int rank, int code) {
-    const std::int64_t task = running_.at(rank);
-    running_.erase(rank);
+    lost_.erase(rank);
     idle_.insert(rank);
+    const auto it = running_.find(rank);
+    if (it == running_.end()) return;  // it was taken for lost
+    const std::int64_t task = it->second;
+    running_.erase(it);
     if (code == 0) return;
     if (code == interrupted_code) {
       stop();
@@ -188,23 +234,30 @@ class Wave {
   Communicator& world_;
   Worker own_;
   std::deque<std::int64_t> waiting_;
+  std::set<int>& lost_;
   std::set<int> idle_;
+  std::map<int, Clock::time_point> heard_;  // of ranks with a task
+  const std::chrono::seconds limit_ = lost_after();
   std::map<int, std::int64_t> running_;    // by rank
   std::set<std::int64_t> tried_, failed_;  // once, twice without success
   bool stopping_ = false;
 };
 
-// Lets the other ranks end, however rank 0 does.
+// Lets the other ranks end, however rank 0 does; nobody waits for those that are lost.
 struct EndOfAll {
   Communicator& world;
-  ~EndOfAll() { send_all(world, message_end); }
+  std::set<int> lost{};
+  ~EndOfAll() {
+    send_all(world, lost.empty() ? message_end : message_leave);
+    if (!lost.empty()) world.leave();
+  }
 };
 
 }  // namespace
 
 void farm_out(Communicator& world, const Merge& merge, bool quiet) {
   if (world.rank() > 0) return work(world, quiet);
-  const EndOfAll end{world};
+  EndOfAll end{world};
   for (;;) {
     std::vector<TrainingTask> tasks;
     try {
@@ -212,7 +265,7 @@ void farm_out(Communicator& world, const Merge& merge, bool quiet) {
     } catch (TrainingsMissing& missing) {
       tasks = std::move(missing.tasks);
     }
-    Wave(world, tasks, quiet).run();
+    Wave(world, tasks, quiet, end.lost).run();
   }
 }
 

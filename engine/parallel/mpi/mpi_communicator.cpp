@@ -11,7 +11,9 @@ namespace {
 
 class MpiCommunicator : public Communicator {
  public:
-  ~MpiCommunicator() override { MPI_Finalize(); }
+  ~MpiCommunicator() override {
+    if (!left_) MPI_Finalize();
+  }
 
   int rank() const override {
     int rank = 0;
@@ -63,6 +65,11 @@ class MpiCommunicator : public Communicator {
     const int block = static_cast<int>(out.size());
     MPI_Allgather(out.data(), block, MPI_FLOAT, in.data(), block, MPI_FLOAT, MPI_COMM_WORLD);
   }
+
+  void leave() override { left_ = true; }
+
+ private:
+  bool left_ = false;
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 // The processes that a launcher started together: who this one is among them, messages, and the
-// collectives of a group. By MPI, which lies in a library of its own (mpi/) that is opened at run time, so that the program needs
-// none where there is none.
+// collectives of a group. By MPI, which lies in a library of its own (mpi/) that is opened at run
+// time, so that the program needs none where there is none.
 
 #include <memory>
 #include <optional>

@@ -64,7 +64,7 @@ class Run {
     }
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
-    if (config.group) require_same(*config.group, HAC_VERSION + to_json(config_) + identity());
+    if (config.group) require_same(*config.group, identity());
     if (!config.out.empty()) open_folder();
     step_.emplace(model_, *optimizer_, *loader_, config_);
   }
@@ -102,12 +102,9 @@ class Run {
     return config;
   }
 
-  // Of the network and the data.
   std::string identity() const {
-    std::string all = to_json(model_.arch());
-    for (const auto& [key, value] : to_metadata(trained_on(data_, config_.data.name))) {
-      all += key + value;
-    }
+    std::string all = HAC_VERSION + to_json(config_) + to_json(model_.arch());
+    for (const auto& [_, text] : to_metadata(trained_on(data_, config_.data.name))) all += text;
     return all;
   }
 

@@ -50,19 +50,14 @@ class Recognizer {
     std::optional<BlockMatch> match = match_block(readers_, value_, bias_before, furthest_);
     if (!match) return false;
     if (match->takes_bias) std::get<Conv>(arch_.layers.back()).bias = false;
+    const std::string name = block_name(*match);
+    for (const BlockMatch::Part& part : match->parts) {
+      result_.origins[name + "." + part.suffix] = part.origin;
+      result_.added_norms += part.origin.op < 0;
+    }
     std::visit(
         [&](auto& l) {
-          if constexpr (requires {
-                          l.role == Role::block;
-                          l.name;
-                        })
-            l.name = block_name(*match);
-          for (const BlockMatch::Part& part : match->parts) {
-            if constexpr (requires { l.name; }) {
-              result_.origins[l.name + "." + part.suffix] = part.origin;
-            }
-            result_.added_norms += part.origin.op < 0;
-          }
+          if constexpr (l.role == Role::block) l.name = name;
         },
         match->layer);
     arch_.layers.push_back(match->layer);

@@ -346,6 +346,21 @@ TEST(Onnx, ReadsTheFormsOfOtherPrograms) {
     pads.set_type(onnx::AttributeProto::STRING);
     pads.set_s("SAME_UPPER");
   });
+  changed([](OnnxFileToChange& f) {  // a bias, which the batch norm behind takes away again
+    onnx::TensorProto& mean = f.tensor("layer2.0.bn1.running_mean");
+    std::vector<float> means(static_cast<std::size_t>(mean.dims(0)));
+    std::memcpy(means.data(), mean.raw_data().data(), mean.raw_data().size());
+    onnx::TensorProto& bias = *f.graph().add_initializer();
+    bias.set_name("layer2.0.conv1.bias");
+    bias.set_data_type(onnx::TensorProto::FLOAT);
+    bias.add_dims(mean.dims(0));
+    for (std::size_t i = 0; i < means.size(); ++i) {
+      bias.add_float_data(static_cast<float>(i) - 2);
+      means[i] += static_cast<float>(i) - 2;
+    }
+    f.tensor("layer2.0.bn1.running_mean").set_raw_data(means.data(), 4 * means.size());
+    f.node("layer2.0.conv1").add_input("layer2.0.conv1.bias");
+  });
   changed([](OnnxFileToChange& f) {  // padding by a node of its own
     onnx::GraphProto copy = f.graph();
     f.graph().clear_node();

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "models/arch/recognize.h"
 #include "models/zoo/zoo.h"
 #include "tests/support/messages.h"
@@ -185,11 +187,18 @@ TEST(Recognize, NamesWhereAGraphIsNoneOfOurs) {
     if (std::holds_alternative<AddSpec>(op.spec) && ++sums == 2) op.inputs[0] = 2;
   }
   EXPECT_ERROR(recognized(skipping), ConfigError, "no layer or block");
-  // Nothing but a gate and a pool read what a block's depthwise convolution made.
+  // Another reader inside a block, where more than one is expected and where not.
   Graph read_inside = apart(zoo("resnet20"));
-  const Shape shape = read_inside.ops[5].out();
   read_inside.ops.insert(read_inside.ops.end() - 1, read_inside.ops[5]);
-  EXPECT_ERROR(recognized(read_inside), ConfigError, "no layer or block") << shape.str();
+  EXPECT_ERROR(recognized(read_inside), ConfigError, "no layer or block");
+  Graph gated = apart(zoo("efficientnet_b0"));
+  const auto gate = std::find_if(gated.ops.begin(), gated.ops.end(), [](const Op& op) {
+    return std::holds_alternative<GateSpec>(op.spec);
+  });
+  const Op extra{.spec = ActivationSpec{.shape = gate->spec.in_shape()},
+                 .inputs = {gate->inputs[0]}};
+  gated.ops.insert(gated.ops.end() - 1, extra);
+  EXPECT_ERROR(recognized(gated), ConfigError, "1 of its", "belong to no layer or block");
 
   Graph headless = apart(zoo("vgg11"));
   headless.ops.pop_back();

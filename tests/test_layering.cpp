@@ -23,7 +23,8 @@ const std::vector<std::string> rooms = {
     "engine/nn",     "engine/optim",    "engine/parallel",    "data/image",      "data/sets",
     "data/loader",   "models/arch",     "models/zoo",         "models",          "models/train",
     "models/deploy", "scaling",         "scaling/importance", "scaling/latency", "scaling/methods",
-    "scaling/paper", "scaling/measure", "scaling/experiment", "tools/report",    "tools/cli"};
+    "scaling/paper", "scaling/measure", "scaling/experiment", "scaling/api",     "tools/report",
+    "tools/cli",     "tools/pages",     "tools/examples"};
 const std::vector<std::string> layers = {"kernels", "engine", "data", "models", "scaling", "tools"};
 
 // The place in the list of the room that a path lies in, -1 if in none.

@@ -77,6 +77,13 @@ DatasetInfo set_of(const json& training) {
   return dataset_info(training.at("data").at("name").get<std::string>());
 }
 
+// As selection() does.
+bool selects_best(const json& training) {
+  const auto select = training.find("select");
+  if (select != training.end() && select->is_string()) return *select == "best";
+  return training.value("validation", 0.0) > 0;
+}
+
 // What to do about a field that differs.
 const char* hint(const json& was, json is, const std::string& key) {
   const bool styled = key == "schedule" && is[key].erase("warmup_style") > 0;
@@ -99,7 +106,9 @@ void require_same_run(const std::string& path, const std::string& was, const std
   json either = a;
   either.update(b);
   for (const auto& [key, value] : either.items()) {
-    if (key == "epochs" || text(a, key) == text(b, key)) continue;
+    // Of an earlier choice of the last epoch the weights of the best were not kept.
+    const bool free = key == "epochs" || (key == "select" && (selects_best(a) || !selects_best(b)));
+    if (free || text(a, key) == text(b, key)) continue;
     throw ConfigError(
         fmt::format("resume '{}': it was trained with {} = {}, this run has {} "
                     "(hint: {}, or another --out)",

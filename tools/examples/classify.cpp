@@ -1,7 +1,7 @@
 // Classifies images with a trained network. usage: classify MODEL.safetensors IMAGE...
 #include <cstdio>
 
-#include "scaling/hacscale.h"
+#include "scaling/api/hacscale.h"
 
 using namespace hac;
 
@@ -18,6 +18,6 @@ int main(int argc, char** argv) try {
     std::printf("%s: %s (%.1f %%)\n", argv[i], best.name.c_str(), 100 * best.probability);
   }
 } catch (const Error& error) {
-  std::fprintf(stderr, "classify: %s\n", error.what());
+  print(stderr, std::string("classify: ") + error.what() + "\n");
   return error.exit_code();
 }

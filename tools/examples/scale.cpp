@@ -2,7 +2,7 @@
 // this machine takes, trains the result and runs it. usage: scale [fashion-mnist|cifar10 DIR]
 #include <cstdio>
 
-#include "scaling/hacscale.h"
+#include "scaling/api/hacscale.h"
 
 using namespace hac;
 
@@ -53,6 +53,6 @@ int main(int argc, char** argv) try {
   std::printf("%lld parameters, top-1 %.1f %%, %.3f ms\n",
               static_cast<long long>(count(scaled.arch).params), 100 * result.test.top1, ms.median);
 } catch (const Error& error) {
-  std::fprintf(stderr, "scale: %s\n", error.what());
+  print(stderr, std::string("scale: ") + error.what() + "\n");
   return error.exit_code();
 }

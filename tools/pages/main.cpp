@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "engine/io/file.h"
+#include "engine/io/print.h"
 #include "models/zoo/zoo.h"
 #include "tools/cli/program.h"
 #include "tools/pages/pages.h"
@@ -21,7 +22,7 @@ int main(int argc, char** argv) {
     hac::write_file_atomically(folder + "/hacscale.bash", hac::pages::bash_completion(verbs));
     hac::write_file_atomically(folder + "/_hacscale", hac::pages::zsh_completion(verbs));
   } catch (const std::exception& e) {
-    fmt::print(stderr, "hacscale_pages: {}\n", e.what());
+    hac::print(stderr, fmt::format("hacscale_pages: {}\n", e.what()));
     return 1;
   }
 }

@@ -14,6 +14,7 @@
 
 #include "data/sets/datasets.h"
 #include "data/sets/holdout.h"
+#include "engine/io/print.h"
 #include "models/arch/counters.h"
 #include "models/deploy/classify.h"
 #include "models/deploy/inference_session.h"

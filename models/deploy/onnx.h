@@ -57,12 +57,12 @@ struct OnnxImport {
 
 // The network of a file: convolutions, batch norms, pools, linear layers and activations in a row,
 // and the residual blocks of the Architecture (models/arch/recognize.h), in any program's form of
-// operator sets 7 to 22. A convolution in a block whose batch norm was folded into it gets one that
-// does nothing but add its bias. Stages, dropout and folded batch norms elsewhere are those of a
-// file that this program wrote; else stages are derived and there is nothing of the others.
-// resolution: of a file that leaves height and width open. Throws DeviceError without libonnx,
-// IoError for what is no ONNX file or fails its check, ConfigError naming the node, attribute or
-// tensor that has no equal here.
+// operator sets 7 to 17, or to 22 where they use nothing that changed. A convolution in a block
+// whose batch norm was folded into it gets one that does nothing but add its bias. Stages, dropout
+// and folded batch norms elsewhere are those of a file that this program wrote; else stages are
+// derived and there is nothing of the others. resolution: of a file that leaves height and width
+// open. Throws DeviceError without libonnx, IoError for what is no ONNX file or fails its check,
+// ConfigError naming the node, attribute or tensor that has no equal here.
 OnnxImport from_onnx(const std::string& path, std::optional<std::int64_t> resolution = {});
 // From memory; `name` is what errors call it.
 OnnxImport parse_onnx(const std::string& bytes, const std::string& name,

@@ -13,17 +13,20 @@ namespace {
 
 constexpr std::int64_t oldest_opset = 7, newest_opset = 22;
 
-// Later operator sets than the checker knows differ in no operation that is read here.
-void require_opset(onnx::ModelProto& model) {
+// Of later operator sets than the checker knows it takes what has not changed. Returns the file's.
+std::int64_t require_opset(onnx::ModelProto& model) {
+  std::int64_t opset = 0;
   for (onnx::OperatorSetIdProto& set : *model.mutable_opset_import()) {
     if (!set.domain().empty() && set.domain() != "ai.onnx") continue;
     if (set.version() < oldest_opset || set.version() > newest_opset) {
       throw ConfigError(
           fmt::format("opset {}: expected {} to {}", set.version(), oldest_opset, newest_opset));
     }
-    set.set_version(std::min<std::int64_t>(set.version(), onnx_opset));
+    opset = set.version();
+    set.set_version(std::min<std::int64_t>(opset, onnx_opset));
   }
   model.set_ir_version(std::min<std::int64_t>(model.ir_version(), onnx_ir_version));
+  return opset;
 }
 
 // Of an open batch one image; the shapes of all else are inferred from the input's.
@@ -80,14 +83,17 @@ onnx::ModelProto parse_model(const std::string& bytes, std::optional<std::int64_
   if (!model.ParseFromString(bytes) || model.graph().node_size() == 0) {
     throw IoError("it is no ONNX file, or cut");
   }
-  require_opset(model);
+  const std::int64_t opset = require_opset(model);
   require_weights_inside(model.graph());
   try {
     onnx::checker::check_model(model);
     fix_input(*model.mutable_graph(), resolution);
     infer_shapes(model);
   } catch (const std::exception& e) {
-    throw IoError(fmt::format("ONNX's check failed: {}", first_error(e.what())));
+    const std::string failed = fmt::format("ONNX's check failed: {}", first_error(e.what()));
+    throw IoError(opset > 17
+                      ? with_hint(failed, fmt::format("an export by opset 17; this is {}", opset))
+                      : failed);
   }
   return model;
 }

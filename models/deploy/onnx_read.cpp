@@ -216,13 +216,17 @@ class GraphReader {
       node.no(fmt::format("a square kernel_shape, got [{}]", fmt::join(kernel, ", ")));
     }
     s.kernel = kernel[0];
-    set_window(node, kernel, s);
-    if (!max && s.pad > 0 && !padded_.contains(node.input(0))) node.require("count_include_pad", 1);
+    const std::int64_t own_padding = set_window(node, kernel, s);
+    // ONNX leaves the node's own padding out of the mean where nothing is said.
+    if (!max && own_padding > 0 && node.integer("count_include_pad", 0) != 1) {
+      node.no("count_include_pad 1, got 0");
+    }
     if (s.kernel == 1 && s.stride == 1 && s.pad == 0) return pass(node);
     append(node, s, {value(node, 0)});
   }
 
   void global_pool(const OnnxNode& node) {
+    if (padded_.contains(node.input(0))) node.no("an image without zeros around it");
     const Shape in = image(node);
     append(node,
            Pool2dSpec{.mode = PoolMode::global_avg, .n = in[0], .c = in[1], .h = in[2], .w = in[3]},
@@ -293,15 +297,17 @@ class GraphReader {
 
   void pass(const OnnxNode& node) { values_[node.output()] = value(node, 0); }
 
-  void set_window(const OnnxNode& node, const Dims& kernel, auto& spec) {
+  // Returns the node's own padding, without that of a Pad before it.
+  std::int64_t set_window(const OnnxNode& node, const Dims& kernel, auto& spec) {
     const Window window =
         node.window(kernel, types_.dims(node.input(0)), types_.dims(node.output()));
     spec.stride = window.stride;
     spec.pad = window.pad;
     const auto padded = padded_.find(node.input(0));
-    if (padded == padded_.end()) return;
+    if (padded == padded_.end()) return window.pad;
     if (node.type() == "MaxPool") node.no("padding of its own, which is no zeros");
     spec.pad += padded->second;
+    return window.pad;
   }
 
   void append(const OnnxNode& node, OpSpec spec, std::vector<int> inputs,

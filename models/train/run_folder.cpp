@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 // Of earlier versions.
 std::string best_weights(const std::string& folder) { return folder + "/best.safetensors"; }
+std::string average_weights(const std::string& folder) { return folder + "/average.safetensors"; }
 
 // A log without a line holds nothing.
 std::string found_in(const std::string& folder) {
@@ -26,7 +27,13 @@ std::string found_in(const std::string& folder) {
   std::error_code missing;
   const std::string log = training_log(folder);
   const std::uintmax_t bytes = fs::file_size(log, missing);
-  return missing || bytes == 0 ? "" : log;
+  if (!missing && bytes > 0) return log;
+  if (fs::exists(training_settings(folder))) return "";
+  // Of another program.
+  for (const std::string& file : {folder + "/config.json", training_table(folder)}) {
+    if (fs::exists(file)) return file;
+  }
+  return EventFile::find(folder);
 }
 
 void require_unused(const TrainConfig& c) {
@@ -46,6 +53,7 @@ void require_unused(const TrainConfig& c) {
 }  // namespace
 
 std::string last_weights(const std::string& folder) { return folder + "/last.safetensors"; }
+std::string training_settings(const std::string& folder) { return folder + "/training.json"; }
 std::string model_weights(const std::string& folder) { return folder + "/model.safetensors"; }
 std::string training_log(const std::string& folder) { return folder + "/log.jsonl"; }
 std::string training_table(const std::string& folder) { return folder + "/log.csv"; }
@@ -64,17 +72,28 @@ bool prepare_run_folder(const TrainConfig& config) {
   if (config.resume && fs::exists(last_weights(config.out))) return true;
   for (const std::string& file :
        {last_weights(config.out), model_weights(config.out), best_weights(config.out),
-        training_log(config.out), training_table(config.out)}) {
+        average_weights(config.out), training_log(config.out), training_table(config.out)}) {
     fs::remove(file);
   }
   for (std::string events; !(events = EventFile::find(config.out)).empty();) fs::remove(events);
   return false;
 }
 
+void adopt_earlier_weights(const TrainConfig& config) {
+  const std::string model = model_weights(config.out);
+  const bool best = selection(config) == Selection::best,
+             average = weight_selection(config) == WeightSelection::average;
+  const std::string earlier = best      ? best_weights(config.out)
+                              : average ? average_weights(config.out)
+                                        : last_weights(config.out);
+  if (!fs::exists(model) && fs::exists(earlier)) fs::rename(earlier, model);
+}
+
 void require_best(const TrainConfig& config, std::int64_t best_epoch) {
-  const std::string best = model_weights(config.out), earlier = best_weights(config.out);
-  if (best_epoch == 0 || selection(config) != Selection::best || fs::exists(best)) return;
-  if (fs::exists(earlier)) return fs::rename(earlier, best);
+  const std::string best = model_weights(config.out);
+  if (best_epoch == 0 || selection(config) != Selection::best) return;
+  adopt_earlier_weights(config);
+  if (fs::exists(best)) return;
   throw ConfigError(
       fmt::format("option '--resume': expected '{}', the best so far, of epoch {}, got none (hint: "
                   "--overwrite starts again)",

@@ -10,14 +10,16 @@
 
 namespace hac {
 
-std::string last_weights(const std::string& folder);    // last.safetensors
-std::string model_weights(const std::string& folder);   // model.safetensors
-std::string training_log(const std::string& folder);    // log.jsonl
-std::string training_table(const std::string& folder);  // log.csv
+std::string last_weights(const std::string& folder);       // last.safetensors
+std::string model_weights(const std::string& folder);      // model.safetensors
+std::string training_settings(const std::string& folder);  // training.json
+std::string training_log(const std::string& folder);       // log.jsonl
+std::string training_table(const std::string& folder);     // log.csv
 
-// Changes nothing. Throws ConfigError where config.out holds any of the three files and neither
-// resume nor overwrite is set, or resume is set without a last.safetensors to resume; IoError
-// where the folder cannot be made or another process works in it. So also for save_gradients.
+// Changes nothing. Throws ConfigError where config.out holds weights, a log or what another
+// program left under these names, and neither resume nor overwrite is set, or resume is set without
+// a last.safetensors to resume; IoError where the folder cannot be made or another process works in
+// it. So also for save_gradients.
 void require_usable(const TrainConfig& config);
 
 // True if last.safetensors is resumed. Otherwise what an earlier one left is
@@ -25,7 +27,11 @@ void require_usable(const TrainConfig& config);
 bool prepare_run_folder(const TrainConfig& config);
 
 // Before a training is resumed whose best epoch so far was that one (0: none yet). Throws
-// ConfigError if its weights are gone. Earlier versions kept them as best.safetensors.
+// ConfigError if its weights are gone.
 void require_best(const TrainConfig& config, std::int64_t best_epoch);
+
+// Earlier versions kept the weights that count as best.safetensors, average.safetensors or, of a
+// training that was done, last.safetensors: renames them.
+void adopt_earlier_weights(const TrainConfig& config);
 
 }  // namespace hac

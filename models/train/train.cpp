@@ -18,13 +18,13 @@
 #include "engine/optim/make_optimizer.h"
 #include "engine/parallel/group.h"
 #include "kernels/core/error.h"
-#include "kernels/core/machine.h"
 #include "models/train/batch_estimate.h"
 #include "models/train/checkpoint.h"
 #include "models/train/evaluate.h"
 #include "models/train/folder_lock.h"
 #include "models/train/hub_config.h"
 #include "models/train/interrupt.h"
+#include "models/train/rank_check.h"
 #include "models/train/run_folder.h"
 #include "models/train/train_log.h"
 #include "models/train/train_step.h"
@@ -63,8 +63,10 @@ class Run {
     }
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
-    if (config.group) require_same(*config.group, identity());
+    if (config.group)
+      require_same(*config.group, what_is_trained(model_, config_, total_steps_, data_));
     if (!config.out.empty()) open_folder();
+    if (config.group) require_same(*config.group, where_it_begins(model_, at_));
     step_.emplace(model_, *optimizer_, *loader_, config_);
   }
 
@@ -76,19 +78,17 @@ class Run {
     if (at_.step > 0) lr_ = rate(at_.step - 1);
     // A checkpoint may lie behind the last step of an epoch and before its evaluation.
     while (!stops() && (at_.step < total_steps_ || all_batches_done())) run_epoch();
-    const bool interrupted = stopped_;
-    if (interrupted || config_.max_steps >= 0 || total_steps_ == 0) save(true);
+    if (!stopped_) complete_model_file();
+    if (stopped_ || config_.max_steps >= 0 || total_steps_ == 0) save(true);
     if (leads_ && !config_.save_gradients.empty()) save_gradients();
-    TrainResult result{.plain = at_.evaluated,
-                       .average = at_.average,
-                       .steps = at_.step,
-                       .interrupted = interrupted};
+    TrainResult result{
+        .plain = at_.evaluated, .average = at_.average, .steps = at_.step, .interrupted = stopped_};
     if (data_.validation) {
       select(result);
     } else {
       result.test = counted();
       result.epoch = at_.epoch;
-      const bool done = !interrupted && at_.epoch == config_.epochs;
+      const bool done = !stopped_ && at_.epoch == config_.epochs;
       if (done && average_counts() && average_.begun()) average_.give_to_model();
     }
     return result;
@@ -99,12 +99,6 @@ class Run {
     config.dtype = model.dtype();
     config.quiet |= rank_of(config.group) > 0;
     return config;
-  }
-
-  std::string identity() const {
-    std::string all = HAC_VERSION + to_json(config_) + to_json(model_.arch());
-    for (const auto& [_, text] : to_metadata(trained_on(data_, config_.data.name))) all += text;
-    return all;
   }
 
   // Once one rank was asked to end, all do, after the same step.
@@ -159,12 +153,9 @@ class Run {
   }
 
   void begin_files(bool resuming) {
-    if (!resuming) {
-      write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
-      write_file_atomically(config_.out + "/config.json", hub_config(model_.arch(), images_));
-    }
-    // Also when resumed: with other epochs.
-    write_file_atomically(config_.out + "/training.json", to_json(config_) + "\n");
+    write_file_atomically(config_.out + "/architecture.json", to_json(model_.arch()) + "\n");
+    write_file_atomically(config_.out + "/config.json", hub_config(model_.arch(), images_));
+    write_file_atomically(training_settings(config_.out), to_json(config_) + "\n");
     // The line of an epoch that is not finished is written again.
     const std::int64_t logged = at_.batch > 0 ? at_.step - 1 : at_.step;
     log_.emplace(config_, resuming ? std::optional(logged) : std::nullopt);
@@ -259,10 +250,16 @@ class Run {
       at_.best_epoch = at_.epoch;
     }
     const bool best = selection(config_) == Selection::best, written = !config_.out.empty();
-    if (best ? !record.best : !counts || !written) return;
-    if (written && !leads_) return;
+    if ((best ? !record.best : !counts || !written) || (written && !leads_)) return;
     model_file_ = weights_alone(state(), config_, at_, images_);
     if (!written) keep_model_file();
+  }
+
+  // Of a training that had ended by another choice of the epoch, or in an earlier version.
+  void complete_model_file() {
+    const bool last = selection(config_) == Selection::last, done = at_.epoch == config_.epochs;
+    if (!leads_ || config_.out.empty() || !last || !done || at_.epoch == 0 || wrote_model_) return;
+    save_safetensors(model_weights(config_.out), weights_alone(state(), config_, at_, images_));
   }
 
   // From the next steps, which change the model's own tensors.
@@ -286,9 +283,10 @@ class Run {
     result.validation = best ? at_.best : counted();
     result.epoch = best ? at_.best_epoch : at_.epoch;
     if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;
-    if (best && config_.group) config_.group->gather("");  // rank 0 has written them
-    if (best && config_.out.empty()) model_.load_state(model_file_.tensors);
-    if (best && !config_.out.empty()) load_weights(model_weights(config_.out), model_);
+    const bool kept = best && !config_.out.empty();
+    if (kept && !leads_) return;  // rank 0 tells
+    if (kept) load_weights(model_weights(config_.out), model_);
+    if (best && !kept) model_.load_state(model_file_.tensors);
     if (!best && average_counts()) average_.give_to_model();
     if (config_.evaluate_test) result.test = test_evaluation().run();
     if (!log_) return;
@@ -312,6 +310,7 @@ class Run {
       if (!model_file_.tensors.empty()) {
         save_safetensors(model_weights(config_.out), model_file_);
         model_file_ = {};
+        wrote_model_ = true;
       }
       save_safetensors(last_weights(config_.out), checkpoint(state(), config_, at_, images_));
       log_->flush();
@@ -349,9 +348,9 @@ class Run {
   std::optional<TrainTracking> log_;
   TrainedOn images_;  // for checkpoints
   TrainPosition at_;
-  TensorFile model_file_;  // until it is written; to the end where nothing is
-  bool warned_ = false;    // that output is not written
-  bool stopped_ = false;   // by a signal
+  TensorFile model_file_;                       // until it is written; to the end where nothing is
+  bool warned_ = false;                         // that output is not written
+  bool wrote_model_ = false, stopped_ = false;  // the latter by a signal
   std::int64_t total_steps_ = 0;
   double lr_ = 0;
   Clock::time_point started_, saved_;

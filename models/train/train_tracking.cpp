@@ -62,13 +62,19 @@ bool asks_for(const TrainConfig& config, LogFormat format) {
 
 TrainTracking::TrainTracking(const TrainConfig& config, std::optional<std::int64_t> resume_step)
     : lines_(training_log(config.out), resume_step) {
-  if (asks_for(config, LogFormat::csv)) {
+  // What a resumed run has of them is continued, asked for or not.
+  const bool resumed = resume_step.has_value();
+  if (asks_for(config, LogFormat::csv) ||
+      (resumed && std::filesystem::exists(training_table(config.out)))) {
     columns_ = columns_of(config);
     const std::string head = csv_line(columns_);
     write_file_atomically(training_table(config.out), head);
     table_.emplace(training_table(config.out), head.size());
   }
-  if (asks_for(config, LogFormat::tensorboard)) events_.emplace(config.out, resume_step);
+  if (asks_for(config, LogFormat::tensorboard) ||
+      (resumed && !EventFile::find(config.out).empty())) {
+    events_.emplace(config.out, resume_step);
+  }
   for (const std::string& line : kept_lines(config)) {
     track(line, events_ && !events_->continued());
   }

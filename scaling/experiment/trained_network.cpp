@@ -172,9 +172,10 @@ std::optional<TrainedNetwork> NetworkCache::find(const TrainingRequest& request)
 std::optional<TrainedNetwork> NetworkCache::find(const TrainingRequest& request,
                                                  const Entry& e) const {
   const std::string weights = model_weights(e.folder);
-  if (request.keep_weights && !std::filesystem::exists(weights)) return {};
   TrainedNetwork n;
   if (!find_answer(e.answer, e.question, n)) return {};
+  if (request.keep_weights) adopt_earlier_weights(e.config);
+  if (request.keep_weights && !std::filesystem::exists(weights)) return {};
   if (n.details) validate(*n.details, e.answer);
   if (request.keep_weights) n.weights = weights;
   return n;

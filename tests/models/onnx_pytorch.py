@@ -4,6 +4,7 @@ folded by its exporter and kept. And what no Architecture expresses: named, exit
 
 usage: onnx_pytorch.py HACSCALE_BINARY     (exit 77: torchvision is not installed, or no libonnx is built in)
 """
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -93,6 +94,7 @@ def write(net, path, folded):
 
 
 def imported(binary, path, out):
+    shutil.rmtree(out, ignore_errors=True)
     return subprocess.run([binary, "import", path, "--out", out], capture_output=True, text=True)
 
 

@@ -55,6 +55,9 @@ TEST(OnnxErrors, NameTheNodeAndItsAttribute) {
                     f.set("bn1/maxpool", "strides", {2, 1});
                   }),
                   "node 'bn1/maxpool' (MaxPool)", "strides", "[2, 1]");
+  // Its mean leaves the padding out, as where nothing is said.
+  EXPECT_CONTAINS(refused([](File& f) { f.node("bn1/maxpool").set_op_type("AveragePool"); }),
+                  "node 'bn1/maxpool' (AveragePool)", "count_include_pad 1, got 0");
   EXPECT_CONTAINS(refused([](File& f) { f.node("bn1/relu").set_op_type("Tanh"); }),
                   "node 'bn1/relu' (Tanh)", "expected one of", "Relu");
   EXPECT_CONTAINS(refused([](File& f) { f.node("bn1/relu").set_op_type("Sigmoid"); }),

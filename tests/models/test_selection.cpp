@@ -335,6 +335,31 @@ TEST_F(Select, ResumeNeedsTheBestAndTheSameHeldOutImages) {
   EXPECT_ERROR(run(c), ConfigError, "model.safetensors', the best so far");
 }
 
+// What was selected once is not what another choice selects.
+TEST_F(Select, AnEndedTrainingCanBeAskedForItsLastEpoch) {
+  TrainConfig c = config("r");
+  Model model(tiny_net(), 3), chosen(tiny_net(), 9), last(tiny_net(), 8);
+  ASSERT_LT(run(model, c).epoch, 4);
+  c.select = Selection::last;
+  c.resume = true;
+  run(c);
+  load_weights(model_weights(c.out), chosen);
+  load_weights(last_weights(c.out), last);
+  expect_same_bits(chosen, last);
+}
+
+TEST_F(Select, WhatAnotherProgramLeftIsNotReplacedUnasked) {
+  for (const char* file : {"config.json", "log.csv", "events.out.tfevents.1.host"}) {
+    TrainConfig c = config(std::string("of ") + file);
+    fs::create_directories(c.out);
+    write_file_atomically(c.out + "/" + file, "theirs");
+    EXPECT_ERROR(run(c), ConfigError, file);
+    EXPECT_EQ(read_file(c.out + "/" + file), "theirs");
+    c.overwrite = true;
+    EXPECT_NO_THROW(run(c));
+  }
+}
+
 // The old rate at the next step would have been lower: the cosine is longer now.
 TEST_F(Select, AScheduleThatHasChangedIsSaid) {
   TrainConfig c = config("r");

@@ -82,6 +82,9 @@ def refuse():
     ours = [line for line in said.splitlines() if line.startswith("hacscale")]
     if len(ours) != 1 or "rank 1: expected the training" not in ours[0]:
         sys.exit(f"FAILED: {said}")
+    said = run(["mpirun", "--oversubscribe", "-np", "1", *TRAIN, "--max-steps", "2", ":", "-np", "1", *TRAIN], 2).stderr
+    if "rank 1: expected the training" not in said:
+        sys.exit(f"FAILED: {said}")
     said = run(command(2, "few", "--device", "simt"), 2).stderr
     if "expected cpu on 2 ranks" not in said:
         sys.exit(f"FAILED: {said}")

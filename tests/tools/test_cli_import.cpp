@@ -77,6 +77,17 @@ TEST_F(CliImport, TimmsNamesAreThoseOfTheSameTensors) {
   }
 }
 
+// Of another network than is asked for it describes nothing.
+TEST_F(CliImport, AConfigOfAnotherNetworkIsPassedOver) {
+  save_safetensors("w.safetensors", {Model(resolve("resnet20"), 5).state(), {}});
+  write("config.json",
+        "{\"architecture\": \"efficientnet_b0\", \"pretrained_cfg\": {\"input_size\": [3, 9, 9], "
+        "\"mean\": [0, 0, 0], \"std\": [9, 9, 9]}}");
+  const Outcome o = succeed("import w.safetensors --model resnet20 --out a");
+  EXPECT_CONTAINS(o.err, "ImageNet's mean");
+  EXPECT_EQ(json_in("a/config.json")["pretrained_cfg"]["input_size"], json({3, 32, 32}));
+}
+
 // As often as one likes: the same files.
 TEST_F(CliImport, WhatWasImportedSaysItAll) {
   save_safetensors("w.safetensors", {Model(resolve("resnet20", {.classes = 3}), 5).state(), {}});
@@ -135,7 +146,13 @@ TEST_F(CliImport, RefusesWhatItCannotTell) {
   fs::remove("config.json");
   EXPECT_FALSE(fs::exists("o/model.safetensors"));
   succeed(tiny_train + " --max-steps 1 --quiet --out r");
-  expect_error("import w.safetensors --model resnet20 --out r", 2, {"a folder of no training"});
+  expect_error("import w.safetensors --model resnet20 --out r", 2, {"a folder without a network"});
+  succeed("import w.safetensors --model resnet20 --out once");
+  expect_error("import w.safetensors --model resnet20 --out once", 2, {"model.safetensors'"});
+  for (const char* verb :
+       {"import once/model.safetensors --out x", "export once/model.safetensors --out x.onnx"}) {
+    expect_error(Words(verb) + " --classes 5", 2, {"'--classes'", "holds its network"});
+  }
 }
 
 }  // namespace

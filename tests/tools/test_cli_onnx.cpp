@@ -58,8 +58,9 @@ TEST_F(CliOnnx, ALatencyTablesNetworksCanBeListedAsFiles) {
   EXPECT_CONTAINS(slurp("nets/README.md"), "net-000.onnx", "opset 17");
   for (const char* number : {"000", "011"}) {
     const std::string file = std::string("nets/net-") + number;
-    succeed(Words("import ") + Words(file + ".onnx --out back"));
-    const std::string said = load_safetensors("back/model.safetensors").metadata.at("architecture");
+    succeed(Words("import ") + Words(file + ".onnx --out back" + number));
+    const std::string back = std::string("back") + number + "/model.safetensors";
+    const std::string said = load_safetensors(back).metadata.at("architecture");
     EXPECT_EQ(json::parse(said)["layers"], json_in(file + ".json")["layers"]) << file;
   }
   EXPECT_FALSE(fs::exists("nets/net-012.onnx"));

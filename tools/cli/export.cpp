@@ -75,6 +75,7 @@ void export_onnx(Options o) {
   o.onnx.batch = parse_batch(o.batch);
   require_writable_file(o.out);
   if (!o.example.empty()) require_writable_file(o.example);
+  if (o.model.model.empty()) refuse_arch_options(o.model.arch, o.checkpoint);
   const Architecture arch =
       o.model.model.empty() ? checkpoint_architecture(o.checkpoint) : resolve(o.model);
   require_onnx_size(arch);

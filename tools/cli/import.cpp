@@ -62,14 +62,24 @@ Source source_of(const Options& o) {
   }
   s.trained = checkpoint_data(o.file);
   const fs::path config = fs::path(o.file).parent_path() / "config.json";
-  if (!s.trained && fs::exists(config)) s.hub = load_hub_config(config);
+  if (s.trained || !fs::exists(config)) return s;
+  s.hub = load_hub_config(config);
+  // Of another network than is asked for, it is no description of this file.
+  const std::string& model = o.model.model;
+  if (!model.empty() && zoo_name_of_timm(s.hub->architecture) != model) s.hub.reset();
   return s;
 }
 
 Architecture architecture_of(const Options& o, const Source& s) {
-  if (s.onnx) return s.onnx->arch;
+  if (s.onnx) {
+    refuse_arch_options(o.model.arch, o.file, "resolution");
+    return s.onnx->arch;
+  }
   if (!o.model.model.empty()) return resolve(o.model);
-  if (has_architecture(o.file)) return checkpoint_architecture(o.file);
+  if (has_architecture(o.file)) {
+    refuse_arch_options(o.model.arch, o.file);
+    return checkpoint_architecture(o.file);
+  }
   if (!s.hub || s.hub->architecture.empty()) {
     throw ConfigError(fmt::format(
         "'{}': does not say which network it is, nor does a config.json beside it (hint: --model "
@@ -130,6 +140,7 @@ Preprocessing preprocessing_of(const Options& o, const Source& s, const Architec
     p = s.trained->preprocessing;
   } else if (s.hub && s.hub->preprocessing) {
     p = *s.hub->preprocessing;
+    notes.push_back("images are prepared as the config.json beside it says");
     if (s.hub->interpolation != p.interpolation) {
       notes.push_back(fmt::format("interpolation {}: images are resized by {} here",
                                   s.hub->interpolation, p.interpolation));
@@ -160,10 +171,11 @@ std::vector<std::string> load(const Options& o, const Source& s, Model& model) {
 }
 
 void import(const Options& o) {
-  if (fs::exists(last_weights(o.out))) {
-    throw ConfigError(
-        fmt::format("option '--out': expected a folder of no training, got '{}', which holds '{}'",
-                    o.out, last_weights(o.out)));
+  for (const std::string& file : {last_weights(o.out), model_weights(o.out)}) {
+    if (!fs::exists(file)) continue;
+    throw ConfigError(fmt::format(
+        "option '--out': expected a folder without a network, got '{}', which holds '{}'", o.out,
+        file));
   }
   require_makeable(o.out);
   const Source source = source_of(o);

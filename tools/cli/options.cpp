@@ -101,6 +101,22 @@ void add_model_options(CLI::App& app, std::string& model, const Fields& arch,
 
 Architecture resolve(const ModelOptions& o) { return resolve(o.model, o.arch); }
 
+void refuse_arch_options(const ArchOptions& options, const std::string& file,
+                         const std::string& allowed) {
+  const auto refuse = [&](bool given, const std::string& key) {
+    if (!given || key == allowed) return;
+    throw ConfigError(
+        fmt::format("option '--{}': expected none, as '{}' holds its network", key, file));
+  };
+  refuse(options.width.has_value(), "width");
+  refuse(!options.widths.empty(), "widths");
+  refuse(!options.blocks.empty(), "blocks");
+  refuse(options.depth.has_value(), "depth");
+  refuse(options.resolution.has_value(), "resolution");
+  refuse(options.classes.has_value(), "classes");
+  refuse(options.in_channels.has_value(), "in-channels");
+}
+
 Architecture resolve_for(const ModelOptions& o, const Dataset& data) {
   ArchOptions arch = o.arch;
   const std::vector<std::string> names = zoo_names();

@@ -37,6 +37,10 @@ void add_model_options(CLI::App& app, ModelOptions& options,
 void add_model_options(CLI::App& app, std::string& model, const Fields& arch,
                        const std::string& name = "model,--model");
 Architecture resolve(const ModelOptions& options);
+// Where the network is that of a file: throws ConfigError if anything was to be changed, but for
+// one key that is allowed.
+void refuse_arch_options(const ArchOptions& options, const std::string& file,
+                         const std::string& allowed = "");
 // A zoo network takes classes, channels and resolution from the data unless they are given; a JSON
 // file says itself what it is.
 Architecture resolve_for(const ModelOptions& options, const Dataset& data);

@@ -23,21 +23,25 @@ set_target_properties(hacscale_library PROPERTIES OUTPUT_NAME hacscale EXPORT_NA
 set_target_properties(hacscale hacscale_library PROPERTIES
   INSTALL_RPATH_USE_LINK_PATH ${HAC_CUDA_ENABLED})
 
-set(pages ${CMAKE_BINARY_DIR}/pages)
-add_custom_command(OUTPUT ${pages}/hacscale.1 ${pages}/hacscale.bash ${pages}/_hacscale
-  COMMAND hacscale_pages ${pages} DEPENDS hacscale_pages COMMENT "Writing the manual page and completions")
-add_custom_target(pages ALL DEPENDS ${pages}/hacscale.1)
+# Written by the program, which has to run for it.
+if(NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMULATOR)
+  set(pages ${CMAKE_BINARY_DIR}/pages)
+  add_custom_command(OUTPUT ${pages}/hacscale.1 ${pages}/hacscale.bash ${pages}/_hacscale
+    COMMAND hacscale_pages ${pages} DEPENDS hacscale_pages
+    COMMENT "Writing the manual page and completions")
+  add_custom_target(pages ALL DEPENDS ${pages}/hacscale.1)
+  install(FILES ${pages}/hacscale.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  install(FILES ${pages}/hacscale.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+    RENAME hacscale COMPONENT program)
+  install(FILES ${pages}/_hacscale DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions
+    COMPONENT program)
+endif()
 
 install(TARGETS hacscale RUNTIME COMPONENT program)
 if(TARGET hacscale_mpi)
   install(TARGETS hacscale_mpi LIBRARY DESTINATION lib/hacscale COMPONENT mpi)
   list(APPEND mpi mpi)
 endif()
-install(FILES ${pages}/hacscale.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
-install(FILES ${pages}/hacscale.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-  RENAME hacscale COMPONENT program)
-install(FILES ${pages}/_hacscale DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions
-  COMPONENT program)
 install(TARGETS hacscale_library EXPORT hacscale LIBRARY COMPONENT library
   NAMELINK_COMPONENT development)
 # kernels/cpu, cuda, simt and device are how, not what.

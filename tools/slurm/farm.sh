@@ -19,7 +19,14 @@ done
 mkdir -p "$out/slurm"
 
 submit() { sbatch --parsable --cpus-per-task="${HAC_CPUS:-1}" "$@" | cut -d ';' -f 1; }
-wait_for() { while [[ -n $(squeue --noheader --jobs="$1" 2>/dev/null) ]]; do sleep 5; done; }
+# Until squeue has not known the job three times in a row: a controller that is busy answers nothing.
+wait_for() {
+  local gone=0
+  while ((gone < 3)); do
+    [[ -n $(squeue --noheader --jobs="$1" 2>/dev/null) ]] && gone=0 || gone=$((gone + 1))
+    sleep 5
+  done
+}
 
 previous=
 while :; do

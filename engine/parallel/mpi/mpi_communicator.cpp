@@ -2,9 +2,11 @@
 
 #include <mpi.h>
 
+#include <limits>
 #include <numeric>
 
 #include "engine/parallel/communicator.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 namespace {
@@ -57,6 +59,9 @@ class MpiCommunicator : public Communicator {
   }
 
   void exchange(std::span<const float> out, std::span<float> in) override {
+    if (out.size() > std::numeric_limits<int>::max()) {
+      throw DeviceError("MPI: more numbers than it can send at once (hint: fewer --shards)");
+    }
     const int block = static_cast<int>(out.size() / size());
     MPI_Alltoall(out.data(), block, MPI_FLOAT, in.data(), block, MPI_FLOAT, MPI_COMM_WORLD);
   }

@@ -234,8 +234,14 @@ void add_import(CLI::App& app, const std::string&) {
           .add("crop_pct", o->crop_pct,
                "the crop's part of the shorter side: torchvision's 224 of 256 is "
                "0.875"));
-  verb->add_option("--mean", o->mean, "of the pixels in 0 to 1, a channel each")->delimiter(',');
-  verb->add_option("--std", o->std, "their standard deviations")->delimiter(',');
+  verb->add_option("--mean", o->mean, "of the pixels in 0 to 1, a channel each")
+      ->delimiter(',')
+      ->type_name("A,B,C")
+      ->default_str("");
+  verb->add_option("--std", o->std, "their standard deviations")
+      ->delimiter(',')
+      ->type_name("A,B,C")
+      ->default_str("");
   verb->get_option("--out")->required();
   add_json_option(*verb, o->json);
   verb->footer(

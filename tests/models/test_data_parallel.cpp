@@ -18,13 +18,20 @@ TrainConfig parted(std::int64_t parts) {
   return config;
 }
 
+// With dropout, whose masks are those of the part.
+Architecture net() {
+  Architecture arch = tiny_net();
+  arch.layers.insert(arch.layers.end() - 1, Dropout{});
+  return arch;
+}
+
 struct Trained {
   Numbers model;
   TrainResult result;
 };
 
 Trained alone(const TrainConfig& config) {
-  Model model(tiny_net(), kSeed);
+  Model model(net(), kSeed);
   const TrainResult result =
       train(model, hold_out(open_data(config.data), config.validation, config.seed), config);
   return {numbers_of(model), result};
@@ -37,7 +44,7 @@ std::vector<Trained> together(TrainConfig config, int ranks) {
     set_num_threads(1);
     TrainConfig own = config;
     own.group = &group;
-    Model model(tiny_net(), kSeed);
+    Model model(net(), kSeed);
     const TrainResult result =
         train(model, hold_out(open_data(own.data), own.validation, own.seed), own);
     all[group.rank()] = {numbers_of(model), result};

@@ -14,6 +14,7 @@ from pathlib import Path
 HACSCALE = sys.argv[1]
 TRAIN = [HACSCALE, "train", "vgg11", "--width", "0.125", "--data", "synthetic", "--limit-train", "200", "--limit-test",
          "40", "--validation", "40", "--batch", "32", "--lr", "0.02", "--shards", "4", "--threads", "1"]
+EPOCHS = "12"  # long enough to be interrupted
 LAUNCH = ["mpirun", "--oversubscribe", "-np"]
 
 
@@ -49,13 +50,19 @@ def ranks_of(out):
     return found
 
 
-def kill_a_rank():
-    """All end within seconds, and what was saved can be resumed on other ranks."""
-    job = subprocess.Popen(command(3, "killed", "--epochs", "200", "--quiet"), stdout=subprocess.PIPE,
+def started(ranks, out, epochs, file):
+    """A training that has written `file`."""
+    job = subprocess.Popen(command(ranks, out, "--epochs", epochs, "--quiet"), stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not Path("killed/model.safetensors").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    while not Path(out, file).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return job
+
+
+def kill_a_rank():
+    """All end within seconds, and what was saved can be resumed on other ranks."""
+    job = started(3, "killed", "200", "model.safetensors")
     os.kill(ranks_of("killed")[2], signal.SIGKILL)
     began = time.monotonic()
     job.communicate(timeout=30)
@@ -66,14 +73,13 @@ def kill_a_rank():
 
 
 def interrupt():
-    job = subprocess.Popen(command(2, "parts", "--epochs", "3", "--quiet"), stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not Path("parts/last.safetensors").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(ranks_of("parts")[1], signal.SIGTERM)  # one is asked: both end after the same step
-    job.communicate(timeout=60)
-    run(command(4, "parts", "--epochs", "3", "--quiet", "--resume"))
+    """One rank is asked: both end after the same step."""
+    job = started(2, "parts", EPOCHS, "last.safetensors")
+    os.kill(ranks_of("parts")[1], signal.SIGTERM)
+    _, said = job.communicate(timeout=60)
+    if job.returncode == 0 or "interrupted after step" not in said:
+        sys.exit(f"FAILED: not interrupted: exit code {job.returncode}, {said}")
+    run(command(4, "parts", "--epochs", EPOCHS, "--quiet", "--resume"))
     same("parts")
 
 
@@ -96,9 +102,9 @@ def main():
     os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        run(command(0, "alone", "--epochs", "3", "--quiet"))
+        run(command(0, "alone", "--epochs", EPOCHS, "--quiet"))
         for ranks in (1, 2, 4):
-            run(command(ranks, f"on{ranks}", "--epochs", "3", "--quiet"))
+            run(command(ranks, f"on{ranks}", "--epochs", EPOCHS, "--quiet"))
             same(f"on{ranks}")
             print(f"{ranks} ranks: the same files")
         interrupt()

@@ -184,6 +184,12 @@ void Model::set_statistics_momentum(float momentum) {
   }
 }
 
+void Model::set_statistics_group(DeviceGroup* group) {
+  for (auto& m : modules_) {
+    if (auto* norm = dynamic_cast<nn::BatchNorm2d*>(m.get())) norm->set_group(group);
+  }
+}
+
 std::vector<Parameter> Model::parameters() const {
   std::vector<Parameter> all;
   for (const auto& m : modules_) all.insert(all.end(), m->parameters.begin(), m->parameters.end());

@@ -11,6 +11,8 @@
 
 namespace hac {
 
+class DeviceGroup;
+
 // Where a network runs, and what its activations are computed in.
 struct TensorOptions {
   Device device;
@@ -43,6 +45,10 @@ class Model {
   // The share of a batch in the batch norms' running statistics.
   void set_statistics_momentum(float momentum);
   static constexpr float statistics_momentum = 0.1f;  // at first
+  // From now on batch norms in training normalise by what all ranks of the group compute at once,
+  // each of one image or more (ops::BatchNormOptions); null, as at first: by the own images. The
+  // group outlives that.
+  void set_statistics_group(DeviceGroup* group);
 
   const Architecture& arch() const { return arch_; }
   const Graph& graph() const { return graph_; }

@@ -17,14 +17,16 @@ namespace {
 namespace fs = std::filesystem;
 
 // From the lowest to the highest: a room includes itself and what stands before it.
+// clang-format off
 const std::vector<std::string> rooms = {
     "kernels/core",  "kernels/cpu",     "kernels/simt",       "kernels/cuda",    "kernels/device",
-    "kernels/ops",   "engine/tensor",   "engine/io",          "engine/device",   "engine/autograd",
-    "engine/nn",     "engine/optim",    "engine/parallel",    "data/image",      "data/sets",
+    "kernels/ops",   "engine/tensor",   "engine/io",          "engine/device",   "engine/parallel",
+    "engine/autograd", "engine/nn",     "engine/optim",       "data/image",      "data/sets",
     "data/loader",   "models/arch",     "models/zoo",         "models",          "models/train",
     "models/deploy", "scaling",         "scaling/importance", "scaling/latency", "scaling/methods",
     "scaling/paper", "scaling/measure", "scaling/experiment", "scaling/api",     "tools/report",
     "tools/cli",     "tools/pages",     "tools/examples"};
+// clang-format on
 const std::vector<std::string> layers = {"kernels", "engine", "data", "models", "scaling", "tools"};
 
 // The place in the list of the room that a path lies in, -1 if in none.

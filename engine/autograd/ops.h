@@ -8,6 +8,10 @@
 #include "kernels/ops/conv2d.h"
 #include "kernels/ops/pool2d.h"
 
+namespace hac {
+class DeviceGroup;  // engine/parallel/device_group.h
+}
+
 namespace hac::ops {
 
 struct Conv2dOptions {
@@ -23,9 +27,16 @@ struct BatchNormOptions {
   bool training = true;
   Activation activation = Activation::none;
   float momentum = 0.1f, eps = 1e-5f;
+  // In training: ranks that each have a part of one batch, which is normalised as a whole. Null or
+  // of one rank: x is the batch. It outlives the tape.
+  DeviceGroup* group = nullptr;
 };
 // gamma, beta, running_mean, running_var (C). residual, when defined, is added before the
 // activation. In training the running statistics are updated in place.
+// Of a group every rank calls, with one image or more, and then backward; parts may differ in size.
+// The gradients of gamma and beta are those of the rank's own part: all ranks' add up to the
+// batch's. Everything is queued in the order of the context's work, the collectives of the group
+// too.
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
                const Tensor& running_var, const Var& residual, BatchNormOptions options);
 // pool(batch_norm(...), PoolMode::max), of windows of 2x2: the same values, and gradients but for

@@ -32,19 +32,23 @@ class BatchNorm2d : public Module {
   Var forward_max_pool(const Var& x);
   // The share of a batch in the running statistics, from now on.
   void set_momentum(float momentum) { momentum_ = momentum; }
+  // Ranks that each train on a part of one batch (ops::BatchNormOptions); null: this one alone.
+  void set_group(DeviceGroup* group) { group_ = group; }
 
  private:
   ops::BatchNormOptions options() const {
     return {.training = training,
             .activation = spec_.activation,
             .momentum = momentum_,
-            .eps = spec_.eps};
+            .eps = spec_.eps,
+            .group = group_};
   }
 
   BatchNormSpec spec_;
   Var gamma_, beta_;
   Tensor running_mean_, running_var_;
   float momentum_ = ops::BatchNormOptions{}.momentum;
+  DeviceGroup* group_ = nullptr;
 };
 
 // weight (out, in) and bias (out): uniform in +-1/sqrt(in).

@@ -54,13 +54,17 @@ struct BatchNormSpec {
 // What a training step writes a channel, f32: the batch's mean and biased variance, kept for
 // backward, and the running statistics moved towards them.
 struct BatchNormStatistics {
-  void *mean, *var, *running_mean, *running_var;
+  void *mean = nullptr, *var = nullptr, *running_mean = nullptr, *running_var = nullptr;
   float momentum = 0.1f;
 };
 
 struct BatchNormKernels {
+  // mean and biased variance alone, and what they are of: m, one f32. For batchnorm_sync.h, so m
+  // may be 1.
+  void (*statistics)(Context&, const BatchNormSpec&, const void* x, void* mean, void* var, void* m);
   void (*forward_train)(Context&, const BatchNormSpec&, const void* x, const void* residual,
                         const void* gamma, const void* beta, void* y, BatchNormStatistics);
+  // y may be residual.
   void (*forward_eval)(Context&, const BatchNormSpec&, const void* x, const void* residual,
                        const void* gamma, const void* beta, const void* mean, const void* var,
                        void* y);

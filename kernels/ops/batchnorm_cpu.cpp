@@ -113,6 +113,17 @@ void backward(const Work& work, const BatchNormSpec& s, const Operands<T>& in, c
   }
 }
 
+void statistics(Context& ctx, const BatchNormSpec& s, const void* x, void* mean, void* var,
+                void* m) {
+  const Work work(ctx, s);
+  *as<float>(m) = static_cast<float>(work.v.n * work.v.hw);
+  cpu::by_block_and_type(ctx, s, work.v, [&]<class T>(auto block, T) {
+    statistics_from<block.value>(
+        work, as<T>(x), as<float>(mean), as<float>(var), [](std::int64_t) {},
+        [](std::int64_t, std::int64_t) {});
+  });
+}
+
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
   const Work work(ctx, s);
@@ -152,6 +163,9 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
 }  // namespace
 
 HAC_CPU_TABLE(BatchNormKernels, batchnorm_cpu,
-              {.forward_train = forward_train, .forward_eval = forward_eval, .backward = backward})
+              {.statistics = statistics,
+               .forward_train = forward_train,
+               .forward_eval = forward_eval,
+               .backward = backward})
 
 }  // namespace hac

@@ -51,19 +51,22 @@ struct StatisticsTerms {
   }
 };
 
+// count or the running statistics may be null.
 template <class T>
 struct StatisticsFinish {
   const T* x;
   double m;
-  float *mean, *var, *running_mean, *running_var;
+  float *count, *mean, *var, *running_mean, *running_var;
   float momentum;
   __device__ void operator()(std::int64_t c, double sum, double square) const {
     const double offset = sum / m, variance = square / m - offset * offset;
     const float mu = static_cast<float>(to_float(load(x + c)) + offset);
     const float v = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
-    const float unbiased = static_cast<float>(m / (m - 1));
     store(mean + c, mu);
     store(var + c, v);
+    if (count && c == 0) store(count, static_cast<float>(m));
+    if (!running_mean) return;
+    const float unbiased = static_cast<float>(m / (m - 1));
     store(running_mean + c, (1 - momentum) * load(running_mean + c) + momentum * mu);
     store(running_var + c, (1 - momentum) * load(running_var + c) + momentum * unbiased * v);
   }
@@ -124,8 +127,8 @@ void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const voi
   });
 }
 
-void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
-                   const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
+void statistics_to(Context& ctx, const BatchNormSpec& s, const void* x, void* count,
+                   const BatchNormStatistics& out) {
   by_vector(s.dtype, s.c, {x}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
@@ -133,10 +136,20 @@ void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const vo
     column_sums<N>(
         ctx, "batchnorm_statistics", work.rows, s.c, work.cut, work.partial,
         StatisticsTerms<T, N>{as<T>(x)},
-        StatisticsFinish<T>{as<T>(x), static_cast<double>(work.rows), as<float>(out.mean),
-                            as<float>(out.var), as<float>(out.running_mean),
+        StatisticsFinish<T>{as<T>(x), static_cast<double>(work.rows), as<float>(count),
+                            as<float>(out.mean), as<float>(out.var), as<float>(out.running_mean),
                             as<float>(out.running_var), out.momentum});
   });
+}
+
+void statistics(Context& ctx, const BatchNormSpec& s, const void* x, void* mean, void* var,
+                void* m) {
+  statistics_to(ctx, s, x, m, {.mean = mean, .var = var});
+}
+
+void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
+                   const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
+  statistics_to(ctx, s, x, nullptr, out);
   forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
 }
 
@@ -236,8 +249,10 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y
 
 }  // namespace
 
-const BatchNormKernels HAC_GPU_TABLE(batchnorm){
-    .forward_train = forward_train, .forward_eval = forward_eval, .backward = backward};
+const BatchNormKernels HAC_GPU_TABLE(batchnorm){.statistics = statistics,
+                                                .forward_train = forward_train,
+                                                .forward_eval = forward_eval,
+                                                .backward = backward};
 const BatchNormPoolKernels HAC_GPU_TABLE(batchnorm_pool){};
 
 }  // namespace hac

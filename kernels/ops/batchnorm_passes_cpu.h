@@ -157,25 +157,22 @@ Normalize<B> normalize_of(const Work& work, const Operands<T>& in, std::int64_t 
   return {Lanes<B>(in.mean + c), Lanes<B>(work.scale + c), Lanes<B>(in.beta + c)};
 }
 
-// The batch's statistics and the running ones, then write(at, c) for every plane of y, as
+// The batch's statistics and then(c) for every channel, then write(at, c) for every plane, as
 // in_two_passes calls it. Sums are taken about the channel's first value, which lies within its
 // spread, so that one pass loses no more digits than two.
-template <int B, class T, class Write>
-void forward_from(const Work& work, const BatchNormSpec& s, const Operands<T>& in,
-                  const BatchNormStatistics& out, Write write) {
+template <int B, class T, class Then, class Write>
+void statistics_from(const Work& work, const T* values, float* mean, float* var, Then then,
+                     Write write) {
   const Planes& v = work.v;
   const double m = static_cast<double>(v.n * v.hw);
-  const float unbiased = static_cast<float>(m / (m - 1)), momentum = out.momentum;
-  float *mean = as<float>(out.mean), *var = as<float>(out.var);
-  float *running_mean = as<float>(out.running_mean), *running_var = as<float>(out.running_var);
   for (std::int64_t c = 0; c < v.padded; ++c) {
-    work.shift[c] = to_float(in.x[c / B * v.hw * B + c % B]);
+    work.shift[c] = to_float(values[c / B * v.hw * B + c % B]);
   }
   in_two_passes<B>(
       work,
       [&](std::int64_t at, std::int64_t c, double* sums) {
         add_plane<B>(v.hw, sums,
-                     [x = in.x + at, shift = Lanes<B>(work.shift + c)](auto i, int lane) {
+                     [x = values + at, shift = Lanes<B>(work.shift + c)](auto i, int lane) {
                        const float d = to_float(x[i]) - shift[lane];
                        return Terms{d, d * d};
                      });
@@ -187,10 +184,26 @@ void forward_from(const Work& work, const BatchNormSpec& s, const Operands<T>& i
           const double offset = totals[lane] / m, variance = totals[B + lane] / m - offset * offset;
           mean[c] = static_cast<float>(work.shift[c] + offset);
           var[c] = static_cast<float>(variance < 0 ? 0 : variance);  // a NaN stays one
-          work.scale[c] = static_cast<float>(in.gamma[c] * inverse_deviation(s, var[c]));
-          running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
-          running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
+          then(c);
         }
+      },
+      write);
+}
+
+// The batch's statistics and the running ones, then write(at, c) for every plane of y.
+template <int B, class T, class Write>
+void forward_from(const Work& work, const BatchNormSpec& s, const Operands<T>& in,
+                  const BatchNormStatistics& out, Write write) {
+  const double m = static_cast<double>(work.v.n * work.v.hw);
+  const float unbiased = static_cast<float>(m / (m - 1)), momentum = out.momentum;
+  float *mean = as<float>(out.mean), *var = as<float>(out.var);
+  float *running_mean = as<float>(out.running_mean), *running_var = as<float>(out.running_var);
+  statistics_from<B>(
+      work, in.x, mean, var,
+      [=, &work, &s, &in](std::int64_t c) {
+        work.scale[c] = static_cast<float>(in.gamma[c] * inverse_deviation(s, var[c]));
+        running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
+        running_var[c] = (1 - momentum) * running_var[c] + momentum * unbiased * var[c];
       },
       write);
 }

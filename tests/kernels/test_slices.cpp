@@ -241,7 +241,8 @@ TEST(EmptyBatch, EveryKernelReturnsOrThrowsAShapeError) {
     run("dw", conv2d_kernels, &Conv2dKernels::backward_weights, conv, p, p, p, p);
     run("inference", conv2d_kernels, &Conv2dKernels::inference, conv, p, p, p, p);
     const BatchNormSpec norm{.dtype = dtype, .n = 0, .c = 4, .h = 4, .w = 4, .add = true};
-    run("statistics", batchnorm_kernels, &BatchNormKernels::forward_train, norm, p, p, p, p, p,
+    run("statistics", batchnorm_kernels, &BatchNormKernels::statistics, norm, p, p, p, p);
+    run("normalised", batchnorm_kernels, &BatchNormKernels::forward_train, norm, p, p, p, p, p,
         BatchNormStatistics{p, p, p, p});
     run("evaluated", batchnorm_kernels, &BatchNormKernels::forward_eval, norm, p, p, p, p, p, p, p);
     run("norm's gradients", batchnorm_kernels, &BatchNormKernels::backward, norm, p, p, p, p, p, p,

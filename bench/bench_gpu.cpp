@@ -92,7 +92,7 @@ ordered_json train_row(const Options& o, const Precision& precision, std::int64_
   shape = {batch, shape[1], shape[2], shape[3]};
   const Tensor images = operand(o.device, shape, Dtype::f32).plain();
   const Tensor labels = Tensor::zeros({batch}, Dtype::i32, o.device);
-  CapturedStep captured(model, sgd, 0);
+  CapturedStep captured(model, sgd);
   const auto step = [&] {
     if (mode == LaunchMode::graph) {
       captured.run({images, labels, labels}, 0.01, 0);

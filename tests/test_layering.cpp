@@ -56,7 +56,8 @@ std::string objection(const std::string& file, const std::string& include) {
   };
   // Operations reach them by way of the adapters' own headers.
   if (is("dnnl") && !starts("kernels/cpu/")) return "oneDNN outside its adapter";
-  if (is("^(cuda|cudnn|cublas|nccl|nvml)") && !starts("kernels/cuda/")) {
+  if (is("^(cuda|cudnn|cublas|nccl|nvml)") && !starts("kernels/cuda/") &&
+      !(is("^(nccl|cuda_runtime)\\.h$") && starts("engine/parallel/nccl/"))) {
     return "CUDA outside its adapter";
   }
   if (is("^mpi\\.h$") && !starts("engine/parallel/mpi/")) return "MPI outside its library";
@@ -178,6 +179,8 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("engine/optim/a.cpp", "../tensor.h"), "");
   EXPECT_NE(objection("engine/parallel/a.cpp", "mpi.h"), "");
   EXPECT_EQ(objection("engine/parallel/mpi/a.cpp", "mpi.h"), "");
+  EXPECT_NE(objection("engine/parallel/a.cpp", "nccl.h"), "");
+  EXPECT_EQ(objection("engine/parallel/nccl/a.cpp", "nccl.h"), "");
   EXPECT_NE(objection("engine/a.cpp", "kernels/core/types.h"), "") << "it lies in no room";
   EXPECT_EQ(objection("engine/io/a.cpp", "nlohmann/json.hpp"), "");
   EXPECT_EQ(objection("scaling/latency/a.cpp", "kernels/core/types.h"), "");

@@ -96,7 +96,7 @@ Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn b
   return out;
 }
 
-void backward(const Var& loss, const Tensor& seed) {
+void backward(const Var& loss, const Tensor& seed, const std::function<void()>& after_leaf) {
   using Impl = Node::Impl;
   if (!loss.defined() || loss.value().numel() != 1) {
     throw ShapeError("backward: expected a loss of one element");
@@ -137,6 +137,7 @@ void backward(const Var& loss, const Tensor& seed) {
     gradients.erase(found);
     if (!impl->node) {
       add_into(impl->grad, std::move(gradient));
+      if (after_leaf) after_leaf();
       continue;
     }
     const std::shared_ptr<Node> node = std::move(impl->node);

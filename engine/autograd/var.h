@@ -41,7 +41,8 @@ class Var {
   friend struct Node;
   friend Var make_var(const char* op, Tensor value, std::vector<Var> inputs,
                       std::function<std::vector<Tensor>(const Tensor&)> backward);
-  friend void backward(const Var& loss, const Tensor& seed);
+  friend void backward(const Var& loss, const Tensor& seed,
+                       const std::function<void()>& after_leaf);
   struct Impl {
     Tensor value, grad, copy;
     bool requires_grad = false;
@@ -61,8 +62,10 @@ Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn b
 
 // Fills grad() of every leaf that requires it (adding to what is there). loss has one element.
 // The tape is consumed: a second call on the same loss is an Error. seed: the gradient of the loss,
-// on its device, where a 1 cannot be copied there (captured work).
-void backward(const Var& loss, const Tensor& seed = {});
+// on its device, where a 1 cannot be copied there (captured work). after_leaf: called once a leaf
+// has its gradient, which may be taken away; those of the last layers come first.
+void backward(const Var& loss, const Tensor& seed = {},
+              const std::function<void()>& after_leaf = nullptr);
 
 bool grad_enabled();
 

@@ -1,18 +1,15 @@
 #include "engine/parallel/communicator.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 
+#include "engine/parallel/module.h"
 #include "kernels/core/error.h"
 
 namespace hac {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* library_name = "libhacscale_mpi.so";
 
@@ -36,44 +33,39 @@ std::optional<int> number_in(const char* variable) {
   return std::atoi(text);
 }
 
-// Beside the program, or where a package puts it.
-std::string library_path() {
-  std::error_code ignored;
-  const fs::path folder = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  for (const fs::path& place : {folder, folder.parent_path() / "lib/hacscale"}) {
-    if (fs::exists(place / library_name, ignored)) return (place / library_name).string();
-  }
-  return library_name;
-}
-
 }  // namespace
 
 Launched launched() {
   constexpr const char* names[][2] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
                                       {"PMI_RANK", "PMI_SIZE"},
                                       {"PMIX_RANK", "SLURM_STEP_NUM_TASKS"}};
+  Launched where;
   for (const auto& [rank, size] : names) {
     const auto r = number_in(rank), s = number_in(size);
-    if (r && s && *s > 0) return {*r, *s};
+    if (!r || !s || *s < 1) continue;
+    where = {.rank = *r, .size = *s, .on_node = *r};
+    break;
   }
-  return {};
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}) {
+    const auto local = number_in(name);
+    if (!local || where.size == 1) continue;
+    where.on_node = *local;
+    break;
+  }
+  return where;
 }
 
 std::unique_ptr<Communicator> open_communicator() {
   const Launched where = launched();
   if (where.size == 1) return std::make_unique<Alone>();
-  const std::string path = library_path();
-  // Global, because MPI's own plugins look for its symbols there. Never closed.
-  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (!library) {
-    throw DeviceError(fmt::format(
-        "MPI: {} processes were started together, and {} cannot be opened: {} (hint: build where "
-        "MPI is installed, as by libopenmpi-dev, or start one process)",
-        where.size, library_name, ::dlerror()));
-  }
-  const auto open = reinterpret_cast<OpenMpi>(::dlsym(library, "hacscale_open_mpi"));
+  std::string why;
+  const auto open =
+      reinterpret_cast<OpenMpi>(find_in_module(library_name, "hacscale_open_mpi", why));
   if (!open) {
-    throw DeviceError(fmt::format("MPI: '{}' is no library of this program", path));
+    throw DeviceError(fmt::format(
+        "MPI: {} processes were started together, and {} (hint: build where MPI is installed, as "
+        "by libopenmpi-dev, or start one process)",
+        where.size, why));
   }
   const MpiOpened opened = open(communicator_interface);
   if (!opened.communicator) throw DeviceError(fmt::format("MPI: {}", opened.error));

@@ -31,6 +31,7 @@ class Communicator : public Group {
 // What the environment says: of Open MPI, of what speaks PMI (MPICH, Intel MPI), of srun with PMIx.
 struct Launched {
   int rank = 0, size = 1;
+  int on_node = 0;  // the rank among those of this computer
 };
 Launched launched();
 

@@ -3,6 +3,7 @@
 // a context's work, so that they may be recorded; elsewhere through the host's memory.
 
 #include <memory>
+#include <string>
 
 #include "engine/parallel/group.h"
 #include "engine/tensor/tensor.h"
@@ -18,14 +19,32 @@ class DeviceGroup {
   virtual int size() const = 0;
 
   // Both (size, n): row k of `out` goes to rank k, row k of `in` came from it.
-  virtual void exchange(Context& ctx, const Tensor& out, const Tensor& in) = 0;
+  void exchange(Context& ctx, const Tensor& out, const Tensor& in);
   // out: (n); in: (size, n), every rank's `out` in their order.
-  virtual void collect(Context& ctx, const Tensor& out, const Tensor& in) = 0;
-  // Whether both may be part of a recording.
-  virtual bool recordable() const = 0;
+  void collect(Context& ctx, const Tensor& out, const Tensor& in);
+  // Whether both are work of the device, which may be recorded and overlap with other work.
+  virtual bool on_device() const = 0;
+
+ protected:
+  // Of n numbers a row.
+  virtual void exchange_rows(Context& ctx, const float* out, float* in, std::size_t n) = 0;
+  virtual void collect_rows(Context& ctx, const float* out, float* in, std::size_t n) = 0;
 };
 
-// The group outlives it. Through the host's memory wherever NCCL is not.
+// The group outlives it.
 std::unique_ptr<DeviceGroup> through_host(Group& group);
+
+// What libhacscale_nccl.so exports as hacscale_open_nccl.
+struct Nccl {
+  int interface = 0;
+  std::string (*make_id)() = nullptr;  // by one rank, for all
+  // Called by all ranks, each for a GPU of its own, which is current.
+  std::unique_ptr<DeviceGroup> (*join)(const std::string& id, int rank, int size) = nullptr;
+};
+using OpenNccl = Nccl (*)();
+// Of this header; the library refuses another one.
+inline constexpr int nccl_interface = 1;
+// The id goes from rank 0 to all by the group. Throws DeviceError of NCCL.
+std::unique_ptr<DeviceGroup> join(const Nccl& nccl, Group& group);
 
 }  // namespace hac

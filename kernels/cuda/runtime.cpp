@@ -161,6 +161,15 @@ void wait_on_host(const Event& event) {
   cuda::check(cudaEventSynchronize(raw(event)), "cudaEventSynchronize", "waiting for an event");
 }
 
+void follow(Context& ctx, Context& other) {
+  cudaEvent_t now = nullptr;
+  cuda::check(cudaEventCreateWithFlags(&now, cudaEventDisableTiming), "cudaEventCreateWithFlags",
+              "order");
+  const Event event(now, [](void* p) { cudaEventDestroy(static_cast<cudaEvent_t>(p)); });
+  cuda::check(cudaEventRecord(now, cuda::stream_of(other)), "cudaEventRecord", "order");
+  cuda::check(cudaStreamWaitEvent(cuda::stream_of(ctx), now, 0), "cudaStreamWaitEvent", "order");
+}
+
 double elapsed_ms(Context&, const Event& from, const Event& to) {
   cuda::check(cudaEventSynchronize(raw(to)), "cudaEventSynchronize", "timing");
   float ms = 0;
@@ -193,6 +202,7 @@ const Runtime runtime_cuda{.count = count,
                            .upload = upload,
                            .wait = wait,
                            .wait_on_host = wait_on_host,
+                           .follow = follow,
                            .begin_capture = begin_capture,
                            .end_capture = end_capture,
                            .replay = replay,

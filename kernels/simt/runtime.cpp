@@ -91,6 +91,13 @@ void wait_on_host(const Event& event) {
   moment(event).uploads.finish();
 }
 
+// Everything else of a device runs, or is recorded, in the order of the calls.
+void follow(Context& ctx, Context& other) {
+  simt::require_current(ctx.device(), "follow");
+  simt::require_current(other.device(), "follow");
+  other.uploads().finish();
+}
+
 double elapsed_ms(Context& ctx, const Event& from, const Event& to) {
   moment(to).uploads.finish();
   return host::elapsed_ms(ctx, moment(from).time, moment(to).time);
@@ -133,6 +140,7 @@ const Runtime runtime_simt{
     .upload = upload,
     .wait = wait,
     .wait_on_host = wait_on_host,
+    .follow = follow,
     .begin_capture = begin_capture,
     .end_capture = end_capture,
     .replay = replay,

@@ -2,6 +2,14 @@
 
 namespace hac {
 
+StepBatch own_images(const StepBatch& batch, const BatchShard& shard) {
+  if (batch.size() == shard.size()) return batch;
+  if (shard.first == shard.last) return {};
+  const std::int64_t begin = shard.begin(), end = begin + shard.size();
+  return {batch.images.slice(begin, end), batch.labels.slice(begin, end),
+          batch.target.slice(begin, end)};
+}
+
 std::vector<StepBatch> split(const StepBatch& batch, const BatchShard& shard) {
   if (shard.first == shard.last) return {};
   if (shard.count == 1 && shard.size() == batch.size()) return {batch};

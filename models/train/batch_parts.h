@@ -19,6 +19,8 @@ struct StepBatch {
   std::int64_t size() const { return labels.numel(); }
 };
 
+// The shard's images, of a batch that holds all or those alone.
+StepBatch own_images(const StepBatch& batch, const BatchShard& shard);
 // The parts of a shard, of a batch that holds all images or the shard's alone. They share its
 // memory.
 std::vector<StepBatch> split(const StepBatch& batch, const BatchShard& shard);

@@ -2,10 +2,7 @@
 
 #include <cstring>
 
-#include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
-#include "models/train/evaluate.h"
-#include "models/train/part_statistics.h"
 #include "models/train/train.h"
 
 namespace hac {
@@ -29,11 +26,15 @@ void observe_and_update(Model& model, Optimizer& optimizer, StepObserver* observ
   optimizer.update();
 }
 
-CapturedStep::CapturedStep(Model& model, Optimizer& optimizer, double smoothing, std::int64_t parts)
-    : model_(model), optimizer_(optimizer), smoothing_(smoothing), parts_(parts) {
+CapturedStep::CapturedStep(Model& model, Optimizer& optimizer, const BatchWork& work,
+                           std::int64_t images)
+    : model_(model), optimizer_(optimizer), work_(work), images_(images) {
   const Device device = model.device();
   require_launch_mode(LaunchMode::graph, device);
-  for (std::int64_t i = 0; i < parts; ++i) {
+  if (work.ranks && !work.ranks->device().on_device()) {
+    throw ConfigError("launch mode graph: what ranks exchange by way of the host is not recorded");
+  }
+  for (std::int64_t i = 0; i < work.parts; ++i) {
     counters_.push_back(Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device));
   }
 }
@@ -63,11 +64,13 @@ StepResult CapturedStep::run(const std::function<StepBatch()>& make, double lr, 
 
 StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
                                   StepObserver* observer) {
-  for (std::int64_t i = 0; i < parts_; ++i) {
-    const Tensor count = Tensor::empty(counters_[i].shape(), Dtype::u8);
-    const auto value = static_cast<std::uint64_t>(step * parts_ + i);
-    std::memcpy(count.data(), &value, sizeof value);
-    counters_[i].copy_from(count);
+  const std::int64_t first = images_ > 0 ? shard(images_).first : 0;
+  auto number = static_cast<std::uint64_t>(step * work_.parts + first);
+  for (const Tensor& counter : counters_) {
+    const Tensor count = Tensor::empty(counter.shape(), Dtype::u8);
+    std::memcpy(count.data(), &number, sizeof number);
+    counter.copy_from(count);
+    ++number;
   }
   optimizer_.set_rate(lr);
 
@@ -84,9 +87,18 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
     // An eager step in between has put its own in their place.
     for (const auto& [parameter, gradient] : gradients_) parameter.set_grad(gradient);
   }
-  StepResult result{.probs = probs_, .batch = make_ ? batch_ : given_};
-  for (const Tensor& loss : loss_) result.loss += loss.item();
+  StepResult result{.probs = done_.probs, .batch = make_ ? batch_ : given_};
+  if (images_ > 0) result.batch = own_images(result.batch, shard(images_));
+  for (const Tensor& loss : done_.losses) {
+    result.losses.push_back(loss.item());
+    result.loss += result.losses.back();
+  }
   return result;
+}
+
+BatchShard CapturedStep::shard(std::int64_t images) const {
+  return work_.ranks ? shard_of(images, work_.parts, work_.ranks->rank(), work_.ranks->size())
+                     : shard_of(images, work_.parts);
 }
 
 void CapturedStep::warm_up() {
@@ -117,25 +129,14 @@ bool CapturedStep::record() {
 // as the warm-up.
 void CapturedStep::work() {
   model_.zero_grad();
-  loss_.clear();
-  probs_.clear();
+  done_ = {};
   batch_ = {};
   if (make_) batch_ = make_();
   const StepBatch& batch = make_ ? batch_ : given_;
-  std::optional<PartStatistics> statistics;
-  if (parts_ > 1) statistics.emplace(model_);
-  for (const StepBatch& part : split(batch, parts_)) {
-    model_.set_step(0, counters_[loss_.size()]);
-    const auto [loss, probs] =
-        ops::softmax_cross_entropy(model_.forward(part.images), part.target,
-                                   static_cast<float>(smoothing_), parts_ > 1 ? batch.size() : 0);
-    loss_.push_back(loss.value());
-    probs_.push_back(probs);
-    backward(loss, optimizer_.loss_scale().seed());
-    if (statistics) statistics->after_part();
-  }
-  if (statistics) statistics->finish(nullptr);
-  statistics.reset();
+  done_ = batch_gradients(
+      model_, work_, batch, shard(images_ > 0 ? images_ : batch.size()),
+      optimizer_.loss_scale().seed(), [this](std::int64_t k) { model_.set_step(0, counters_[k]); },
+      nullptr);
   observe_and_update(model_, optimizer_, observer_);
 }
 

@@ -12,7 +12,7 @@
 #include "engine/device/capture.h"
 #include "engine/optim/optimizer.h"
 #include "models/model.h"
-#include "models/train/batch_parts.h"
+#include "models/train/batch_gradients.h"
 
 namespace hac {
 
@@ -22,8 +22,8 @@ struct StepResult {
   double loss = 0;  // batch mean
   // (n, classes) of each part that was computed here, on the model's device, until the next step.
   std::vector<Tensor> probs;
-  std::vector<double> losses;  // of an eager step's parts
-  StepBatch batch;             // what was learned from here, valid as long
+  std::vector<double> losses;  // of those parts
+  StepBatch batch;             // the images of those parts, valid as long
   std::int64_t correct = 0;    // images of the batch whose label is the most probable class
 };
 
@@ -33,9 +33,10 @@ void observe_and_update(Model& model, Optimizer& optimizer, StepObserver* observ
 
 class CapturedStep {
  public:
-  // parts: of each batch (models/train/batch_parts.h). Throws ConfigError where the device cannot
-  // record.
-  CapturedStep(Model& model, Optimizer& optimizer, double smoothing, std::int64_t parts = 1);
+  // images: of every batch of ranks together; 0: a batch holds all of its images. Throws
+  // ConfigError where the device, or what ranks are connected by, cannot record.
+  CapturedStep(Model& model, Optimizer& optimizer, const BatchWork& work = {},
+               std::int64_t images = 0);
   // Drops the model's gradients, whose memory is the step's.
   ~CapturedStep();
   CapturedStep(const CapturedStep&) = delete;
@@ -57,18 +58,19 @@ class CapturedStep {
 
  private:
   StepResult run_step(bool other, double lr, std::int64_t step, StepObserver* observer);
+  BatchShard shard(std::int64_t images) const;  // of this rank
   void warm_up();
   bool record();
   void work();
 
   Model& model_;
   Optimizer& optimizer_;
-  const double smoothing_;
-  const std::int64_t parts_;
-  StepBatch given_;                   // what the recording reads where nothing makes it
-  std::function<StepBatch()> make_;   // or null
-  std::vector<Tensor> counters_;      // the number of the step, of each part
-  std::vector<Tensor> loss_, probs_;  // what it leaves, of each part
+  const BatchWork work_;
+  const std::int64_t images_;
+  StepBatch given_;                  // what the recording reads where nothing makes it
+  std::function<StepBatch()> make_;  // or null
+  std::vector<Tensor> counters_;     // of each part, its number in the training
+  PartsDone done_;                   // what it leaves
   StepBatch batch_;
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;

@@ -1,6 +1,6 @@
 #include "models/train/part_statistics.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "kernels/ops/lerp.h"
 
@@ -29,37 +29,49 @@ void PartStatistics::after_part() {
   if (!buffers_.empty()) parts_.push_back(values_of(buffers_));
 }
 
-void PartStatistics::finish(Group* group) {
+void PartStatistics::finish(StepRanks* ranks, std::int64_t images, std::int64_t parts) {
   if (buffers_.empty()) return;
-  if (!group) {
-    for (const Values& seen : parts_) move(seen);
+  if (!ranks) {
+    for (const Values& seen : parts_) {
+      std::vector<const float*> numbers;
+      for (const Tensor& t : seen) numbers.push_back(t.as());
+      move(numbers);
+    }
     return;
   }
-  std::string own;
+  std::int64_t elements = 0;
+  for (const Tensor& t : running_) elements += t.numel();
+  const std::vector<std::int64_t> counts = ranks->parts_of(images, parts);
+  const std::int64_t most = *std::max_element(counts.begin(), counts.end());
+  const Device device = model_.device();
+  Context& ctx = Context::current(device);
+  const Tensor own = Tensor::empty({most * elements}, Dtype::f32, device);
+  const Tensor all = Tensor::empty({ranks->size() * most * elements}, Dtype::f32, device);
+  float* to = own.as();
   for (const Values& seen : parts_) {
     for (const Tensor& t : seen) {
-      const std::vector<float> values = t.to_vector();
-      own.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+      ctx.runtime().copy(ctx, to, t.data(), t.numel() * sizeof(float));
+      to += t.numel();
     }
   }
-  Values seen = values_of(buffers_);
-  for (const std::string& bytes : group->gather(own)) {
-    for (std::size_t at = 0; at < bytes.size();) {
-      for (Tensor& t : seen) {
-        std::vector<float> values(t.numel());
-        std::memcpy(values.data(), bytes.data() + at, values.size() * sizeof(float));
-        at += values.size() * sizeof(float);
-        t.copy_from(Tensor::from(values, t.shape()));
+  ranks->device().collect(ctx, own, all);
+  for (int r = 0; r < ranks->size(); ++r) {
+    for (std::int64_t i = 0; i < counts[r]; ++i) {
+      const float* from = all.as() + (r * most + i) * elements;
+      std::vector<const float*> numbers;
+      for (const Tensor& t : running_) {
+        numbers.push_back(from);
+        from += t.numel();
       }
-      move(seen);
+      move(numbers);
     }
   }
 }
 
-void PartStatistics::move(const Values& seen) {
+void PartStatistics::move(const std::vector<const float*>& seen) {
   std::vector<LerpSegment> segments;
   for (std::size_t i = 0; i < seen.size(); ++i) {
-    segments.push_back({seen[i].data(), running_[i].data(), running_[i].storage_numel()});
+    segments.push_back({seen[i], running_[i].data(), running_[i].numel()});
   }
   lerp_kernels.run(&LerpKernels::apply, model_.device(), LerpSpec{Model::statistics_momentum},
                    std::span<const LerpSegment>(segments));

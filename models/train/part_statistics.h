@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "engine/parallel/group.h"
 #include "models/model.h"
+#include "models/train/step_ranks.h"
 
 namespace hac {
 
@@ -18,12 +18,13 @@ class PartStatistics {
   PartStatistics& operator=(const PartStatistics&) = delete;
 
   void after_part();
-  // group: or null. Every part of every rank counts.
-  void finish(Group* group);
+  // ranks: or null. Every part of every rank counts, of a batch of so many images that is asked to
+  // be cut in so many parts.
+  void finish(StepRanks* ranks, std::int64_t images, std::int64_t parts);
 
  private:
   using Values = std::vector<Tensor>;  // in the order of model.buffers()
-  void move(const Values& seen);
+  void move(const std::vector<const float*>& seen);
 
   Model& model_;
   const std::vector<Buffer> buffers_;

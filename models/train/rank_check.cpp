@@ -10,9 +10,9 @@ namespace hac {
 
 std::string what_is_trained(const Model& model, const TrainConfig& config, std::int64_t steps,
                             const DataSplit& data) {
-  std::string all =
-      fmt::format("{} {} {} threads, {} steps, '{}' {}", HAC_VERSION, this_machine().isa,
-                  num_threads(), steps, config.out, config.resume);
+  std::string all = fmt::format("{} {} {} {} threads, {} steps, '{}' {}", HAC_VERSION,
+                                to_string(Device{model.device().kind}), this_machine().isa,
+                                num_threads(), steps, config.out, config.resume);
   all += to_json(config) + to_json(model.arch());
   for (const auto& [_, text] : to_metadata(trained_on(data, config.data.name))) all += text;
   return all;

@@ -61,6 +61,7 @@ class Run {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
     }
+    if (config.group && config.sync_batchnorm) require_image_a_rank();
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (config.group)
@@ -95,6 +96,18 @@ class Run {
   }
 
  private:
+  // A rank without images would miss in the batch norms of the others.
+  void require_image_a_rank() const {
+    const std::int64_t images = data_.train->size(), batch = std::min(config_.batch, images);
+    const std::int64_t rest = drops_last(images, batch) ? 0 : images % batch;
+    const std::int64_t least = rest > 0 ? rest : batch, ranks = config_.group->size();
+    if (least >= 2 * ranks) return;
+    throw ConfigError(
+        fmt::format("training 'sync_batchnorm': expected two images a rank or more in every batch, "
+                    "got a last one of {} on {} ranks (hint: another --batch)",
+                    least, ranks));
+  }
+
   static TrainConfig of_model(TrainConfig config, const Model& model) {
     config.dtype = model.dtype();
     config.quiet |= rank_of(config.group) > 0;
@@ -120,7 +133,7 @@ class Run {
             .drop_last = drops_last(data_.train->size(), config_.batch),
             .seed = config_.seed,
             .threads = loader_threads(model_.device()),
-            .parts = config_.accumulate,
+            .parts = parts_of_batch(config_),
             .rank = loads_shard() ? config_.group->rank() : 0,
             .ranks = loads_shard() ? config_.group->size() : 1};
   }

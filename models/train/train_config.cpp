@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/io/fields_json.h"
+#include "engine/parallel/group.h"
 #include "kernels/core/error.h"
 
 namespace hac {
@@ -19,6 +20,12 @@ void validate(const TrainConfig& c) {
         "of {} in {} parts (hint: a batch of {})",
         c.batch, c.accumulate,
         c.accumulate * std::max<std::int64_t>(2, ceil_div(c.batch, c.accumulate))));
+  }
+  if (c.sync_batchnorm && c.accumulate > 1) {
+    throw ConfigError(fmt::format(
+        "training 'sync_batchnorm': expected one part a rank, got 'accumulate' {} (hint: neither "
+        "--shards nor --accumulate)",
+        c.accumulate));
   }
   if (c.optimizer.kind == OptimizerKind::adamw && c.optimizer.nesterov) {
     throw ConfigError(
@@ -42,6 +49,10 @@ void validate(const TrainConfig& c) {
         "training 'select': best expects validation images to select by, got none (hint: "
         "--validation 0.1; the test set selects nothing)");
   }
+}
+
+std::int64_t parts_of_batch(const TrainConfig& c) {
+  return c.sync_batchnorm && c.group ? c.group->size() : c.accumulate;
 }
 
 Selection selection(const TrainConfig& c) {

@@ -39,6 +39,7 @@ struct TrainConfig {
   std::int64_t epochs = 10;
   std::int64_t batch = 128;
   std::int64_t accumulate = 1;  // parts that a batch is computed in (models/train/batch_parts.h)
+  bool sync_batchnorm = false;  // of several ranks, each of which then computes one part
   OptimizerOptions optimizer;
   ScheduleConfig schedule;
   double label_smoothing = 0;
@@ -83,6 +84,9 @@ struct TrainConfig {
              "compute each batch in this many parts, whose gradients add up, to save memory; batch "
              "norm normalises over a part",
              {.type = "PARTS", .omit = accumulate == 1})
+        .add("sync_batchnorm", sync_batchnorm,
+             "on several ranks: batch norm normalises over the whole batch, not over a rank's part",
+             {.omit = !sync_batchnorm, .in = not_in_recipes})
         .add(optimizer.fields())
         .add("schedule", schedule)
         .add("label_smoothing", label_smoothing, {.low = 0, .high = 1, .below = true},
@@ -139,6 +143,8 @@ void validate(const TrainConfig& config);
 // 0 in any type but f16.
 double initial_loss_scale(const TrainConfig& config, Dtype dtype);
 
+// accumulate, or with sync_batchnorm one a rank.
+std::int64_t parts_of_batch(const TrainConfig& config);
 Selection selection(const TrainConfig& config);
 bool averages(const TrainConfig& config);  // with --ema or --swa
 WeightSelection weight_selection(const TrainConfig& config);

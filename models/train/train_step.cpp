@@ -6,11 +6,8 @@
 #include <cstring>
 
 #include "data/loader/mixup.h"
-#include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
 #include "models/train/evaluate.h"
-#include "models/train/gradient_sum.h"
-#include "models/train/part_statistics.h"
 #include "models/train/train.h"
 
 namespace hac {
@@ -30,15 +27,6 @@ std::int64_t correct_in(const StepResult& result) {
   return correct;
 }
 
-// Of a batch that may hold those of other ranks.
-StepBatch own_images(const StepBatch& batch, const BatchShard& shard) {
-  if (batch.size() == shard.size()) return batch;
-  if (shard.first == shard.last) return {};
-  const std::int64_t begin = shard.begin(), end = begin + shard.size();
-  return {batch.images.slice(begin, end), batch.labels.slice(begin, end),
-          batch.target.slice(begin, end)};
-}
-
 }  // namespace
 
 TrainStep::TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader,
@@ -49,8 +37,15 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader,
       config_(config),
       skipped_(optimizer.loss_scale().on() ? optimizer.loss_scale().skipped() : 0) {
   if (mixes()) mixing_ = to_tensor({}).to(loader.capturable() ? model.device() : Device{});
-  if (config.launch.value_or(default_launch_mode(model.device())) == LaunchMode::graph) {
-    captured_.emplace(model, optimizer, config.label_smoothing, config.accumulate);
+  if (config.group) ranks_.emplace(*config.group, model.device());
+  work_ = {.smoothing = config.label_smoothing,
+           .parts = parts_of_batch(config),
+           .ranks = ranks_ ? &*ranks_ : nullptr,
+           .sync_batchnorm = config.sync_batchnorm};
+  const bool records = !ranks_ || ranks_->device().on_device();
+  const LaunchMode usual = records ? default_launch_mode(model.device()) : LaunchMode::eager;
+  if (config.launch.value_or(usual) == LaunchMode::graph) {
+    captured_.emplace(model, optimizer, work_, config.batch);
   }
 }
 
@@ -74,8 +69,9 @@ StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observ
   const StepResult result = loader_.capturable() ? captured_->run(make, lr, step, observer)
                                                  : captured_->run(make(), lr, step, observer);
   if (!std::isfinite(result.loss)) {
-    const StepBatch part = split(result.batch, config_.accumulate).front();
-    throw_not_finite(model_, part.images, fmt::format("at step {}", step), result.loss);
+    const std::int64_t first = result.probs.front().shape()[0];  // of the first part
+    throw_not_finite(model_, result.batch.images.slice(0, first), fmt::format("at step {}", step),
+                     result.loss);
   }
   return result;
 }
@@ -127,20 +123,11 @@ void TrainStep::add_ranks(StepResult& result) const {
 
 StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr,
                             StepObserver* observer) {
-  Group* const group = config_.group;
-  const BatchShard shard = shard_of(loader_.size(), config_.accumulate, group ? group->rank() : 0,
-                                    group ? group->size() : 1);
-  model_.zero_grad();
+  const BatchShard shard = shard_of(loader_.size(), work_.parts, ranks_ ? ranks_->rank() : 0,
+                                    ranks_ ? ranks_->size() : 1);
   StepResult result{.batch = own_images(batch, shard)};
-  std::optional<PartStatistics> statistics;
-  if (config_.accumulate > 1) statistics.emplace(model_);
-  GradientSum gradients(model_, group, shard.images, config_.accumulate);
-  for (const StepBatch& part : split(result.batch, shard)) {
-    model_.set_step(step * config_.accumulate + shard.first + std::ssize(result.probs));
-    const auto [loss, probs] = ops::softmax_cross_entropy(
-        model_.forward(part.images), part.target, static_cast<float>(config_.label_smoothing),
-        config_.accumulate > 1 ? shard.images : 0);
-    const double value = loss.value().item();
+  const auto check = [&](const StepBatch& part, const Tensor& loss) {
+    const double value = loss.item();
     // Max pooling on the CPU skips a NaN, and the loss may be finite again; the statistics before
     // it tell.
     const bool hidden = model_.device().kind == DeviceKind::cpu && !statistics_finite(model_);
@@ -149,14 +136,12 @@ StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr
     }
     result.loss += value;
     result.losses.push_back(value);
-    result.probs.push_back(probs);
-    backward(loss, optimizer_.loss_scale().seed());
-    if (statistics) statistics->after_part();
-    gradients.after_part();
-  }
-  gradients.finish();
-  if (statistics) statistics->finish(group);
-  statistics.reset();
+  };
+  result.probs =
+      batch_gradients(
+          model_, work_, result.batch, shard, optimizer_.loss_scale().seed(),
+          [&](std::int64_t k) { model_.set_step(step * work_.parts + shard.first + k); }, check)
+          .probs;
   optimizer_.set_rate(lr);
   observe_and_update(model_, optimizer_, observer);
   return result;

@@ -15,7 +15,7 @@ namespace hac {
 
 class TrainStep {
  public:
-  // All four outlive it.
+  // All four outlive it. Collective where the configuration has a group.
   TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader, const TrainConfig& config);
 
   // observer: or null. Throws Error when the loss or a statistic is not finite, naming the first
@@ -37,6 +37,8 @@ class TrainStep {
   BatchSource& loader_;
   const TrainConfig& config_;
   Tensor mixing_;  // of this step, where the batch is
+  std::optional<StepRanks> ranks_;
+  BatchWork work_;
   std::optional<CapturedStep> captured_;
   std::int64_t skipped_ = 0;
 };

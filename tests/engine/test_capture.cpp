@@ -218,7 +218,7 @@ TEST_P(CapturedStepOn, LeavesTheBitsOfAnEagerStep) {
   Model eager(small_net(), kSeed, GetParam()), captured(small_net(), kSeed, GetParam());
   Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
   ImportanceObserver eager_importance(kWatched), importance(kWatched);
-  CapturedStep steps(captured, captured_sgd, 0.1);
+  CapturedStep steps(captured, captured_sgd, {.smoothing = 0.1});
   for (int step = 0; step < kSteps; ++step) {
     const StepBatch batch = batch_of(step);
     const double expected = eager_step(eager, eager_sgd, batch, step, eager_importance);
@@ -240,7 +240,7 @@ TEST(CapturedStep, EagerStepsMayComeBetween) {
   Model eager(small_net(), kSeed, kSimt), mixed(small_net(), kSeed, kSimt);
   Sgd eager_sgd(eager.parameters(), {}), mixed_sgd(mixed.parameters(), {});
   ImportanceObserver nobody(0);
-  CapturedStep steps(mixed, mixed_sgd, 0.1);
+  CapturedStep steps(mixed, mixed_sgd, {.smoothing = 0.1});
   for (int step = 0; step < 6; ++step) {
     const StepBatch batch = batch_of(step, step == 3 ? 2 : 4);
     const double expected = eager_step(eager, eager_sgd, batch, step, nobody);
@@ -258,7 +258,7 @@ void expect_held(BatchSource& loader, Device device) {
   Model eager(small_net(), kSeed, device), captured(small_net(), kSeed, device);
   Sgd eager_sgd(eager.parameters(), {}), captured_sgd(captured.parameters(), {});
   ImportanceObserver nobody(0);
-  CapturedStep steps(captured, captured_sgd, 0);
+  CapturedStep steps(captured, captured_sgd);
   const Tensor mixing = to_tensor({}).to(device);
   int made = 0;
   const auto make = [&]() -> StepBatch {
@@ -295,7 +295,7 @@ TEST(CapturedStep, GivesItsMemoryBack) {
   Sgd sgd(model.parameters(), {});
   const std::size_t before = memory_stats(kSimt).in_use;
   {
-    CapturedStep steps(model, sgd, 0);
+    CapturedStep steps(model, sgd);
     const StepBatch batch = batch_of(0);
     std::size_t after_two = 0;
     for (int step = 0; step < 5; ++step) {

@@ -94,7 +94,7 @@ TEST(CapturedTraining, IsAConfigErrorOnTheCpu) {
 TEST(CapturedStep, IsRecordedAfterOneWarmUpAlthoughScratchMemoryWasGivenBack) {
   Model model(tiny_net(), kSeed, kSimt);
   Sgd sgd(model.parameters(), {});
-  CapturedStep steps(model, sgd, 0);
+  CapturedStep steps(model, sgd);
   steps.run(noise_batch(0), 0.1, 0);
   Context::current(kSimt).release_scratch();
   steps.run(noise_batch(1), 0.1, 1);
@@ -104,7 +104,7 @@ TEST(CapturedStep, IsRecordedAfterOneWarmUpAlthoughScratchMemoryWasGivenBack) {
 TEST(CapturedStep, WarmsUpAgainWhereMemoryOfTheWarmUpIsHeld) {
   Model held(tiny_net(), kSeed, kSimt), free(tiny_net(), kSeed, kSimt);
   Sgd held_sgd(held.parameters(), {}), free_sgd(free.parameters(), {});
-  CapturedStep held_steps(held, held_sgd, 0), free_steps(free, free_sgd, 0);
+  CapturedStep held_steps(held, held_sgd), free_steps(free, free_sgd);
   StepResult first;  // with its probabilities
   for (int step = 0; step < 4; ++step) {
     const StepResult result = held_steps.run(noise_batch(step), 0.1, step);
@@ -130,7 +130,7 @@ struct Reader final : StepObserver {
 TEST(CapturedStep, SaysWhatCanNeverBeRecorded) {
   Model model(tiny_net(), kSeed, kSimt);
   Sgd sgd(model.parameters(), {});
-  CapturedStep steps(model, sgd, 0);
+  CapturedStep steps(model, sgd);
   Reader reader;
   steps.run(noise_batch(0), 0.1, 0, &reader);
   steps.run(noise_batch(1), 0.1, 1, &reader);

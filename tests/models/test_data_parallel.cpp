@@ -88,5 +88,69 @@ TEST(DataParallel, SoWithAllThatAStepMayBe) {
   expect_same(config, "adamw, clipped");
 }
 
+// Batch norms over the parts of all ranks: a whole batch on one rank, but for rounding.
+TEST(DataParallel, SynchronisedBatchNormTrainsAsOneRankWithTheWholeBatch) {
+  set_num_threads(1);
+  TrainConfig config = tiny_config(56, 24);
+  Model whole(tiny_net(), kSeed);
+  const TrainResult expected = train(whole, open_data(config.data), config);
+  config.sync_batchnorm = true;
+  for (const int ranks : {2, 3, 4}) {
+    ThreadGroup(ranks).run([&](Group& group) {
+      set_num_threads(1);
+      TrainConfig own = config;
+      own.group = &group;
+      Model model(tiny_net(), kSeed);
+      const TrainResult result = train(model, open_data(own.data), own);
+      EXPECT_NEAR(result.test.loss, expected.test.loss, 1e-5) << ranks << " ranks";
+      const Numbers all = numbers_of(model);
+      for (const auto& [name, values] : numbers_of(whole)) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          EXPECT_NEAR(all.at(name)[i], values[i], 1e-5 * (1 + std::abs(values[i])))
+              << name << "[" << i << "], " << ranks << " ranks";
+        }
+      }
+    });
+  }
+}
+
+TEST(DataParallel, SynchronisedBatchNormWantsImagesForEveryRank) {
+  TrainConfig config = tiny_config(53, 24);  // the last batch has 5
+  config.sync_batchnorm = true;
+  ThreadGroup(3).run([&](Group& group) {
+    TrainConfig own = config;
+    own.group = &group;
+    Model model(tiny_net(), kSeed);
+    const DataSplit data = open_data(own.data);
+    EXPECT_NE(error_of<ConfigError>([&] {
+                train(model, data, own);
+              }).find("got a last one of 5 on 3 ranks"),
+              std::string::npos);
+  });
+  config.accumulate = 4;
+  EXPECT_NE(error_of<ConfigError>([&] { validate(config); }).find("one part a rank"),
+            std::string::npos);
+}
+
+// A device without NCCL: gradients go through the host's memory.
+TEST(DataParallel, TheSameBitsOnADeviceByWayOfTheHost) {
+  set_num_threads(1);
+  const TrainConfig config = parted(3);
+  Model expected(net(), kSeed, kSimt);
+  train(expected, open_data(config.data), config);
+  ThreadGroup(2).run([&](Group& group) {
+    set_num_threads(1);
+    TrainConfig own = config;
+    own.group = &group;
+    Model model(net(), kSeed, kSimt);
+    train(model, open_data(own.data), own);
+    expect_same_bits(model, expected);
+    own.launch = LaunchMode::graph;
+    const DataSplit data = open_data(own.data);
+    EXPECT_NE(error_of<ConfigError>([&] { train(model, data, own); }).find("by way of the host"),
+              std::string::npos);
+  });
+}
+
 }  // namespace
 }  // namespace hac

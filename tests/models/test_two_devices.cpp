@@ -40,7 +40,7 @@ class Learner {
  public:
   Learner(Device device, std::uint64_t seed, LaunchMode launch)
       : seed_(seed), model_(tiny_net(), seed, device), sgd_(model_.parameters(), {}) {
-    if (launch == LaunchMode::graph) captured_.emplace(model_, sgd_, 0);
+    if (launch == LaunchMode::graph) captured_.emplace(model_, sgd_);
   }
 
   void step() {

@@ -91,8 +91,11 @@ def refuse():
     said = run(["mpirun", "--oversubscribe", "-np", "1", *TRAIN, "--max-steps", "2", ":", "-np", "1", *TRAIN], 2).stderr
     if "rank 1: expected the training" not in said:
         sys.exit(f"FAILED: {said}")
-    said = run(command(2, "few", "--device", "simt"), 2).stderr
-    if "expected cpu on 2 ranks" not in said:
+    said = run(command(2, "few", "--device", "cuda:1"), 2).stderr
+    if "expected cuda on 2 ranks, each of which takes a GPU of its own, got cuda:1" not in said:
+        sys.exit(f"FAILED: {said}")
+    said = run(command(2, "few", "--sync-batchnorm"), 2).stderr
+    if "expected one part a rank, got 'accumulate' 4" not in said:
         sys.exit(f"FAILED: {said}")
 
 

@@ -208,15 +208,11 @@ TrainResult train_resumable(Model& model, const DataSplit& data, const TrainConf
 
 // The ranks of mpirun, which then compute a shard of each batch or more; null where there is one.
 // Only what ends well closes it: a rank that failed is for the launcher to notice.
-Communicator* open_group(const Options& o, TrainConfig& c) {
+Communicator* open_group(TrainConfig& c) {
   const int ranks = launched().size;
   if (ranks == 1) return nullptr;
-  if (parse_device(o.machine.device).kind != DeviceKind::cpu) {
-    throw ConfigError(fmt::format("option '--device': expected cpu on {} ranks, got {}", ranks,
-                                  o.machine.device));
-  }
-  if (c.accumulate == 1) c.accumulate = ranks;
-  if (c.accumulate < ranks) {
+  if (!c.sync_batchnorm && c.accumulate == 1) c.accumulate = ranks;
+  if (!c.sync_batchnorm && c.accumulate < ranks) {
     throw ConfigError(
         fmt::format("option '--shards': expected at least as many as the {} ranks, got {}", ranks,
                     c.accumulate));
@@ -225,17 +221,40 @@ Communicator* open_group(const Options& o, TrainConfig& c) {
   return open_communicator().release();
 }
 
+// Each rank takes a GPU of its own.
+MachineOptions own_machine(MachineOptions machine) {
+  const Launched where = launched();
+  const Device device = parse_device(machine.device);
+  if (where.size == 1 || device.kind != DeviceKind::cuda) return machine;
+  if (device.index != 0) {
+    throw ConfigError(
+        fmt::format("option '--device': expected cuda on {} ranks, each of which takes a GPU of "
+                    "its own, got {}",
+                    where.size, machine.device));
+  }
+  std::string reason;
+  const int gpus = runtime_cuda.count(&reason);
+  if (gpus > 0 && where.on_node >= gpus) {
+    throw ConfigError(
+        fmt::format("option '--device': expected a GPU for each rank, got {} for rank "
+                    "{} of this computer (hint: fewer ranks a node)",
+                    gpus, where.on_node));
+  }
+  machine.device = fmt::format("cuda:{}", where.on_node);
+  return machine;
+}
+
 void train_command(const Options& o, const std::string& command) {
   TrainConfig c = finish(o.train, o.model);
   if (!c.log.empty() && c.out.empty()) {
     throw ConfigError("option '--log': expected --out DIR with it, got none");
   }
   require_f32_weights(o.machine);
-  Communicator* const group = open_group(o, c);
+  Communicator* const group = open_group(c);
   c.group = group;
   const bool leads = rank_of(group) == 0;
   c.quiet |= !leads;
-  const TensorOptions where = start(o.machine);
+  const TensorOptions where = start(own_machine(o.machine));
   require_launch_mode(c.launch.value_or(default_launch_mode(where.device)), where.device);
   const DataSplit data = hold_out(open_data(c.data), c.validation, c.seed);
   if (!c.quiet) print_notes(c.data.name, data.notes);

@@ -61,3 +61,23 @@ target_include_directories(hac_cuda_libraries SYSTEM INTERFACE ${HAC_CUDNN_INCLU
 # Never the driver (CUDA::cuda_driver): the program must start where there is none.
 target_link_libraries(hac_cuda_libraries INTERFACE CUDA::cudart ${HAC_CUBLAS_LIBRARY}
   ${HAC_CUDNN_LIBRARY})
+
+# Of trainings on several GPUs alone, in a library of its own that the program opens at run time.
+set(HAC_NCCL AUTO CACHE STRING "Build libhacscale_nccl.so: AUTO (where NCCL is), ON or OFF")
+set_property(CACHE HAC_NCCL PROPERTY STRINGS AUTO ON OFF)
+set(HAC_NCCL_ENABLED OFF)
+find_path(HAC_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+find_library(HAC_NCCL_LIBRARY NAMES nccl libnccl.so.2 NAMES_PER_DIR HINTS ${CUDAToolkit_LIBRARY_DIR})
+if(HAC_NCCL STREQUAL "OFF")
+  string(APPEND HAC_CUDA_SUMMARY ", no NCCL (HAC_NCCL=OFF)")
+elseif(HAC_NCCL_INCLUDE AND HAC_NCCL_LIBRARY)
+  set(HAC_NCCL_ENABLED ON)
+  add_library(hac_nccl INTERFACE)
+  target_include_directories(hac_nccl SYSTEM INTERFACE ${HAC_NCCL_INCLUDE})
+  target_link_libraries(hac_nccl INTERFACE ${HAC_NCCL_LIBRARY} hac_cuda_libraries)
+  string(APPEND HAC_CUDA_SUMMARY ", NCCL")
+elseif(HAC_NCCL STREQUAL "ON")
+  message(FATAL_ERROR "HAC_NCCL=ON: no NCCL (hint: apt-get install libnccl-dev)")
+else()
+  string(APPEND HAC_CUDA_SUMMARY ", no NCCL")
+endif()

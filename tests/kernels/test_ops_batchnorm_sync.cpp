@@ -246,9 +246,13 @@ TEST(BatchNormSync, EvaluatesAlone) {
   class Refuses : public DeviceGroup {
     int rank() const override { return 0; }
     int size() const override { return 2; }
-    void exchange(Context&, const Tensor&, const Tensor&) override { throw Error("exchanged"); }
-    void collect(Context&, const Tensor&, const Tensor&) override { throw Error("collected"); }
-    bool recordable() const override { return false; }
+    void exchange_rows(Context&, const float*, float*, std::size_t) override {
+      throw Error("exchanged");
+    }
+    void collect_rows(Context&, const float*, float*, std::size_t) override {
+      throw Error("collected");
+    }
+    bool on_device() const override { return false; }
   } group;
   const auto call = [&](bool training) {
     const NoGrad off;
@@ -264,11 +268,10 @@ class Mirror : public DeviceGroup {
  public:
   int rank() const override { return 1; }
   int size() const override { return 2; }
-  bool recordable() const override { return true; }
-  void exchange(Context&, const Tensor&, const Tensor&) override { FAIL(); }
-  void collect(Context& ctx, const Tensor& out, const Tensor& in) override {
-    ctx.runtime().copy(ctx, in.data(), out.data(), out.bytes());
-    ctx.runtime().copy(ctx, in.as<float>() + out.numel(), out.data(), out.bytes());
+  bool on_device() const override { return true; }
+  void exchange_rows(Context&, const float*, float*, std::size_t) override { FAIL(); }
+  void collect_rows(Context& ctx, const float* out, float* in, std::size_t n) override {
+    for (int r = 0; r < 2; ++r) ctx.runtime().copy(ctx, in + r * n, out, n * sizeof(float));
   }
 };
 

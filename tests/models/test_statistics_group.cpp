@@ -93,9 +93,13 @@ TEST(StatisticsGroup, ManyRanksStepAsOneWithTheWholeBatch) {
 struct Refuses : DeviceGroup {
   int rank() const override { return 0; }
   int size() const override { return 2; }
-  bool recordable() const override { return false; }
-  void exchange(Context&, const Tensor&, const Tensor&) override { throw Error("exchange"); }
-  void collect(Context&, const Tensor&, const Tensor&) override { throw Error("collect"); }
+  bool on_device() const override { return false; }
+  void exchange_rows(Context&, const float*, float*, std::size_t) override {
+    throw Error("exchange");
+  }
+  void collect_rows(Context&, const float*, float*, std::size_t) override {
+    throw Error("collect");
+  }
 };
 
 TEST(StatisticsGroup, IsOfTrainingAndMayBeTakenAwayAgain) {

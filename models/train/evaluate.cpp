@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <numeric>
 #include <span>
 
 #include "data/loader/make_loader.h"
+#include "data/sets/derived_set.h"
 #include "engine/autograd/ops.h"
+#include "engine/parallel/group.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 
@@ -40,6 +44,39 @@ Prediction prediction(std::span<const float> logits, std::span<const float> prob
   p.loss = std::log(sum) - (logits[label] - most);
   p.brier = squares / (sum * sum) - 2 * share(label) + 1;
   return p;
+}
+
+// Of one batch.
+struct Sums {
+  double loss = 0;
+  std::int64_t images = 0, top1 = 0, top5 = 0;
+};
+
+// The first rank has a batch wherever there is one: it is the one to say what is wrong with all.
+DatasetPtr images_of(const Group* group, const DatasetPtr& data, std::int64_t batch) {
+  if (!group || group->size() == 1) return data;
+  const std::int64_t batches = ceil_div(data->size(), batch);
+  const auto begin = [&](int rank) {
+    return std::min(data->size(), batch * ceil_div(batches * rank, group->size()));
+  };
+  std::vector<std::int64_t> own(begin(group->rank() + 1) - begin(group->rank()));
+  std::iota(own.begin(), own.end(), begin(group->rank()));
+  return subset(data, std::move(own));
+}
+
+// What every rank has, in their order.
+template <class T>
+std::vector<T> gather(Group& group, const std::vector<T>& own) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  std::vector<T> all;
+  const std::string_view sent(reinterpret_cast<const char*>(own.data()), own.size() * sizeof(T));
+  for (const std::string& bytes : group.gather(sent)) {
+    if (bytes.empty()) continue;
+    const std::size_t before = all.size();
+    all.resize(before + bytes.size() / sizeof(T));
+    std::memcpy(all.data() + before, bytes.data(), bytes.size());
+  }
+  return all;
 }
 
 // Evaluation mode while one lives.
@@ -124,14 +161,44 @@ Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch, Forwar
   require_match(model_, *data_, "test");
 }
 
+Evaluation::Evaluation(Model& model, const DatasetPtr& data, Group* group, std::int64_t batch)
+    : Evaluation(model, images_of(group, data, batch), batch) {
+  group_ = group;
+}
+
+struct Evaluation::Batches {
+  std::vector<Sums> sums;
+  std::vector<Prediction> predictions;
+};
+
 EvalResult Evaluation::run() {
+  Batches all = own_batches();
+  if (group_) all = {gather(*group_, all.sums), gather(*group_, all.predictions)};
+  EvalResult result;
+  std::int64_t top1 = 0, top5 = 0;
+  for (const Sums& batch : all.sums) {
+    result.loss += batch.loss;
+    result.images += batch.images;
+    top1 += batch.top1;
+    top5 += batch.top5;
+  }
+  const double n = std::max<double>(1, result.images);
+  result.loss /= n;
+  result.top1 = top1 / n;
+  result.top5 = top5 / n;
+  result.predictions = std::make_shared<const std::vector<Prediction>>(std::move(all.predictions));
+  return result;
+}
+
+Evaluation::Batches Evaluation::own_batches() {
+  if (data_->size() == 0) return {};
   Context& context = Context::current(model_.device());
   const std::size_t scratch = context.scratch_bytes();
   for (;;) {
     try {
-      const EvalResult result = run_once();
+      Batches own = run_once();
       if (context.scratch_bytes() > scratch) context.release_scratch();
-      return result;
+      return own;
     } catch (const OutOfMemory&) {
       if (batch_ == 1) throw;
     }
@@ -141,7 +208,7 @@ EvalResult Evaluation::run() {
   }
 }
 
-EvalResult Evaluation::run_once() {
+Evaluation::Batches Evaluation::run_once() {
   const EvalMode mode(model_);
   if (!loader_) {
     loader_ = make_loader(data_,
@@ -154,9 +221,7 @@ EvalResult Evaluation::run_once() {
   }
   loader_->start(0);
   const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
-  EvalResult result;
-  std::vector<Prediction> predictions;
-  std::int64_t top1 = 0, top5 = 0;
+  Batches own;
   Batch batch;
   while (loader_->next(batch)) {
     const Var logits = forward_ ? Var(forward_(batch.images)) : model_.forward(batch.images);
@@ -165,18 +230,13 @@ EvalResult Evaluation::run_once() {
     if (!finite || !std::isfinite(value)) {
       throw_not_finite(model_, batch.images, "in evaluation", value);
     }
-    result.loss += value * static_cast<double>(batch.size());
-    result.images += batch.size();
-    top1 += count_in_top(probs, batch.labels, 1);
-    top5 += count_in_top(probs, batch.labels, 5);
-    append_predictions(logits.value(), probs, batch.labels, predictions);
+    own.sums.push_back({.loss = value * static_cast<double>(batch.size()),
+                        .images = batch.size(),
+                        .top1 = count_in_top(probs, batch.labels, 1),
+                        .top5 = count_in_top(probs, batch.labels, 5)});
+    append_predictions(logits.value(), probs, batch.labels, own.predictions);
   }
-  const double n = std::max<double>(1, result.images);
-  result.loss /= n;
-  result.top1 = top1 / n;
-  result.top5 = top5 / n;
-  result.predictions = std::make_shared<const std::vector<Prediction>>(std::move(predictions));
-  return result;
+  return own;
 }
 
 EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch,

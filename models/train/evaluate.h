@@ -13,6 +13,8 @@
 
 namespace hac {
 
+class Group;
+
 // What a network said of one image, p its softmax.
 struct Prediction {
   std::int32_t label = 0;
@@ -41,6 +43,10 @@ class Evaluation {
   // Images to logits; model.forward() where there is none.
   using Forward = std::function<Tensor(const Tensor& images)>;
   Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256, Forward forward = {});
+  // Each rank of a group reads and evaluates some of the batches, whole ones in a row; all have the
+  // result, with the bits of one that evaluates all. Every rank calls run() as often. One that
+  // throws leaves the others waiting for it. Null: this process alone.
+  Evaluation(Model& model, const DatasetPtr& data, Group* group, std::int64_t batch = 256);
   // Leaves the set on the model's device, if make_loader put it there, and no scratch memory beyond
   // what there was.
   // Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
@@ -48,13 +54,16 @@ class Evaluation {
   EvalResult run();
 
  private:
-  EvalResult run_once();
+  struct Batches;
+  Batches own_batches();
+  Batches run_once();
 
   Model& model_;
   const DatasetPtr data_;
   std::int64_t batch_;
   const Forward forward_;
   std::unique_ptr<BatchSource> loader_;
+  Group* group_ = nullptr;
 };
 
 // Once.

@@ -56,7 +56,7 @@ class Run {
                                   initial_loss_scale(config, model.dtype()))),
         average_(model, config),
         loader_(make_loader(data.train, loader_config(), model.device())) {
-    evaluation_.emplace(model, data.validation ? data.validation : data.test);
+    evaluation_.emplace(model, data.validation ? data.validation : data.test, config.group);
     if (config.epochs > 0 && loader_->batches() == 0) {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
@@ -287,7 +287,7 @@ class Run {
 
   Evaluation test_evaluation() {
     evaluation_.reset();  // and with it the memory of the validation images
-    return Evaluation(model_, data_.test);
+    return Evaluation(model_, data_.test, config_.group);
   }
 
   // The test set is used here, once all epochs are done, and nowhere else.
@@ -297,8 +297,8 @@ class Run {
     result.epoch = best ? at_.best_epoch : at_.epoch;
     if (result.interrupted || at_.epoch < config_.epochs || at_.epoch == 0) return;
     const bool kept = best && !config_.out.empty();
-    if (kept && !leads_) return;  // rank 0 tells
-    if (kept) load_weights(model_weights(config_.out), model_);
+    if (kept && leads_) load_weights(model_weights(config_.out), model_);
+    if (kept && config_.group) copy_from_rank_0(*config_.group, model_);
     if (best && !kept) model_.load_state(model_file_.tensors);
     if (!best && average_counts()) average_.give_to_model();
     if (config_.evaluate_test) result.test = test_evaluation().run();

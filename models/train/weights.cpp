@@ -5,11 +5,13 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <string_view>
 
 #include "engine/io/safetensors.h"
 #include "engine/optim/optimizer.h"
+#include "engine/parallel/group.h"
 #include "kernels/core/error.h"
 #include "models/train/weight_average.h"
 #include "models/zoo/timm_names.h"
@@ -224,6 +226,19 @@ LoadedWeights load_weights(const std::string& path, Model& model) {
 LoadedWeights init_weights(const std::string& path, Model& model,
                            const std::vector<std::string>& except) {
   return load(path, model, &except);
+}
+
+void copy_from_rank_0(Group& group, Model& model) {
+  State state = model.state();
+  for (auto& [name, tensor] : state) {
+    std::vector<float> values = tensor.to_vector();
+    const std::string_view own(reinterpret_cast<const char*>(values.data()),
+                               values.size() * sizeof(float));
+    const std::string given = group.gather(group.rank() == 0 ? own : "")[0];
+    std::memcpy(values.data(), given.data(), given.size());
+    tensor = Tensor::from(values, tensor.shape());
+  }
+  model.load_state(state);
 }
 
 }  // namespace hac

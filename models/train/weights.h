@@ -10,6 +10,8 @@
 
 namespace hac {
 
+class Group;
+
 // What became of the tensors, where it is not plain.
 struct LoadedWeights {
   std::int64_t loaded = 0;
@@ -33,5 +35,8 @@ LoadedWeights load_weights(const std::string& path, Model& model);
 // for a head with another number of classes. Throws ConfigError for a pattern that matches nothing.
 LoadedWeights init_weights(const std::string& path, Model& model,
                            const std::vector<std::string>& except);
+
+// Weights and statistics, of the same network. Every rank calls it.
+void copy_from_rank_0(Group& group, Model& model);
 
 }  // namespace hac

@@ -40,11 +40,11 @@ case $kind in
     root=$PWD/build-aarch64/root
     [[ $kind == aarch64 ]] || options+=(-DHAC_DNNL=OFF)
     [[ -e $root/usr/include/dnnl.hpp ]] || (unpack_arm64 "$root") || skip "no Debian packages for arm64"
-    emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+    # zlib, which libpng asks for, lies outside of usr.
+    emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$root/lib/aarch64-linux-gnu")
     options+=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
       -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ "-DCMAKE_FIND_ROOT_PATH=$root;/usr/aarch64-linux-gnu"
       -DCMAKE_FIND_ROOT_PATH_MODE_{LIBRARY,INCLUDE,PACKAGE}=ONLY
-      "-DCMAKE_BUILD_RPATH=$root/lib/aarch64-linux-gnu"  # of zlib, which Debian has outside of usr
       "-DCMAKE_CROSSCOMPILING_EMULATOR=$(IFS=';' && echo "${emulator[*]}")")
     ;;
   onednn3)

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/core/error.h"
-#include "kernels/cpu/library.h"
+#include "kernels/cpu/onednn.h"
 #include "kernels/ops/conv2d_product_cpu.h"
 
 namespace hac::bench {

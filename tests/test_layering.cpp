@@ -56,6 +56,9 @@ std::string objection(const std::string& file, const std::string& include) {
   };
   // Operations reach them by way of the adapters' own headers.
   if (is("dnnl") && !starts("kernels/cpu/")) return "oneDNN outside its adapter";
+  if (is("^Eigen/") && starts("kernels/") && file != "kernels/cpu/no_onednn.cpp") {
+    return "Eigen beside oneDNN";
+  }
   if (is("^(cuda|cudnn|cublas|nccl|nvml)") && !starts("kernels/cuda/") &&
       !(is("^(nccl|cuda_runtime)\\.h$") && starts("engine/parallel/nccl/"))) {
     return "CUDA outside its adapter";
@@ -170,6 +173,7 @@ TEST(Layering, TheRuleItselfObjects) {
   EXPECT_NE(objection("engine/io/a.cpp", "dnnl.hpp"), "");
   EXPECT_NE(objection("models/arch/a.cpp", "oneapi/dnnl/dnnl.hpp"), "");
   EXPECT_NE(objection("kernels/cpu/a.cpp", "cudnn.h"), "");
+  EXPECT_NE(objection("kernels/ops/linear_eigen_cpu.cpp", "Eigen/Core"), "");
   EXPECT_NE(objection("kernels/ops/a_cpu.cpp", "dnnl.hpp"), "");
   EXPECT_NE(objection("kernels/ops/a_cuda.cpp", "cuda_runtime.h"), "");
   EXPECT_NE(objection("engine/io/a.h", "nlohmann/json.hpp"), "");

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Builds the kernels' tests for what this machine is not and runs them on the CPU device, in a build
-# folder of its own. usage: tools/test_ported.sh aarch64|onednn3
-#   aarch64   cross-compiled and emulated by qemu: own loops in NEON's registers
-#   onednn3   against oneDNN 3, which Debian 12 has not, as PyPI has it for GNU's OpenMP
-# Exit code 77 with the reason: skipped.
+# folder of its own. usage: tools/test_ported.sh aarch64|aarch64-own|onednn3|own [TEST...]
+#   aarch64       cross-compiled and emulated by qemu: own loops in NEON's registers, Debian's oneDNN
+#   aarch64-own   the same without oneDNN: Eigen and own loops alone
+#   onednn3       against oneDNN 3, which Debian 12 has not, as PyPI has it for GNU's OpenMP
+#   own           for this processor, without oneDNN
+# TEST: only these programs (test_ops_linear). Exit code 77 with the reason: skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-}
 build=$PWD/build-$kind
+shift || true
 emulator=()
 
 skip() { echo "skipped: $*"; exit 77; }
@@ -29,14 +32,16 @@ unpack_arm64() {
 }
 
 options=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DHAC_CUDA=OFF -DHAC_BENCH=OFF
-  -DHAC_WERROR=ON)
+  -DHAC_ONNX=OFF -DHAC_MPI=OFF -DHAC_WERROR=ON)
 case $kind in
-  aarch64)
+  aarch64 | aarch64-own)
     need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
     need qemu-aarch64 qemu-user
-    root=$build/root
+    root=$PWD/build-aarch64/root
+    [[ $kind == aarch64 ]] || options+=(-DHAC_DNNL=OFF)
     [[ -e $root/usr/include/dnnl.hpp ]] || (unpack_arm64 "$root") || skip "no Debian packages for arm64"
-    emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
+    # zlib, which libpng asks for, lies outside of usr.
+    emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$root/lib/aarch64-linux-gnu")
     options+=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
       -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ "-DCMAKE_FIND_ROOT_PATH=$root;/usr/aarch64-linux-gnu"
       -DCMAKE_FIND_ROOT_PATH_MODE_{LIBRARY,INCLUDE,PACKAGE}=ONLY
@@ -55,14 +60,20 @@ case $kind in
     fi
     options+=(-Dhac_dnnl_INCLUDE="$prefix/include" -Dhac_dnnl_LIBRARY="$prefix/lib/libdnnl.so")
     ;;
+  own)
+    options+=(-DHAC_DNNL=OFF)
+    ;;
   *)
-    echo "usage: tools/test_ported.sh aarch64|onednn3" >&2
+    echo "usage: tools/test_ported.sh aarch64|aarch64-own|onednn3|own [TEST...]" >&2
     exit 2
     ;;
 esac
 
-targets=(test_tensor test_sgd)
-for source in tests/kernels/test_{ops,conv}_*.cpp; do targets+=("$(basename "$source" .cpp)"); done
+targets=("$@")
+if (($# == 0)); then
+  targets=(test_tensor test_sgd)
+  for source in tests/kernels/test_{ops,conv}_*.cpp; do targets+=("$(basename "$source" .cpp)"); done
+fi
 cmake -B "$build" -S . "${options[@]}"
 cmake --build "$build" --target "${targets[@]}"
 export HAC_PLACES=cpu OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive

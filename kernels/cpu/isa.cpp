@@ -3,25 +3,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <dnnl_debug.h>
 #include <cstdlib>
-#include <dnnl.hpp>
 
 #include "kernels/core/error.h"
+#include "kernels/cpu/library.h"
 
 namespace hac::cpu {
 namespace {
 
 #if defined(__x86_64__)
-using Isa = dnnl::cpu_isa;
-
-Isa effective() {
-  static const Isa isa = dnnl::get_effective_cpu_isa();
-  return isa;
+const InstructionSet& effective() {
+  static const InstructionSet set = instruction_set();
+  return set;
 }
-
-// A set's value has the bits of its subsets' values.
-bool includes(int set) { return (static_cast<int>(effective()) & set) == set; }
 
 // Runs before any code of the program that needs the floor, static initialisers among it, and is
 // compiled for less itself.
@@ -42,23 +36,21 @@ __attribute__((constructor(101), target("arch=x86-64"))) void refuse_below_the_f
 }  // namespace
 
 #if defined(__x86_64__)
-int vector_lanes() { return includes(dnnl_cpu_isa_avx512_core) ? 16 : 8; }
+int vector_lanes() { return effective().lanes; }
 
-bool has_bf16() { return includes(dnnl_cpu_isa_avx512_core_bf16); }
+bool has_bf16() { return effective().bf16; }
 
-std::string isa_name() {
-  return std::string(dnnl_cpu_isa2str(static_cast<dnnl_cpu_isa_t>(effective()))).substr(8);
-}
+std::string isa_name() { return effective().name; }
 
 void require_isa() {
-  if (effective() != Isa::avx && effective() != Isa::sse41) return;
+  if (effective().enough) return;
   const char* asked = std::getenv("DNNL_MAX_CPU_ISA");
   throw DeviceError(
       fmt::format("cpu: DNNL_MAX_CPU_ISA={} lowers the instruction set to {}; "
                   "expected AVX2 or more",
                   asked ? asked : "", isa_name()));
 }
-#else  // oneDNN names no other
+#else
 int vector_lanes() { return 4; }
 bool has_bf16() { return false; }
 std::string isa_name() { return "neon"; }

@@ -1,40 +1,50 @@
 #pragma once
-// The adapter to oneDNN 2 and 3: the only folder that sees its headers. Primitives are made once
-// per (spec, threads) and kept; their memory objects are re-pointed at each call.
+// What the CPU's kernels keep in a Context, and what they have from a library: oneDNN (onednn.h),
+// or in a build without it (HAC_DNNL) Eigen. kernels/CMakeLists.txt takes onednn.cpp or
+// no_onednn.cpp.
 
-#include <initializer_list>
+#include <memory>
 #include <string>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include "kernels/core/activation.h"
 #include "kernels/core/context.h"
 #include "kernels/core/plan_cache.h"
-#include "kernels/core/types.h"
-#include "kernels/cpu/onednn_api.h"
 #include "kernels/cpu/options.h"
 
 namespace hac::cpu {
 
-// Turns dnnl::error into DeviceError or OutOfMemory naming the spec.
-[[noreturn]] void rethrow(const dnnl::error& error, const std::string& spec);
+struct OneDnn;  // its engine and stream
+
+// "2.6.3", or "none (Eigen 3.4.0)": times, and what was computed, depend on it.
+std::string onednn_version();
+
+// The instruction set in use on x86: the processor's, lowered by DNNL_MAX_CPU_ISA.
+struct InstructionSet {
+  std::string name;  // "avx2", "avx512_core_bf16"
+  int lanes;         // floats in a vector: 16 or 8
+  bool bf16;         // products of bf16
+  bool enough;       // false: DNNL_MAX_CPU_ISA asks for less than AVX2
+};
+InstructionSet instruction_set();
+
+// Throws the exception that is handled; a library's own as DeviceError or OutOfMemory naming the
+// spec.
+[[noreturn]] void rethrow(const std::string& spec);
 
 class Library {
  public:
-  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  dnnl::stream stream{engine};
   ConvOptions conv;
   std::shared_ptr<PlanMemory> measured;  // null: convolutions by rules
+  std::shared_ptr<OneDnn> onednn;        // made on first use
 
   // The plan of this spec, made by make() on first use; valid until the next call. Throws
-  // DeviceError naming the spec when oneDNN refuses it.
+  // DeviceError naming the spec when the library refuses it.
   template <class Plan, class Spec, class Make>
   Plan& plan(const Spec& spec, Make make) {
     try {
       return plans_.get<Plan>(std::pair(spec, num_threads()), make);
-    } catch (const dnnl::error& error) {
-      rethrow(error, spec.str());
+    } catch (...) {
+      rethrow(spec.str());
     }
   }
 
@@ -42,53 +52,8 @@ class Library {
   PlanCache plans_;
 };
 
-// A primitive with its memory objects, executed by pointing each argument at a buffer. Its scratch
-// memory is the caller's (user_scratchpad).
-class Primitive {
- public:
-  Primitive() = default;
-  Primitive(Library& library, const dnnl::primitive& primitive)
-      : library_(&library), primitive_(primitive) {}
-  explicit operator bool() const { return static_cast<bool>(primitive_); }
-
-  dnnl::memory::desc desc(int arg) const;  // empty where it has no such argument
-  std::size_t scratchpad_bytes() const { return desc(DNNL_ARG_SCRATCHPAD).get_size(); }
-  std::string implementation() const;  // as oneDNN calls it
-  // DNNL_ARG_SRC and so on with their buffers; null: none.
-  void run(std::initializer_list<std::pair<int, const void*>> args);
-
- private:
-  Library* library_ = nullptr;
-  dnnl::primitive primitive_;
-  std::unordered_map<int, dnnl::memory> args_;
-};
-
-inline dnnl::memory::data_type data_type(Dtype dtype) {
-  using type = dnnl::memory::data_type;
-  constexpr type types[] = {type::f32, type::bf16, type::f16, type::u8, type::s32};
-  return types[static_cast<int>(dtype)];
-}
-
-// An activation of this shape in this layout. Channels that the block adds are passed as real ones:
-// they hold zero, and oneDNN keeps to its fast implementations.
-dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype, Layout layout);
-inline dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype) {
-  return activation_desc(shape, dtype, layout_of({}, shape));
-}
-
-// Whether a convolution's implementation is oneDNN's code for blocked tensors, which its name calls
-// jit or brgemm; else it is its product of plain ones, image by image, or its reference code.
-bool is_blocked_code(const std::string& implementation);
-// Says once for each spec, on stderr, that oneDNN computes it by reference code, if it does.
-void warn_if_reference(const Primitive& primitive, const std::string& spec);
-
 // Row-major c (m, n) = op(a) op(b) + beta c, each op 'N' or, for the transposed matrix, 'T'.
 void multiply(char op_a, char op_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
               const float* b, float beta, float* c);
-
-// Attributes with scratch memory supplied by the caller.
-dnnl::primitive_attr user_scratchpad();
-// The same, and what follows: the sum with y, the activation.
-dnnl::primitive_attr fused_behind(bool add, Activation activation);
 
 }  // namespace hac::cpu

@@ -4,21 +4,22 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <dnnl.hpp>
 #include <fstream>
 
 #include "kernels/core/context.h"
 #include "kernels/core/isa.h"
 #include "kernels/cpu/control_group.h"
+#include "kernels/cpu/host.h"
+#include "kernels/cpu/library.h"
 
 namespace hac {
 namespace {
 
 // From "model name : AMD EPYC"; "" if absent.
-std::string model_name() {
-  std::ifstream in("/proc/cpuinfo");
+std::string field_of_cpuinfo(const std::string& file, const std::string& field) {
+  std::ifstream in(file);
   for (std::string line; std::getline(in, line);) {
-    if (!line.starts_with("model name")) continue;
+    if (!line.starts_with(field)) continue;
     const auto colon = line.find(':');
     const auto value = line.find_first_not_of(" \t", colon + 1);
     if (colon != std::string::npos && value != std::string::npos) return line.substr(value);
@@ -28,14 +29,31 @@ std::string model_name() {
 
 }  // namespace
 
+namespace host {
+
+std::string cpu_name_in(const std::string& root) {
+  const std::string cpuinfo = root + "/proc/cpuinfo";
+  if (const auto name = field_of_cpuinfo(cpuinfo, "model name"); !name.empty()) return name;
+  // ARM's has numbers alone, but a board its name, which ends in a zero byte.
+  std::ifstream in(root + "/proc/device-tree/model");
+  std::string board;
+  std::getline(in, board, '\0');
+  if (!board.empty()) return board;
+  const std::string part = field_of_cpuinfo(cpuinfo, "CPU part");
+  if (part.empty()) return "";
+  return fmt::format("CPU part {} of implementer {}", part,
+                     field_of_cpuinfo(cpuinfo, "CPU implementer"));
+}
+
+}  // namespace host
+
 Machine this_machine() {
-  const dnnl_version_t* v = dnnl_version();
   Machine m;
-  m.cpu = model_name();
+  m.cpu = host::cpu_name_in("");
   m.cores = limits().affinity;
   m.threads = num_threads();
   m.isa = cpu::isa_name();
-  m.onednn = fmt::format("{}.{}.{}", v->major, v->minor, v->patch);
+  m.onednn = cpu::onednn_version();
 #if defined(__clang__)
   m.compiler =
       fmt::format("clang++ {}.{}.{}", __clang_major__, __clang_minor__, __clang_patchlevel__);

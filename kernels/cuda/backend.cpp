@@ -131,21 +131,41 @@ std::vector<Descriptor> Descriptor::get(Attribute name, Type element, std::size_
   return values;
 }
 
-Descriptor device_properties(int ordinal) {
-  Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  properties.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, std::int32_t{ordinal}).finalize();
-  return properties;
+void PlanDevice::set_on_graph(Descriptor& graph) const {
+  if (handle_) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle_);
 }
 
-Descriptor device_properties(std::string_view json) {
+void PlanDevice::set_on_heuristics(Descriptor& heuristics) const {
+  if (!handle_) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties_);
+}
+
+void PlanDevice::set_on_engine(Descriptor& engine) const {
+  if (!handle_) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, properties_);
+}
+
+void PlanDevice::set_on_plan(Descriptor& plan) const {
+  if (handle_) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle_);
+  } else {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties_);
+  }
+}
+
+PlanDevice device_properties(int ordinal) {
+  Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  properties.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, std::int32_t{ordinal}).finalize();
+  return PlanDevice(std::move(properties));
+}
+
+PlanDevice device_properties(std::string_view json) {
   Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   properties.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, std::span<const char>(json));
   properties.finalize();
-  return properties;
+  return PlanDevice(std::move(properties));
 }
 
-std::string device_json(const Descriptor& properties) {
-  const auto text = properties.get<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+std::string device_json(const PlanDevice& device) {
+  const auto text = device.properties().get<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
   return {text.data(), strnlen(text.data(), text.size())};
 }
 

@@ -3,19 +3,18 @@
 // then it is finalised and constant. Whatever cuDNN refuses is a DeviceError that names the call,
 // the descriptor, the status and cuDNN's own words; callers put the spec before it.
 
-#include <cudnn.h>
-
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
-namespace hac::cuda {
+#include "kernels/cuda/cudnn_api.h"
 
-static_assert(CUDNN_VERSION >= 90800, "cuDNN 9.8 is the first with device properties");
+namespace hac::cuda {
 
 // Throws DeviceError (OutOfMemory where it is that) unless the call succeeded.
 void check(cudnnStatus_t status, const char* call, std::string_view what);
@@ -31,6 +30,7 @@ consteval cudnnBackendAttributeType_t attribute_type() {
   if (is(bool{})) return CUDNN_TYPE_BOOLEAN;
   if (is(char{})) return CUDNN_TYPE_CHAR;
   if (std::is_same_v<T, void*>) return CUDNN_TYPE_VOID_PTR;
+  if (is(cudnnHandle_t{})) return CUDNN_TYPE_HANDLE;
   if (is(cudnnDataType_t{})) return CUDNN_TYPE_DATA_TYPE;
   if (is(cudnnConvolutionMode_t{})) return CUDNN_TYPE_CONVOLUTION_MODE;
   if (is(cudnnPointwiseMode_t{})) return CUDNN_TYPE_POINTWISE_MODE;
@@ -99,10 +99,31 @@ class Descriptor {
   Type type_{};
 };
 
-// What plans are made for: a GPU of this machine, or one that is described. The text is
-// undocumented and belongs to a version of cuDNN; tests make plans for devices that are not there.
-Descriptor device_properties(int ordinal);
-Descriptor device_properties(std::string_view json);
-std::string device_json(const Descriptor& properties);
+// What plans are made for: a GPU of this machine, or one that is described; before cuDNN 9.8 the
+// GPU of a handle, which must outlive it.
+class PlanDevice {
+ public:
+  PlanDevice() = default;  // none
+  explicit PlanDevice(Descriptor properties) : properties_(std::move(properties)) {}
+  explicit PlanDevice(cudnnHandle_t handle) : handle_(handle) {}
+  explicit operator bool() const { return handle_ || properties_.handle(); }
+  const Descriptor& properties() const { return properties_; }
+
+  // Each sets what its kind of descriptor must know of the device.
+  void set_on_graph(Descriptor& graph) const;
+  void set_on_heuristics(Descriptor& heuristics) const;
+  void set_on_engine(Descriptor& engine) const;
+  void set_on_plan(Descriptor& plan) const;
+
+ private:
+  Descriptor properties_;
+  cudnnHandle_t handle_ = nullptr;
+};
+
+// The text is undocumented and belongs to a version of cuDNN; tests make plans for devices that are
+// not there. All three throw DeviceError before cuDNN 9.8.
+PlanDevice device_properties(int ordinal);
+PlanDevice device_properties(std::string_view json);
+std::string device_json(const PlanDevice& device);
 
 }  // namespace hac::cuda

@@ -31,9 +31,11 @@ cublasLtHandle_t Library::cublas() {
   return cublas_;
 }
 
-const Descriptor& Library::properties() {
-  if (!properties_.handle()) properties_ = device_properties(ordinal_);
-  return properties_;
+const PlanDevice& Library::plan_device() {
+  if (!plan_device_) {
+    plan_device_ = has_device_properties ? device_properties(ordinal_) : PlanDevice(cudnn());
+  }
+  return plan_device_;
 }
 
 PlanOptions& plan_options(Library& library) { return library.options; }

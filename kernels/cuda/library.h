@@ -30,7 +30,7 @@ struct Library {
   int ordinal() const { return ordinal_; }
   cudnnHandle_t cudnn();
   cublasLtHandle_t cublas();
-  const Descriptor& properties();  // what cuDNN plans are made for
+  const PlanDevice& plan_device();  // what cuDNN plans are made for
 
   cudaStream_t stream = nullptr;  // all work of this context, in order
   PlanOptions options;
@@ -41,7 +41,7 @@ struct Library {
   int ordinal_;
   cudnnHandle_t cudnn_ = nullptr;
   cublasLtHandle_t cublas_ = nullptr;
-  Descriptor properties_;
+  PlanDevice plan_device_;
 };
 
 }  // namespace hac::cuda

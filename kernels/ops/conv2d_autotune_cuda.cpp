@@ -24,10 +24,10 @@ std::string text_of(const PlanOptions& o, const Conv2dSpec& spec) {
 }
 
 // The plan of that name, unless this cuDNN does not have it or it may not be taken.
-std::optional<ConvPlan> rebuild(const Descriptor& properties, const Conv2dSpec& spec,
+std::optional<ConvPlan> rebuild(const PlanDevice& device, const Conv2dSpec& spec,
                                 const PlanOptions& options, const TunedPlan& tuned) {
   try {
-    ConvPlan plan = rebuild_plan(properties, spec, tuned.engine, tuned.knobs);
+    ConvPlan plan = rebuild_plan(device, spec, tuned.engine, tuned.knobs);
     const bool allowed = objection(plan.config, spec, options).empty() &&
                          plan.workspace_bytes <= options.workspace_limit;
     return allowed ? std::optional(std::move(plan)) : std::nullopt;
@@ -62,15 +62,15 @@ Choice fastest(const Conv2dSpec& spec, std::span<const ConvPlan> plans,
   return {run[best], ms[best], all_tried};
 }
 
-ConvPlan Tuner::plan(const Descriptor& properties, const Conv2dSpec& spec,
-                     const PlanOptions& options, const MeasurePlan& measure) {
+ConvPlan Tuner::plan(const PlanDevice& device, const Conv2dSpec& spec, const PlanOptions& options,
+                     const MeasurePlan& measure) {
   const TunedKey key{memory_.device(), fmt::format("cudnn {}", cudnnGetVersion()),
                      text_of(options, spec), spec.str()};
   if (const TunedPlan* known = memory_.find(key)) {
-    if (auto plan = rebuild(properties, spec, options, *known)) return std::move(*plan);
+    if (auto plan = rebuild(device, spec, options, *known)) return std::move(*plan);
   }
-  std::vector<ConvPlan> plans = list_plans(properties, spec, options, kCandidates);
-  if (plans.empty()) return make_plan(properties, spec, options);  // says why there is none
+  std::vector<ConvPlan> plans = list_plans(device, spec, options, kCandidates);
+  if (plans.empty()) return make_plan(device, spec, options);  // says why there is none
   const Choice choice = fastest(spec, plans, measure);
   ConvPlan& best = plans[choice.index];
   if (choice.all_tried)
@@ -98,7 +98,7 @@ ConvPlan tuned_plan(Context& ctx, const Conv2dSpec& spec) {
   const auto run = [&](const ConvPlan& plan, const ConvOperands& operands, void* workspace) {
     execute(lib.cudnn(), plan, spec, operands, workspace);
   };
-  return lib.tuner->plan(lib.properties(), spec, lib.options, measure_on(ctx, spec, run));
+  return lib.tuner->plan(lib.plan_device(), spec, lib.options, measure_on(ctx, spec, run));
 }
 
 void autotune(Library& library, PlanFile file) {

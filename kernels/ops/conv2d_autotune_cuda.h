@@ -32,7 +32,7 @@ class Tuner {
   // The remembered plan; the fastest of the first ten if there is none, or if this cuDNN cannot
   // build it or the options speak against it. Throws DeviceError as make_plan does, IoError as
   // PlanFile does.
-  ConvPlan plan(const Descriptor& properties, const Conv2dSpec& spec, const PlanOptions& options,
+  ConvPlan plan(const PlanDevice& device, const Conv2dSpec& spec, const PlanOptions& options,
                 const MeasurePlan& measure);
 
  private:

@@ -36,7 +36,7 @@ const ConvPlan& plan_for(Context& ctx, const Conv2dSpec& s) {
   return lib.plans.get<ConvPlan>(std::tuple(s, lib.options, lib.tuner != nullptr), [&] {
     // Nothing can be timed while work is recorded; it ran before, so its plans are there.
     if (lib.tuner && !capturing()) return cuda::tuned_plan(ctx, s);
-    return cuda::make_plan(lib.properties(), s, lib.options);
+    return cuda::make_plan(lib.plan_device(), s, lib.options);
   });
 }
 

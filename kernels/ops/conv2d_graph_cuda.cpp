@@ -143,7 +143,7 @@ bool has_residual(const Conv2dSpec& s) { return s.pass == Pass::inference && s.a
 
 bool has_bias(const Conv2dSpec& s) { return s.pass == Pass::inference && s.fuses(); }
 
-Descriptor conv_graph(const Conv2dSpec& s) {
+Descriptor conv_graph(const PlanDevice& device, const Conv2dSpec& s) {
   check_sizes(s);
   const cudnnDataType_t type = data_type(s);
   const Dims out = dims_of(s.out_shape());
@@ -166,6 +166,7 @@ Descriptor conv_graph(const Conv2dSpec& s) {
     from = std::move(to);
   }
   Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  device.set_on_graph(graph);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations)).finalize();
   return graph;
 }

@@ -23,6 +23,6 @@ bool has_residual(const Conv2dSpec& spec);
 
 // The finalised operation graph; tensors have the unique ids of Operand. Throws ShapeError for a
 // bad spec or a tensor of 2^31 elements and more, DeviceError where cuDNN refuses.
-Descriptor conv_graph(const Conv2dSpec& spec);
+Descriptor conv_graph(const PlanDevice& device, const Conv2dSpec& spec);
 
 }  // namespace hac::cuda

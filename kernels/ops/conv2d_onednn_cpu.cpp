@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "kernels/cpu/library.h"
+#include "kernels/cpu/onednn.h"
 #include "kernels/ops/conv2d_cpu.h"
 
 namespace hac::cpu {
@@ -60,15 +60,16 @@ dnnl::primitive make_primitive(cpu::Library& lib, const Conv2dSpec& s, const Geo
   const auto kind = s.pass == Pass::inference ? dnnl::prop_kind::forward_inference
                                               : dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
-  const auto forward = primitive_desc<F>(lib.engine, fused_behind(s.add, s.activation), kind, how,
+  const dnnl::engine& engine = onednn_of(lib).engine;
+  const auto forward = primitive_desc<F>(engine, fused_behind(s.add, s.activation), kind, how,
                                          g.src, g.weights, g.bias, g.dst, g.strides, g.pad, g.pad);
   const auto attr = user_scratchpad();
   if (s.pass == Pass::backward_data) {
-    return D(backward_desc<D>(lib.engine, attr, forward, how, g.src, g.weights, g.dst, g.strides,
-                              g.pad, g.pad));
+    return D(backward_desc<D>(engine, attr, forward, how, g.src, g.weights, g.dst, g.strides, g.pad,
+                              g.pad));
   }
   if (s.pass == Pass::backward_weights) {
-    return W(backward_desc<W>(lib.engine, attr, forward, how, g.src, g.weights, g.bias, g.dst,
+    return W(backward_desc<W>(engine, attr, forward, how, g.src, g.weights, g.bias, g.dst,
                               g.strides, g.pad, g.pad));
   }
   return F(forward);
@@ -144,7 +145,8 @@ class OneDnnPlan final : public ConvPlan {
     if (weights != g.weights_plain) {
       const Desc from = gradient ? weights : g.weights_plain;
       const Desc to = gradient ? g.weights_plain : weights;
-      reorder_ = {library, dnnl::reorder({library.engine, from, library.engine, to})};
+      const dnnl::engine& engine = onednn_of(library).engine;
+      reorder_ = {library, dnnl::reorder({engine, from, engine, to})};
     }
     if (w_shape_ != s.weight_shape()) {
       padded_bytes_ = round_up(w_shape_.numel() * each_, 64);

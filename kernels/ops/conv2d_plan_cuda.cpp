@@ -28,12 +28,12 @@ EngineConfig describe(Descriptor config) {
   return c;
 }
 
-std::vector<EngineConfig> find_configs(const Descriptor& device, const Conv2dSpec& spec,
+std::vector<EngineConfig> find_configs(const PlanDevice& device, const Conv2dSpec& spec,
                                        cudnnBackendHeurMode_t mode) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, conv_graph(spec))
-      .set(CUDNN_ATTR_ENGINEHEUR_MODE, mode)
-      .set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, conv_graph(device, spec))
+      .set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+  device.set_on_heuristics(heuristics);
   std::vector<EngineConfig> configs;
   if (!heuristics.try_finalize()) return configs;
   for (Descriptor& config :
@@ -44,10 +44,10 @@ std::vector<EngineConfig> find_configs(const Descriptor& device, const Conv2dSpe
 }
 
 // Finalises the plan; false where cuDNN cannot after all.
-bool finish(ConvPlan& plan, const Descriptor& device) {
+bool finish(ConvPlan& plan, const PlanDevice& device) {
   plan.plan = Descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-  plan.plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device)
-      .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, plan.config.config);
+  device.set_on_plan(plan.plan);
+  plan.plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, plan.config.config);
   if (!plan.plan.try_finalize()) return false;
   plan.workspace_bytes = plan.plan.value<std::int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
   return true;
@@ -56,7 +56,7 @@ bool finish(ConvPlan& plan, const Descriptor& device) {
 using Reasons = std::map<std::string, int>;  // why configurations were left out
 
 // Finalises the plan unless something speaks against it.
-bool passes(ConvPlan& plan, const Descriptor& device, const Conv2dSpec& spec,
+bool passes(ConvPlan& plan, const PlanDevice& device, const Conv2dSpec& spec,
             const PlanOptions& options, Reasons& reasons) {
   std::string reason = objection(plan.config, spec, options);
   if (reason.empty() && !finish(plan, device)) {
@@ -72,7 +72,7 @@ bool passes(ConvPlan& plan, const Descriptor& device, const Conv2dSpec& spec,
 
 // Up to `limit` plans, run-time compiled only if there is no other: each takes seconds to make.
 // Mode A takes about 1 ms, the fallbacks 6, so they come only when wanted.
-std::vector<ConvPlan> collect(const Descriptor& device, const Conv2dSpec& spec,
+std::vector<ConvPlan> collect(const PlanDevice& device, const Conv2dSpec& spec,
                               const PlanOptions& options, std::size_t limit, Reasons& reasons) {
   std::vector<ConvPlan> plans;
   std::vector<EngineConfig> last_resort;
@@ -118,7 +118,7 @@ std::string EngineConfig::name() const {
   return name + (runtime_compiled() ? ",nvrtc" : "");
 }
 
-std::vector<EngineConfig> engine_configs(const Descriptor& device, const Conv2dSpec& spec,
+std::vector<EngineConfig> engine_configs(const PlanDevice& device, const Conv2dSpec& spec,
                                          cudnnBackendHeurMode_t mode) {
   return naming(spec, [&] { return find_configs(device, spec, mode); });
 }
@@ -131,7 +131,7 @@ std::string objection(const EngineConfig& config, const Conv2dSpec& spec,
   if (config.has(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)) return "sums in 16 bits";
   if (options.exact && config.has(CUDNN_NUMERICAL_NOTE_WINOGRAD)) return "Winograd";
   // The same plans run eagerly and in captured graphs.
-  if (config.has(CUDNN_BEHAVIOR_NOTE_CUBLASLT_DEPENDENCY)) return "not captured into graphs";
+  if (cublas_note && config.has(*cublas_note)) return "not captured into graphs";
   if (spec.dtype != Dtype::f32) return "";
   if (config.has(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return "rounds its inputs to 16 bits";
   // An f32 engine that uses tensor cores rounds its inputs to TF32.
@@ -139,7 +139,7 @@ std::string objection(const EngineConfig& config, const Conv2dSpec& spec,
   return "";
 }
 
-ConvPlan make_plan(const Descriptor& device, const Conv2dSpec& spec, const PlanOptions& options) {
+ConvPlan make_plan(const PlanDevice& device, const Conv2dSpec& spec, const PlanOptions& options) {
   Reasons reasons;
   std::vector<ConvPlan> plans =
       naming(spec, [&] { return collect(device, spec, options, 1, reasons); });
@@ -154,20 +154,20 @@ ConvPlan make_plan(const Descriptor& device, const Conv2dSpec& spec, const PlanO
                                 found));
 }
 
-std::vector<ConvPlan> list_plans(const Descriptor& device, const Conv2dSpec& spec,
+std::vector<ConvPlan> list_plans(const PlanDevice& device, const Conv2dSpec& spec,
                                  const PlanOptions& options, std::size_t most) {
   Reasons reasons;
   return naming(spec, [&] { return collect(device, spec, options, most, reasons); });
 }
 
-ConvPlan rebuild_plan(const Descriptor& device, const Conv2dSpec& spec, std::int64_t engine,
+ConvPlan rebuild_plan(const PlanDevice& device, const Conv2dSpec& spec, std::int64_t engine,
                       std::span<const Knob> knobs) {
   return naming(spec, [&] {
     Descriptor e(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-    e.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, conv_graph(spec))
-        .set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, engine)
-        .set(CUDNN_ATTR_ENGINE_DEVICEPROP, device)
-        .finalize();
+    e.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, conv_graph(device, spec))
+        .set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, engine);
+    device.set_on_engine(e);
+    e.finalize();
     std::vector<Descriptor> choices;
     for (const Knob& knob : knobs) {
       choices.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR)

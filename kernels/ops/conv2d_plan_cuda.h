@@ -29,7 +29,7 @@ struct EngineConfig {
 
 // In the order of cuDNN's heuristics: mode A, best first, or the fallbacks. Empty where cuDNN has
 // nothing. Throws ShapeError as conv_graph does.
-std::vector<EngineConfig> engine_configs(const Descriptor& device, const Conv2dSpec& spec,
+std::vector<EngineConfig> engine_configs(const PlanDevice& device, const Conv2dSpec& spec,
                                          cudnnBackendHeurMode_t mode);
 
 // Why this configuration is not taken for this spec; "" if nothing speaks against it. Run-time
@@ -45,13 +45,13 @@ struct ConvPlan {
 
 // The first plan that passes, run-time compiled only if no other does. Throws DeviceError naming
 // the spec and what was wrong with every configuration.
-ConvPlan make_plan(const Descriptor& device, const Conv2dSpec& spec, const PlanOptions& options);
+ConvPlan make_plan(const PlanDevice& device, const Conv2dSpec& spec, const PlanOptions& options);
 // The first `most` of them, in the same order and with the same last resort: what an autotuner
 // measures. Empty where make_plan throws.
-std::vector<ConvPlan> list_plans(const Descriptor& device, const Conv2dSpec& spec,
+std::vector<ConvPlan> list_plans(const PlanDevice& device, const Conv2dSpec& spec,
                                  const PlanOptions& options, std::size_t most = 1000);
 // The plan that an autotuner once chose. Throws DeviceError if this cuDNN does not have it.
-ConvPlan rebuild_plan(const Descriptor& device, const Conv2dSpec& spec, std::int64_t engine,
+ConvPlan rebuild_plan(const PlanDevice& device, const Conv2dSpec& spec, std::int64_t engine,
                       std::span<const Knob> knobs);
 
 // Operands by unique id. In backward_data y is dy (read) and x is dx (written); in backward_weights

@@ -19,8 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using cuda::ConvPlan;
-using cuda::Descriptor;
 using cuda::measure_on;
+using cuda::PlanDevice;
 using cuda::PlanOptions;
 using cuda::Tuner;
 
@@ -73,7 +73,7 @@ class Autotune : public testing::Test {
   }
 
   TempFolder folder_;
-  Descriptor device_;
+  PlanDevice device_;
   std::vector<ConvPlan> plans_;
 };
 

@@ -18,10 +18,10 @@ namespace hac {
 namespace {
 
 using cuda::ConvPlan;
-using cuda::Descriptor;
+using cuda::PlanDevice;
 using cuda::PlanOptions;
 
-Descriptor device(const std::string& name) {
+PlanDevice device(const std::string& name) {
   return cuda::device_properties(
       std::string_view(read_file(HAC_SOURCE_DIR "/tests/golden/cudnn/" + name + ".json")));
 }
@@ -112,7 +112,7 @@ class ZooPlans : public Plans,
 
 TEST_P(ZooPlans, AreDeterministicPrecompiledAndSmall) {
   const auto& [name, dtype] = GetParam();
-  const Descriptor properties = device(name);
+  const PlanDevice properties = device(name);
   const PlanOptions options;
   const std::set<Conv2dSpec> specs = zoo_convolutions();
   EXPECT_GE(specs.size(), 60u) << "the zoo was not found";
@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, ZooPlans,
                          });
 
 TEST_F(Plans, OddShapesAndGroupsHaveOne) {
-  const Descriptor properties = device("a100");
+  const PlanDevice properties = device("a100");
   for (const Dtype dtype : {Dtype::f32, Dtype::bf16, Dtype::f16}) {
     for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
       for (Conv2dSpec spec :
@@ -178,7 +178,7 @@ TEST_F(Plans, OddShapesAndGroupsHaveOne) {
 }
 
 TEST_F(Plans, OptionsDecide) {
-  const Descriptor properties = device("h100");
+  const PlanDevice properties = device("h100");
   const auto count = [&](const Conv2dSpec& spec, const PlanOptions& options, auto note) {
     const auto plans = cuda::list_plans(properties, spec, options);
     EXPECT_FALSE(plans.empty()) << spec.str();
@@ -196,7 +196,7 @@ TEST_F(Plans, OptionsDecide) {
 }
 
 TEST_F(Plans, TheFirstIsTheHeuristicsChoice) {
-  const Descriptor properties = device("h100");
+  const PlanDevice properties = device("h100");
   for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
     const Conv2dSpec spec = example(Dtype::bf16, pass);
     const auto configs = cuda::engine_configs(properties, spec, CUDNN_HEUR_MODE_A);
@@ -209,7 +209,7 @@ TEST_F(Plans, TheFirstIsTheHeuristicsChoice) {
 }
 
 TEST_F(Plans, AreRebuiltFromEngineAndKnobs) {
-  const Descriptor properties = device("a100");
+  const PlanDevice properties = device("a100");
   for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
     const Conv2dSpec spec = example(Dtype::f16, pass);
     for (const ConvPlan& plan : cuda::list_plans(properties, spec, {})) {

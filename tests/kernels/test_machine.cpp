@@ -8,6 +8,7 @@
 #include "kernels/core/context.h"
 #include "kernels/core/denormals.h"
 #include "kernels/core/machine.h"
+#include "kernels/cpu/host.h"
 #include "tests/support/temp_folder.h"
 #if defined(__x86_64__)
 #include "tests/support/handwritten_loops.h"
@@ -110,6 +111,18 @@ TEST_F(LimitsIn, OfVersionOneAreFoundByControllerAndAtTheTopOfAContainer) {
   EXPECT_EQ(v1.cpu_quota_from, root + "/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us");
   EXPECT_EQ(v1.memory_bytes, 102400u);
   EXPECT_EQ(v1.memory_from, root + "/sys/fs/cgroup/memory/memory.limit_in_bytes");
+}
+
+// An ARM processor names itself by numbers alone.
+TEST_F(LimitsIn, ABoardGivesItsProcessorTheNameThatItHasNot) {
+  EXPECT_EQ(host::cpu_name_in(root), "");
+  folder.write("proc/cpuinfo",
+               "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd0b\n");
+  EXPECT_EQ(host::cpu_name_in(root), "CPU part 0xd0b of implementer 0x41");
+  folder.write("proc/device-tree/model", std::string("Raspberry Pi 5 Model B Rev 1.0\0", 31));
+  EXPECT_EQ(host::cpu_name_in(root), "Raspberry Pi 5 Model B Rev 1.0");
+  folder.write("proc/cpuinfo", "processor\t: 0\nmodel name\t: AMD EPYC\n");
+  EXPECT_EQ(host::cpu_name_in(root), "AMD EPYC");
 }
 
 TEST(Threads, AreBoundByTheLimits) {

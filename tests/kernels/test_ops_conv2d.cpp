@@ -1,4 +1,5 @@
 #include "kernels/core/isa.h"
+#include "kernels/core/machine.h"
 #include "tests/cases/conv2d.h"
 #include "tests/support/every_op.h"
 
@@ -136,6 +137,7 @@ TEST(Conv2d, NetworksNeverMeetAReferenceImplementation) {
 // The product is for what the library cannot do, not for the layers that make up a network.
 TEST(Conv2d, LayersOfTheZooUseTheLibrarysCode) {
   if (cpu::vector_lanes() == 4) GTEST_SKIP() << "oneDNN has only reference code for NEON";
+  if (this_machine().onednn.starts_with("none")) GTEST_SKIP() << "built without oneDNN";
   Context& context = Context::current();
   for (const Place& place : places_of_the_cpu())
     for (const std::int64_t batch : {1, 128}) {

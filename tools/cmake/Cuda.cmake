@@ -18,6 +18,14 @@ set(reason "")
 if(NOT CMAKE_CUDA_COMPILER)
   set(reason "no nvcc (hint: -DCMAKE_CUDA_COMPILER=/path/to/nvcc)")
 else()
+  # Asked before an older one fails on the architectures, or on C++20.
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE nvcc_says ERROR_QUIET)
+  string(REGEX MATCH "release ([0-9.]+)" release "${nvcc_says}")
+  if(release AND CMAKE_MATCH_1 VERSION_LESS 12)
+    set(reason "expected CUDA 12 or later, found ${CMAKE_MATCH_1} (${CMAKE_CUDA_COMPILER})")
+  endif()
+endif()
+if(NOT reason)
   enable_language(CUDA)
   find_package(CUDAToolkit QUIET)
   # Python wheels hold only libcudnn.so.9; HAC_CUDNN_ROOT names their nvidia/cudnn folder. Beside
@@ -36,6 +44,14 @@ else()
     set(reason "no CUDA toolkit with cuBLASLt")
   elseif(NOT HAC_CUDNN_INCLUDE OR NOT HAC_CUDNN_LIBRARY)
     set(reason "no cuDNN 9 (hint: -DHAC_CUDNN_ROOT=FOLDER with include/ and lib/)")
+  else()
+    file(STRINGS ${HAC_CUDNN_INCLUDE}/cudnn_version.h version_lines
+      REGEX "define CUDNN_(MAJOR|MINOR|PATCHLEVEL) ")
+    string(REGEX REPLACE "[^0-9;]" "" version_numbers "${version_lines}")
+    list(JOIN version_numbers "." HAC_CUDNN_VERSION)
+    if(HAC_CUDNN_VERSION VERSION_LESS 9)
+      set(reason "expected cuDNN 9 or later, found ${HAC_CUDNN_VERSION} in ${HAC_CUDNN_INCLUDE}")
+    endif()
   endif()
 endif()
 
@@ -48,10 +64,6 @@ if(reason)
 endif()
 
 set(HAC_CUDA_ENABLED ON)
-file(STRINGS ${HAC_CUDNN_INCLUDE}/cudnn_version.h version_lines
-  REGEX "define CUDNN_(MAJOR|MINOR|PATCHLEVEL) ")
-string(REGEX REPLACE "[^0-9;]" "" version_numbers "${version_lines}")
-list(JOIN version_numbers "." HAC_CUDNN_VERSION)
 set(HAC_CUDA_SUMMARY "CUDA ${CMAKE_CUDA_COMPILER_VERSION}, cuDNN ${HAC_CUDNN_VERSION}, for \
 ${CMAKE_CUDA_ARCHITECTURES} (HAC_CUDA=${HAC_CUDA})")
 

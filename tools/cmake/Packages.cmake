@@ -7,6 +7,7 @@ function(hac_find name debian)
   if(NOT ${name}_FOUND)
     set(missing "${missing}\n  ${name}: apt-get install ${debian}" PARENT_SCOPE)
   endif()
+  set(${name}_VERSION "${${name}_VERSION}" PARENT_SCOPE)
 endfunction()
 
 find_package(Threads REQUIRED)
@@ -26,15 +27,31 @@ if(HAC_BENCH)
   hac_find(benchmark libbenchmark-dev)
 endif()
 
-# Debian's CMake package of oneDNN wants OpenCL.
-find_path(hac_dnnl_INCLUDE dnnl.hpp)
-find_library(hac_dnnl_LIBRARY dnnl)
-if(hac_dnnl_INCLUDE AND hac_dnnl_LIBRARY)
-  add_library(hac_dnnl INTERFACE IMPORTED GLOBAL)
-  target_include_directories(hac_dnnl SYSTEM INTERFACE ${hac_dnnl_INCLUDE})
-  target_link_libraries(hac_dnnl INTERFACE ${hac_dnnl_LIBRARY})
-else()
-  set(missing "${missing}\n  dnnl.hpp: apt-get install libdnnl-dev")
+# What multiplies on the CPU; without it Eigen and own loops do (kernels/CMakeLists.txt), as boards need
+# it. The rules that choose an algorithm were measured with it on x86: there its absence is an error.
+set(HAC_DNNL AUTO CACHE STRING "Use oneDNN: AUTO (on x86 always, elsewhere where it is), ON or OFF")
+set_property(CACHE HAC_DNNL PROPERTY STRINGS AUTO ON OFF)
+set(HAC_DNNL_ENABLED OFF)
+set(HAC_DNNL_SUMMARY "no oneDNN (HAC_DNNL=OFF) but Eigen ${Eigen3_VERSION}")
+if(NOT HAC_DNNL STREQUAL "OFF")
+  # Debian's CMake package of oneDNN wants OpenCL.
+  find_path(hac_dnnl_INCLUDE dnnl.hpp)
+  find_library(hac_dnnl_LIBRARY dnnl)
+  if(hac_dnnl_INCLUDE AND hac_dnnl_LIBRARY)
+    set(HAC_DNNL_ENABLED ON)
+    file(STRINGS ${hac_dnnl_INCLUDE}/oneapi/dnnl/dnnl_version.h version_lines
+      REGEX "define DNNL_VERSION_(MAJOR|MINOR|PATCH)")
+    string(REGEX REPLACE "[^0-9;]" "" version_numbers "${version_lines}")
+    list(JOIN version_numbers "." version)
+    set(HAC_DNNL_SUMMARY "oneDNN ${version}")
+    add_library(hac_dnnl INTERFACE IMPORTED GLOBAL)
+    target_include_directories(hac_dnnl SYSTEM INTERFACE ${hac_dnnl_INCLUDE})
+    target_link_libraries(hac_dnnl INTERFACE ${hac_dnnl_LIBRARY})
+  elseif(HAC_X86 OR HAC_DNNL STREQUAL "ON")
+    set(missing "${missing}\n  dnnl.hpp: apt-get install libdnnl-dev (or -DHAC_DNNL=OFF, slower)")
+  else()
+    set(HAC_DNNL_SUMMARY "no oneDNN (apt-get install libdnnl-dev) but Eigen ${Eigen3_VERSION}")
+  endif()
 endif()
 
 # What only export and import to and from ONNX need.
@@ -76,8 +93,3 @@ if(missing)
   message(FATAL_ERROR "hacscale needs these libraries:${missing}\n"
     "tools/quickstart.sh and tools/test.sh install them all on Debian 12.")
 endif()
-
-file(STRINGS ${hac_dnnl_INCLUDE}/oneapi/dnnl/dnnl_version.h version_lines
-  REGEX "define DNNL_VERSION_(MAJOR|MINOR|PATCH)")
-string(REGEX REPLACE "[^0-9;]" "" version_numbers "${version_lines}")
-list(JOIN version_numbers "." DNNL_VERSION)

@@ -1,6 +1,6 @@
 // Fully connected layer on oneDNN's inner product, all operands plain.
 
-#include "kernels/cpu/library.h"
+#include "kernels/cpu/onednn.h"
 #include "kernels/ops/linear.h"
 
 namespace hac {
@@ -25,9 +25,10 @@ Plan make_plan(cpu::Library& lib, const LinearSpec& s) {
   using W = dnnl::inner_product_backward_weights;
   const auto kind = dnnl::prop_kind::forward_training;
   const auto attr = cpu::user_scratchpad();
-  const auto f = cpu::primitive_desc<F>(lib.engine, attr, kind, x, w, bias(type), y);
-  const auto d = cpu::backward_desc<D>(lib.engine, attr, f, x, w, y);
-  const auto g = cpu::backward_desc<W>(lib.engine, attr, f, x, dw, bias(f32), y);
+  const dnnl::engine& engine = cpu::onednn_of(lib).engine;
+  const auto f = cpu::primitive_desc<F>(engine, attr, kind, x, w, bias(type), y);
+  const auto d = cpu::backward_desc<D>(engine, attr, f, x, w, y);
+  const auto g = cpu::backward_desc<W>(engine, attr, f, x, dw, bias(f32), y);
   Plan plan{{lib, F(f)}, {lib, D(d)}, {lib, W(g)}};
   for (const cpu::Primitive& p : {plan.forward, plan.backward_data, plan.backward_weights}) {
     cpu::warn_if_reference(p, s.str());

@@ -1,5 +1,6 @@
-#include "kernels/cpu/library.h"
+#include "kernels/cpu/onednn.h"
 
+#include <dnnl_debug.h>
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -21,6 +22,26 @@ dnnl::primitive_desc_base desc_of(const dnnl::primitive& primitive) {
 
 }  // namespace
 
+OneDnn& onednn_of(Library& library) {
+  if (!library.onednn) library.onednn = std::make_shared<OneDnn>();
+  return *library.onednn;
+}
+
+std::string onednn_version() {
+  const dnnl_version_t* v = dnnl_version();
+  return fmt::format("{}.{}.{}", v->major, v->minor, v->patch);
+}
+
+InstructionSet instruction_set() {
+  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+  // A set's value has the bits of its subsets' values.
+  const auto includes = [&](int set) { return (static_cast<int>(isa) & set) == set; };
+  return {.name = std::string(dnnl_cpu_isa2str(static_cast<dnnl_cpu_isa_t>(isa))).substr(8),
+          .lanes = includes(dnnl_cpu_isa_avx512_core) ? 16 : 8,
+          .bf16 = includes(dnnl_cpu_isa_avx512_core_bf16),
+          .enough = isa != dnnl::cpu_isa::avx && isa != dnnl::cpu_isa::sse41};
+}
+
 dnnl::memory::desc Primitive::desc(int arg) const {
   return desc_of(primitive_).query_md(dnnl::query::exec_arg_md, arg);
 }
@@ -32,11 +53,11 @@ void Primitive::run(std::initializer_list<std::pair<int, const void*>> args) {
     if (!data) continue;
     auto it = args_.find(arg);
     if (it == args_.end()) {
-      it = args_.emplace(arg, dnnl::memory(desc(arg), library_->engine, nullptr)).first;
+      it = args_.emplace(arg, dnnl::memory(desc(arg), onednn_->engine, nullptr)).first;
     }
     it->second.set_data_handle(const_cast<void*>(data));
   }
-  primitive_.execute(library_->stream, args_);
+  primitive_.execute(onednn_->stream, args_);
 }
 
 dnnl::memory::desc activation_desc(const Shape& shape, Dtype dtype, Layout layout) {
@@ -92,11 +113,15 @@ void warn_if_reference(const Primitive& primitive, const std::string& spec) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-void rethrow(const dnnl::error& error, const std::string& spec) {
-  if (error.status == dnnl_out_of_memory) {
-    throw OutOfMemory(fmt::format("{}: oneDNN ran out of memory", spec));
+void rethrow(const std::string& spec) {
+  try {
+    throw;
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) {
+      throw OutOfMemory(fmt::format("{}: oneDNN ran out of memory", spec));
+    }
+    throw DeviceError(fmt::format("{}: oneDNN: {}", spec, error.what()));
   }
-  throw DeviceError(fmt::format("{}: oneDNN: {}", spec, error.what()));
 }
 
 }  // namespace hac::cpu

@@ -130,6 +130,15 @@ HEAD = ["network, batch", "M params", "1 x 2 ms", "2 x 1 ms", "1 x 2 over 2 x 1"
         "waiting %", "PyTorch 1 x 2 ms", "over ours", "DDP 2 x 1 ms", "over ours"]
 
 
+def show(case, rounds, options, head):
+    cells = row(case, rounds)
+    if head:
+        versions = {r["version"] for way in rounds.values() for r in way if "version" in r}
+        print(f"{rounds['2 x 1'][0]['machine']}{''.join(f', PyTorch {v}' for v in versions)}; {options.steps} steps in "
+              f"each of {options.rounds} rounds, medians\n\n| {' | '.join(HEAD[:len(cells)])} |\n|{'---|' * len(cells)}")
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("build", type=Path)
@@ -151,20 +160,12 @@ def main():
         sys.exit(77)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:RANKS])
     env = environment(options) | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    results, rows = {}, []
+    results = {}
     for case in options.cases:
         results[case] = measure(case, options, env)
-        rows.append(row(case, results[case]))
-    machine = results[options.cases[0]]["2 x 1"][0]["machine"]
-    versions = {r["version"] for rounds in results.values() for way in rounds.values() for r in way if "version" in r}
-    print(f"{machine}{''.join(f', PyTorch {v}' for v in versions)}; {options.steps} steps in each of {options.rounds} "
-          f"rounds, medians\n")
-    head = HEAD[:len(rows[0])]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for cells in rows:
-        print(f"| {' | '.join(cells)} |")
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "cases": results}, indent=1) + "\n")
+        show(case, results[case], options, head=case == options.cases[0])
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

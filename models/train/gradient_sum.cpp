@@ -31,7 +31,7 @@ GradientSum::GradientSum(const Model& model, StepRanks* ranks, std::int64_t imag
   for (std::size_t i = 0; i < leaves_.size(); ++i) {
     if (elements == 0) buckets_.push_back({.first = i});
     offsets_.push_back(elements);
-    elements += leaves_[i].var.value().numel();
+    elements += leaves_[i].var.value().storage_numel();
     if (i + 1 < leaves_.size() && elements * float_bytes < bucket_bytes) continue;
     buckets_.back().last = i + 1;
     const std::int64_t share = ceil_div(elements, ranks->size());
@@ -50,9 +50,9 @@ void GradientSum::after_leaf() {
   while (leaf_ < leaves_.size() && leaves_[leaf_].var.grad().defined()) {
     Bucket& bucket = buckets_[bucket_];
     if (!bucket.filling.defined()) bucket.filling = rows(bucket);
-    const Tensor gradient = leaves_[leaf_].var.grad().plain();
+    const Tensor gradient = leaves_[leaf_].var.grad();  // in the layout of the value
     copy(Context::current(device_), bucket.filling.as() + offsets_[leaf_], gradient.as(),
-         gradient.numel());
+         gradient.storage_numel());
     leaves_[leaf_].var.set_grad({});
     if (++leaf_ < bucket.last) continue;
     bucket.own.push_back(std::exchange(bucket.filling, {}));
@@ -111,8 +111,8 @@ void GradientSum::finish() {
   for (const Bucket& bucket : buckets_) {
     for (std::size_t i = bucket.first; i < bucket.last; ++i) {
       const Var& leaf = leaves_[i].var;
-      const Tensor sum = Tensor::empty(leaf.shape(), Dtype::f32, device_);
-      copy(ctx, sum.as(), bucket.all.as() + offsets_[i], sum.numel());
+      const Tensor sum = Tensor::empty(leaf.shape(), Dtype::f32, device_, leaf.value().layout());
+      copy(ctx, sum.as(), bucket.all.as() + offsets_[i], sum.storage_numel());
       leaf.set_grad(sum);
     }
   }

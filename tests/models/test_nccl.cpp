@@ -34,9 +34,9 @@ class ByNccl : public Group {
   Group& threads_;
 };
 
-// Batches of 24, 24 and 6.
+// Batches of 24, 24 and 4.
 TrainConfig parted(LaunchMode launch, std::int64_t parts) {
-  TrainConfig config = tiny_config(54, 24);
+  TrainConfig config = tiny_config(52, 24);
   config.accumulate = parts;
   config.launch = launch;
   return config;

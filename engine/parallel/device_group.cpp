@@ -39,16 +39,18 @@ class ThroughHost : public DeviceGroup {
   Group& group_;
 };
 
-}  // namespace
-
+// The id goes from rank 0 to all by the group.
 std::unique_ptr<DeviceGroup> join(const Nccl& nccl, Group& group) {
   const std::string id = group.gather(group.rank() == 0 ? nccl.make_id() : "")[0];
   return nccl.join(id, group.rank(), group.size());
 }
 
-std::unique_ptr<DeviceGroup> Group::on(Device device) {
-  if (device.kind != DeviceKind::cuda) return through_host(*this);
+}  // namespace
+
+std::unique_ptr<DeviceGroup> connect(Group& group, Device device) {
   Context::current(device);  // NCCL takes the GPU that is current
+  if (const Nccl* given = group.nccl()) return join(*given, group);
+  if (device.kind != DeviceKind::cuda) return through_host(group);
   std::string why;
   const auto open =
       reinterpret_cast<OpenNccl>(find_in_module("libhacscale_nccl.so", "hacscale_open_nccl", why));
@@ -58,17 +60,17 @@ std::unique_ptr<DeviceGroup> Group::on(Device device) {
     why = "libhacscale_nccl.so is of another version of the program";
   }
   // All ranks or none.
-  const std::vector<std::string> reasons = gather(why);
-  for (int r = 0; r < size(); ++r) {
+  const std::vector<std::string> reasons = group.gather(why);
+  for (int r = 0; r < group.size(); ++r) {
     if (reasons[r].empty()) continue;
-    if (rank() == 0) {
+    if (group.rank() == 0) {
       print(stderr, fmt::format("note: without NCCL gradients go through the host's memory: rank "
                                 "{}: {}\n",
                                 r, reasons[r]));
     }
-    return through_host(*this);
+    return through_host(group);
   }
-  return join(nccl, *this);
+  return join(nccl, group);
 }
 
 void DeviceGroup::exchange(Context& ctx, const Tensor& out, const Tensor& in) {

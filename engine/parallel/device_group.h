@@ -31,7 +31,9 @@ class DeviceGroup {
   virtual void collect_rows(Context& ctx, const float* out, float* in, std::size_t n) = 0;
 };
 
-// The group outlives it.
+// By NCCL on GPUs where all ranks have it, else through the host's memory. Every rank calls it, for
+// the device on which it computes. The group outlives it. Throws DeviceError of NCCL.
+std::unique_ptr<DeviceGroup> connect(Group& group, Device device);
 std::unique_ptr<DeviceGroup> through_host(Group& group);
 
 // What libhacscale_nccl.so exports as hacscale_open_nccl.
@@ -44,7 +46,5 @@ struct Nccl {
 using OpenNccl = Nccl (*)();
 // Of this header; the library refuses another one.
 inline constexpr int nccl_interface = 1;
-// The id goes from rank 0 to all by the group. Throws DeviceError of NCCL.
-std::unique_ptr<DeviceGroup> join(const Nccl& nccl, Group& group);
 
 }  // namespace hac

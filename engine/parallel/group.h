@@ -3,17 +3,14 @@
 // order. By MPI where mpirun started them (communicator.h); in tests, threads.
 
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "kernels/core/types.h"
-
 namespace hac {
 
-class DeviceGroup;
+struct Nccl;
 
 class Group {
  public:
@@ -29,9 +26,8 @@ class Group {
   virtual void exchange(std::span<const float> out, std::span<float> in) = 0;
   // `in` is every rank's `out`, in their order.
   virtual void collect(std::span<const float> out, std::span<float> in) = 0;
-  // The same on tensors of the device on which this rank computes: by NCCL on GPUs where all ranks
-  // have it, else through the host's memory (device_group.h). The group outlives it.
-  virtual std::unique_ptr<DeviceGroup> on(Device device);
+  // What connects devices in place of libhacscale_nccl.so (device_group.h): a test's.
+  virtual const Nccl* nccl() const { return nullptr; }
 };
 
 int rank_of(const Group* group);  // 0 of null: this process alone

@@ -5,7 +5,7 @@
 namespace hac {
 
 StepRanks::StepRanks(Group& group, Device device)
-    : group_(group), where_(device), on_device_(group.on(device)) {
+    : group_(group), where_(device), on_device_(connect(group, device)) {
   if (on_device_->on_device()) beside_ = std::make_unique<Context>(device);
 }
 

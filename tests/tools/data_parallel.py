@@ -2,6 +2,7 @@
 """One training on the ranks of mpirun: 1, 2 and 4 write the same files, also when they resume one another or a rank is
 killed; ranks that are not alike are refused by one line. Exit code 77 skips.
 usage: data_parallel.py HACSCALE"""
+import json
 import os
 import shutil
 import signal
@@ -12,8 +13,9 @@ import time
 from pathlib import Path
 
 HACSCALE = sys.argv[1]
-TRAIN = [HACSCALE, "train", "vgg11", "--width", "0.125", "--data", "synthetic", "--limit-train", "200", "--limit-test",
-         "40", "--validation", "40", "--batch", "32", "--lr", "0.02", "--shards", "4", "--threads", "1"]
+WHOLE = [HACSCALE, "train", "vgg11", "--width", "0.125", "--data", "synthetic", "--limit-train", "200", "--limit-test",
+         "40", "--validation", "40", "--batch", "32", "--lr", "0.02", "--threads", "1"]
+TRAIN = [*WHOLE, "--shards", "4"]
 EPOCHS = "12"  # long enough to be interrupted
 LAUNCH = ["mpirun", "--oversubscribe", "-np"]
 
@@ -83,6 +85,21 @@ def interrupt():
     same("parts")
 
 
+def synchronise():
+    """Batch norms over all ranks' images: the losses of one process, but for rounding."""
+    losses = {}
+    for ranks in (0, 2, 4):
+        out = f"synchronised{ranks}"
+        launch = [*LAUNCH, str(ranks)] if ranks else []
+        run([*launch, *WHOLE, "--out", out, "--epochs", "2", "--quiet", *(["--sync-batchnorm"] if ranks else [])])
+        lines = [json.loads(line) for line in Path(out, "log.jsonl").read_text().splitlines()]
+        losses[ranks] = [line["train_loss"] for line in lines if "train_loss" in line]
+        far = max(abs(a / b - 1) for a, b in zip(losses[ranks], losses[0], strict=True))
+        print(f"synchronised batch norm, {ranks} ranks: losses {losses[ranks]}, at most {far:.1e} from one process")
+        if len(losses[ranks]) != 2 or far > 1e-5:
+            sys.exit("FAILED")
+
+
 def refuse():
     said = run(["mpirun", "--oversubscribe", "-np", "1", *TRAIN, "--seed", "1", ":", "-np", "1", *TRAIN], 2).stderr
     ours = [line for line in said.splitlines() if line.startswith("hacscale")]
@@ -112,6 +129,7 @@ def main():
             print(f"{ranks} ranks: the same files")
         interrupt()
         kill_a_rank()
+        synchronise()
         refuse()
         os.chdir("/")
 

@@ -1,11 +1,12 @@
 // What the engine does on a GPU against what the GPU can do.
-// usage: bench_gpu --part train|infer|energy|feed [--device cuda:0|simt] [--tiny] [--json FILE]
-//                  [--autotune]
+// usage: bench_gpu --part train|infer|energy|feed|ranks [--device cuda:0|simt] [--tiny]
+//                  [--json FILE] [--autotune]
 //   train   VGG11's step in f32, bf16, f16 and TF32, eager and as a graph
 //   infer   ResNet18 and VGG11 at batch 1 in the same: eager and graph, warm and cold, by events
 //           and the clock
 //   energy  joules an inference
 //   feed    images a second from photographs to batches (bench/feed.h)
+//   ranks   a step whose gradients go by NCCL, to this process itself (bench/one_rank.h)
 // --tiny: small shapes, and simt to run the same code without a GPU. --autotune: cuDNN's plans
 // measured, and the fastest taken instead of the heuristics' first choice. Exit codes: 0, 1 failed,
 // 2 usage, 3 no GPU, 77 skipped (the last line says why).
@@ -20,6 +21,7 @@
 
 #include "bench/bench.h"
 #include "bench/feed.h"
+#include "bench/one_rank.h"
 #include "engine/autograd/ops.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
@@ -225,6 +227,11 @@ ordered_json energy_part(const Options& o) {
 }
 
 ordered_json feed(const Options& o) { return bench::feed_part(o.device, o.tiny); }
+ordered_json ranks(const Options& o) {
+  const ordered_json figures = bench::ranks_part(o.device, o.tiny);
+  if (figures.is_null()) throw Skipped{"libhacscale_nccl.so was not built, or cannot be opened"};
+  return figures;
+}
 
 Options parse(int argc, char** argv) {
   Options o;
@@ -253,13 +260,16 @@ Options parse(int argc, char** argv) {
 
 void run(const Options& o) {
   using Part = ordered_json (*)(const Options&);
-  const std::pair<const char*, Part> parts[] = {
-      {"train", train_part}, {"infer", infer_part}, {"energy", energy_part}, {"feed", feed}};
+  const std::pair<const char*, Part> parts[] = {{"train", train_part},
+                                                {"infer", infer_part},
+                                                {"energy", energy_part},
+                                                {"feed", feed},
+                                                {"ranks", ranks}};
   const auto* const part = std::find_if(std::begin(parts), std::end(parts),
                                         [&](const auto& p) { return o.part == p.first; });
   if (part == std::end(parts)) {
-    throw ConfigError(
-        fmt::format("option '--part': expected train, infer, energy or feed, got '{}'", o.part));
+    throw ConfigError(fmt::format(
+        "option '--part': expected train, infer, energy, feed or ranks, got '{}'", o.part));
   }
   Context::current(o.device);
   if (o.autotune) autotune(o.device, "");

@@ -4,8 +4,8 @@
 # usage: tools/gpu_check.sh OUT [PART...]
 #
 # Needs nvcc, cuDNN 9 and CMake with Ninja or make; nothing is installed and nothing fetched. Parts
-# (default: all, in this order): build device tests copy gemm launch conv train infer feed pytorch
-# energy tune memcheck racecheck initcheck. A part that fails or has no time left does not stop the next.
+# (default: all, in this order): build device tests copy gemm launch conv train infer feed ranks
+# pytorch energy tune memcheck racecheck initcheck. A part that fails or has no time left does not stop the next.
 # Exit codes: 0 every part passed or was skipped, 1 one failed, 2 usage, 3 no GPU.
 #
 # HAC_GPU_BUILD    build folder (build-gpu)
@@ -17,7 +17,7 @@
 # shellcheck disable=SC2317  # the parts are called by name
 set -uo pipefail
 
-parts=(build device tests copy gemm launch conv train infer feed pytorch energy
+parts=(build device tests copy gemm launch conv train infer feed ranks pytorch energy
   tune memcheck racecheck initcheck)
 
 usage() {
@@ -124,6 +124,8 @@ part_infer() { bench infer; }
 part_energy() { bench energy; }
 # Photographs to batches, with and without the device's part; checks that both are the same.
 part_feed() { bench feed; }
+# A step as one of several ranks takes it, by NCCL, in a group of one.
+part_ranks() { bench ranks; }
 
 part_pytorch() {
   python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null ||

@@ -93,7 +93,7 @@ case $* in
 esac'
 
 run 0 # a bare machine: what cannot be built is skipped with a reason
-holds 's["error"] is None and s["gpu"].startswith("NVIDIA Fake \"1\"") and len(p) == 16'
+holds 's["error"] is None and s["gpu"].startswith("NVIDIA Fake \"1\"") and len(p) == 17'
 holds 'p["build"]["state"] == "ok" and "bench/gpu only" in p["build"]["note"]'
 holds 'all(p[n]["state"] == "ok" and p[n]["result"] == {"part": n} for n in ("copy", "gemm"))'
 holds 'p["conv"]["state"] == "skipped" and p["conv"]["note"] == "bench_kernels was not built"'
@@ -107,7 +107,7 @@ BAD=gemm run 1 # a failed part; everything after it still runs
 holds 'p["gemm"]["state"] == "failed" and "it | broke" in p["gemm"]["note"]'
 holds 'p["gemm"]["result"] is None and p["launch"]["state"] == "ok"'
 holds 'p["tests"]["state"] == "ok" and p["train"]["state"] == "ok"'
-holds 'all(p[n]["result"] == {"part": n} for n in ("conv", "tune", "infer", "feed"))'
+holds 'all(p[n]["result"] == {"part": n} for n in ("conv", "tune", "infer", "feed", "ranks"))'
 holds 'p["memcheck"]["state"] == "ok" and p["initcheck"]["state"] == "failed"'
 holds 'p["racecheck"]["state"] == "ok"' # reported of a kernel that is not ours
 FAILS=1 run 1 build racecheck # a failed test is not hidden by the tool's own exit code

@@ -258,6 +258,7 @@ std::vector<Var> Model::width_weights() const {
 
 std::string Model::first_not_finite(const Tensor& images) {
   const NoGrad no_grad;
+  set_statistics_group(nullptr);  // the other ranks go on
   std::string found;
   const Var input(images.to(device_).cast(dtype_));
   run(graph_, modules_, input, [&](std::size_t i, const Var& out) {

@@ -71,6 +71,12 @@ void BatchSource::start(std::int64_t epoch, std::int64_t first) {
   begin(std::move(order), epoch, first);
 }
 
+BatchSource::Range BatchSource::own_of(std::int64_t batch) const {
+  const BatchShard shard = shard_of(images_of(batch), config_.parts, config_.rank, config_.ranks);
+  if (shard.size() == 0) return {0, shard.images};
+  return {shard.begin(), shard.size()};
+}
+
 bool BatchSource::next(Batch& batch) {
   if (!advance()) return false;
   batch = make();
@@ -89,11 +95,8 @@ Loader::Loader(DatasetPtr dataset, const LoaderConfig& config)
 // Gives up early, with a batch that will not be used, once it is not wanted.
 Batch Loader::made(const Prefetcher::Work& work) const {
   thread_local InputTransform::Scratch scratch;
+  const auto [begin, n] = own_of(work.batch);
   const std::int64_t first = work.batch * config_.batch;
-  const BatchShard shard =
-      shard_of(images_of(work.batch), config_.parts, config_.rank, config_.ranks);
-  const bool whole = shard.size() == 0;
-  const std::int64_t begin = whole ? 0 : shard.begin(), n = whole ? shard.images : shard.size();
   const std::int64_t c = dataset_->channels(), r = transform_.resolution();
   Batch batch{Tensor::empty({n, c, r, r}), Tensor::empty({n}, Dtype::i32)};
   for (std::int64_t i = 0; i < n && work.wanted(); ++i) {

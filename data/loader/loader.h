@@ -33,8 +33,8 @@ struct LoaderConfig {
   std::uint64_t seed = 0;
   int threads = 1;
   int prefetch = 3;  // batches held ready
-  // Loader alone: only the images of the parts that a rank computes (batch_shard.h); all of a batch
-  // that has none for it.
+  // Only the images of the parts that a rank computes (batch_shard.h); all of a batch that has none
+  // for it.
   std::int64_t parts = 1;
   int rank = 0, ranks = 1;
 };
@@ -66,6 +66,11 @@ class BatchSource {
   // Image order[i] is at position i of the epoch.
   virtual void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) = 0;
   std::int64_t images_of(std::int64_t batch) const;  // of an epoch
+  // Of those, [begin, begin + n) are made.
+  struct Range {
+    std::int64_t begin = 0, n = 0;
+  };
+  Range own_of(std::int64_t batch) const;
 
   const DatasetPtr dataset_;
   const LoaderConfig config_;

@@ -81,7 +81,8 @@ Tensor ResidentLoader::shifts_of(std::int64_t epoch) const {
 bool ResidentLoader::advance() {
   if (epoch_ < 0) throw ConfigError("loader: expected start() before next()");
   if (taken_ == batches()) return false;
-  position_.set(taken_ * config_.batch);
+  own_ = own_of(taken_);
+  position_.set(taken_ * config_.batch + own_.begin);
   size_ = images_of(taken_);
   ++taken_;
   return true;
@@ -92,8 +93,8 @@ Batch ResidentLoader::make() {
                          .order = order_.data(),
                          .shifts = shifts_.defined() ? shifts_.data() : nullptr,
                          .position = position_.data()};
-  Batch batch{transform_(size_, from), Tensor::empty({size_}, Dtype::i32, device_)};
-  augment_kernels.run(&AugmentKernels::labels, device_, transform_.spec(size_), labels_.data(),
+  Batch batch{transform_(own_.n, from), Tensor::empty({own_.n}, Dtype::i32, device_)};
+  augment_kernels.run(&AugmentKernels::labels, device_, transform_.spec(own_.n), labels_.data(),
                       order_.data(), position_.data(), batch.labels.data());
   return batch;
 }

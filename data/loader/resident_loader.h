@@ -36,6 +36,7 @@ class ResidentLoader final : public BatchSource {
   Tensor shifts_;           // an Augmentation each place of it, as bytes, or undefined
   DevicePosition position_;
   std::int64_t epoch_ = -1, taken_ = 0;
+  Range own_;  // of the chosen batch
 };
 
 }  // namespace hac

@@ -21,7 +21,6 @@ StreamingLoader::StreamingLoader(DatasetPtr dataset, const LoaderConfig& config,
       erased_(Tensor::empty({most_images(), most_erased, sizeof(ErasedBox)}, Dtype::u8, device)),
       position_(device),
       copies_(device),
-      part_(ceil_div(most_images(), config.threads)),
       // One has arrived, one is on its way.
       slots_(std::max(3, config.prefetch + 1)),
       prefetcher_(config.threads, static_cast<int>(slots_.size()), config.threads,
@@ -54,12 +53,13 @@ void StreamingLoader::begin(std::vector<std::int64_t> order, std::int64_t epoch,
 }
 
 void StreamingLoader::stage(const Prefetcher::Work& work) {
-  const std::int64_t n = images_of(work.batch), first = std::min(n, work.part * part_),
-                     end = std::min(n, first + part_);
+  const auto [begin, n] = own_of(work.batch);
+  const std::int64_t part = ceil_div(n, config_.threads), first = std::min(n, work.part * part),
+                     end = std::min(n, first + part);
   Slot& slot = slots_[work.slot];
   StagedBatch batch(slot.pinned.get(), n, first, dataset_->preprocessing());
   for (std::int64_t i = first; i < end && work.wanted(); ++i) {
-    const std::int64_t at = work.batch * config_.batch + i, index = work.order[at];
+    const std::int64_t at = work.batch * config_.batch + begin + i, index = work.order[at];
     batch.add(apply(pipeline_, dataset_->read(index), {config_.seed, work.epoch, at}),
               dataset_->label(index));
   }
@@ -83,7 +83,7 @@ void StreamingLoader::upload(std::size_t slot) {
                    static_cast<const std::uint8_t*>(from.pinned.get()) + bytes.begin,
                    bytes.end - bytes.begin);
   };
-  send(StagedBatch::records(images_of(next_uploaded_++)));
+  send(StagedBatch::records(own_of(next_uploaded_++).n));
   for (const auto& part : from.parts) send(part);
   uploaded_[half] = runtime.event_record(copies_);
 }
@@ -98,6 +98,7 @@ bool StreamingLoader::advance() {
   const std::int64_t half = next_ % 2;
   context.runtime().wait(context, uploaded_[half]);
   position_.set(half * most_bytes_);
+  own_ = own_of(next_);
   size_ = images_of(next_++);
   // The one after it, while this one is computed with.
   if (const auto slot = prefetcher_.take_if_made()) upload(*slot);
@@ -105,10 +106,11 @@ bool StreamingLoader::advance() {
 }
 
 Batch StreamingLoader::make() {
-  Tensor labels = Tensor::empty({size_}, Dtype::i32, device_);
-  augment_kernels.run(&AugmentKernels::squares, device_, transform_.spec(size_), staged_.data(),
+  const std::int64_t n = own_.n;
+  Tensor labels = Tensor::empty({n}, Dtype::i32, device_);
+  augment_kernels.run(&AugmentKernels::squares, device_, transform_.spec(n), staged_.data(),
                       position_.data(), squares_.data(), erased_.data(), labels.data());
-  return {transform_(size_, {.set = squares_.data(), .erased = erased_.data()}), labels};
+  return {transform_(n, {.set = squares_.data(), .erased = erased_.data()}), labels};
 }
 
 }  // namespace hac

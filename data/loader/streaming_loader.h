@@ -55,7 +55,7 @@ class StreamingLoader final : public BatchSource {
   Context copies_;
   std::array<Event, 2> uploaded_;              // of each half
   std::int64_t next_ = 0, next_uploaded_ = 0;  // batches of the epoch
-  const std::int64_t part_;                    // images of a batch that a thread stages
+  Range own_;                                  // of the chosen batch
   std::vector<Slot> slots_;
   Prefetcher prefetcher_;  // last: its threads use the others
 };

@@ -63,8 +63,9 @@ struct Runtime {
   void (*wait)(Context&, const Event&);
   void (*wait_on_host)(const Event&);
   // What `ctx` is given from here on begins when all that `other`, of the same device, was given
-  // has passed. While one of them records, the other becomes part of the recording, to whose end
-  // the recording context must follow it. Null where contexts have one order.
+  // has passed; wait() is the same for a moment that was recorded, and nothing that may be
+  // recorded. While one of them records, the other becomes part of the recording, to whose end the
+  // recording context must follow it. Null where contexts have one order.
   void (*follow)(Context& ctx, Context& other);
 
   // From begin_capture on, what this thread gives to the context is recorded instead of run, until

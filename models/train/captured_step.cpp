@@ -1,6 +1,7 @@
 #include "models/train/captured_step.h"
 
 #include <cstring>
+#include <exception>
 
 #include "kernels/core/error.h"
 #include "models/train/train.h"
@@ -32,7 +33,10 @@ CapturedStep::CapturedStep(Model& model, Optimizer& optimizer, const BatchWork& 
   const Device device = model.device();
   require_launch_mode(LaunchMode::graph, device);
   if (work.ranks && !work.ranks->device().on_device()) {
-    throw ConfigError("launch mode graph: what ranks exchange by way of the host is not recorded");
+    throw ConfigError(
+        "launch 'graph': expected ranks that NCCL connects, got gradients by way of the host "
+        "(hint: "
+        "--launch eager)");
   }
   for (std::int64_t i = 0; i < work.parts; ++i) {
     counters_.push_back(Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device));
@@ -64,7 +68,7 @@ StepResult CapturedStep::run(const std::function<StepBatch()>& make, double lr, 
 
 StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
                                   StepObserver* observer) {
-  const std::int64_t first = images_ > 0 ? shard(images_).first : 0;
+  const std::int64_t first = images_ > 0 ? own_shard(work_.ranks, images_, work_.parts).first : 0;
   auto number = static_cast<std::uint64_t>(step * work_.parts + first);
   for (const Tensor& counter : counters_) {
     const Tensor count = Tensor::empty(counter.shape(), Dtype::u8);
@@ -81,6 +85,7 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
     capture_.emplace(model_.device());
     warm_up();
   } else if (!capture_->recorded() && !record()) {
+    if (capture_->recorded()) capture_.emplace(model_.device());  // another rank refused
     warm_up();
   } else {
     capture_->replay();
@@ -88,17 +93,13 @@ StepResult CapturedStep::run_step(bool other, double lr, std::int64_t step,
     for (const auto& [parameter, gradient] : gradients_) parameter.set_grad(gradient);
   }
   StepResult result{.probs = done_.probs, .batch = make_ ? batch_ : given_};
-  if (images_ > 0) result.batch = own_images(result.batch, shard(images_));
+  if (images_ > 0)
+    result.batch = own_images(result.batch, own_shard(work_.ranks, images_, work_.parts));
   for (const Tensor& loss : done_.losses) {
     result.losses.push_back(loss.item());
     result.loss += result.losses.back();
   }
   return result;
-}
-
-BatchShard CapturedStep::shard(std::int64_t images) const {
-  return work_.ranks ? shard_of(images, work_.parts, work_.ranks->rank(), work_.ranks->size())
-                     : shard_of(images, work_.parts);
 }
 
 void CapturedStep::warm_up() {
@@ -111,15 +112,22 @@ void CapturedStep::warm_up() {
 }
 
 // False if it lacked what the warm-up had, a tensor that somebody holds or a plan: another
-// warm-up finds it. What is refused twice in a row cannot be recorded at all.
+// warm-up finds it. What is refused twice in a row cannot be recorded at all. Ranks replay the same
+// step, so all of them record it or none.
 bool CapturedStep::record() {
+  std::exception_ptr refused;
   try {
     capture_->record([this] { work(); });
   } catch (const OutOfMemory&) {
     throw;
   } catch (const DeviceError&) {
-    if (std::exchange(refused_, true)) throw;
-    return false;
+    refused = std::current_exception();
+  }
+  const bool anywhere = work_.ranks ? any(work_.ranks->group(), refused != nullptr) : bool(refused);
+  if (anywhere) {
+    if (!std::exchange(refused_, true)) return false;
+    if (refused) std::rethrow_exception(refused);
+    throw DeviceError("another rank cannot record its step (hint: --launch eager)");
   }
   for (const Parameter& p : model_.parameters()) gradients_.emplace_back(p.var, p.var.grad());
   return true;
@@ -134,7 +142,8 @@ void CapturedStep::work() {
   if (make_) batch_ = make_();
   const StepBatch& batch = make_ ? batch_ : given_;
   done_ = batch_gradients(
-      model_, work_, batch, shard(images_ > 0 ? images_ : batch.size()),
+      model_, work_, batch,
+      own_shard(work_.ranks, images_ > 0 ? images_ : batch.size(), work_.parts),
       optimizer_.loss_scale().seed(), [this](std::int64_t k) { model_.set_step(0, counters_[k]); },
       nullptr);
   observe_and_update(model_, optimizer_, observer_);

@@ -58,7 +58,6 @@ class CapturedStep {
 
  private:
   StepResult run_step(bool other, double lr, std::int64_t step, StepObserver* observer);
-  BatchShard shard(std::int64_t images) const;  // of this rank
   void warm_up();
   bool record();
   void work();

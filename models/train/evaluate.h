@@ -44,8 +44,9 @@ class Evaluation {
   using Forward = std::function<Tensor(const Tensor& images)>;
   Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256, Forward forward = {});
   // Each rank of a group reads and evaluates some of the batches, whole ones in a row; all have the
-  // result, with the bits of one that evaluates all. Every rank calls run() as often. One that
-  // throws leaves the others waiting for it. Null: this process alone.
+  // result, with the bits of one that evaluates all unless memory made it halve a batch. Every rank
+  // calls run() as often. One that throws leaves the others waiting for it. Null: this process
+  // alone.
   Evaluation(Model& model, const DatasetPtr& data, Group* group, std::int64_t batch = 256);
   // Leaves the set on the model's device, if make_loader put it there, and no scratch memory beyond
   // what there was.

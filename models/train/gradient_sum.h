@@ -20,6 +20,12 @@ class GradientSum {
   GradientSum(const Model& model, StepRanks* ranks, std::int64_t images, std::int64_t parts,
               std::int64_t bucket_bytes = 4 << 20);
 
+  // All gradients of the model, that it keeps beside those: of each part here, as given and as
+  // received, and their sum.
+  static int kept(const Group* group, std::int64_t parts) {
+    return group ? static_cast<int>(2 * ceil_div(parts, group->size()) + 1) : 0;
+  }
+
   // In backward, of a part, when a leaf has its gradient: takes the model's away that are there.
   void after_leaf();
   void finish();  // gives it the sums

@@ -12,6 +12,9 @@ namespace hac {
 // Version, instruction set, threads, settings, network and data.
 std::string what_is_trained(const Model& model, const TrainConfig& config, std::int64_t steps,
                             const DataSplit& data);
+// With synchronised batch norm every rank must have images of every batch, or the others would wait
+// for it: ConfigError.
+void require_images_a_rank(const TrainConfig& config, std::int64_t images);
 // Position and weights.
 std::string where_it_begins(const Model& model, const TrainPosition& position);
 

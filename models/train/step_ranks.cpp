@@ -1,7 +1,5 @@
 #include "models/train/step_ranks.h"
 
-#include "data/loader/batch_shard.h"
-
 namespace hac {
 
 StepRanks::StepRanks(Group& group, Device device)
@@ -18,6 +16,10 @@ std::vector<std::int64_t> StepRanks::parts_of(std::int64_t images, std::int64_t 
     counts.push_back(shard.last - shard.first);
   }
   return counts;
+}
+
+BatchShard own_shard(const StepRanks* ranks, std::int64_t images, std::int64_t parts) {
+  return shard_of(images, parts, ranks ? ranks->rank() : 0, ranks ? ranks->size() : 1);
 }
 
 }  // namespace hac

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/loader/batch_shard.h"
 #include "engine/parallel/device_group.h"
 
 namespace hac {
@@ -29,5 +30,8 @@ class StepRanks {
   const std::unique_ptr<DeviceGroup> on_device_;
   std::unique_ptr<Context> beside_;
 };
+
+// This rank's; all of it where there are no ranks.
+BatchShard own_shard(const StepRanks* ranks, std::int64_t images, std::int64_t parts);
 
 }  // namespace hac

@@ -22,6 +22,7 @@
 #include "models/train/checkpoint.h"
 #include "models/train/evaluate.h"
 #include "models/train/folder_lock.h"
+#include "models/train/gradient_sum.h"
 #include "models/train/hub_config.h"
 #include "models/train/interrupt.h"
 #include "models/train/rank_check.h"
@@ -61,7 +62,7 @@ class Run {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
     }
-    if (config.group && config.sync_batchnorm) require_image_a_rank();
+    require_images_a_rank(config_, data.train->size());
     total_steps_ = config.epochs * loader_->batches();
     if (config.max_steps >= 0) total_steps_ = std::min(total_steps_, config.max_steps);
     if (config.group)
@@ -96,18 +97,6 @@ class Run {
   }
 
  private:
-  // A rank without images would miss in the batch norms of the others.
-  void require_image_a_rank() const {
-    const std::int64_t images = data_.train->size(), batch = std::min(config_.batch, images);
-    const std::int64_t rest = drops_last(images, batch) ? 0 : images % batch;
-    const std::int64_t least = rest > 0 ? rest : batch, ranks = config_.group->size();
-    if (least >= 2 * ranks) return;
-    throw ConfigError(
-        fmt::format("training 'sync_batchnorm': expected two images a rank or more in every batch, "
-                    "got a last one of {} on {} ranks (hint: another --batch)",
-                    least, ranks));
-  }
-
   static TrainConfig of_model(TrainConfig config, const Model& model) {
     config.dtype = model.dtype();
     config.quiet |= rank_of(config.group) > 0;
@@ -399,11 +388,12 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
     model.zero_grad();
     Context::current(model.device()).release_scratch();
     const LaunchMode launch = config.launch.value_or(default_launch_mode(model.device()));
-    const int kept = kept_tensors(config.optimizer.kind) + averages(config);
-    const std::int64_t fits = estimated_batch(model, Work::training, launch, kept),
-                       part = std::min(fits, config.batch / config.accumulate - 1);
-    throw_with_batch(error, part * config.accumulate,
-                     estimated_parts(model, launch, kept, config.batch));
+    const std::int64_t parts = parts_of_batch(config);
+    const int kept = kept_tensors(config.optimizer.kind) + averages(config) +
+                     GradientSum::kept(config.group, parts);
+    const std::int64_t fits = estimated_batch(model, Work::training, launch, kept);
+    throw_with_batch(error, std::min(fits, config.batch / parts - 1) * parts,
+                     config.group ? 0 : estimated_parts(model, launch, kept, config.batch));
   } catch (const DeviceError& error) {
     throw DeviceError(resumable(error.what(), config));
   }

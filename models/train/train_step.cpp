@@ -123,8 +123,7 @@ void TrainStep::add_ranks(StepResult& result) const {
 
 StepResult TrainStep::eager(const StepBatch& batch, std::int64_t step, double lr,
                             StepObserver* observer) {
-  const BatchShard shard = shard_of(loader_.size(), work_.parts, ranks_ ? ranks_->rank() : 0,
-                                    ranks_ ? ranks_->size() : 1);
+  const BatchShard shard = own_shard(work_.ranks, loader_.size(), work_.parts);
   StepResult result{.batch = own_images(batch, shard)};
   const auto check = [&](const StepBatch& part, const Tensor& loss) {
     const double value = loss.item();

@@ -189,6 +189,8 @@ TEST(ResidentLoader, GivesTheBatchesOfLoader) {
       {.batch = 7, .resolution = 12, .seed = 3},
       {.batch = 9, .resolution = 21, .drop_last = true, .seed = 4},
       {.batch = 64, .resolution = 16, .shuffle = false, .pipeline = evaluation},
+      {.batch = 8, .seed = 2, .parts = 4, .rank = 1, .ranks = 2},
+      {.batch = 8, .seed = 2, .parts = 4, .rank = 0, .ranks = 4},  // without a part of the last one
   };
   for (const std::int64_t channels : {1, 3}) {
     const DatasetPtr set = noise(51, channels, 16);

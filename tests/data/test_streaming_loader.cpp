@@ -121,6 +121,9 @@ TEST(StreamingLoader, GivesTheBatchesOfLoader) {
       with(jitter, {.batch = 5, .resolution = 19, .drop_last = true, .seed = 4, .prefetch = 1}),
       {.batch = 64, .shuffle = false, .pipeline = evaluation},
       {.batch = 6, .seed = 5},
+      // A rank's images; of the last batch, which has two parts, the first of four has none.
+      {.batch = 8, .seed = 6, .threads = 3, .parts = 4, .rank = 1, .ranks = 3},
+      {.batch = 8, .seed = 6, .threads = 2, .parts = 4, .rank = 0, .ranks = 4},
   };
   const auto set = std::make_shared<Mixed>();
   for (const LoaderConfig& config : configs) {

@@ -2,9 +2,13 @@
 // ranks the same; whatever else a step does. Of an evaluation each rank reads a share.
 
 #include <atomic>
+#include <cmath>
 #include <tuple>
 
+#include "data/loader/make_loader.h"
 #include "data/sets/holdout.h"
+#include "engine/optim/sgd.h"
+#include "models/train/train_step.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/thread_group.h"
 #include "tests/support/tiny_training.h"
@@ -237,6 +241,34 @@ TEST(DataParallel, SynchronisedBatchNormWantsImagesForEveryRank) {
   config.accumulate = 4;
   EXPECT_NE(error_of<ConfigError>([&] { validate(config); }).find("one part a rank"),
             std::string::npos);
+}
+
+// One rank's loss alone is not finite: it says where, and does not meet the others on the way.
+TEST(DataParallel, ARankThatDivergesNamesTheLayer) {
+  set_num_threads(1);
+  TrainConfig config = tiny_config(48, 24);
+  config.sync_batchnorm = true;
+  const auto diverge = [&](Group& group) {
+    set_num_threads(1);
+    TrainConfig own = config;
+    own.group = &group;
+    Model model(tiny_net(), kSeed);
+    Sgd sgd(model.parameters(), {});
+    const DataSplit data = open_data(own.data);
+    const auto loader = make_loader(data.train, {.batch = 24}, {});
+    TrainStep step(model, sgd, *loader, own);
+    if (group.rank() == 1) model.state().at("fc.weight").as()[0] = INFINITY;
+    loader->start(0);
+    loader->advance();
+    model.train();
+    const std::string said = error_of<Error>([&] { step.run(0, 0.1, nullptr); });
+    if (group.rank() == 1) {
+      EXPECT_NE(said.find("fc.weight"), std::string::npos) << said;
+      throw Error("ended");
+    }
+    EXPECT_EQ(said, "another rank ended");
+  };
+  EXPECT_EQ(error_of<Error>([&] { ThreadGroup(2).run(diverge); }), "ended");
 }
 
 // A device without NCCL: gradients go through the host's memory.

@@ -6,12 +6,14 @@
 
 #include <nccl.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/parallel/nccl/nccl_stream.h"
@@ -141,6 +143,8 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int size, ncclUniqueId id, int r
 
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   delete comm;
+  const std::lock_guard lock(worlds_mutex);
+  ++calls.destroyed;
   return ncclSuccess;
 }
 

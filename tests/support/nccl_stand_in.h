@@ -4,7 +4,7 @@ namespace hac {
 
 // Of all threads, since they were taken last; what a recording holds counts when it is recorded.
 struct NcclCalls {
-  int exchanges = 0, gathers = 0;
+  int exchanges = 0, gathers = 0, destroyed = 0;
 };
 NcclCalls take_nccl_calls();
 

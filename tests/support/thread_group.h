@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/parallel/group.h"
+#include "kernels/core/error.h"
 
 namespace hac {
 
@@ -16,7 +17,8 @@ class ThreadGroup {
  public:
   explicit ThreadGroup(int ranks) : texts_(ranks), numbers_(ranks) {}
 
-  // Every rank in a thread; what the first of them throws goes on here.
+  // Every rank in a thread; what the first of them throws goes on here. The others then throw too,
+  // where they would wait for it.
   void run(const std::function<void(Group&)>& work) {
     const int ranks = static_cast<int>(texts_.size());
     std::vector<std::exception_ptr> errors(ranks);
@@ -28,6 +30,7 @@ class ThreadGroup {
           work(rank);
         } catch (...) {
           errors[r] = std::current_exception();
+          end();
         }
       });
     }
@@ -54,6 +57,9 @@ class ThreadGroup {
       all_.numbers_[rank_] = out;
       all_.meet();
       const std::size_t block = out.size() / size();
+      for (const auto& theirs : all_.numbers_) {
+        if (theirs.size() != out.size()) throw Error("ranks exchange unlike numbers");
+      }
       for (int r = 0; r < size(); ++r) {
         std::copy_n(all_.numbers_[r].begin() + rank_ * block, block, in.begin() + r * block);
       }
@@ -63,6 +69,7 @@ class ThreadGroup {
       all_.numbers_[rank_] = out;
       all_.meet();
       for (int r = 0; r < size(); ++r) {
+        if (all_.numbers_[r].size() != out.size()) throw Error("ranks collect unlike numbers");
         std::copy(all_.numbers_[r].begin(), all_.numbers_[r].end(), in.begin() + r * out.size());
       }
       all_.meet();
@@ -81,8 +88,15 @@ class ThreadGroup {
       ++round_;
       met_.notify_all();
     } else {
-      met_.wait(lock, [&] { return round_ != round; });
+      met_.wait(lock, [&] { return round_ != round || ended_; });
+      if (round_ == round) throw Error("another rank ended");
     }
+  }
+
+  void end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    met_.notify_all();
   }
 
   std::vector<std::string> texts_;
@@ -91,6 +105,7 @@ class ThreadGroup {
   std::condition_variable met_;
   int waiting_ = 0;
   std::uint64_t round_ = 0;
+  bool ended_ = false;
 };
 
 }  // namespace hac

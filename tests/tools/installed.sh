@@ -25,8 +25,8 @@ for name in hacscale libhacscale0 libhacscale-dev; do
   dpkg -x "${package[0]}" "$root"
   dpkg -I "${package[0]}" > "$work/$name"
 done
-grep -q 'Depends: .*libdnnl2' "$work/hacscale" || fail "the program does not depend on oneDNN"
-grep -q 'Depends: .*libdnnl2' "$work/libhacscale0" || fail "the library does not depend on oneDNN"
+grep -q 'Depends: .*libfmt9' "$work/hacscale" || fail "the program does not depend on fmt"
+grep -q 'Depends: .*libfmt9' "$work/libhacscale0" || fail "the library does not depend on fmt"
 grep -q 'Depends: .*libhacscale0 (= ' "$work/libhacscale-dev" || fail "-dev does not depend on the library"
 
 cd "$work"

@@ -3,10 +3,13 @@
 #include "models/train/train.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "data/sets/holdout.h"
 #include "engine/io/fields_json.h"
@@ -221,26 +224,42 @@ Communicator* open_group(TrainConfig& c) {
   return open_communicator().release();
 }
 
-// Each rank takes a GPU of its own.
-MachineOptions own_machine(MachineOptions machine) {
-  const Launched where = launched();
-  const Device device = parse_device(machine.device);
-  if (where.size == 1 || device.kind != DeviceKind::cuda) return machine;
-  if (device.index != 0) {
-    throw ConfigError(
-        fmt::format("option '--device': expected cuda on {} ranks, each of which takes a GPU of "
-                    "its own, got {}",
-                    where.size, machine.device));
+// What is wrong with the GPU that this rank takes, and else which one of which computer it is.
+std::pair<std::string, std::string> gpu_of_rank(const std::string& asked, int index) {
+  if (parse_device(asked).index != 0) {
+    return {
+        fmt::format("expected cuda on several ranks, each of which takes a GPU of its own, got {}",
+                    asked),
+        ""};
   }
-  std::string reason;
-  const int gpus = runtime_cuda.count(&reason);
-  if (gpus > 0 && where.on_node >= gpus) {
-    throw ConfigError(
-        fmt::format("option '--device': expected a GPU for each rank, got {} for rank "
-                    "{} of this computer (hint: fewer ranks a node)",
-                    gpus, where.on_node));
+  const int gpus = runtime_cuda.count(nullptr);
+  if (gpus > 0 && index >= gpus) {
+    return {
+        fmt::format("expected a GPU for each rank, got {} for rank {} of a computer", gpus, index),
+        ""};
   }
-  machine.device = fmt::format("cuda:{}", where.on_node);
+  char computer[256] = "";
+  ::gethostname(computer, sizeof computer - 1);
+  return {"", gpus > 0 ? computer + (" " + runtime_cuda.bus_id({DeviceKind::cuda, index})) : ""};
+}
+
+// Each rank takes a GPU of its own: the one that it sees, or that of its number on the computer.
+MachineOptions own_machine(MachineOptions machine, Group* group) {
+  if (!group || parse_device(machine.device).kind != DeviceKind::cuda) return machine;
+  const int index = runtime_cuda.count(nullptr) == 1 ? 0 : launched().on_node;
+  const auto [wrong, own] = gpu_of_rank(machine.device, index);
+  std::set<std::string> taken;
+  const std::vector<std::string> all = group->gather(own);
+  for (const std::string& problem : group->gather(wrong)) {
+    if (!problem.empty()) throw ConfigError("option '--device': " + problem);
+  }
+  for (const std::string& gpu : all) {
+    if (gpu.empty() || taken.insert(gpu).second) continue;
+    throw ConfigError(fmt::format(
+        "option '--device': expected a GPU for each rank, got {} twice (hint: fewer ranks a node)",
+        gpu));
+  }
+  machine.device = fmt::format("cuda:{}", index);
   return machine;
 }
 
@@ -254,7 +273,7 @@ void train_command(const Options& o, const std::string& command) {
   c.group = group;
   const bool leads = rank_of(group) == 0;
   c.quiet |= !leads;
-  const TensorOptions where = start(own_machine(o.machine));
+  const TensorOptions where = start(own_machine(o.machine, group));
   require_launch_mode(c.launch.value_or(default_launch_mode(where.device)), where.device);
   const DataSplit data = hold_out(open_data(c.data), c.validation, c.seed);
   if (!c.quiet) print_notes(c.data.name, data.notes);

@@ -3,6 +3,8 @@
 
 #include <nccl.h>
 
+#include <exception>
+
 #include "engine/parallel/device_group.h"
 #include "engine/parallel/nccl/nccl_stream.h"
 #include "kernels/core/error.h"
@@ -26,7 +28,10 @@ class NcclGroup : public DeviceGroup {
     id.copy(unique.internal, sizeof unique.internal);
     check(ncclCommInitRank(&comm_, size, unique, rank), "ncclCommInitRank");
   }
-  ~NcclGroup() override { ncclCommDestroy(comm_); }
+  // Waits for the other ranks: where an error ends this one, that is for the launcher to notice.
+  ~NcclGroup() override {
+    if (std::uncaught_exceptions() == 0) ncclCommDestroy(comm_);
+  }
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
 

@@ -42,8 +42,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-bool drops_last(std::int64_t images, std::int64_t batch) { return images % batch == 1; }
-
 // One training run: what the loop below needs at every step.
 class Run {
  public:
@@ -119,7 +117,7 @@ class Run {
                 [this](const Preprocessing& p) {
                   return training(config_.transforms, config_.augment, p);
                 },
-            .drop_last = drops_last(data_.train->size(), config_.batch),
+            .drop_last = data_.train->size() % config_.batch == 1,
             .seed = config_.seed,
             .threads = loader_threads(model_.device()),
             .parts = parts_of_batch(config_),
@@ -368,7 +366,7 @@ std::string resumable(const std::string& message, const TrainConfig& config) {
 }  // namespace
 
 std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch) {
-  return drops_last(images, batch) ? images / batch : ceil_div(images, batch);
+  return images % batch == 1 ? images / batch : ceil_div(images, batch);
 }
 
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,

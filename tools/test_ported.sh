@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the kernels' tests for what this machine is not and runs them on the CPU device, in a build
-# folder of its own. usage: tools/test_ported.sh aarch64|aarch64-own|onednn3|own [TEST...]
+# Builds the kernels' tests and the program for what this machine is not, and runs them on the CPU, in a
+# build folder of its own. usage: tools/test_ported.sh aarch64|aarch64-own|onednn3|own [TEST...]
 #   aarch64       cross-compiled and emulated by qemu: own loops in NEON's registers, Debian's oneDNN
 #   aarch64-own   the same without oneDNN: Eigen and own loops alone
 #   onednn3       against oneDNN 3, which Debian 12 has not, as PyPI has it for GNU's OpenMP
@@ -24,8 +24,8 @@ unpack_arm64() {
     -o Dir::Cache="$apt" -o Dir::State::Status=/dev/null -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
   mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$1"
   apt-get "${options[@]}" update && cd "$apt" && apt-get "${options[@]}" download libdnnl-dev libdnnl2 \
-    libfmt-dev libfmt9 libgtest-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libeigen3-dev \
-    libjpeg62-turbo-dev libjpeg62-turbo libpng-dev libpng16-16 zlib1g-dev zlib1g || return 1
+    libfmt-dev libfmt9 libgtest-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libtomlplusplus3 \
+    libeigen3-dev libjpeg62-turbo-dev libjpeg62-turbo libpng-dev libpng16-16 zlib1g-dev zlib1g || return 1
   for package in *.deb; do dpkg -x "$package" "$1"; done
   cp "$1/usr/include/aarch64-linux-gnu/jconfig.h" "$1/usr/include/" # where no compiler but Debian's own looks
   find "$1" -type l -lname '/*' | while read -r link; do ln -sf "$1$(readlink "$link")" "$link"; done
@@ -73,12 +73,16 @@ targets=("$@")
 if (($# == 0)); then
   targets=(test_tensor test_sgd)
   for source in tests/kernels/test_{ops,conv}_*.cpp; do targets+=("$(basename "$source" .cpp)"); done
+  targets+=(hacscale)
 fi
 cmake -B "$build" -S . "${options[@]}"
 cmake --build "$build" --target "${targets[@]}"
 export HAC_PLACES=cpu OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 failed=0
 for name in "${targets[@]}"; do
-  "${emulator[@]}" "$build/bin/$name" --gtest_brief=1 || failed=1
+  arguments=(--gtest_brief=1)
+  [[ $name != hacscale ]] || arguments=(train vgg11 --width 0.125 --data synthetic --limit-train 64
+    --limit-test 20 --epochs 1 --batch 16)
+  "${emulator[@]}" "$build/bin/$name" "${arguments[@]}" || failed=1
 done
 exit $failed

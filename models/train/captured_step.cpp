@@ -34,9 +34,8 @@ CapturedStep::CapturedStep(Model& model, Optimizer& optimizer, const BatchWork& 
   require_launch_mode(LaunchMode::graph, device);
   if (work.ranks && !work.ranks->device().on_device()) {
     throw ConfigError(
-        "launch 'graph': expected ranks that NCCL connects, got gradients by way of the host "
-        "(hint: "
-        "--launch eager)");
+        "launch: expected eager where gradients go by way of the host, got graph (hint: it needs "
+        "NCCL on every rank)");
   }
   for (std::int64_t i = 0; i < work.parts; ++i) {
     counters_.push_back(Tensor::zeros({sizeof(std::uint64_t)}, Dtype::u8, device));

@@ -153,7 +153,9 @@ Model::Model(Architecture arch, std::uint64_t seed, Device device, Dtype dtype)
   }
 }
 
-Var Model::forward(const Tensor& images) {
+Var Model::forward(const Tensor& images) { return ops::cast(logits(images), Dtype::f32); }
+
+Var Model::logits(const Tensor& images) {
   const Shape& s = images.shape();
   const Shape expected{s.rank() == 4 ? s[0] : 0, arch_.channels, arch_.resolution,
                        arch_.resolution};
@@ -164,7 +166,7 @@ Var Model::forward(const Tensor& images) {
   std::optional<NoGrad> no_grad;
   if (!training_) no_grad.emplace();
   const Var input(images.to(device_).cast(dtype_));
-  return ops::cast(run(graph_, modules_, input, [](std::size_t, const Var&) {}), Dtype::f32);
+  return run(graph_, modules_, input, [](std::size_t, const Var&) {});
 }
 
 void Model::train(bool on) {

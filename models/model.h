@@ -29,14 +29,16 @@ class Model {
   // Initialised as PyTorch users expect: He normal (fan out) for convolutions, their biases zero,
   // gamma 1, beta 0, linear weights and biases uniform in +-1/sqrt(fan in). A function of the seed
   // alone.
-  // dtype: what activations are computed in; parameters, their gradients and the logits are f32
-  // always. Throws what TensorOptions::validate() does.
+  // dtype: what activations are computed in; parameters and the logits are f32 always, gradients
+  // as Var::grad() says. Throws what TensorOptions::validate() does.
   explicit Model(Architecture arch, std::uint64_t seed = 0, Device device = {},
                  Dtype dtype = Dtype::f32);
 
   // images (N, C, R, R), of any device -> logits (N, classes). Records a tape unless NoGrad or
   // eval.
   Var forward(const Tensor& images);
+  // The same in the model's dtype, as ops::softmax_cross_entropy takes them.
+  Var logits(const Tensor& images);
   void train(bool on = true);
   void eval() { train(false); }
   bool training() const { return training_; }

@@ -136,6 +136,8 @@ void backward(const Var& loss, const Tensor& seed, const std::function<void()>& 
     Tensor gradient = std::move(found->second);
     gradients.erase(found);
     if (!impl->node) {
+      if (impl->grad.defined()) gradient = gradient.cast(Dtype::f32);
+      impl->grad = impl->grad.defined() ? impl->grad.cast(Dtype::f32) : Tensor();
       add_into(impl->grad, std::move(gradient));
       if (after_leaf) after_leaf();
       continue;

@@ -22,8 +22,11 @@ class Var {
 
   bool defined() const { return impl_ != nullptr; }
   const Tensor& value() const { return impl_->value; }
-  // Undefined until backward() reached this leaf.
+  // Undefined until backward() reached this leaf. f32; off the CPU, of a convolution's weights, in
+  // the type that it computes in, until gradients are added or float_grad() is asked for.
   const Tensor& grad() const { return impl_->grad; }
+  // In f32, which it is from now on: for whoever changes it.
+  const Tensor& float_grad() const { return impl_->grad = impl_->grad.cast(Dtype::f32); }
   // The value in another float type: the copy that is kept beside it, or one made now.
   Tensor value_as(Dtype dtype) const;
   // Keeps such a copy from now on, or renews it. Whoever changes the value renews it too: Sgd does

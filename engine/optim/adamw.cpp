@@ -46,7 +46,8 @@ void AdamW::apply(const void* rate, const void* skip) {
                         .second = slot(1, p.index),
                         .copy = p.copy,
                         .elements = p.elements,
-                        .decays = p.decays});
+                        .decays = p.decays,
+                        .grad_dtype = p.grad_dtype});
   }
   if (segments.empty()) return;
   adamw_kernels.run(&AdamWKernels::step, device(), spec, rate, step_.data(), skip,

@@ -28,9 +28,18 @@ LossScale::LossScale(Device device, double initial) {
 void LossScale::unscale(std::span<const Parameter> parameters) const {
   if (!on()) return;
   std::vector<GradSegment> segments;
+  std::vector<Tensor> rounded;  // read by the kernel
   for (const Parameter& p : parameters) {
-    const Tensor& grad = p.var.grad();
-    if (grad.defined()) segments.push_back({grad.data(), grad.storage_numel()});
+    const Tensor grad = p.var.grad();
+    if (!grad.defined()) continue;
+    GradSegment segment{.grad = grad.data(), .elements = grad.storage_numel()};
+    if (grad.dtype() != Dtype::f32) {
+      const Tensor own = Tensor::empty(grad.shape(), Dtype::f32, grad.device(), grad.layout());
+      segment = {own.data(), grad.storage_numel(), grad.data(), grad.dtype()};
+      rounded.push_back(grad);
+      p.var.set_grad(own);
+    }
+    segments.push_back(segment);
   }
   loss_scale_kernels.run(&LossScaleKernels::unscale, scale_.device(), LossScaleSpec{},
                          scale_.data(), counts_.data(), std::span<const GradSegment>(segments));

@@ -58,8 +58,15 @@ void Optimizer::update() {
   loss_scale_.update();
 }
 
+void Optimizer::float_gradients() const {
+  for (const Parameter& p : parameters_) {
+    if (p.var.grad().defined()) p.var.float_grad();
+  }
+}
+
 void Optimizer::clip() {
   if (options_.clip_norm == 0) return;
+  float_gradients();
   std::vector<NormSegment> norms;
   std::vector<GradSegment> gradients;
   for (const Parameter& p : parameters_) {
@@ -96,6 +103,7 @@ std::vector<Optimizer::Operand> Optimizer::operands(Dtype& copies) const {
     const bool is_matrix = w.shape().rank() > 1;
     all.push_back({.index = i,
                    .grad = grad.data(),
+                   .grad_dtype = grad.dtype(),
                    .weight = w.data(),
                    .copy = copy.defined() ? copy.data() : nullptr,
                    .elements = w.storage_numel(),

@@ -115,6 +115,7 @@ class Optimizer {
   struct Operand {
     std::size_t index = 0;  // of the parameter
     const void* grad = nullptr;
+    Dtype grad_dtype = Dtype::f32;
     void* weight = nullptr;
     void* copy = nullptr;  // or null
     std::int64_t elements = 0;
@@ -124,6 +125,7 @@ class Optimizer {
   // In the order of the parameters. copy: the type of the copies, f32 if there are none. Throws
   // ShapeError for a gradient or a copy that does not fit its parameter.
   std::vector<Operand> operands(Dtype& copy) const;
+  void float_gradients() const;  // whose norms are wanted
   std::size_t parameter_count() const { return parameters_.size(); }
   void* slot(std::size_t which, std::size_t parameter) const;
   // The update itself: rate, one f32 on the device; skip: null, or one i32 there.

@@ -20,6 +20,7 @@ void Sgd::apply(const void* rate, const void* skip) {
   if (adapts) {
     spec.trust_coefficient = static_cast<float>(options_.trust_coefficient);
     spec.eps = static_cast<float>(options_.eps);
+    float_gradients();
   }
   std::vector<NormSegment> norms;
   std::vector<SgdSegment> segments;
@@ -29,7 +30,8 @@ void Sgd::apply(const void* rate, const void* skip) {
                         .velocity = slot(0, p.index),
                         .copy = p.copy,
                         .elements = p.elements,
-                        .decays = p.decays});
+                        .decays = p.decays,
+                        .grad_dtype = p.grad_dtype});
     if (!adapts || !p.is_matrix) continue;
     segments.back().squares = as<double>(squares_.data()) + norms.size();
     norms.push_back({p.weight, p.elements});

@@ -152,6 +152,13 @@ Tensor Tensor::to(Layout layout) const {
     throw ShapeError(
         fmt::format("layout {}: expected 4 dims, got {}", name_of(layout), shape_.str()));
   }
+  const std::int64_t c = shape_[1], pixels = shape_[2] * shape_[3];
+  const auto unpadded = [](Layout l) { return l == Layout::plain || l == Layout::nhwc; };
+  if ((c == 1 || pixels == 1) && unpadded(layout) && unpadded(layout_)) {
+    Tensor same = *this;
+    same.layout_ = layout;
+    return same;
+  }
   Tensor t = empty(shape_, dtype_, device(), layout);
   const ReorderSpec spec{.dtype = dtype_, .shape = shape_, .from = layout_, .to = layout};
   reorder_kernels.run(&ReorderKernels::apply, device(), spec, data(), t.data());

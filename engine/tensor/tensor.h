@@ -56,7 +56,7 @@ class Tensor {
   Tensor to(Device device) const;
   // The same numbers in another float type, rounded (this tensor itself if it has it).
   Tensor cast(Dtype dtype) const;
-  // The same numbers in another layout (this tensor itself if it is already there).
+  // The same numbers in another layout (this tensor's storage where they already lie so).
   Tensor to(Layout layout) const;
   Tensor plain() const { return to(Layout::plain); }
   // Images [begin, end) of the leading dimension, sharing the bytes.

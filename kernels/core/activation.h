@@ -83,7 +83,7 @@ constexpr bool has_kernels(Activation a) {
 
 // Calls run(std::integral_constant<Activation, A>()), A one that has kernels.
 template <class Run>
-void by_activation(Activation a, Run run) {
+constexpr void by_activation(Activation a, Run run) {
   if (a == Activation::relu) return run(std::integral_constant<Activation, Activation::relu>());
   if (a == Activation::relu6) return run(std::integral_constant<Activation, Activation::relu6>());
   if (a == Activation::silu) return run(std::integral_constant<Activation, Activation::silu>());

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <map>
@@ -23,6 +24,15 @@ std::atomic<std::size_t>& total_scratch(Device device) {
   static auto& totals = *new std::map<Device, std::atomic<std::size_t>>;  // outlives all contexts
   const std::scoped_lock lock(mutex);
   return totals[device];
+}
+
+std::shared_ptr<void> allocate_scratch(Device device, std::size_t bytes) {
+  std::shared_ptr<void> memory = allocate_unkept(device, bytes);
+  if (memory) return memory;
+  constexpr double mib = 1 << 20;
+  throw OutOfMemory(
+      fmt::format("scratch memory on {}: requested {:.1f} MiB, the system has no more; {}",
+                  to_string(device), bytes / mib, memory_keeper().describe(device)));
 }
 
 const int openmp_threads = omp_get_max_threads();  // before anyone asks for others
@@ -54,13 +64,7 @@ void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {
     refuse_in_capture(fmt::format("scratch memory of {} bytes", bytes));
     release_scratch();
-    scratch_ = allocate_unkept(device_, bytes);
-    if (!scratch_) {
-      constexpr double mib = 1 << 20;
-      throw OutOfMemory(
-          fmt::format("scratch memory on {}: requested {:.1f} MiB, the system has no more; {}",
-                      to_string(device_), bytes / mib, memory_keeper().describe(device_)));
-    }
+    scratch_ = allocate_scratch(device_, bytes);
     void* data = scratch_.get();
     scratch_.reset(data, [device = device_, bytes, memory = scratch_](void*) {
       total_scratch(device) -= bytes;
@@ -74,15 +78,33 @@ void* Context::scratch(std::size_t bytes) {
   return static_cast<char*>(scratch_.get()) + skipped;
 }
 
+unsigned* Context::tickets(std::int64_t count) {
+  if (count > most_tickets) {
+    throw ShapeError(fmt::format("{}: expected at most {} sums that blocks finish, got {}",
+                                 to_string(device_), most_tickets, count));
+  }
+  constexpr std::size_t bytes = most_tickets * sizeof(unsigned);
+  if (!tickets_) {
+    refuse_in_capture("memory for tickets");
+    tickets_ = allocate_scratch(device_, bytes);
+    runtime_.zero(*this, tickets_.get(), bytes);
+  }
+  auto* first = static_cast<unsigned*>(tickets_.get());
+  if (device_.kind != DeviceKind::simt) return first;
+  // A kernel that threw has left some drawn there; and what goes past the end is to be found.
+  if (!capturing()) std::fill_n(first, most_tickets, 0U);
+  return first + (most_tickets - count);
+}
+
 void Context::release_scratch() {
   scratch_.reset();
   scratch_bytes_ = 0;
 }
 
 std::shared_ptr<void> Context::keep_for_replay() {
-  using Kept = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
-  return std::make_shared<Kept>(scratch_,
-                                runtime_.keep_plans ? runtime_.keep_plans(*this) : nullptr);
+  using Kept = std::array<std::shared_ptr<void>, 3>;
+  return std::make_shared<Kept>(
+      Kept{tickets_, scratch_, runtime_.keep_plans ? runtime_.keep_plans(*this) : nullptr});
 }
 
 constexpr std::int64_t part_alignment = 256;

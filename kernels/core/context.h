@@ -47,8 +47,12 @@ class Context {
   // if it would have to grow while this thread records.
   void* scratch(std::size_t bytes);
   std::size_t scratch_bytes() const { return scratch_bytes_; }
-  // What recorded work must hold so that what it points to stays: the scratch memory as it is now
-  // (the context takes new memory when it needs more), and the plans made so far.
+  // `count` zeros for atomicInc, at most most_tickets; whoever uses them leaves zeros. DeviceError
+  // if this thread records and the context never gave any.
+  unsigned* tickets(std::int64_t count);
+  static constexpr std::int64_t most_tickets = 4096;
+  // What recorded work must hold so that what it points to stays: the tickets, the scratch memory
+  // as it is now (the context takes new memory when it needs more), and the plans made so far.
   std::shared_ptr<void> keep_for_replay();
   void release_scratch();
   // Of all contexts of this process for this device.
@@ -58,7 +62,7 @@ class Context {
   Device device_;
   const Runtime& runtime_;
   std::shared_ptr<void> opened_;  // Runtime::open
-  std::shared_ptr<void> scratch_;
+  std::shared_ptr<void> scratch_, tickets_;
   std::size_t scratch_bytes_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include "kernels/cuda/check.h"
 
 #define HAC_SHARED(T, name, n) __shared__ T name[n]
+#define HAC_UNROLL _Pragma("unroll")
 
 namespace hac::cuda {
 

@@ -1,10 +1,14 @@
 #pragma once
-// Sums over the rows of a (rows, c) matrix, two quantities at once: batch norm's statistics and
-// gradients, the gradient of a bias. Two levels in a fixed order and no atomics, so the same bits
-// at every run: blocks sum chunks of rows in f32, others add the chunks in f64.
+// Walks over a (rows, c) matrix in which a thread keeps its channels, so that what a channel is
+// worked on with is loaded once; and sums over its rows, two quantities at once: batch norm's
+// statistics and gradients, the gradient of a bias. Sums have two levels in a fixed order: blocks
+// sum chunks of rows in f32, and whichever block of a tile of channels is the last to be done adds
+// the tile's chunks in f64. So the same bits at every run.
 
 #include <algorithm>
+#include <limits>
 
+#include "kernels/device/last_block.cuh"
 #include "kernels/device/packed.cuh"
 
 namespace hac::HAC_GPU {
@@ -14,106 +18,176 @@ struct Pair {
   Floats<N> first, second;
 };
 
-// How a (rows, c) matrix is cut: `lanes` threads over the channel vectors of a tile, the rest of
-// the block over rows.
+// How the matrix is cut: `lanes` threads of a block over the channel vectors of a tile, the rest
+// over the rows of a chunk.
 struct ColumnCut {
-  static constexpr int block = 256;
-  static constexpr std::int64_t most_blocks = 512;
+  static constexpr int most_threads = 256;
 
-  ColumnCut(std::int64_t rows, std::int64_t c, int vector) {
+  // A pass that ends with its rows: 8 rows a thread.
+  static ColumnCut to_walk(std::int64_t rows, std::int64_t c, int vector) {
+    return {rows, c, vector, 8, std::numeric_limits<std::int64_t>::max()};
+  }
+  // Where the number of chunks is that of partial sums: no more blocks than keep the memory of a
+  // large GPU busy, 4 on each of its multiprocessors.
+  static ColumnCut to_sum(std::int64_t rows, std::int64_t c, int vector) {
+    return {rows, c, vector, 4, 4 * large_gpu};
+  }
+
+  std::int64_t partial_floats() const { return 2 * chunks * c; }
+  __host__ __device__ int rows_at_once() const { return threads / lanes; }
+  Launch launch(const char* name, bool barriers) const {
+    return {.name = name, .grid = tiles * chunks, .block = threads, .barriers = barriers};
+  }
+
+  std::int64_t rows, c;
+  int lanes = 1, threads = most_threads;
+  std::int64_t tiles = 1, chunks = 1, rows_each = 1;
+
+ private:
+  static constexpr std::int64_t large_gpu = 132;  // multiprocessors, of an H100
+
+  // Few lanes, so that a tile has few sums; 64 bytes of a row are what memory gives at once. As
+  // many rows a thread as wanted, or fewer where a large GPU would have less than 2 blocks on each
+  // of its multiprocessors, down to one in small blocks.
+  ColumnCut(std::int64_t rows, std::int64_t c, int vector, std::int64_t rows_a_thread,
+            std::int64_t most_blocks)
+      : rows(rows), c(c) {
+    constexpr std::int64_t least_blocks = 2 * large_gpu;
     const std::int64_t vectors = c / vector;
-    while (lanes < 32 && lanes < vectors) lanes *= 2;
+    const int most_lanes = vector == 1 ? 32 : 4;
+    while (lanes < most_lanes && lanes < vectors) lanes *= 2;
     tiles = ceil_div(vectors, lanes);
-    const std::int64_t at_once = block / lanes;
-    // At least 8 rows a thread, and enough blocks to keep a large GPU's memory busy (132
-    // multiprocessors, half of their threads with 16 bytes each under way).
-    chunks = std::clamp<std::int64_t>(rows / (8 * at_once), 1,
-                                      std::max<std::int64_t>(1, most_blocks / tiles));
-    rows_each = ceil_div(rows, chunks);
+    const auto available = [&] { return tiles * ceil_div(rows, rows_at_once()); };
+    while (threads > 64 && available() < least_blocks) threads /= 2;
+    const std::int64_t wanted =
+        std::clamp(rows / (rows_a_thread * rows_at_once()), ceil_div(least_blocks, tiles),
+                   std::max<std::int64_t>(1, most_blocks / tiles));
+    rows_each = round_up(ceil_div(rows, wanted), rows_at_once());
     chunks = ceil_div(rows, rows_each);
   }
-  std::int64_t partial_floats(std::int64_t c) const { return 2 * chunks * c; }
-
-  int lanes = 1;
-  std::int64_t tiles = 1, chunks = 1, rows_each = 1;
 };
 
-// terms(element, channel) -> Pair<N> for the N channels from `channel` on.
-template <int N, class Terms>
-__global__ void column_sums_kernel(std::int64_t rows, std::int64_t c, ColumnCut cut, Terms terms,
-                                   float* partial) {
-  HAC_SHARED(float, sums, 2 * N * ColumnCut::block);
-  const int t = threadIdx.x, at_once = ColumnCut::block / cut.lanes;
-  const std::int64_t tile = blockIdx.x % cut.tiles, chunk = blockIdx.x / cut.tiles;
-  const std::int64_t channel = (tile * cut.lanes + t % cut.lanes) * N;
-  const std::int64_t begin = chunk * cut.rows_each;
-  const std::int64_t end = begin + cut.rows_each < rows ? begin + cut.rows_each : rows;
-  float mine[2 * N] = {};
-  if (channel < c) {
-    for (std::int64_t row = begin + t / cut.lanes; row < end; row += at_once) {
-      const Pair<N> terms_here = terms(row * c + channel, channel);
-      for (int j = 0; j < N; ++j) {
-        mine[j] += terms_here.first.v[j];
-        mine[N + j] += terms_here.second.v[j];
-      }
-    }
+// A thread's share: the N channels from `channel` on, in the rows [begin, end), every step-th.
+template <int N>
+struct OwnColumns {
+  __device__ explicit OwnColumns(const ColumnCut& cut)
+      : tile(blockIdx.x % cut.tiles), chunk(blockIdx.x / cut.tiles), step(cut.rows_at_once()) {
+    const int lane = threadIdx.x % cut.lanes;
+    channel = (tile * cut.lanes + lane) * N;
+    begin = chunk * cut.rows_each + threadIdx.x / cut.lanes;
+    const std::int64_t behind = (chunk + 1) * cut.rows_each;
+    end = channel >= cut.c ? 0 : behind < cut.rows ? behind : cut.rows;
   }
-  for (int j = 0; j < 2 * N; ++j) sums[j * ColumnCut::block + t] = mine[j];
-  for (int half = ColumnCut::block / 2; half >= cut.lanes; half /= 2) {
-    __syncthreads();
-    if (t >= half) continue;
-    for (int j = 0; j < 2 * N; ++j) {
-      sums[j * ColumnCut::block + t] += sums[j * ColumnCut::block + t + half];
-    }
-  }
-  if (t >= cut.lanes || channel >= c) return;
-  Pair<N> whole;
-  for (int j = 0; j < N; ++j) {
-    whole.first.v[j] = sums[j * ColumnCut::block + t];
-    whole.second.v[j] = sums[(N + j) * ColumnCut::block + t];
-  }
-  store_floats<N>(partial + chunk * 2 * c + channel, whole.first);
-  store_floats<N>(partial + (chunk * 2 + 1) * c + channel, whole.second);
-}
 
-// finish(channel, first, second) with the whole sums. A block takes 8 channels, a memory sector
-// wide: 32 threads a channel add every 32nd chunk, then one another's sums.
-constexpr int finish_channels = 8;
+  // use(row, load(row)); so many rows are loaded before the first is used, as memory is far away.
+  template <int together, class Load, class Use>
+  __device__ void for_rows(Load load, Use use) const {
+    std::int64_t row = begin;
+    for (; row + (together - 1) * step < end; row += together * step) {
+      decltype(load(row)) loaded[together];
+      HAC_UNROLL
+      for (int k = 0; k < together; ++k) loaded[k] = load(row + k * step);
+      HAC_UNROLL
+      for (int k = 0; k < together; ++k) use(row + k * step, loaded[k]);
+    }
+    for (; row < end; row += step) use(row, load(row));
+  }
 
-template <class Finish>
-__global__ void column_finish_kernel(std::int64_t c, std::int64_t chunks, const float* partial,
-                                     Finish finish) {
-  constexpr int block = ColumnCut::block;
-  HAC_SHARED(double, sums, 2 * ColumnCut::block);
-  const int t = threadIdx.x;
-  const std::int64_t channel =
-      static_cast<std::int64_t>(blockIdx.x) * finish_channels + t % finish_channels;
+  std::int64_t tile, chunk, channel, begin, end;
+  int step;
+};
+
+// Adds the chunks of a tile and calls finish(channel, first, second) for each of its channels.
+// Threads lie over channels and, as far as they go, over chunks.
+template <int N, class Shared, class Finish>
+__device__ void finish_tile(const ColumnCut& cut, std::int64_t tile, const float* partial,
+                            Shared& sums, const Finish& finish) {
+  const int t = threadIdx.x, width = cut.lanes * N;
+  const std::int64_t channel = tile * width + t % width;
   double first = 0, second = 0;
-  if (channel < c) {
-    for (std::int64_t i = t / finish_channels; i < chunks; i += block / finish_channels) {
-      first += load(partial + 2 * i * c + channel);
-      second += load(partial + (2 * i + 1) * c + channel);
+  if (channel < cut.c) {
+    for (std::int64_t i = t / width; i < cut.chunks; i += cut.threads / width) {
+      first += load(partial + 2 * i * cut.c + channel);
+      second += load(partial + (2 * i + 1) * cut.c + channel);
     }
   }
   sums[t] = first;
-  sums[block + t] = second;
-  for (int half = block / 2; half >= finish_channels; half /= 2) {
+  sums[cut.threads + t] = second;
+  for (int half = cut.threads / 2; half >= width; half /= 2) {
     __syncthreads();
     if (t >= half) continue;
     sums[t] += sums[t + half];
-    sums[block + t] += sums[block + t + half];
+    sums[cut.threads + t] += sums[cut.threads + t + half];
   }
-  if (t < finish_channels && channel < c) finish(channel, sums[t], sums[block + t]);
+  if (t < width && channel < cut.c) finish(channel, sums[t], sums[cut.threads + t]);
+}
+
+// terms.column(channel) is what a thread knows of its channels: load(row), and add(row, loaded,
+// mine), which adds to 2 N sums. tickets: a zero a tile, and zero again behind the launch.
+template <int N, class Terms, class Finish>
+__global__ void __launch_bounds__(ColumnCut::most_threads, Terms::blocks)
+    column_sums_kernel(ColumnCut cut, Terms terms, Finish finish, float* partial,
+                       unsigned* tickets) {
+  HAC_SHARED(float, sums, 2 * N * ColumnCut::most_threads);
+  HAC_SHARED(double, whole, 2 * ColumnCut::most_threads);
+  HAC_SHARED(unsigned, ticket, 1);
+  const OwnColumns<N> own(cut);
+  const int t = threadIdx.x;
+  float mine[2 * N] = {};
+  if (own.begin < own.end) {
+    const auto column = terms.column(own.channel);
+    own.template for_rows<Terms::together>(
+        [&](std::int64_t row) { return column.load(row); },
+        [&](std::int64_t row, const auto& loaded) { column.add(row, loaded, mine); });
+  }
+  HAC_UNROLL
+  for (int j = 0; j < 2 * N; ++j) sums[j * cut.threads + t] = mine[j];
+  for (int half = cut.threads / 2; half >= cut.lanes; half /= 2) {
+    __syncthreads();
+    if (t >= half) continue;
+    HAC_UNROLL
+    for (int j = 0; j < 2 * N; ++j) {
+      sums[j * cut.threads + t] += sums[j * cut.threads + t + half];
+    }
+  }
+  if (t < cut.lanes && own.channel < cut.c) {
+    Pair<N> of_chunk;
+    HAC_UNROLL
+    for (int j = 0; j < N; ++j) {
+      of_chunk.first.v[j] = sums[j * cut.threads + t];
+      of_chunk.second.v[j] = sums[(N + j) * cut.threads + t];
+    }
+    store_floats<N>(partial + own.chunk * 2 * cut.c + own.channel, of_chunk.first);
+    store_floats<N>(partial + (own.chunk * 2 + 1) * cut.c + own.channel, of_chunk.second);
+  }
+  if (!is_last_block(tickets + own.tile, cut.chunks, ticket)) return;
+  finish_tile<N>(cut, own.tile, partial, whole, finish);
 }
 
 template <int N, class Terms, class Finish>
-void column_sums(Context& ctx, const char* name, std::int64_t rows, std::int64_t c,
-                 const ColumnCut& cut, float* partial, Terms terms, Finish finish) {
-  launch(ctx, {.name = name, .grid = cut.tiles * cut.chunks, .block = ColumnCut::block},
-         column_sums_kernel<N, Terms>, rows, c, cut, terms, partial);
-  launch(ctx,
-         {.name = "column_finish", .grid = ceil_div(c, finish_channels), .block = ColumnCut::block},
-         column_finish_kernel<Finish>, c, cut.chunks, partial, finish);
+void column_sums(Context& ctx, const char* name, const ColumnCut& cut, float* partial,
+                 const Terms& terms, const Finish& finish) {
+  launch(ctx, cut.launch(name, true), column_sums_kernel<N, Terms, Finish>, cut, terms, finish,
+         partial, ctx.tickets(cut.tiles));
+}
+
+// pass.column(channel) as above; its use(row, loaded) stores what becomes of a row.
+template <int N, class Pass>
+__global__ void __launch_bounds__(ColumnCut::most_threads, Pass::blocks)
+    column_walk_kernel(ColumnCut cut, Pass pass) {
+  const OwnColumns<N> own(cut);
+  if (own.begin >= own.end) return;
+  const auto column = pass.column(own.channel);
+  own.template for_rows<Pass::together>(
+      [&](std::int64_t row) { return column.load(row); },
+      [&](std::int64_t row, const auto& loaded) { column.use(row, loaded); });
+}
+
+template <int N, class Pass>
+void column_walk(Context& ctx, const char* name, std::int64_t rows, std::int64_t c,
+                 const Pass& pass) {
+  const ColumnCut cut = ColumnCut::to_walk(rows, c, N);
+  launch(ctx, cut.launch(name, false), column_walk_kernel<N, Pass>, cut, pass);
 }
 
 }  // namespace hac::HAC_GPU

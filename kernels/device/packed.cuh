@@ -23,23 +23,35 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Packed {
 template <class T>
 constexpr int full_vector = 16 / static_cast<int>(sizeof(T));
 
-// N consecutive elements as floats. p must be aligned to N elements.
+// N consecutive elements; p must be aligned as they are.
+template <int N, class T>
+__device__ inline Packed<T, N> load_packed(const T* p) {
+  return load(reinterpret_cast<const Packed<T, N>*>(p));
+}
+
+// The same as floats.
 template <int N>
 struct Floats {
   float v[N];
 };
 
-template <int N, class T>
-__device__ inline Floats<N> load_floats(const T* p) {
-  const Packed<T, N> packed = load(reinterpret_cast<const Packed<T, N>*>(p));
+template <class T, int N>
+__device__ inline Floats<N> floats(const Packed<T, N>& packed) {
   Floats<N> out;
+  HAC_UNROLL
   for (int i = 0; i < N; ++i) out.v[i] = to_float(packed.v[i]);
   return out;
 }
 
 template <int N, class T>
+__device__ inline Floats<N> load_floats(const T* p) {
+  return floats(load_packed<N>(p));
+}
+
+template <int N, class T>
 __device__ inline void store_floats(T* p, const Floats<N>& values) {
   Packed<T, N> packed;
+  HAC_UNROLL
   for (int i = 0; i < N; ++i) packed.v[i] = from_float<T>(values.v[i]);
   store(reinterpret_cast<Packed<T, N>*>(p), packed);
 }

@@ -56,6 +56,14 @@ void launch_segments(Context& ctx, Launch how, std::span<const Segment> all, Blo
   }
 }
 
+// N elements of a gradient, whose type differs from one segment to the next.
+template <int N>
+__device__ Floats<N> load_gradient(const void* grad, Dtype dtype, std::int64_t i) {
+  if (dtype == Dtype::bf16) return load_floats<N>(as<bf16>(grad) + i);
+  if (dtype == Dtype::f16) return load_floats<N>(as<f16>(grad) + i);
+  return load_floats<N>(as<float>(grad) + i);
+}
+
 // The same where a block takes so many elements of a segment.
 constexpr int element_threads = 256, elements_a_block = 4 * 4 * element_threads;
 

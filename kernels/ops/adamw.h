@@ -25,7 +25,7 @@ struct AdamWSpec {
   std::string str() const;
 };
 
-// One parameter: f32, `elements` each; copy and decays as SgdSegment has them.
+// One parameter: f32, `elements` each; grads, copies and decays as SgdSegment has them.
 struct AdamWSegment {
   const void* grad = nullptr;
   void* weight = nullptr;
@@ -34,6 +34,7 @@ struct AdamWSegment {
   void* copy = nullptr;
   std::int64_t elements = 0;
   bool decays = true;
+  Dtype grad_dtype = Dtype::f32;
 };
 
 struct AdamWKernels {

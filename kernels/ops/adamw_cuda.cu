@@ -1,5 +1,6 @@
 // One thread counts the step and makes its factors, then all parameters in one launch (64 a launch,
-// exactly). Bytes a parameter: 16 read, 12 written, and 2 for a 16-bit copy.
+// exactly). Bytes a parameter: 16 read (14 with a 16-bit gradient), 12 written, and 2 for a 16-bit
+// copy.
 
 #include "kernels/ops/adamw.h"
 
@@ -23,7 +24,7 @@ __global__ void count_kernel(AdamWSpec spec, const float* lr, std::int32_t* coun
 template <int N, class Copy>
 __device__ void update_vector(const AdamWUpdate& update, const AdamWSegment& s, std::int64_t i) {
   float *w = as<float>(s.weight) + i, *m = as<float>(s.first) + i, *v = as<float>(s.second) + i;
-  const Floats<N> grad = load_floats<N>(as<float>(s.grad) + i);
+  const Floats<N> grad = load_gradient<N>(s.grad, s.grad_dtype, i);
   Floats<N> weight = load_floats<N>(w), first = load_floats<N>(m), second = load_floats<N>(v);
   for (int j = 0; j < N; ++j) update(grad.v[j], weight.v[j], first.v[j], second.v[j]);
   store_floats<N>(w, weight);

@@ -79,7 +79,7 @@ struct BatchNormKernels {
 // spec that is poolable(), without the map between them. Null where a device has none.
 struct BatchNormPoolKernels {
   // y: pooled_shape(). index: a byte for each of its storage's elements: which place of its window,
-  // in row order, held the first maximum; of the NaNs those at the first place alone are seen.
+  // in row order, held the first maximum. A NaN is one, on the CPU where it is at the first place.
   void (*forward_train)(Context&, const BatchNormSpec&, const void* x, const void* gamma,
                         const void* beta, void* y, void* index, BatchNormStatistics);
   // dy: pooled_shape().

@@ -1,53 +1,40 @@
-// NHWC is a (N H W, C) matrix: column sums, then one pass that applies them. Activation and
-// add are fused in both directions; where nothing was added, backward computes what was activated
-// again from x.
+// NHWC is a (N H W, C) matrix: column sums, then one pass that applies them. Activation and add are
+// fused in both directions; where nothing was added, backward computes what was activated again
+// from x. A launch for each pass.
 // Passes over the activations: forward 2 reads and 1 write (+ 1 read with add), backward 4 reads
 // and 1 write (with add + ReLU: 5 reads, 2 writes).
 
-#include "kernels/ops/batchnorm.h"
-
-#include "kernels/device/columns.cuh"
+#include "kernels/ops/batchnorm_columns.cuh"
 
 namespace hac {
 namespace {
 
 using namespace HAC_GPU;
 
-// What each channel is normalised with, f32.
-struct Channels {
-  const float *mean, *scale, *beta;
-  // Of the N channels from c on.
-  template <int N>
-  __device__ Floats<N> normalized(const Floats<N>& x, std::int64_t c) const {
-    const Floats<N> m = load_floats<N>(mean + c), s = load_floats<N>(scale + c),
-                    b = load_floats<N>(beta + c);
-    Floats<N> out;
-    for (int j = 0; j < N; ++j) out.v[j] = (x.v[j] - m.v[j]) * s.v[j] + b.v[j];
-    return out;
-  }
-};
-
-// The gradient before the activation of z; of a ReLU, its output will do for z.
-template <int N>
-__device__ Floats<N> through(Activation a, const Floats<N>& z, const Floats<N>& dy) {
-  Floats<N> out;
-  for (int j = 0; j < N; ++j) out.v[j] = activation_gradient(a, z.v[j], dy.v[j]);
-  return out;
-}
-
 // Sums about the channel's first value, which lies within its spread: one pass is as exact as two.
 template <class T, int N>
 struct StatisticsTerms {
+  static constexpr int together = 4, blocks = 4;
   const T* x;
-  __device__ Pair<N> operator()(std::int64_t i, std::int64_t channel) const {
-    const Floats<N> v = load_floats<N>(x + i), shift = load_floats<N>(x + channel);
-    Pair<N> out;
-    for (int j = 0; j < N; ++j) {
-      const float d = v.v[j] - shift.v[j];
-      out.first.v[j] = d;
-      out.second.v[j] = d * d;
+  std::int64_t c;
+
+  struct Column {
+    const T* x;
+    std::int64_t c;
+    Floats<N> shift;
+    __device__ Packed<T, N> load(std::int64_t row) const { return load_packed<N>(x + row * c); }
+    __device__ void add(std::int64_t, const Packed<T, N>& in, float (&sums)[2 * N]) const {
+      const Floats<N> v = floats(in);
+      HAC_UNROLL
+      for (int j = 0; j < N; ++j) {
+        const float d = v.v[j] - shift.v[j];
+        sums[j] += d;
+        sums[N + j] += d * d;
+      }
     }
-    return out;
+  };
+  __device__ Column column(std::int64_t channel) const {
+    return {x + channel, c, load_floats<N>(x + channel)};
   }
 };
 
@@ -72,187 +59,211 @@ struct StatisticsFinish {
   }
 };
 
-__global__ void scale_kernel(std::int64_t c, float eps, const float* gamma, const float* var,
-                             float* scale) {
-  const Offset i = own_element();
-  if (i < c) store(scale + i, load(gamma + i) / sqrtf(load(var + i) + eps));
-}
+template <class T, int N, bool adds>
+struct ForwardPass {
+  static constexpr int together = 2, blocks = 4;
+  Channels channels;
+  Activation activation;
+  std::int64_t c;
+  const T *x, *residual;
+  T* y;
 
-template <class T, int N>
-__global__ void apply_kernel(Offset elements, Offset c, Channels channels, Activation activation,
-                             const T* x, const T* residual, T* y) {
-  const Offset i = own_element<N>();
-  if (i >= elements) return;
-  Floats<N> v = channels.normalized(load_floats<N>(x + i), i % c);
-  if (residual) {
-    const Floats<N> other = load_floats<N>(residual + i);
-    for (int j = 0; j < N; ++j) v.v[j] += other.v[j];
+  struct Loaded {
+    Packed<T, N> x, residual;
+  };
+  struct Column {
+    ForwardPass pass;
+    std::int64_t channel;
+    Norm<N> norm;
+    __device__ Loaded load(std::int64_t row) const {
+      const std::int64_t i = row * pass.c + channel;
+      Loaded in;
+      in.x = load_packed<N>(pass.x + i);
+      if constexpr (adds) in.residual = load_packed<N>(pass.residual + i);
+      return in;
+    }
+    __device__ void use(std::int64_t row, const Loaded& in) const {
+      Floats<N> v = norm(floats(in.x));
+      if constexpr (adds) {
+        const Floats<N> other = floats(in.residual);
+        HAC_UNROLL
+        for (int j = 0; j < N; ++j) v.v[j] += other.v[j];
+      }
+      store_floats<N>(pass.y + row * pass.c + channel, activated(pass.activation, v));
+    }
+  };
+  __device__ Column column(std::int64_t channel) const {
+    return {*this, channel, channels.norm<N>(channel)};
   }
-  for (int j = 0; j < N; ++j) v.v[j] = activate(activation, v.v[j]);
-  store_floats<N>(y + i, v);
-}
-
-// Scratch of one call: the partial sums, then three floats a channel.
-struct Work {
-  Work(Context& ctx, const BatchNormSpec& s, int vector)
-      : rows(s.n * s.h * s.w), cut(rows, s.c, vector) {
-    partial = as<float>(ctx.scratch((cut.partial_floats(s.c) + 3 * s.c) * sizeof(float)));
-    scale = partial + cut.partial_floats(s.c);
-    offset = scale + s.c;
-    slope = offset + s.c;
-  }
-  std::int64_t rows;
-  ColumnCut cut;
-  float *partial, *scale, *offset, *slope;
 };
-
-// Fills work.scale.
-Channels channels_of(Context& ctx, const BatchNormSpec& s, const Work& work, const void* gamma,
-                     const void* beta, const void* mean, const void* var) {
-  launch(ctx, launch_over("batchnorm_scale", s.c), scale_kernel, s.c, s.eps, as<float>(gamma),
-         as<float>(var), work.scale);
-  return {as<float>(mean), work.scale, as<float>(beta)};
-}
 
 void forward_eval(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                   const void* gamma, const void* beta, const void* mean, const void* var, void* y) {
-  by_vector(s.dtype, s.c, {x, residual, beta, mean, y}, [&](auto t, auto n) {
+  require_offsets("batchnorm", s.shape().numel());
+  const Channels channels{as<float>(gamma), as<float>(beta), as<float>(mean), as<float>(var),
+                          s.eps};
+  by_vector(s.dtype, s.c, {x, residual, gamma, beta, mean, var, y}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    const Work work(ctx, s, N);
-    const std::int64_t elements = work.rows * s.c;
-    launch(ctx, launch_over("batchnorm_apply", elements, N), apply_kernel<T, N>, elements, s.c,
-           channels_of(ctx, s, work, gamma, beta, mean, var), s.activation, as<T>(x),
-           as<T>(residual), as<T>(y));
-  });
-}
-
-void statistics_to(Context& ctx, const BatchNormSpec& s, const void* x, void* count,
-                   const BatchNormStatistics& out) {
-  by_vector(s.dtype, s.c, {x}, [&](auto t, auto n) {
-    using T = decltype(t);
-    constexpr int N = n.value;
-    const Work work(ctx, s, N);
-    column_sums<N>(
-        ctx, "batchnorm_statistics", work.rows, s.c, work.cut, work.partial,
-        StatisticsTerms<T, N>{as<T>(x)},
-        StatisticsFinish<T>{as<T>(x), static_cast<double>(work.rows), as<float>(count),
-                            as<float>(out.mean), as<float>(out.var), as<float>(out.running_mean),
-                            as<float>(out.running_var), out.momentum});
+    const auto walk = [&](auto adds) {
+      column_walk<N>(ctx, "batchnorm_apply", s.n * s.h * s.w, s.c,
+                     ForwardPass<T, N, adds.value>{channels, s.activation, s.c, as<T>(x),
+                                                   as<T>(residual), as<T>(y)});
+    };
+    residual ? walk(std::true_type()) : walk(std::false_type());
   });
 }
 
 void statistics(Context& ctx, const BatchNormSpec& s, const void* x, void* mean, void* var,
                 void* m) {
-  statistics_to(ctx, s, x, m, {.mean = mean, .var = var});
+  batchnorm_statistics(ctx, s, x, m, {.mean = mean, .var = var});
 }
 
 void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const void* residual,
                    const void* gamma, const void* beta, void* y, BatchNormStatistics out) {
-  statistics_to(ctx, s, x, nullptr, out);
+  batchnorm_statistics(ctx, s, x, nullptr, out);
   forward_eval(ctx, s, x, residual, gamma, beta, out.mean, out.var, y);
 }
 
-// What the activation was taken of, for its gradient: computed again from x, or read off y.
+// What the activation was taken of, for its gradient: computed again from x, or read off y, which
+// stands behind an add; the first pass then leaves dz in dresidual, where the second finds it.
 enum class Activated { nothing, from_x, from_y };
 
-template <class T, int N>
-struct GradientTerms {
-  const T *x, *y, *dy;
+template <class T>
+struct BackwardOperands {
   Channels channels;
-  Activated activated;
   Activation activation;
-  T* dresidual;  // written when not null
-  __device__ Pair<N> operator()(std::int64_t i, std::int64_t channel) const {
-    const Floats<N> v = load_floats<N>(x + i);
-    Floats<N> dz = load_floats<N>(dy + i);
-    if (activated == Activated::from_y) dz = through(activation, load_floats<N>(y + i), dz);
-    if (activated == Activated::from_x) {
-      dz = through(activation, channels.normalized(v, channel), dz);
+  std::int64_t c;
+  const T *x, *y, *dy;
+  T *dresidual, *dx;
+};
+
+template <class T, int N, bool adds, Activated activated>
+struct GradientTerms {
+  static constexpr int together = 2, blocks = 2;
+  BackwardOperands<T> of;
+
+  struct Loaded {
+    Packed<T, N> x, y, dy;
+  };
+  struct Column {
+    BackwardOperands<T> of;
+    std::int64_t channel;
+    Norm<N> norm;
+    __device__ Loaded load(std::int64_t row) const {
+      const std::int64_t i = row * of.c + channel;
+      Loaded in;
+      in.x = load_packed<N>(of.x + i);
+      in.dy = load_packed<N>(of.dy + i);
+      if constexpr (activated == Activated::from_y) in.y = load_packed<N>(of.y + i);
+      return in;
     }
-    if (dresidual) store_floats<N>(dresidual + i, dz);
-    const Floats<N> mean = load_floats<N>(channels.mean + channel);
-    Pair<N> out;
-    out.first = dz;
-    for (int j = 0; j < N; ++j) out.second.v[j] = dz.v[j] * (v.v[j] - mean.v[j]);
-    return out;
+    __device__ void add(std::int64_t row, const Loaded& in, float (&sums)[2 * N]) const {
+      const Floats<N> x = floats(in.x);
+      Floats<N> dz = floats(in.dy);
+      if constexpr (activated == Activated::from_y) dz = through(of.activation, floats(in.y), dz);
+      if constexpr (activated == Activated::from_x) dz = through(of.activation, norm(x), dz);
+      if constexpr (adds) store_floats<N>(of.dresidual + row * of.c + channel, dz);
+      add_gradients<N>(norm, x, dz, sums);
+    }
+  };
+  __device__ Column column(std::int64_t channel) const {
+    return {of, channel, of.channels.template norm<N>(channel)};
   }
 };
 
-// dx = scale dz - offset - slope (x - mean): the header's formula with what is constant in a
-// channel taken together.
-struct GradientFinish {
-  double m;
-  float eps;
-  const float *var, *scale;
-  float *dgamma, *dbeta, *offset, *slope;
-  __device__ void operator()(std::int64_t c, double sum, double product) const {
-    const double inverse = 1 / sqrt(static_cast<double>(load(var + c)) + eps);
-    const double factor = load(scale + c);
-    store(dbeta + c, static_cast<float>(sum));
-    store(dgamma + c, static_cast<float>(product * inverse));
-    store(offset + c, static_cast<float>(factor * sum / m));
-    store(slope + c, static_cast<float>(factor * inverse * inverse * product / m));
+template <class T, int N, bool from_x>
+struct BackwardPass {
+  static constexpr int together = 2, blocks = 2;
+  BackwardOperands<T> of;
+  const T* dz;
+  const float *offset, *slope;
+
+  struct Loaded {
+    Packed<T, N> x, dz;
+  };
+  struct Column {
+    BackwardPass pass;
+    std::int64_t channel;
+    Norm<N> norm;
+    Slope<N> slope;
+    __device__ Loaded load(std::int64_t row) const {
+      const std::int64_t i = row * pass.of.c + channel;
+      return {load_packed<N>(pass.of.x + i), load_packed<N>(pass.dz + i)};
+    }
+    __device__ void use(std::int64_t row, const Loaded& in) const {
+      const Floats<N> x = floats(in.x);
+      Floats<N> dz = floats(in.dz);
+      if constexpr (from_x) dz = through(pass.of.activation, norm(x), dz);
+      store_floats<N>(pass.of.dx + row * pass.of.c + channel, slope.dx(norm, x, dz));
+    }
+  };
+  __device__ Column column(std::int64_t channel) const {
+    return {*this,
+            channel,
+            of.channels.template norm<N>(channel),
+            {load_floats<N>(offset + channel), load_floats<N>(slope + channel)}};
   }
 };
 
-template <class T, int N>
-__global__ void backward_apply_kernel(Offset elements, Offset c, Channels channels,
-                                      Activation from_x, const float* offset, const float* slope,
-                                      const T* x, const T* dz, T* dx) {
-  const Offset i = own_element<N>();
-  if (i >= elements) return;
-  const Offset channel = i % c;
-  const Floats<N> v = load_floats<N>(x + i);
-  Floats<N> d = load_floats<N>(dz + i);
-  if (from_x != Activation::none) d = through(from_x, channels.normalized(v, channel), d);
-  const Floats<N> mean = load_floats<N>(channels.mean + channel),
-                  scale = load_floats<N>(channels.scale + channel),
-                  shift = load_floats<N>(offset + channel), tilt = load_floats<N>(slope + channel);
-  Floats<N> out;
-  for (int j = 0; j < N; ++j) {
-    out.v[j] = scale.v[j] * d.v[j] - shift.v[j] - tilt.v[j] * (v.v[j] - mean.v[j]);
-  }
-  store_floats<N>(dx + i, out);
+template <int N, bool adds, Activated activated, class T>
+void both_passes(Context& ctx, const BatchNormSpec& s, const BackwardOperands<T>& of,
+                 GradientFinish finish) {
+  const std::int64_t rows = s.n * s.h * s.w;
+  const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N);
+  const GradientScratch scratch(ctx, cut);
+  finish.offset = scratch.offset;
+  finish.slope = scratch.slope;
+  column_sums<N>(ctx, "batchnorm_gradients", cut, scratch.partial,
+                 GradientTerms<T, N, adds, activated>{of}, finish);
+  column_walk<N>(ctx, "batchnorm_backward", rows, s.c,
+                 BackwardPass<T, N, activated == Activated::from_x>{of, adds ? of.dresidual : of.dy,
+                                                                    scratch.offset, scratch.slope});
 }
 
 void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
               const void* beta, const void* mean, const void* var, const void* dy, void* dx,
               void* dgamma, void* dbeta, void* dresidual) {
-  by_vector(s.dtype, s.c, {x, y, beta, mean, dy, dx, dresidual}, [&](auto t, auto n) {
+  require_offsets("batchnorm", s.shape().numel());
+  const Channels channels{as<float>(gamma), as<float>(beta), as<float>(mean), as<float>(var),
+                          s.eps};
+  const GradientFinish finish{static_cast<double>(s.n * s.h * s.w), channels, as<float>(dgamma),
+                              as<float>(dbeta)};
+  by_vector(s.dtype, s.c, {x, y, gamma, beta, mean, var, dy, dx, dresidual}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    const Work work(ctx, s, N);
-    const Channels channels = channels_of(ctx, s, work, gamma, beta, mean, var);
-    const Activated activated = s.activation == Activation::none ? Activated::nothing
-                                : s.add                          ? Activated::from_y
-                                                                 : Activated::from_x;
-    const GradientTerms<T, N> terms{as<T>(x),  as<T>(y),     as<T>(dy),       channels,
-                                    activated, s.activation, as<T>(dresidual)};
-    const GradientFinish finish{static_cast<double>(work.rows),
-                                s.eps,
-                                as<float>(var),
-                                work.scale,
-                                as<float>(dgamma),
-                                as<float>(dbeta),
-                                work.offset,
-                                work.slope};
-    column_sums<N>(ctx, "batchnorm_gradients", work.rows, s.c, work.cut, work.partial, terms,
-                   finish);
-    const std::int64_t elements = work.rows * s.c;
-    const void* dz = s.add ? dresidual : dy;
-    launch(ctx, launch_over("batchnorm_backward", elements, N), backward_apply_kernel<T, N>,
-           elements, s.c, channels, s.add ? Activation::none : s.activation, work.offset,
-           work.slope, as<T>(x), as<T>(dz), as<T>(dx));
+    const BackwardOperands<T> of{channels,  s.activation,     s.c,      as<T>(x), as<T>(y),
+                                 as<T>(dy), as<T>(dresidual), as<T>(dx)};
+    const bool activates = s.activation != Activation::none;
+    if (s.add && activates) return both_passes<N, true, Activated::from_y>(ctx, s, of, finish);
+    if (s.add) return both_passes<N, true, Activated::nothing>(ctx, s, of, finish);
+    if (activates) return both_passes<N, false, Activated::from_x>(ctx, s, of, finish);
+    both_passes<N, false, Activated::nothing>(ctx, s, of, finish);
   });
 }
 
 }  // namespace
 
+void HAC_GPU::batchnorm_statistics(Context& ctx, const BatchNormSpec& s, const void* x, void* count,
+                                   const BatchNormStatistics& out) {
+  by_vector(s.dtype, s.c, {x}, [&](auto t, auto n) {
+    using T = decltype(t);
+    constexpr int N = n.value;
+    const std::int64_t rows = s.n * s.h * s.w;
+    const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N);
+    column_sums<N>(
+        ctx, "batchnorm_statistics", cut,
+        as<float>(ctx.scratch(cut.partial_floats() * sizeof(float))),
+        StatisticsTerms<T, N>{as<T>(x), s.c},
+        StatisticsFinish<T>{as<T>(x), static_cast<double>(rows), as<float>(count),
+                            as<float>(out.mean), as<float>(out.var), as<float>(out.running_mean),
+                            as<float>(out.running_var), out.momentum});
+  });
+}
+
 const BatchNormKernels HAC_GPU_TABLE(batchnorm){.statistics = statistics,
                                                 .forward_train = forward_train,
                                                 .forward_eval = forward_eval,
                                                 .backward = backward};
-const BatchNormPoolKernels HAC_GPU_TABLE(batchnorm_pool){};
 
 }  // namespace hac

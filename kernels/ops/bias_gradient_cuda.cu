@@ -8,10 +8,21 @@ using namespace HAC_GPU;
 
 template <class T, int N>
 struct ColumnTerms {
+  static constexpr int together = 4, blocks = 4;
   const T* x;
-  __device__ Pair<N> operator()(std::int64_t i, std::int64_t) const {
-    return {load_floats<N>(x + i), {}};
-  }
+  std::int64_t c;
+
+  struct Column {
+    const T* x;
+    std::int64_t c;
+    __device__ Packed<T, N> load(std::int64_t row) const { return load_packed<N>(x + row * c); }
+    __device__ void add(std::int64_t, const Packed<T, N>& in, float (&sums)[2 * N]) const {
+      const Floats<N> v = floats(in);
+      HAC_UNROLL
+      for (int j = 0; j < N; ++j) sums[j] += v.v[j];
+    }
+  };
+  __device__ Column column(std::int64_t channel) const { return {x + channel, c}; }
 };
 
 struct ColumnFinish {
@@ -26,10 +37,10 @@ void gradient(Context& ctx, Dtype dtype, std::int64_t rows, std::int64_t c, cons
   by_vector(dtype, c, {dy}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    const ColumnCut cut(rows, c, N);
-    float* partial = as<float>(ctx.scratch(cut.partial_floats(c) * sizeof(float)));
-    column_sums<N>(ctx, "bias_gradient", rows, c, cut, partial, ColumnTerms<T, N>{as<T>(dy)},
-                   ColumnFinish{as<float>(db)});
+    const ColumnCut cut = ColumnCut::to_sum(rows, c, N);
+    column_sums<N>(ctx, "bias_gradient", cut,
+                   as<float>(ctx.scratch(cut.partial_floats() * sizeof(float))),
+                   ColumnTerms<T, N>{as<T>(dy), c}, ColumnFinish{as<float>(db)});
   });
 }
 

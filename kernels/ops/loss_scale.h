@@ -25,10 +25,13 @@ struct LossScaleSpec {
   std::string str() const;
 };
 
-// One parameter's gradient: f32.
+// One parameter's gradient: f32. rounded: of `dtype`, what unscale is to make it of; null: of
+// itself, as always on the CPU.
 struct GradSegment {
   void* grad = nullptr;
   std::int64_t elements = 0;
+  const void* rounded = nullptr;
+  Dtype dtype = Dtype::f32;
 };
 
 struct LossScaleKernels {

@@ -28,9 +28,10 @@ struct SgdSpec {
   std::string str() const;
 };
 
-// One parameter: f32, `elements` each. copy: the new weight, rounded, for layers that compute in 16
-// bits; null: none. decays: by spec.weight_decay, else not at all. squares: two doubles, |w|^2 and
-// |grad|^2 (kernels/ops/norms.h), of a parameter that LARS adapts; null: of the others.
+// One parameter: f32, `elements` each; grad of grad_dtype (on the CPU f32). copy: the new weight,
+// rounded, for layers that compute in 16 bits; null: none. decays: by spec.weight_decay, else not
+// at all. squares: two doubles, |w|^2 and |grad|^2 (kernels/ops/norms.h), of a parameter that LARS
+// adapts; null: of the others.
 struct SgdSegment {
   const void* grad = nullptr;
   void* weight = nullptr;
@@ -38,6 +39,7 @@ struct SgdSegment {
   void* copy = nullptr;
   std::int64_t elements = 0;
   bool decays = true;
+  Dtype grad_dtype = Dtype::f32;
   const void* squares = nullptr;
 };
 

@@ -6,7 +6,8 @@
 //   dx[i,j] = (softmax(x[i])[j] * sum_j q[i,j] - q[i,j]) * dloss / m
 //
 // m is n, or the images of a batch of which these n are a part: the losses of its parts add up.
-// Shapes: logits (n, classes) plain; labels (n) i32 or soft (n, classes) f32; loss () f32.
+// Shapes: logits (n, classes) plain, of the spec's dtype (f32 on the CPU); labels (n) i32 or soft
+// (n, classes) f32; loss () f32.
 
 #include <string>
 

@@ -1,7 +1,8 @@
-// One warp a row; the batch's loss is added by one block in a fixed order.
+// One warp a row; the last block to be done adds the batch's loss in a fixed order.
 
 #include "kernels/ops/softmax_xent.h"
 
+#include "kernels/device/last_block.cuh"
 #include "kernels/device/packed.cuh"
 
 namespace hac {
@@ -38,12 +39,11 @@ struct Target {
   }
 };
 
+// By a whole warp; returns the row's loss.
 template <class T>
-__global__ void forward_kernel(std::int64_t n, std::int64_t classes, Target target, const T* logits,
-                               float* probs, float* losses) {
+__device__ float softmax_row(std::int64_t row, std::int64_t classes, const Target& target,
+                             const T* logits, float* probs) {
   const int lane = threadIdx.x % 32;
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.x / 32;
-  if (row >= n) return;  // a whole warp
   float largest = -INFINITY;
   for (std::int64_t j = lane; j < classes; j += 32) {
     const float v = to_float(load(logits + row * classes + j));
@@ -63,21 +63,30 @@ __global__ void forward_kernel(std::int64_t n, std::int64_t classes, Target targ
     if (q != 0) loss -= q * log_p;
     store(probs + row * classes + j, expf(log_p));
   }
-  loss = warp_sum(loss);
-  if (lane == 0) store(losses + row, loss);
+  return warp_sum(loss);
 }
 
-__global__ void mean_kernel(std::int64_t n, std::int64_t divisor, const float* values,
-                            float* mean) {
-  HAC_SHARED(double, sums, 256);
-  double sum = 0;
-  for (std::int64_t i = threadIdx.x; i < n; i += 256) sum += load(values + i);
-  sums[threadIdx.x] = sum;
-  for (int half = 128; half > 0; half /= 2) {
-    __syncthreads();
-    if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+template <class T>
+__global__ void forward_kernel(std::int64_t n, std::int64_t classes, std::int64_t divisor,
+                               Target target, const T* logits, float* probs, float* losses,
+                               float* mean, unsigned* ticket) {
+  HAC_SHARED(unsigned, drawn, 1);
+  HAC_SHARED(double, sums, 32 * rows_a_block);
+  const int t = threadIdx.x;
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + t / 32;
+  if (row < n) {
+    const float loss = softmax_row(row, classes, target, logits, probs);
+    if (t % 32 == 0) store(losses + row, loss);
   }
-  if (threadIdx.x > 0) return;
+  if (!is_last_block(ticket, gridDim.x, drawn)) return;
+  double sum = 0;
+  for (std::int64_t i = t; i < n; i += 32 * rows_a_block) sum += load(losses + i);
+  sums[t] = sum;
+  for (int half = 16 * rows_a_block; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) sums[t] += sums[t + half];
+  }
+  if (t > 0) return;
   const double whole = sums[0];
   store(mean, static_cast<float>(whole / static_cast<double>(divisor)));
 }
@@ -112,11 +121,10 @@ void forward(Context& ctx, const SoftmaxXentSpec& s, const void* logits, const v
   float* losses = as<float>(ctx.scratch(s.n * sizeof(float)));
   by_dtype(s.dtype, [&](auto t) {
     using T = decltype(t);
-    launch(ctx, over_rows("softmax_xent", s), forward_kernel<T>, s.n, s.classes,
-           target_of(s, target), as<T>(logits), as<float>(probs), losses);
+    launch(ctx, over_rows("softmax_xent", s), forward_kernel<T>, s.n, s.classes, s.divisor(),
+           target_of(s, target), as<T>(logits), as<float>(probs), losses, as<float>(loss),
+           ctx.tickets(1));
   });
-  launch(ctx, {.name = "mean", .grid = 1, .block = 256}, mean_kernel, s.n, s.divisor(), losses,
-         as<float>(loss));
 }
 
 void backward(Context& ctx, const SoftmaxXentSpec& s, const void* probs, const void* target,

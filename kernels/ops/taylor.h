@@ -13,13 +13,15 @@
 
 namespace hac {
 
-// One layer's weights and gradients, f32; score: one double a kernel.
+// One layer's weights, f32, and gradients, of dw_dtype (on the CPU f32); score: one double a
+// kernel.
 struct TaylorSegment {
   const void* w = nullptr;
   const void* dw = nullptr;
   void* score = nullptr;
   std::int64_t kernels = 1;  // output channels K
   std::int64_t weights = 1;  // weights a kernel, C/groups * R * S
+  Dtype dw_dtype = Dtype::f32;
 };
 
 struct TaylorSpec {

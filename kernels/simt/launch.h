@@ -1,6 +1,7 @@
 #pragma once
 // The host side of device.cuh: CUDA's words for the executor (executor.h).
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -14,6 +15,8 @@
 #define __global__
 #define __device__
 #define __host__
+#define __launch_bounds__(...)
+#define HAC_UNROLL
 // The tag's address tells the arrays of a block apart, also those of a template's instances.
 #define HAC_SHARED(T, name, n) \
   static char name##_tag;      \
@@ -37,6 +40,19 @@ template <class T>
 T __shfl_xor_sync(unsigned, T value, int lane_mask,
                   hac::simt::Place at = hac::simt::Place::here()) {
   return hac::simt::exchange(value, (hac::simt::lane() ^ lane_mask) % 32, at);
+}
+
+inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+inline unsigned atomicInc(unsigned* p, unsigned most,
+                          hac::simt::Place at = hac::simt::Place::here()) {
+  hac::simt::access(p, sizeof *p, hac::simt::Access::load, at);
+  hac::simt::access(p, sizeof *p, hac::simt::Access::store, at);
+  const std::atomic_ref<unsigned> value(*p);
+  unsigned before = value.load();
+  while (!value.compare_exchange_weak(before, before >= most ? 0 : before + 1)) {
+  }
+  return before;
 }
 
 // NOLINTEND(bugprone-reserved-identifier,bugprone-macro-parentheses)

@@ -37,7 +37,7 @@ PartsDone batch_gradients(Model& model, const BatchWork& work, const StepBatch& 
   const auto after_leaf = [&gradients] { gradients.after_leaf(); };
   for (const StepBatch& part : split(batch, shard)) {
     before(std::ssize(done.probs));
-    const auto [loss, probs] = ops::softmax_cross_entropy(model.forward(part.images), part.target,
+    const auto [loss, probs] = ops::softmax_cross_entropy(model.logits(part.images), part.target,
                                                           static_cast<float>(work.smoothing),
                                                           work.parts > 1 ? shard.images : 0);
     if (checked) checked(part, loss.value());

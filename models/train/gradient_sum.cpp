@@ -50,7 +50,7 @@ void GradientSum::after_leaf() {
   while (leaf_ < leaves_.size() && leaves_[leaf_].var.grad().defined()) {
     Bucket& bucket = buckets_[bucket_];
     if (!bucket.filling.defined()) bucket.filling = rows(bucket);
-    const Tensor gradient = leaves_[leaf_].var.grad();  // in the layout of the value
+    const Tensor gradient = leaves_[leaf_].var.float_grad();  // in the layout of the value
     copy(Context::current(device_), bucket.filling.as() + offsets_[leaf_], gradient.as(),
          gradient.storage_numel());
     leaves_[leaf_].var.set_grad({});

@@ -328,7 +328,7 @@ class Run {
   void save_gradients() const {
     TensorFile file;
     for (const Parameter& p : model_.parameters()) {
-      if (p.var.grad().defined()) file.tensors[p.name] = p.var.grad();
+      if (p.var.grad().defined()) file.tensors[p.name] = p.var.float_grad();
     }
     save_safetensors(config_.save_gradients, file);
   }
@@ -387,7 +387,8 @@ TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config
     Context::current(model.device()).release_scratch();
     const LaunchMode launch = config.launch.value_or(default_launch_mode(model.device()));
     const std::int64_t parts = parts_of_batch(config);
-    const int kept = kept_tensors(config.optimizer.kind) + averages(config) +
+    // An average, and beside it the weights while it is evaluated.
+    const int kept = kept_tensors(config.optimizer.kind) + 2 * averages(config) +
                      GradientSum::kept(config.group, parts);
     const std::int64_t fits = estimated_batch(model, Work::training, launch, kept);
     throw_with_batch(error, std::min(fits, config.batch / parts - 1) * parts,

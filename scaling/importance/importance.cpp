@@ -38,7 +38,8 @@ void ImportanceObserver::accumulate(const Model& model, const Tensor& skip) {
                         .dw = dw.data(),
                         .score = sums_[l].data(),
                         .kernels = kernels,
-                        .weights = w.numel() / kernels});
+                        .weights = w.numel() / kernels,
+                        .dw_dtype = dw.dtype()});
   }
   const TaylorSpec spec{.layers = static_cast<std::int64_t>(weights.size())};
   taylor_kernels.run(&TaylorKernels::accumulate, model.device(), spec,

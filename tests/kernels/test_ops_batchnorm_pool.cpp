@@ -103,7 +103,7 @@ void expect_same_as_apart(const BatchNormSpec& s, const OpCase& c, const Place& 
 }
 
 TEST(BatchNormPool, HasTheNumbersOfTheTwoOperations) {
-  for (const Place& place : places_of_the_cpu()) {
+  for (const Place& place : places()) {
     for (const PooledNorm& s : pooled({Activation::none, Activation::relu, Activation::silu})) {
       OpCase c = make_case(s);
       expect_same_as_apart(s, c, place);
@@ -126,9 +126,10 @@ void expect_same_or_nan(const Tensor& one, const Tensor& two, bool bits, const s
 }
 
 // A NaN and an infinity in x fill their channels. An infinite gamma makes a NaN of the mean alone,
-// here at every place of a window: a NaN at the first place stays, one at another is skipped.
+// here at every place of a window: a NaN at the first place stays, one at another is skipped on the
+// CPU.
 TEST(BatchNormPool, PassesOnANaNAsTheTwoOperationsDo) {
-  for (const Place& place : places_of_the_cpu()) {
+  for (const Place& place : places()) {
     for (const Activation activation : {Activation::none, Activation::relu, Activation::silu}) {
       const PooledNorm s{{.n = 2, .c = 17, .h = 4, .w = 6, .activation = activation}};
       OpCase c = make_case(s);
@@ -150,7 +151,8 @@ TEST(BatchNormPool, PassesOnANaNAsTheTwoOperationsDo) {
       const std::vector<float> y = one.y.to_vector();
       EXPECT_TRUE(std::isnan(y[5 * 6])) << what << ": the mean at the first place";
       // SiLU itself makes a NaN of minus infinity.
-      EXPECT_EQ(std::isnan(y[5 * 6 + 1]), activation == Activation::silu) << what;
+      const bool skips = place.device.kind == DeviceKind::cpu;
+      EXPECT_EQ(std::isnan(y[5 * 6 + 1]), activation == Activation::silu || !skips) << what;
       expect_same_or_nan(one.y, two.y, true, what + " y");
       expect_same_or_nan(one.mean, two.mean, true, what + " running mean");
       expect_same_or_nan(one.var, two.var, true, what + " running variance");

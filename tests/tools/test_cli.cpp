@@ -114,12 +114,12 @@ TEST_F(Cli, ProfileMeasures) {
   EXPECT_GT(j["layers"].size(), 8u);
 }
 
-// What a kernel must move is known for two of them: SGD reads 12 bytes a parameter and writes 8,
-// and the 16-bit copy of the convolutions' and the linear layer's.
+// What SGD must move is known: it reads 12 bytes a parameter, 10 where a gradient has 16 bits, and
+// writes 8, and the 16-bit copy of the convolutions' and the linear layer's.
 TEST_F(Cli, ProfileTracesTheKernelsOfAStep) {
   const Words base = "profile" + tiny_model + " --device simt --trace step";
   const std::int64_t params = json_of("summary vgg11 --width 0.125")["params"];
-  for (const std::string dtype : {"f32", "f16"}) {
+  for (const std::string dtype : {"f32", "bf16", "f16"}) {
     const json j = json_of(base + " --batch 2 --dtype " + dtype);
     std::set<std::string> kernels;
     for (const json& launch : j["launches"]) {
@@ -128,17 +128,43 @@ TEST_F(Cli, ProfileTracesTheKernelsOfAStep) {
         EXPECT_LE(launch["distinct_" + name + "_bytes"], 32 * launch[name + "_sectors"].get<int>());
       }
       if (launch["kernel"] != "sgd") continue;
-      EXPECT_GE(launch["load_bytes"], 12 * params);
       EXPECT_GE(launch["store_bytes"], 8 * params);
-      EXPECT_LT(launch["store_bytes"], (dtype == "f16" ? 10 : 8) * params + 1);
-      EXPECT_NEAR(launch["distinct_load_bytes"].get<double>(), 12. * params, 4096);
+      EXPECT_LT(launch["store_bytes"], (dtype == "f32" ? 8 : 10) * params + 1);
+      EXPECT_NEAR(launch["distinct_load_bytes"].get<double>(),
+                  (dtype == "bf16" ? 10. : 12.) * params, 8192);
     }
-    for (const char* name : {"batchnorm_apply", "max_pool_backward", "softmax_xent", "sgd"}) {
+    for (const char* name :
+         {"batchnorm_apply", "batchnorm_max_pool_backward", "softmax_xent", "sgd"}) {
       EXPECT_TRUE(kernels.contains(name)) << name << " " << dtype;
     }
     EXPECT_EQ(kernels.contains("unscale"), dtype == "f16");
   }
-  EXPECT_CONTAINS(run(base + " --batch 2").out, "least KiB");
+  EXPECT_CONTAINS(run(base + " --batch 2").out, "least KiB", "blocks/SM", "H100 SXM", "in all");
+  expect_error(base + " --gpu desktop-cpu", 2, {"--gpu", "desktop-cpu", "GPU"});
+}
+
+// The launches and bytes of the specification of the GPU step: at most 45 own launches for VGG11,
+// at most 1.35 times the bytes of fused kernels.
+TEST_F(Cli, ProfileCountsWhatAStepOnAGpuTakes) {
+  const Words base = "profile --device simt --trace step --dtype bf16 --batch 16";
+  struct Network {
+    std::string name;
+    int products, launches;
+  };
+  for (const auto& [name, products, launches] :
+       {Network{"vgg11 --width 0.125", 26, 45},
+        Network{"preact_resnet18 --width 0.125", 65, 130}}) {
+    const json j = json_of(base + Words(" " + name));
+    EXPECT_EQ(j["products"], products) << name;
+    EXPECT_EQ(j["own_launches"], j["launches"].size()) << name;
+    EXPECT_LE(j["own_launches"], launches) << name;
+    const double ratio = j["own_bytes"].get<double>() / j["fused_bytes"].get<double>();
+    EXPECT_LE(ratio, 1.35) << name;
+    EXPECT_GE(ratio, 0.95) << name;
+    for (const char* part : {"products", "sums", "passes", "updates", "launches"}) {
+      EXPECT_GT(j["floor_us"][part], 0) << name << " " << part;
+    }
+  }
 }
 
 TEST_F(Cli, ProfileReplaysAGraphWhereTheDeviceRecords) {

@@ -2,13 +2,21 @@
 // What a network asks of a GPU's memory, kernel by kernel, counted under simt: for
 // `hacscale profile --device simt --trace`.
 
+#include <string>
+
 #include "models/model.h"
 
 namespace hac {
 
-// Prints one line a launch of a batch's inference (step = false) or training step. Convolutions and
-// products are the vendor's on a GPU and not among them. Throws ConfigError unless the model is on
-// simt.
-void print_kernel_trace(Model& model, std::int64_t batch, bool step, bool json);
+struct KernelTrace {
+  bool step = false;         // of a training step, else of an inference
+  std::string gpu = "h100";  // a device profile: whose multiprocessors the blocks are spread over,
+                             // and by whose data sheet a step's floor is reckoned
+  bool json = false;
+};
+
+// Prints one line a launch of a batch, then sums. Convolutions and products are the vendor's on a
+// GPU and not among them. Throws ConfigError unless the model is on simt and the profile a GPU's.
+void print_kernel_trace(Model& model, std::int64_t batch, const KernelTrace& options);
 
 }  // namespace hac

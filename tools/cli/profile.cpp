@@ -2,6 +2,7 @@
 // layer.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "kernels/core/machine.h"
 #include "models/train/batch_estimate.h"
 #include "models/train/checkpoint.h"
+#include "scaling/latency/device_profile.h"
 #include "scaling/measure/measure.h"
 #include "scaling/measure/peak.h"
 #include "scaling/measure/power.h"
@@ -38,6 +40,7 @@ struct Options {
   std::optional<LaunchMode> launch;
   bool energy = false;
   std::optional<Trace> trace;
+  std::string gpu = KernelTrace().gpu;
   bool json = false;
 };
 
@@ -240,7 +243,10 @@ void profile_command(const Options& o) {
   Model model =
       make_model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
                  where, o.checkpoint);
-  if (o.trace) return print_kernel_trace(model, o.batch, o.trace == Trace::step, o.json);
+  if (o.trace) {
+    const bool step = o.trace == Trace::step;
+    return print_kernel_trace(model, o.batch, {.step = step, .gpu = o.gpu, .json = o.json});
+  }
   profile_network(o, model, launch);
 }
 
@@ -260,7 +266,10 @@ void add_profile(CLI::App& app, const std::string&) {
           .add("energy", o->energy, "measure joules an inference too (takes most of a minute)")
           .add("trace", o->trace,
                "with --device simt: what each kernel of an inference or a training step asks of "
-               "memory, instead of times"));
+               "memory, instead of times")
+          .add("gpu", o->gpu,
+               fmt::format("of --trace, the GPU that its blocks are spread over: {}, or a file",
+                           fmt::join(device_profile_names(), ", "))));
   add_machine_options(*verb, o->machine, o->json);
   add_launch_option(*verb, o->launch);
   verb->footer(

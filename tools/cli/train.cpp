@@ -224,6 +224,9 @@ Communicator* open_group(TrainConfig& c) {
   return open_communicator().release();
 }
 
+// A build without CUDA has none.
+int gpus_here() { return runtime_cuda.count ? runtime_cuda.count(nullptr) : 0; }
+
 // What is wrong with the GPU that this rank takes, and else which one of which computer it is.
 std::pair<std::string, std::string> gpu_of_rank(const std::string& asked, int index) {
   if (parse_device(asked).index != 0) {
@@ -232,7 +235,7 @@ std::pair<std::string, std::string> gpu_of_rank(const std::string& asked, int in
                     asked),
         ""};
   }
-  const int gpus = runtime_cuda.count(nullptr);
+  const int gpus = gpus_here();
   if (gpus > 0 && index >= gpus) {
     return {
         fmt::format("expected a GPU for each rank, got {} for rank {} of a computer", gpus, index),
@@ -246,7 +249,7 @@ std::pair<std::string, std::string> gpu_of_rank(const std::string& asked, int in
 // Each rank takes a GPU of its own: the one that it sees, or that of its number on the computer.
 MachineOptions own_machine(MachineOptions machine, Group* group) {
   if (!group || parse_device(machine.device).kind != DeviceKind::cuda) return machine;
-  const int index = runtime_cuda.count(nullptr) == 1 ? 0 : launched().on_node;
+  const int index = gpus_here() == 1 ? 0 : launched().on_node;
   const auto [wrong, own] = gpu_of_rank(machine.device, index);
   std::set<std::string> taken;
   const std::vector<std::string> all = group->gather(own);

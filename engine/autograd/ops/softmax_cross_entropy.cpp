@@ -6,8 +6,11 @@
 
 namespace hac::ops {
 
-XentResult softmax_cross_entropy(const Var& logits, const Tensor& given, float smoothing,
+XentResult softmax_cross_entropy(const Var& scores, const Tensor& given, float smoothing,
                                  std::int64_t batch) {
+  const bool on_cpu = scores.device().kind == DeviceKind::cpu;
+  const Var logits =
+      on_cpu && scores.value().dtype() != Dtype::f32 ? cast(scores, Dtype::f32) : scores;
   const Tensor target = given.to(logits.device());
   check_rank("softmax_cross_entropy", logits.name(), logits.shape(), 2);
   const Shape& s = logits.shape();

@@ -70,6 +70,9 @@ bool passes(ConvPlan& plan, const PlanDevice& device, const Conv2dSpec& spec,
   return false;
 }
 
+// The heuristics may begin with a dozen tiles of one engine.
+constexpr int most_of_an_engine = 4;
+
 // Up to `limit` plans, run-time compiled only if there is no other: each takes seconds to make.
 // Mode A takes about 1 ms, the fallbacks 6, so they come only when wanted.
 std::vector<ConvPlan> collect(const PlanDevice& device, const Conv2dSpec& spec,
@@ -81,6 +84,8 @@ std::vector<ConvPlan> collect(const PlanDevice& device, const Conv2dSpec& spec,
       return p.config.engine == config.engine && p.config.knobs == config.knobs;
     };
     if (std::any_of(plans.begin(), plans.end(), same)) return;
+    const auto of_engine = [&](const ConvPlan& p) { return p.config.engine == config.engine; };
+    if (std::count_if(plans.begin(), plans.end(), of_engine) == most_of_an_engine) return;
     ConvPlan plan{.config = std::move(config)};
     if (passes(plan, device, spec, options, reasons)) plans.push_back(std::move(plan));
   };

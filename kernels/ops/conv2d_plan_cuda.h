@@ -46,8 +46,8 @@ struct ConvPlan {
 // The first plan that passes, run-time compiled only if no other does. Throws DeviceError naming
 // the spec and what was wrong with every configuration.
 ConvPlan make_plan(const PlanDevice& device, const Conv2dSpec& spec, const PlanOptions& options);
-// The first `most` of them, in the same order and with the same last resort: what an autotuner
-// measures. Empty where make_plan throws.
+// The first `most` of them, at most four of one engine, in the same order and with the same last
+// resort: what an autotuner measures. Empty where make_plan throws.
 std::vector<ConvPlan> list_plans(const PlanDevice& device, const Conv2dSpec& spec,
                                  const PlanOptions& options, std::size_t most = 1000);
 // The plan that an autotuner once chose. Throws DeviceError if this cuDNN does not have it.

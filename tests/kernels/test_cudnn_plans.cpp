@@ -208,6 +208,34 @@ TEST_F(Plans, TheFirstIsTheHeuristicsChoice) {
   }
 }
 
+// The heuristics begin with a dozen tiles of one engine for some of VGG's gradients.
+TEST_F(Plans, ToMeasureAreOfSeveralEngines) {
+  const PlanDevice properties = device("h100");
+  const auto engines = [&](const Conv2dSpec& spec, std::size_t most) {
+    std::map<std::int64_t, int> found;
+    for (const ConvPlan& plan : cuda::list_plans(properties, spec, {}, most)) {
+      ++found[plan.config.engine];
+    }
+    return found;
+  };
+  int several = 0;
+  for (const Op& op : lower(zoo("vgg11"), 128).ops) {
+    const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+    if (!conv) continue;
+    for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {
+      Conv2dSpec spec = *conv;
+      spec.dtype = Dtype::bf16;
+      spec.pass = pass;
+      spec.bias = false;
+      const auto measured = engines(spec, 10), all = engines(spec, 1000);
+      EXPECT_GE(measured.size(), std::min<std::size_t>(3, all.size())) << spec.str();
+      for (const auto& [engine, plans] : measured) EXPECT_LE(plans, 4) << spec.str();
+      several += measured.size() >= 3;
+    }
+  }
+  EXPECT_GE(several, 20) << "of 24 products";
+}
+
 TEST_F(Plans, AreRebuiltFromEngineAndKnobs) {
   const PlanDevice properties = device("a100");
   for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weights}) {

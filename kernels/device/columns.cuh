@@ -27,10 +27,10 @@ struct ColumnCut {
   static ColumnCut to_walk(std::int64_t rows, std::int64_t c, int vector) {
     return {rows, c, vector, 8, std::numeric_limits<std::int64_t>::max()};
   }
-  // Where the number of chunks is that of partial sums: no more blocks than keep the memory of a
-  // large GPU busy, 4 on each of its multiprocessors.
-  static ColumnCut to_sum(std::int64_t rows, std::int64_t c, int vector) {
-    return {rows, c, vector, 4, 4 * large_gpu};
+  // Where the number of chunks is that of partial sums: no more blocks than run at once on a large
+  // GPU, so many on each of its multiprocessors.
+  static ColumnCut to_sum(std::int64_t rows, std::int64_t c, int vector, int at_once) {
+    return {rows, c, vector, 4, at_once * large_gpu};
   }
 
   std::int64_t partial_floats() const { return 2 * chunks * c; }
@@ -59,10 +59,12 @@ struct ColumnCut {
     tiles = ceil_div(vectors, lanes);
     const auto available = [&] { return tiles * ceil_div(rows, rows_at_once()); };
     while (threads > 64 && available() < least_blocks) threads /= 2;
-    const std::int64_t wanted =
-        std::clamp(rows / (rows_a_thread * rows_at_once()), ceil_div(least_blocks, tiles),
-                   std::max<std::int64_t>(1, most_blocks / tiles));
-    rows_each = round_up(ceil_div(rows, wanted), rows_at_once());
+    const std::int64_t most = std::max<std::int64_t>(1, most_blocks / tiles),
+                       wanted = std::max(ceil_div(least_blocks, tiles),
+                                         std::min(rows / (rows_a_thread * rows_at_once()), most));
+    std::int64_t each = ceil_div(rows, wanted * rows_at_once());
+    if (each > 1 && tiles * ceil_div(rows, each * rows_at_once()) < least_blocks) --each;
+    rows_each = each * rows_at_once();
     chunks = ceil_div(rows, rows_each);
   }
 };
@@ -98,28 +100,42 @@ struct OwnColumns {
 };
 
 // Adds the chunks of a tile and calls finish(channel, first, second) for each of its channels.
-// Threads lie over channels and, as far as they go, over chunks.
+// Threads lie over vectors as before and over chunks; then lanes add what their warp has, and one
+// thread a channel what the warps have.
 template <int N, class Shared, class Finish>
-__device__ void finish_tile(const ColumnCut& cut, std::int64_t tile, const float* partial,
-                            Shared& sums, const Finish& finish) {
-  const int t = threadIdx.x, width = cut.lanes * N;
-  const std::int64_t channel = tile * width + t % width;
-  double first = 0, second = 0;
-  if (channel < cut.c) {
-    for (std::int64_t i = t / width; i < cut.chunks; i += cut.threads / width) {
-      first += load(partial + 2 * i * cut.c + channel);
-      second += load(partial + (2 * i + 1) * cut.c + channel);
+__device__ void finish_tile(const ColumnCut& cut, const OwnColumns<N>& own, const float* partial,
+                            Shared& of_warps, const Finish& finish) {
+  const int t = threadIdx.x, warp = t / 32, lane = t % 32;
+  double mine[2 * N] = {};
+  if (own.channel < cut.c) {
+    for (std::int64_t i = t / cut.lanes; i < cut.chunks; i += cut.rows_at_once()) {
+      const Floats<N> first = load_floats<N>(partial + 2 * i * cut.c + own.channel),
+                      second = load_floats<N>(partial + (2 * i + 1) * cut.c + own.channel);
+      HAC_UNROLL
+      for (int j = 0; j < N; ++j) {
+        mine[j] += first.v[j];
+        mine[N + j] += second.v[j];
+      }
     }
   }
-  sums[t] = first;
-  sums[cut.threads + t] = second;
-  for (int half = cut.threads / 2; half >= width; half /= 2) {
-    __syncthreads();
-    if (t >= half) continue;
-    sums[t] += sums[t + half];
-    sums[cut.threads + t] += sums[cut.threads + t + half];
+  HAC_UNROLL
+  for (int j = 0; j < 2 * N; ++j) {
+    for (int lanes = cut.lanes; lanes < 32; lanes *= 2) {
+      mine[j] += __shfl_xor_sync(0xFFFFFFFFu, mine[j], lanes);
+    }
+    if (lane < cut.lanes) of_warps[(warp * cut.lanes + lane) * 2 * N + j] = mine[j];
   }
-  if (t < width && channel < cut.c) finish(channel, sums[t], sums[cut.threads + t]);
+  __syncthreads();
+  const std::int64_t channel = own.tile * cut.lanes * N + t;
+  if (t >= cut.lanes * N || channel >= cut.c) return;
+  double first = 0, second = 0;
+  for (int w = 0; w < cut.threads / 32; ++w) {
+    const int at = (w * cut.lanes + t / N) * 2 * N + t % N;
+    const double a = of_warps[at], b = of_warps[at + N];
+    first += a;
+    second += b;
+  }
+  finish(channel, first, second);
 }
 
 // terms.column(channel) is what a thread knows of its channels: load(row), and add(row, loaded,
@@ -129,7 +145,7 @@ __global__ void __launch_bounds__(ColumnCut::most_threads, Terms::blocks)
     column_sums_kernel(ColumnCut cut, Terms terms, Finish finish, float* partial,
                        unsigned* tickets) {
   HAC_SHARED(float, sums, 2 * N * ColumnCut::most_threads);
-  HAC_SHARED(double, whole, 2 * ColumnCut::most_threads);
+  HAC_SHARED(double, of_warps, 2 * ColumnCut::most_threads);
   HAC_SHARED(unsigned, ticket, 1);
   const OwnColumns<N> own(cut);
   const int t = threadIdx.x;
@@ -161,7 +177,7 @@ __global__ void __launch_bounds__(ColumnCut::most_threads, Terms::blocks)
     store_floats<N>(partial + (own.chunk * 2 + 1) * cut.c + own.channel, of_chunk.second);
   }
   if (!is_last_block(tickets + own.tile, cut.chunks, ticket)) return;
-  finish_tile<N>(cut, own.tile, partial, whole, finish);
+  finish_tile<N>(cut, own, partial, of_warps, finish);
 }
 
 template <int N, class Terms, class Finish>

@@ -14,7 +14,7 @@ using namespace HAC_GPU;
 // Sums about the channel's first value, which lies within its spread: one pass is as exact as two.
 template <class T, int N>
 struct StatisticsTerms {
-  static constexpr int together = 4, blocks = 4;
+  static constexpr int together = 4, blocks = 3;
   const T* x;
   std::int64_t c;
 
@@ -210,12 +210,12 @@ template <int N, bool adds, Activated activated, class T>
 void both_passes(Context& ctx, const BatchNormSpec& s, const BackwardOperands<T>& of,
                  GradientFinish finish) {
   const std::int64_t rows = s.n * s.h * s.w;
-  const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N);
+  using Terms = GradientTerms<T, N, adds, activated>;
+  const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N, Terms::blocks);
   const GradientScratch scratch(ctx, cut);
   finish.offset = scratch.offset;
   finish.slope = scratch.slope;
-  column_sums<N>(ctx, "batchnorm_gradients", cut, scratch.partial,
-                 GradientTerms<T, N, adds, activated>{of}, finish);
+  column_sums<N>(ctx, "batchnorm_gradients", cut, scratch.partial, Terms{of}, finish);
   column_walk<N>(ctx, "batchnorm_backward", rows, s.c,
                  BackwardPass<T, N, activated == Activated::from_x>{of, adds ? of.dresidual : of.dy,
                                                                     scratch.offset, scratch.slope});
@@ -250,11 +250,11 @@ void HAC_GPU::batchnorm_statistics(Context& ctx, const BatchNormSpec& s, const v
     using T = decltype(t);
     constexpr int N = n.value;
     const std::int64_t rows = s.n * s.h * s.w;
-    const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N);
+    using Terms = StatisticsTerms<T, N>;
+    const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N, Terms::blocks);
     column_sums<N>(
         ctx, "batchnorm_statistics", cut,
-        as<float>(ctx.scratch(cut.partial_floats() * sizeof(float))),
-        StatisticsTerms<T, N>{as<T>(x), s.c},
+        as<float>(ctx.scratch(cut.partial_floats() * sizeof(float))), Terms{as<T>(x), s.c},
         StatisticsFinish<T>{as<T>(x), static_cast<double>(rows), as<float>(count),
                             as<float>(out.mean), as<float>(out.var), as<float>(out.running_mean),
                             as<float>(out.running_var), out.momentum});

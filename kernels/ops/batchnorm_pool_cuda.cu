@@ -200,10 +200,10 @@ void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* g
     constexpr int N = n.value;
     const BackwardOperands<T> of{channels, s.activation, Windows(s),
                                  as<T>(x), as<T>(dy),    as<std::uint8_t>(index)};
-    const ColumnCut cut = ColumnCut::to_sum(of.windows.count, s.c, N);
+    using Terms = GradientTerms<T, N>;
+    const ColumnCut cut = ColumnCut::to_sum(of.windows.count, s.c, N, Terms::blocks);
     const GradientScratch scratch(ctx, cut);
-    column_sums<N>(ctx, "batchnorm_max_pool_gradients", cut, scratch.partial,
-                   GradientTerms<T, N>{of},
+    column_sums<N>(ctx, "batchnorm_max_pool_gradients", cut, scratch.partial, Terms{of},
                    GradientFinish{static_cast<double>(s.n * s.h * s.w), channels, as<float>(dgamma),
                                   as<float>(dbeta), scratch.offset, scratch.slope});
     column_walk<N>(ctx, "batchnorm_max_pool_backward", of.windows.count, s.c,

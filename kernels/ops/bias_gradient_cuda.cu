@@ -37,10 +37,11 @@ void gradient(Context& ctx, Dtype dtype, std::int64_t rows, std::int64_t c, cons
   by_vector(dtype, c, {dy}, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    const ColumnCut cut = ColumnCut::to_sum(rows, c, N);
+    using Terms = ColumnTerms<T, N>;
+    const ColumnCut cut = ColumnCut::to_sum(rows, c, N, Terms::blocks);
     column_sums<N>(ctx, "bias_gradient", cut,
                    as<float>(ctx.scratch(cut.partial_floats() * sizeof(float))),
-                   ColumnTerms<T, N>{as<T>(dy), c}, ColumnFinish{as<float>(db)});
+                   Terms{as<T>(dy), c}, ColumnFinish{as<float>(db)});
   });
 }
 

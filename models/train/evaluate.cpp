@@ -12,6 +12,7 @@
 #include "data/sets/derived_set.h"
 #include "engine/autograd/ops.h"
 #include "engine/parallel/group.h"
+#include "engine/tensor/finite.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 
@@ -136,16 +137,17 @@ void require_match(const Model& model, const Dataset& data, const char* which) {
 }
 
 bool statistics_finite(const Model& model) {
-  const auto buffers = model.buffers();
-  return std::all_of(buffers.begin(), buffers.end(),
-                     [](const Buffer& b) { return all_finite(b.tensor); });
+  std::vector<Tensor> tensors;
+  for (const Buffer& b : model.buffers()) tensors.push_back(b.tensor);
+  return !first_not_finite(tensors);
 }
 
 std::string broken_parameter(const Model& model) {
-  for (const Parameter& p : model.parameters()) {
-    if (!all_finite(p.var.value())) return p.name;
-  }
-  return "";
+  const std::vector<Parameter> parameters = model.parameters();
+  std::vector<Tensor> tensors;
+  for (const Parameter& p : parameters) tensors.push_back(p.var.value());
+  const auto found = first_not_finite(tensors);
+  return found ? parameters[*found].name : "";
 }
 
 void throw_not_finite(Model& model, const Tensor& images, const std::string& when, double loss) {
@@ -169,6 +171,13 @@ Evaluation::Evaluation(Model& model, const DatasetPtr& data, Group* group, std::
 struct Evaluation::Batches {
   std::vector<Sums> sums;
   std::vector<Prediction> predictions;
+};
+
+// What a batch leaves on its device, where it lies until several are read: each read is a wait.
+struct Evaluation::Left {
+  Tensor logits, probs, labels, loss;
+  static constexpr std::size_t most_bytes = 8 << 20;
+  std::size_t bytes() const { return logits.bytes() + probs.bytes() + labels.bytes(); }
 };
 
 EvalResult Evaluation::run() {
@@ -221,22 +230,46 @@ Evaluation::Batches Evaluation::run_once() {
   }
   loader_->start(0);
   const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
+  // A given forward may overwrite its output with the next.
+  const bool at_once = forward_ || model_.device().kind == DeviceKind::cpu;
   Batches own;
+  std::vector<Left> left;
+  std::size_t bytes = 0;
   Batch batch;
   while (loader_->next(batch)) {
     const Var logits = forward_ ? Var(forward_(batch.images)) : model_.forward(batch.images);
     const auto [loss, probs] = ops::softmax_cross_entropy(logits, batch.labels);
-    const double value = loss.value().item();
-    if (!finite || !std::isfinite(value)) {
-      throw_not_finite(model_, batch.images, "in evaluation", value);
-    }
-    own.sums.push_back({.loss = value * static_cast<double>(batch.size()),
-                        .images = batch.size(),
-                        .top1 = count_in_top(probs, batch.labels, 1),
-                        .top5 = count_in_top(probs, batch.labels, 5)});
-    append_predictions(logits.value(), probs, batch.labels, own.predictions);
+    left.push_back({logits.value(), probs, batch.labels, loss.value()});
+    bytes += left.back().bytes();
+    if (!at_once && finite && bytes < Left::most_bytes) continue;
+    read(left, finite, own);
+    left.clear();
+    bytes = 0;
   }
+  read(left, finite, own);
   return own;
+}
+
+void Evaluation::read(const std::vector<Left>& left, bool finite, Batches& own) {
+  for (const Left& batch : left) {
+    const double loss = batch.loss.item();
+    if (!finite || !std::isfinite(loss)) throw_broken(std::ssize(own.sums), loss);
+    const std::int64_t images = batch.labels.numel();
+    const Tensor probs = batch.probs.to(Device{}), labels = batch.labels.to(Device{});
+    own.sums.push_back({.loss = loss * static_cast<double>(images),
+                        .images = images,
+                        .top1 = count_in_top(probs, labels, 1),
+                        .top5 = count_in_top(probs, labels, 5)});
+    append_predictions(batch.logits, probs, labels, own.predictions);
+  }
+}
+
+// On that batch, once more.
+void Evaluation::throw_broken(std::int64_t batch, double loss) {
+  Batch again;
+  loader_->start(0, batch);
+  loader_->next(again);
+  throw_not_finite(model_, again.images, "in evaluation", loss);
 }
 
 EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch,

@@ -56,8 +56,11 @@ class Evaluation {
 
  private:
   struct Batches;
+  struct Left;
   Batches own_batches();
   Batches run_once();
+  void read(const std::vector<Left>& left, bool finite, Batches& own);
+  [[noreturn]] void throw_broken(std::int64_t batch, double loss);
 
   Model& model_;
   const DatasetPtr data_;

@@ -12,7 +12,7 @@ class DevicePosition {
  public:
   explicit DevicePosition(Device device);
   void set(std::int64_t first) const;
-  const void* data() const { return bytes_.data(); }
+  void* data() const { return bytes_.data(); }
 
  private:
   Tensor bytes_;

@@ -77,6 +77,12 @@ BatchSource::Range BatchSource::own_of(std::int64_t batch) const {
   return {shard.begin(), shard.size()};
 }
 
+bool BatchSource::advance() {
+  if (!choose()) return false;
+  place(chosen_);
+  return true;
+}
+
 bool BatchSource::next(Batch& batch) {
   if (!advance()) return false;
   batch = make();
@@ -113,11 +119,12 @@ void Loader::begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int
   prefetcher_.start(std::move(order), epoch, first, batches());
 }
 
-bool Loader::advance() {
+bool Loader::choose() {
   const auto slot = prefetcher_.take();
   if (!slot) return false;
-  chosen_ = std::move(slots_[*slot]);
-  size_ = images_of(next_++);
+  batch_ = std::move(slots_[*slot]);
+  chosen_ = next_++;
+  size_ = images_of(chosen_);
   prefetcher_.release();
   return true;
 }

@@ -54,19 +54,26 @@ class BatchSource {
   // The next batch; false at the end of the epoch.
   bool next(Batch& batch);
   // Its two halves: the host's choice of the batch, and the batch itself, once.
-  virtual bool advance() = 0;
+  bool advance();
   virtual Batch make() = 0;
+  // advance() without place(): where make() finds the batch, for whoever writes that himself.
+  virtual bool choose() = 0;
   // Images of the chosen batch, those of other ranks too.
   std::int64_t size() const { return size_; }
   // True where make() is work of the device alone, the same for each batch of a size, and so can be
   // captured (engine/device/capture.h).
   virtual bool capturable() const { return false; }
+  // Where such a make() reads, in the device's memory, which batch is meant: i64; else null. What
+  // must stand there for a batch of the epoch, and the host's way to write it.
+  virtual void* position() const { return nullptr; }
+  virtual std::int64_t position_of(std::int64_t) const { return 0; }
+  virtual void place(std::int64_t) const {}
+  std::int64_t images_of(std::int64_t batch) const;  // of an epoch
 
  protected:
   // Image order[i] is at position i of the epoch.
   virtual void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) = 0;
-  std::int64_t images_of(std::int64_t batch) const;  // of an epoch
-  // Of those, [begin, begin + n) are made.
+  // Of a batch's images, [begin, begin + n) are made.
   struct Range {
     std::int64_t begin = 0, n = 0;
   };
@@ -74,15 +81,15 @@ class BatchSource {
 
   const DatasetPtr dataset_;
   const LoaderConfig config_;
-  std::int64_t size_ = 0;
+  std::int64_t size_ = 0, chosen_ = 0;  // of the chosen batch: images, number in the epoch
 };
 
 class Loader final : public BatchSource {
  public:
   Loader(DatasetPtr dataset, const LoaderConfig& config);
   // Rethrows what a loader thread threw.
-  bool advance() override;
-  Batch make() override { return std::move(chosen_); }
+  bool choose() override;
+  Batch make() override { return std::move(batch_); }
 
  private:
   void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;
@@ -91,7 +98,7 @@ class Loader final : public BatchSource {
   const Pipeline pipeline_;
   const InputTransform transform_;
   std::int64_t next_ = 0;  // batch of the epoch
-  Batch chosen_;
+  Batch batch_;
   std::vector<Batch> slots_;
   Prefetcher prefetcher_;  // last: its threads use the others
 };

@@ -78,14 +78,17 @@ Tensor ResidentLoader::shifts_of(std::int64_t epoch) const {
   return host;
 }
 
-bool ResidentLoader::advance() {
+bool ResidentLoader::choose() {
   if (epoch_ < 0) throw ConfigError("loader: expected start() before next()");
   if (taken_ == batches()) return false;
-  own_ = own_of(taken_);
-  position_.set(taken_ * config_.batch + own_.begin);
-  size_ = images_of(taken_);
-  ++taken_;
+  chosen_ = taken_++;
+  own_ = own_of(chosen_);
+  size_ = images_of(chosen_);
   return true;
+}
+
+std::int64_t ResidentLoader::position_of(std::int64_t batch) const {
+  return batch * config_.batch + own_of(batch).begin;
 }
 
 Batch ResidentLoader::make() {

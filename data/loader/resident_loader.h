@@ -19,9 +19,12 @@ class ResidentLoader final : public BatchSource {
   // Reads and copies the whole set. Throws what Dataset::get() and View throw, OutOfMemory, and
   // ConfigError unless can_reside().
   ResidentLoader(DatasetPtr dataset, const LoaderConfig& config, Device device);
-  bool advance() override;
+  bool choose() override;
   Batch make() override;
   bool capturable() const override { return true; }
+  void* position() const override { return position_.data(); }
+  std::int64_t position_of(std::int64_t batch) const override;
+  void place(std::int64_t batch) const override { position_.set(position_of(batch)); }
 
  private:
   void begin(std::vector<std::int64_t> order, std::int64_t epoch, std::int64_t first) override;

@@ -88,18 +88,21 @@ void StreamingLoader::upload(std::size_t slot) {
   uploaded_[half] = runtime.event_record(copies_);
 }
 
-bool StreamingLoader::advance() {
+std::int64_t StreamingLoader::position_of(std::int64_t batch) const {
+  return batch % 2 * most_bytes_;
+}
+
+bool StreamingLoader::choose() {
   if (next_uploaded_ == next_) {
     const auto slot = prefetcher_.take();
     if (!slot) return false;
     upload(*slot);
   }
   Context& context = Context::current(device_);
-  const std::int64_t half = next_ % 2;
-  context.runtime().wait(context, uploaded_[half]);
-  position_.set(half * most_bytes_);
-  own_ = own_of(next_);
-  size_ = images_of(next_++);
+  chosen_ = next_++;
+  context.runtime().wait(context, uploaded_[chosen_ % 2]);
+  own_ = own_of(chosen_);
+  size_ = images_of(chosen_);
   // The one after it, while this one is computed with.
   if (const auto slot = prefetcher_.take_if_made()) upload(*slot);
   return true;

@@ -29,9 +29,12 @@ class StreamingLoader final : public BatchSource {
   StreamingLoader(DatasetPtr dataset, const LoaderConfig& config, Device device);
   ~StreamingLoader() override;
   // Rethrows what a loader thread threw.
-  bool advance() override;
+  bool choose() override;
   Batch make() override;
   bool capturable() const override { return true; }
+  void* position() const override { return position_.data(); }
+  std::int64_t position_of(std::int64_t batch) const override;
+  void place(std::int64_t batch) const override { position_.set(position_of(batch)); }
 
  private:
   struct Slot {

@@ -54,7 +54,7 @@ void Optimizer::set_rate(double lr) {
 
 void Optimizer::update() {
   clip();
-  apply(lr_.data(), loss_scale_.on() ? loss_scale_.skip().data() : nullptr);
+  apply(lr_.data(), skip().defined() ? skip().data() : nullptr);
   loss_scale_.update();
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/io/fields.h"
@@ -99,6 +100,12 @@ class Optimizer {
   void unscale();
   void update();
   const LossScale& loss_scale() const { return loss_scale_; }
+  // The rate where the device reads it: one f32.
+  const Tensor& rate() const { return lr_; }
+  // Its first i32 is not 0 in a step whose gradients must not be used: the loss scale's, else what
+  // stop_by() gave; or undefined.
+  const Tensor& skip() const { return loss_scale_.on() ? loss_scale_.skip() : stop_; }
+  void stop_by(Tensor stop) { stop_ = std::move(stop); }
 
   // By name, "momentum.features.0.weight", and the loss scale's.
   virtual std::map<std::string, Tensor> state() const;
@@ -146,6 +153,7 @@ class Optimizer {
   std::vector<Slot> slots_;
   Tensor lr_;  // one element on the parameters' device
   LossScale loss_scale_;
+  Tensor stop_;     // or undefined
   Tensor squares_;  // where gradients are clipped: a double a parameter, as bytes
 };
 

@@ -23,6 +23,7 @@ constexpr int max_host_threads = 16;
 struct DeviceState {
   std::atomic<int> launches_left = 0;  // until the device is lost; 0 = it never is
   std::atomic<bool> lost = false;
+  std::atomic<std::int64_t> host_transfers = 0;
 };
 
 struct State {
@@ -123,6 +124,10 @@ void fail_launch_after(int n, int device) {
   state().devices[device].launches_left = n;
   state().devices[device].lost = false;
 }
+
+std::int64_t host_transfers(int device) { return state().devices[device].host_transfers; }
+
+void count_host_transfer(Device device) { ++state().devices[device.index].host_transfers; }
 
 void require_device(Device device) {
   if (!state().devices[device.index].lost) return;

@@ -138,6 +138,11 @@ void require_current(Device device, const std::string& call);
 // released. One count a device for all threads.
 void fail_launch_after(int n, int device = 0);
 
+// Copies from and to the host's memory, and waits of the host, so far: what a step of a GPU is to
+// do without.
+std::int64_t host_transfers(int device = 0);
+void count_host_transfer(Device device);
+
 // ---- Memory ----
 
 // Memory of that device: 256-byte aligned, with red zones before and behind (poisoned under

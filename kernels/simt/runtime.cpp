@@ -44,11 +44,13 @@ void copy(Context& ctx, void* to, const void* from, std::size_t bytes) {
 
 void copy_in(Context& ctx, void* to, const void* host, std::size_t bytes) {
   refuse_in_capture("copy_in");
+  simt::count_host_transfer(ctx.device());
   simt::submit(ctx, "copy_in", {{to, bytes}}, [=] { host::copy(to, host, bytes); });
 }
 
 void copy_out(Context& ctx, void* host, const void* from, std::size_t bytes) {
   refuse_in_capture("copy_out");
+  simt::count_host_transfer(ctx.device());
   simt::submit(ctx, "copy_out", {{from, bytes}}, [=] { host::copy(host, from, bytes); });
 }
 
@@ -67,6 +69,7 @@ void upload(Context& ctx, void* to, const void* pinned, std::size_t bytes) {
 
 void synchronize(Context& ctx) {
   require_now(ctx.device(), "synchronize");
+  simt::count_host_transfer(ctx.device());
   ctx.uploads().finish();
 }
 
@@ -99,6 +102,7 @@ void follow(Context& ctx, Context& other) {
 }
 
 double elapsed_ms(Context& ctx, const Event& from, const Event& to) {
+  simt::count_host_transfer(ctx.device());
   moment(to).uploads.finish();
   return host::elapsed_ms(ctx, moment(from).time, moment(to).time);
 }

@@ -67,7 +67,9 @@ class Run {
       require_same(*config.group, what_is_trained(model_, config_, total_steps_, data_));
     if (!config.out.empty()) open_folder();
     if (config.group) require_same(*config.group, where_it_begins(model_, at_));
-    step_.emplace(model_, *optimizer_, *loader_, config_);
+    step_.emplace(
+        model_, *optimizer_, *loader_, config_,
+        StepPlan{[this](std::int64_t step) { return rate(step); }, total_steps_, observer_});
   }
 
   TrainResult run() {
@@ -182,27 +184,18 @@ class Run {
                       std::min(steps - at_.batch, total_steps_ - at_.step), config_.quiet,
                       model_.device());
     loader_->start(at_.epoch, at_.batch);
-    while (at_.step < total_steps_ && loader_->advance()) {
+    while (at_.step < total_steps_ && loader_->choose()) {
       const std::int64_t images = loader_->size();
-      step(images);
+      lr_ = rate(at_.step);
+      step_->run(at_);
+      average_.after_step();
       progress.step(images, fields());
       if (stops()) return;
       if (seconds_since(saved_) > config_.checkpoint_seconds) save();
     }
+    step_->collect(at_);
     progress.finish(fields());
     if (all_batches_done()) finish_epoch(progress.images_per_second());
-  }
-
-  void step(std::int64_t images) {
-    lr_ = rate(at_.step);
-    const bool watched = observer_ && observer_->wants(at_.step, total_steps_);
-    const StepResult result = step_->run(at_.step, lr_, watched ? observer_ : nullptr);
-    average_.after_step();
-    at_.step += 1;
-    at_.batch += 1;
-    at_.images += images;
-    at_.loss_sum += result.loss * static_cast<double>(images);
-    at_.correct += result.correct;
   }
 
   ProgressFields fields() const {
@@ -297,6 +290,7 @@ class Run {
   // Output that cannot be written never ends a training: it is said once, and tried again at the
   // next save until the run's final one. The model first: the position of last names its epoch.
   void save(bool final = false) {
+    step_->collect(at_);
     if (config_.out.empty() || !leads_) return;
     // An update may break weights that the loss before it did not show; it could not be resumed.
     if (const std::string broken = broken_parameter(model_); !broken.empty()) {

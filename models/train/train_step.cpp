@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "data/loader/mixup.h"
 #include "kernels/core/error.h"
+#include "models/train/checkpoint.h"
 #include "models/train/evaluate.h"
 #include "models/train/train.h"
 
@@ -30,11 +33,12 @@ std::int64_t correct_in(const StepResult& result) {
 }  // namespace
 
 TrainStep::TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader,
-                     const TrainConfig& config)
+                     const TrainConfig& config, StepPlan plan)
     : model_(model),
       optimizer_(optimizer),
       loader_(loader),
       config_(config),
+      plan_(std::move(plan)),
       skipped_(optimizer.loss_scale().on() ? optimizer.loss_scale().skipped() : 0) {
   if (mixes()) mixing_ = to_tensor({}).to(loader.capturable() ? model.device() : Device{});
   if (config.group) ranks_.emplace(*config.group, model.device());
@@ -44,22 +48,103 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader,
            .sync_batchnorm = config.sync_batchnorm};
   const bool records = !ranks_ || ranks_->device().on_device();
   const LaunchMode usual = records ? default_launch_mode(model.device()) : LaunchMode::eager;
-  if (config.launch.value_or(usual) == LaunchMode::graph) {
-    captured_.emplace(model, optimizer, work_, config.batch);
+  if (config.launch.value_or(usual) != LaunchMode::graph) return;
+  MakeReads reads;
+  if (loader.capturable() && !ranks_) {
+    reads = {loader.position(), mixing_.defined() ? mixing_.data() : nullptr};
   }
+  captured_.emplace(model, optimizer, work_, config.batch, reads);
 }
 
-StepResult TrainStep::run(std::int64_t step, double lr, StepObserver* observer) {
-  if (mixes()) {
-    const std::int64_t side = model_.arch().resolution;
-    mixing_.copy_from(
-        to_tensor(draw_mixing(config_.mixup, config_.cutmix, config_.seed, step, side, side)));
+StepObserver* TrainStep::watching(std::int64_t step) const {
+  const bool watched = plan_.observer && plan_.observer->wants(step, plan_.total_steps);
+  return watched ? plan_.observer : nullptr;
+}
+
+// The last batch of an epoch may be smaller, and is no recording's.
+bool TrainStep::runs_ahead() const {
+  return captured_ && loader_.capturable() && !ranks_ && loader_.size() == config_.batch;
+}
+
+void TrainStep::run(TrainPosition& at) {
+  if (!runs_ahead()) {
+    collect(at);
+    run_one(at);
+  } else {
+    if (planned_ == 0) {
+      collect(at);
+      plan_steps(at);
+    }
+    captured_->run_planned([this] { return make_batch(); }, watching(at.step));
+    --planned_;
+    ++pending_;
   }
-  StepResult result = compute(step, lr, observer);
+  at.step += 1;
+  at.batch += 1;
+}
+
+void TrainStep::run_one(TrainPosition& at) {
+  StepObserver* const observer = watching(at.step);
+  loader_.place(at.batch);
+  if (mixes()) mixing_.copy_from(to_tensor(mixing_of(at.step)));
+  StepResult result = compute(at.step, plan_.rate(at.step), observer);
   result.correct = correct_in(result);
   add_ranks(result);
-  if (!was_skipped(step) && observer) observer->count_step();
-  return result;
+  if (newly_skipped(at.step) == 0 && observer) observer->count_step();
+  at.images += loader_.size();
+  at.loss_sum = std::fma(result.loss, static_cast<double>(loader_.size()), at.loss_sum);
+  at.correct += result.correct;
+}
+
+// As many as are alike: of a whole batch, in this epoch, and watched or not.
+void TrainStep::plan_steps(const TrainPosition& at) {
+  std::vector<StepSettings> steps;
+  for (std::int64_t k = 0; k < wanted_; ++k) {
+    const std::int64_t step = at.step + k, batch = at.batch + k;
+    const bool alike = step < plan_.total_steps && batch < loader_.batches() &&
+                       loader_.images_of(batch) == config_.batch &&
+                       watching(step) == watching(at.step);
+    if (!alike) break;
+    steps.push_back({plan_.rate(step), step, loader_.position_of(batch), mixing_of(step)});
+  }
+  captured_->plan(steps, at.loss_sum, at.correct);
+  planned_ = std::ssize(steps);
+  planned_at_ = Clock::now();
+}
+
+void TrainStep::collect(TrainPosition& at) {
+  if (pending_ == 0) return;
+  const StepTotals totals = captured_->totals();
+  if (totals.broken >= 0) throw_broken(at, totals);
+  at.loss_sum = totals.loss;
+  at.correct = totals.correct;
+  at.images += pending_ * config_.batch;
+  const std::int64_t counted = pending_ - newly_skipped(at.step - 1);
+  if (StepObserver* const observer = watching(at.step - 1)) {
+    for (std::int64_t i = 0; i < counted; ++i) observer->count_step();
+  }
+  // So that collecting is rare, and what is shown at most a fifth of a second old.
+  const double seconds = std::chrono::duration<double>(Clock::now() - planned_at_).count();
+  if (seconds > 0.2) wanted_ = std::max<std::int64_t>(1, wanted_ / 2);
+  if (seconds < 0.1 && planned_ == 0) wanted_ = std::min(2 * wanted_, CapturedStep::most_planned);
+  planned_ = pending_ = 0;
+}
+
+// On the images of that step, as far as they are still there; its weights are.
+void TrainStep::throw_broken(const TrainPosition& at, const StepTotals& totals) {
+  const std::int64_t back = pending_ - totals.broken;
+  const std::int64_t step = at.step - back;
+  loader_.place(at.batch - back);
+  if (mixes()) mixing_.copy_from(to_tensor(mixing_of(step)));
+  const StepBatch batch = make_batch();
+  throw_not_finite(model_, split(batch, work_.parts).front().images,
+                   fmt::format("at step {}", step), totals.parts);
+}
+
+Mixing TrainStep::mixing_of(std::int64_t step) const {
+  const std::int64_t side = model_.arch().resolution;
+  return mixes() ? draw_mixing(config_.mixup, config_.cutmix, config_.seed, step, side, side)
+                 : Mixing{};
 }
 
 StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observer) {
@@ -83,20 +168,19 @@ StepBatch TrainStep::make_batch() {
   return {batch.images, batch.labels, mixup(batch, model_.arch().classes, mixing_)};
 }
 
-// True if the loss scale was too large for this step, and nothing was learned from it.
-bool TrainStep::was_skipped(std::int64_t step) {
+// Steps up to this one for which the loss scale was too large, so that nothing was learned from
+// them.
+std::int64_t TrainStep::newly_skipped(std::int64_t step) {
   const LossScale& scale = optimizer_.loss_scale();
-  if (!scale.on()) return false;
-  const std::int64_t now = scale.skipped();
-  const bool more = now > skipped_;
-  skipped_ = now;
-  if (more && scale.scale() < least_loss_scale) {
+  if (!scale.on()) return 0;
+  const std::int64_t before = std::exchange(skipped_, scale.skipped());
+  if (skipped_ > before && scale.scale() < least_loss_scale) {
     throw Error(fmt::format(
         "model '{}': gradients are not finite in {} at step {}, at a loss scale of {} and any "
         "above (hint: a lower --lr, more --warmup, or --dtype bf16)",
         model_.arch().name, name_of(model_.dtype()), step, least_loss_scale));
   }
-  return more;
+  return skipped_ - before;
 }
 
 // Losses of the parts in their order, as one rank adds them.

@@ -8,6 +8,7 @@
 #include "data/loader/make_loader.h"
 #include "data/sets/holdout.h"
 #include "engine/optim/sgd.h"
+#include "models/train/checkpoint.h"
 #include "models/train/train_step.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/thread_group.h"
@@ -256,12 +257,14 @@ TEST(DataParallel, ARankThatDivergesNamesTheLayer) {
     Sgd sgd(model.parameters(), {});
     const DataSplit data = open_data(own.data);
     const auto loader = make_loader(data.train, {.batch = 24}, {});
-    TrainStep step(model, sgd, *loader, own);
+    const StepPlan plan{.rate = [](std::int64_t) { return 0.1; }, .total_steps = 1};
+    TrainStep step(model, sgd, *loader, own, plan);
+    TrainPosition at;
     if (group.rank() == 1) model.state().at("fc.weight").as()[0] = INFINITY;
     loader->start(0);
     loader->advance();
     model.train();
-    const std::string said = error_of<Error>([&] { step.run(0, 0.1, nullptr); });
+    const std::string said = error_of<Error>([&] { step.run(at); });
     if (group.rank() == 1) {
       EXPECT_NE(said.find("fc.weight"), std::string::npos) << said;
       throw Error("ended");

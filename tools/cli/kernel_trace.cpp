@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/autograd/ops.h"
 #include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
@@ -36,14 +35,10 @@ void run_step(Model& model, const Tensor& images) {
   for (std::int64_t i = 0; i < n; ++i) {
     labels[i] = static_cast<std::int32_t>(i % model.arch().classes);
   }
+  const Tensor target = Tensor::from(labels, {n});
   // The least scale: at a larger one the first step may be left out.
   Sgd sgd(model.parameters(), {}, model.dtype() == Dtype::f16 ? 1 : 0);
-  sgd.set_rate(0.1);
-  model.zero_grad();
-  const auto [loss, probs] =
-      ops::softmax_cross_entropy(model.logits(images), Tensor::from(labels, {n}));
-  backward(loss, sgd.loss_scale().seed());
-  observe_and_update(model, sgd, nullptr);
+  CapturedStep(model, sgd).run({images, target, target}, 0.1, 0);
 }
 
 std::vector<simt::Trace> traced(Model& model, std::int64_t batch, bool step) {
@@ -143,6 +138,7 @@ void print_sums(const std::vector<simt::Trace>& traces, const DeviceProfile& gpu
 
 // A step's parts on a GPU that does what its data sheet says: no more than a floor.
 struct StepParts {
+  std::int64_t images = 0;
   StepFloor floor;
   double own_bytes = 0;
   std::int64_t own_launches = 0;
@@ -151,7 +147,7 @@ struct StepParts {
 
 StepParts step_parts(const Model& model, std::int64_t batch, const std::vector<simt::Trace>& traces,
                      const DeviceProfile& gpu) {
-  StepParts step{.floor = step_floor(model, batch)};
+  StepParts step{.images = batch, .floor = step_floor(model, batch)};
   const double peak = gpu.peak_gmacs.of(model.dtype()).value_or(gpu.peak_gmacs.f32);
   step.us.emplace_back("products", step.floor.product_macs / (peak * 1e3));
   for (const auto& [part, sum] : sums_by(traces, part_of)) {
@@ -178,7 +174,8 @@ void print_step(const StepParts& step, const DeviceProfile& gpu) {
     fmt::print(" {} {:.1f} us,", part, us);
     all += us;
   }
-  fmt::print(" in all {:.3f} ms\n", all / 1e3);
+  fmt::print(" in all {:.3f} ms, {:.0f} images/s\n", all / 1e3,
+             1e6 * static_cast<double>(step.images) / all);
 }
 
 void print_table(const std::vector<simt::Trace>& traces, const DeviceProfile& gpu) {

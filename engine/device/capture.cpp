@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/device/overlap.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
 
@@ -19,7 +20,8 @@ void require_launch_mode(LaunchMode mode, Device device) {
                   to_string(device)));
 }
 
-Capture::Capture(Device device) : arena_(std::make_shared<Arena>(device)) {
+Capture::Capture(Device device, Context* second)
+    : arena_(std::make_shared<Arena>(device)), second_(second) {
   require_launch_mode(LaunchMode::graph, device);
 }
 
@@ -33,17 +35,28 @@ Capture::~Capture() {
   }
 }
 
+std::vector<Context*> Capture::contexts() const {
+  std::vector<Context*> all{&Context::current(arena_->device())};
+  if (second_) all.push_back(second_);
+  return all;
+}
+
 void Capture::warm_up(const std::function<void()>& work) {
   const ArenaScope scope(arena_);
+  const OverlapScope overlap(second_);
   work();
-  scratch_bytes_ = Context::current(arena_->device()).scratch_bytes();
+  scratch_bytes_.clear();
+  for (const Context* c : contexts()) scratch_bytes_.push_back(c->scratch_bytes());
 }
 
 void Capture::record(const std::function<void()>& work) {
   Context& context = Context::current(arena_->device());
   const Runtime& runtime = context.runtime();
   const ArenaScope scope(arena_);
-  context.scratch(scratch_bytes_);  // an evaluation gives its own back, and with it the warm-up's
+  const OverlapScope overlap(second_);
+  // An evaluation gives its own back, and with it the warm-up's.
+  const std::vector<Context*> all = contexts();
+  for (std::size_t i = 0; i < scratch_bytes_.size(); ++i) all[i]->scratch(scratch_bytes_[i]);
   runtime.begin_capture(context);
   try {
     work();
@@ -56,7 +69,7 @@ void Capture::record(const std::function<void()>& work) {
     throw;
   }
   recording_ = runtime.end_capture(context);
-  kept_ = context.keep_for_replay();
+  for (Context* c : all) kept_.push_back(c->keep_for_replay());
 }
 
 void Capture::replay() const {

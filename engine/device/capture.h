@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/io/fields.h"
 #include "engine/tensor/storage.h"
@@ -26,7 +27,9 @@ void require_launch_mode(LaunchMode mode, Device device);
 
 class Capture {
  public:
-  explicit Capture(Device device);  // ConfigError where the device cannot record
+  // second: what overlap() of the work may use (engine/device/overlap.h), or null; it outlives
+  // this. Throws ConfigError where the device cannot record.
+  explicit Capture(Device device, Context* second = nullptr);
   ~Capture();
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
@@ -45,8 +48,11 @@ class Capture {
 
  private:
   std::shared_ptr<Arena> arena_;
-  std::size_t scratch_bytes_ = 0;  // what the warm-up needed at most
-  std::shared_ptr<void> kept_;     // scratch memory and plans; they outlive the recording
+  std::vector<Context*> contexts() const;
+
+  Context* second_;
+  std::vector<std::size_t> scratch_bytes_;   // what the warm-up needed at most, of each context
+  std::vector<std::shared_ptr<void>> kept_;  // scratch memory and plans outlive the recording
   Recording recording_;
 };
 

@@ -50,6 +50,10 @@ void set_convolutions(Device device, Convolutions how) {
   if (device.kind == DeviceKind::cpu) cpu::conv_options(ctx.library()).exact = exact;
 }
 
+void copy_plan_options(Context& from, Context& to) {
+  if (from.device().kind == DeviceKind::cuda) cuda::copy_options(from.cuda(), to.cuda());
+}
+
 void set_inference_weights(Device device, Dtype dtype) {
   if (dtype != Dtype::f32 && (dtype != Dtype::bf16 || device.kind != DeviceKind::cpu)) {
     throw ConfigError(

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/io/fields.h"
+#include "kernels/core/context.h"
 #include "kernels/core/types.h"
 
 namespace hac {
@@ -24,6 +25,10 @@ void set_convolutions(Device device, Convolutions how);
 // maps) are kept in bf16 and widened where they are multiplied. Throws ConfigError for another
 // type, and for bf16 elsewhere than on the CPU.
 void set_inference_weights(Device device, Dtype dtype);
+
+// What was asked of `from` holds for `to`, a context of the same device, too: the options, and on a
+// GPU what was measured.
+void copy_plan_options(Context& from, Context& to);
 
 // Measures the plans of a convolution (of cuDNN; on the CPU the algorithms) when it first runs, and
 // takes the fastest. The file remembers it for other processes with the same device, library and

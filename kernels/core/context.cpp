@@ -11,6 +11,7 @@
 #include <mutex>
 #include <utility>
 
+#include "kernels/core/context_scope.h"
 #include "kernels/core/denormals.h"
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
@@ -35,6 +36,8 @@ std::shared_ptr<void> allocate_scratch(Device device, std::size_t bytes) {
                   to_string(device), bytes / mib, memory_keeper().describe(device)));
 }
 
+thread_local Context* in_place = nullptr;  // ContextScope
+
 const int openmp_threads = omp_get_max_threads();  // before anyone asks for others
 
 int default_threads() {
@@ -53,12 +56,18 @@ Context::Context(Device device) : device_(device), runtime_(runtime_of(device)) 
 Context::~Context() { release_scratch(); }
 
 Context& Context::current(Device device) {
+  if (in_place && in_place->device_ == device) return *in_place;
   thread_local std::map<Device, Context> contexts;
   auto it = contexts.find(device);
   if (it == contexts.end()) it = contexts.try_emplace(device, device).first;
   it->second.runtime_.make_current(device);
   return it->second;
 }
+
+ContextScope::ContextScope(Context& ctx) : before_(std::exchange(in_place, &ctx)) {
+  ctx.runtime().make_current(ctx.device());
+}
+ContextScope::~ContextScope() { in_place = before_; }
 
 void* Context::scratch(std::size_t bytes) {
   if (bytes > scratch_bytes_) {

@@ -13,6 +13,7 @@
 namespace hac::cuda {
 
 cudaStream_t stream_of(Context& ctx) { return ctx.cuda().stream; }
+bool launches_early(Context& ctx) { return ctx.cuda().early_launches; }
 
 bool is_sticky(cudaError_t error) {
   constexpr cudaError_t sticky[] = {

@@ -11,6 +11,7 @@
 namespace hac::cuda {
 
 cudaStream_t stream_of(Context& ctx);
+bool launches_early(Context& ctx);  // early_launches
 
 // A kernel's fault: it shows at whatever call comes next, and no call of this process to the device
 // succeeds after it.

@@ -47,20 +47,36 @@ __device__ inline void store(T* p, std::common_type_t<T> v) {
   }
 }
 
+// Until all that the stream was given before is done and seen, however early this kernel was
+// started; from there on the next one may be. (CUDA C++ Programming Guide, Programmatic Dependent
+// Launch.)
+__device__ inline void wait_for_previous() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
 // By a call instead of <<< >>>, whose errors show only beside those that others left.
 template <class... Params>
-cudaError_t start(cudaStream_t stream, const Launch& how, void (*kernel)(Params...),
-                  Params... params) {
+cudaError_t start(Context& ctx, const Launch& how, void (*kernel)(Params...), Params... params) {
   void* pointers[] = {static_cast<void*>(&params)...};
-  return cudaLaunchKernel(reinterpret_cast<const void*>(kernel),
-                          dim3(static_cast<unsigned>(how.grid)),
-                          dim3(static_cast<unsigned>(how.block)), pointers, 0, stream);
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(how.grid));
+  config.blockDim = dim3(static_cast<unsigned>(how.block));
+  config.stream = stream_of(ctx);
+  config.attrs = &early;
+  config.numAttrs = launches_early(ctx) ? 1 : 0;
+  return cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), pointers);
 }
 
 template <class... Params, class... Args>
 void launch(Context& ctx, const Launch& how, void (*kernel)(Params...), Args&&... args) {
-  const cudaError_t error = start<Params...>(stream_of(ctx), how, kernel,
-                                             static_cast<Params>(std::forward<Args>(args))...);
+  const cudaError_t error =
+      start<Params...>(ctx, how, kernel, static_cast<Params>(std::forward<Args>(args))...);
   check_launch(error, how.name, how.grid, how.block);
 }
 

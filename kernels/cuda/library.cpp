@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "kernels/core/error.h"
+
 namespace hac::cuda {
 
 Library::Library(int ordinal) : ordinal_(ordinal) {
@@ -39,6 +41,23 @@ const PlanDevice& Library::plan_device() {
 }
 
 PlanOptions& plan_options(Library& library) { return library.options; }
+
+void set_early_launches(Library& library, bool on) {
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, library.ordinal()),
+        "cudaDeviceGetAttribute", "early launches");
+  if (on && major < 9) {
+    throw ConfigError(
+        fmt::format("early launches: expected compute capability 9.0, got {}.x", major));
+  }
+  library.early_launches = on;
+}
+
+void copy_options(const Library& from, Library& to) {
+  to.options = from.options;
+  to.tuner = from.tuner;
+  to.early_launches = from.early_launches;
+}
 
 std::string describe_plans(Library& library) {
   const PlanOptions& o = library.options;

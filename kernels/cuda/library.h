@@ -34,6 +34,7 @@ struct Library {
 
   cudaStream_t stream = nullptr;  // all work of this context, in order
   PlanOptions options;
+  bool early_launches = false;   // set_early_launches
   std::shared_ptr<Tuner> tuner;  // null: the first choice of the heuristics
   PlanCache plans;               // keyed by spec and options
 

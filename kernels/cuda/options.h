@@ -22,6 +22,11 @@ struct PlanOptions {
 struct Library;
 // Of a context's library: those of the plans that it makes from now on.
 PlanOptions& plan_options(Library& library);
+// These, the tuner and early launches of `from` become those of `to`.
+void copy_options(const Library& from, Library& to);
+// Whether own kernels may be started before the one before them has ended. Throws ConfigError below
+// compute capability 9.0.
+void set_early_launches(Library& library, bool on);
 // What its results and times depend on besides device and spec: "cudnn 91900, tf32, autotuned".
 std::string describe_plans(Library& library);
 // From now on the library measures cuDNN's plans when one is first needed, unless the file has the

@@ -144,6 +144,7 @@ template <int N, class Terms, class Finish>
 __global__ void __launch_bounds__(ColumnCut::most_threads, Terms::blocks)
     column_sums_kernel(ColumnCut cut, Terms terms, Finish finish, float* partial,
                        unsigned* tickets) {
+  wait_for_previous();
   HAC_SHARED(float, sums, 2 * N * ColumnCut::most_threads);
   HAC_SHARED(double, of_warps, 2 * ColumnCut::most_threads);
   HAC_SHARED(unsigned, ticket, 1);
@@ -191,6 +192,7 @@ void column_sums(Context& ctx, const char* name, const ColumnCut& cut, float* pa
 template <int N, class Pass>
 __global__ void __launch_bounds__(ColumnCut::most_threads, Pass::blocks)
     column_walk_kernel(ColumnCut cut, Pass pass) {
+  wait_for_previous();
   const OwnColumns<N> own(cut);
   if (own.begin >= own.end) return;
   const auto column = pass.column(own.channel);

@@ -5,6 +5,9 @@
 // besides them only what this header names:
 //
 //   load(p), store(p, v)       every access to global memory (simt counts and checks them)
+//   wait_for_previous()        first of all in every kernel: it may be started before the one
+//   before
+//                              it has ended (programmatic launch)
 //   HAC_UNROLL                 before a loop whose arrays are to lie in registers
 //   HAC_SHARED(T, name, n)     T name[n] in shared memory; name[i] alone (simt checks each access)
 //   launch(ctx, how, kernel, args...)   the only place where a kernel is started

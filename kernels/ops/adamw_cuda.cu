@@ -13,6 +13,7 @@ using namespace HAC_GPU;
 
 __global__ void count_kernel(AdamWSpec spec, const float* lr, std::int32_t* count,
                              const std::int32_t* skip, float* factors) {
+  wait_for_previous();
   if (skip && load(skip) != 0) return;
   const std::int32_t t = load(count) + 1;
   store(count, t);
@@ -36,6 +37,7 @@ __device__ void update_vector(const AdamWUpdate& update, const AdamWSegment& s, 
 template <class Copy>
 __global__ void step_kernel(Segments<AdamWSegment> segments, AdamWSpec spec, const float* lr,
                             const std::int32_t* skip, const float* factors) {
+  wait_for_previous();
   if (skip && load(skip) != 0) return;
   const auto part = segments.part_of(blockIdx.x);
   const AdamWSegment& s = part.segment;

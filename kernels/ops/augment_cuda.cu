@@ -77,6 +77,7 @@ template <bool resize, int N, class T>
 __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std::int32_t* order,
                                const Augmentation* shifts, const ErasedBox* erased,
                                const BatchPosition* position, Table table, T* out) {
+  wait_for_previous();
   const Offset i = own_element<N>(), c = static_cast<Offset>(s.channels);
   const Offset width = static_cast<Offset>(s.resolution), image_size = width * width * c;
   const Offset image = i / image_size, pixel = i % image_size / c;
@@ -106,6 +107,7 @@ __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std
 
 __global__ void labels_kernel(std::int64_t n, const std::int32_t* labels, const std::int32_t* order,
                               const BatchPosition* position, std::int32_t* out) {
+  wait_for_previous();
   const Offset i = own_element();
   if (i < n) store(out + i, load(labels + load(order + load(position).first + i)));
 }
@@ -199,6 +201,7 @@ __device__ inline Square square_of(const std::uint8_t* batch, const StagedImage*
 __global__ void squares_kernel(AugmentSpec s, const std::uint8_t* staged,
                                const BatchPosition* position, std::uint8_t* squares,
                                ErasedBox* erased, std::int32_t* labels) {
+  wait_for_previous();
   const std::uint8_t* batch = staged + load(position).first;
   const StagedImage* image = reinterpret_cast<const StagedImage*>(batch) + blockIdx.x;
   const int t = threadIdx.x, steps = load(&image->steps);

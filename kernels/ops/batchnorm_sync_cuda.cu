@@ -17,6 +17,7 @@ struct SyncRows {
 
 __global__ void combine_kernel(std::int64_t channels, SyncRows in, float* mean, float* var,
                                float* running_mean, float* running_var, float momentum, float* m) {
+  wait_for_previous();
   const Offset c = own_element();
   if (c >= channels) return;
   Moments all;
@@ -49,6 +50,7 @@ struct Correction {
 __global__ void correct_kernel(std::int64_t channels, SyncRows in, int rank, double own, float eps,
                                const float* gamma, const float* var, const float* m,
                                Correction out) {
+  wait_for_previous();
   const Offset c = own_element();
   if (c >= channels) return;
   double gammas = 0, betas = 0;

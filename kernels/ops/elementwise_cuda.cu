@@ -28,6 +28,7 @@ struct AddActivate {
 // y = f(x...), N elements a thread.
 template <int N, class F, class Out, class... In>
 __global__ void map_kernel(Offset elements, F f, Out* y, const In*... x) {
+  wait_for_previous();
   const Offset i = own_element<N>();
   if (i >= elements) return;
   const auto map = [&](const auto&... v) {
@@ -72,6 +73,7 @@ void add(Context& ctx, const AddSpec& s, const void* a, const void* b, void* y) 
 template <class T>
 __global__ void dropout_kernel(Offset n, Offset c, Offset hw, bool images, Philox random, float p,
                                const std::uint64_t* step, const T* x, T* y) {
+  wait_for_previous();
   const Offset i = own_element();
   if (i >= n * c * hw) return;
   if (step) random.stream += load(step);
@@ -98,6 +100,7 @@ void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x
 // is either images of three channels or 1x1 maps, where they are nearly consecutive too.
 template <class T>
 __global__ void reorder_kernel(Offset n, Offset c, Offset hw, bool to_nhwc, const T* x, T* y) {
+  wait_for_previous();
   const Offset i = own_element();
   if (i >= n * c * hw) return;
   const Offset inner = to_nhwc ? c : hw, outer = to_nhwc ? hw : c;

@@ -20,6 +20,7 @@ __device__ Floats<N> sigmoids(const Floats<N>& g) {
 
 template <class T, int N>
 __global__ void gate_kernel(Offset elements, Offset c, Offset hw, const T* x, const T* g, T* y) {
+  wait_for_previous();
   const Offset i = own_element<N>();
   if (i >= elements) return;
   const Floats<N> s = sigmoids<N>(load_floats<N>(g + i / (c * hw) * c + i % c));
@@ -34,6 +35,7 @@ constexpr int gate_block = 256;
 template <class T, int N>
 __global__ void gate_backward_kernel(Offset c, Offset hw, Offset tiles, int lanes, const T* x,
                                      const T* g, const T* dy, T* dx, T* dg) {
+  wait_for_previous();
   HAC_SHARED(float, sums, N* gate_block);
   const int t = threadIdx.x;
   const Offset image = static_cast<Offset>(blockIdx.x) / tiles;

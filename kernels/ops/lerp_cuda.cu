@@ -18,6 +18,7 @@ __device__ void lerp_vector(const float* x, float* y, float weight) {
 }
 
 __global__ void lerp_kernel(Segments<LerpSegment> segments, LerpSpec spec) {
+  wait_for_previous();
   const auto part = segments.part_of(blockIdx.x);
   const float* x = as<float>(part.segment.x);
   float* y = as<float>(part.segment.y);

@@ -28,6 +28,7 @@ __device__ bool divide(const GradSegment& s, std::int64_t i, float factor) {
 // Whoever meets a bad number writes the same 1.
 __global__ void unscale_kernel(Segments<GradSegment> segments, const float* scale,
                                std::int32_t* counts) {
+  wait_for_previous();
   const auto part = segments.part_of(blockIdx.x);
   const GradSegment& s = part.segment;
   const float factor = 1.f / load(scale);
@@ -44,6 +45,7 @@ void unscale(Context& ctx, const LossScaleSpec&, const void* scale, void* counts
 }
 
 __global__ void update_kernel(LossScaleSpec spec, float* scale, std::int32_t* counts) {
+  wait_for_previous();
   const LossScaleRule next =
       next_loss_scale(spec, {load(scale), load(counts), load(counts + 1), load(counts + 2)});
   store(scale, next.scale);

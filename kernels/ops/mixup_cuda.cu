@@ -11,6 +11,7 @@ using namespace HAC_GPU;
 
 template <int N, class T>
 __global__ void mixup_kernel(MixupSpec s, const Mixing* mixing, T* x) {
+  wait_for_previous();
   const Offset elements = static_cast<Offset>(s.elements), i = own_element<N>();
   const Offset image = i / elements, first = i % elements;
   if (image >= s.n / 2) return;
@@ -36,6 +37,7 @@ __global__ void mixup_kernel(MixupSpec s, const Mixing* mixing, T* x) {
 
 __global__ void targets_kernel(Offset n, Offset classes, const Mixing* mixing,
                                const std::int32_t* labels, float* soft) {
+  wait_for_previous();
   const Offset i = own_element(), row = i / classes;
   if (row >= n) return;
   const float lambda = load(mixing).target;

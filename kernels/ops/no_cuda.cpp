@@ -15,6 +15,8 @@ namespace cuda {
 
 // There is no library to call these with.
 void autotune(Library&, PlanFile) {}
+void set_early_launches(Library&, bool) {}
+void copy_options(const Library&, Library&) {}
 std::string describe_plans(Library&) { return ""; }
 PlanOptions& plan_options(Library&) {
   static PlanOptions none;

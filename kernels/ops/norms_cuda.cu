@@ -23,6 +23,7 @@ struct SquareSegment {
 };
 
 __global__ void partial_kernel(Segments<SquareSegment> segments) {
+  wait_for_previous();
   HAC_SHARED(double, sums, element_threads);
   const auto part = segments.part_of(blockIdx.x);
   const float* x = as<float>(part.segment.values);
@@ -49,6 +50,7 @@ __device__ inline double sum_of(const double* values, std::int64_t n) {
 }
 
 __global__ void sum_kernel(Segments<SquareSegment> segments) {
+  wait_for_previous();
   const auto part = segments.part_of(blockIdx.x);
   const SquareSegment& s = part.segment;
   const double sum = sum_of(s.partial, (s.elements + norm_block - 1) / norm_block);
@@ -75,6 +77,7 @@ void squares(Context& ctx, const NormSpec&, void* squares, std::span<const NormS
 }
 
 __global__ void factor_kernel(NormSpec spec, const double* squares, float* factor) {
+  wait_for_previous();
   const double sum = sum_of(squares, spec.tensors);
   if (threadIdx.x == 0) store(factor, clip_factor(sum, spec.max_norm));
 }
@@ -87,6 +90,7 @@ __device__ void multiply(float* grad, float factor) {
 }
 
 __global__ void clip_kernel(Segments<GradSegment> segments, const float* given) {
+  wait_for_previous();
   const float factor = load(given);
   if (factor == 1) return;
   const auto part = segments.part_of(blockIdx.x);

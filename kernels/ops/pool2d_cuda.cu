@@ -75,6 +75,7 @@ __device__ void for_each_window(const Windows& s, const Pixel& at, Visit visit) 
 template <class T, int N>
 __global__ void max_forward_kernel(Offset elements, Windows s, const T* x, T* y,
                                    std::uint8_t* index) {
+  wait_for_previous();
   const Offset own = own_element<N>();
   if (own >= elements) return;
   Floats<N> best;
@@ -99,6 +100,7 @@ __global__ void max_forward_kernel(Offset elements, Windows s, const T* x, T* y,
 template <class T, int N>
 __global__ void max_backward_kernel(Offset elements, Windows s, const T* dy,
                                     const std::uint8_t* index, T* dx) {
+  wait_for_previous();
   const Offset own = own_element<N>();
   if (own >= elements) return;
   Floats<N> sum = {};
@@ -113,6 +115,7 @@ __global__ void max_backward_kernel(Offset elements, Windows s, const T* dy,
 // The sum over a window, or over the windows that cover a pixel, by the size of a window.
 template <bool forward, class T, int N>
 __global__ void average_kernel(Offset elements, Windows s, const T* from, T* to) {
+  wait_for_previous();
   const Offset own = own_element<N>();
   if (own >= elements) return;
   Floats<N> sum = {};

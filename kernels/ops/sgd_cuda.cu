@@ -26,6 +26,7 @@ __device__ void update_vector(const SgdUpdate<adapts>& update, const SgdSegment&
 template <class Copy, bool adapts>
 __global__ void step_kernel(Segments<SgdSegment> segments, SgdSpec spec, const float* lr,
                             const std::int32_t* skip) {
+  wait_for_previous();
   if (skip && load(skip) != 0) return;
   const auto part = segments.part_of(blockIdx.x);
   const SgdSegment& s = part.segment;

@@ -70,6 +70,7 @@ template <class T>
 __global__ void forward_kernel(std::int64_t n, std::int64_t classes, std::int64_t divisor,
                                Target target, const T* logits, float* probs, float* losses,
                                float* mean, unsigned* ticket) {
+  wait_for_previous();
   HAC_SHARED(unsigned, drawn, 1);
   HAC_SHARED(double, sums, 32 * rows_a_block);
   const int t = threadIdx.x;
@@ -94,6 +95,7 @@ __global__ void forward_kernel(std::int64_t n, std::int64_t classes, std::int64_
 template <class T>
 __global__ void backward_kernel(std::int64_t n, std::int64_t classes, std::int64_t divisor,
                                 Target target, const float* probs, const float* dloss, T* dlogits) {
+  wait_for_previous();
   const int lane = threadIdx.x % 32;
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.x / 32;
   if (row >= n) return;

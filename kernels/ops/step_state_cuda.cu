@@ -21,6 +21,7 @@ struct RowParts {
 
 __global__ void advance_kernel(StepTableSpec spec, RowParts parts, const std::int32_t* table,
                                StepTotals* totals) {
+  wait_for_previous();
   const std::int32_t row = load(&totals->row);
   const std::int32_t* from = table + row * (spec.row_bytes / 4);
   for (int k = 0; k < parts.count; ++k) {
@@ -76,6 +77,7 @@ __device__ inline void add_step(const StepCountSpec& spec, std::int64_t hits, fl
 __global__ void count_kernel(StepCountSpec spec, const float* probs, const std::int32_t* labels,
                              const float* loss, std::int32_t* hits, StepTotals* totals,
                              unsigned* ticket) {
+  wait_for_previous();
   HAC_SHARED(std::int32_t, of_warp, rows_a_block);
   HAC_SHARED(unsigned, drawn, 1);
   const int t = threadIdx.x, warp = t / 32;

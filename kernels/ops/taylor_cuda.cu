@@ -13,6 +13,7 @@ using namespace HAC_GPU;
 constexpr int warps = 8;
 
 __global__ void accumulate_kernel(Segments<TaylorSegment> segments, const std::int32_t* skip) {
+  wait_for_previous();
   if (skip && load(skip) != 0) return;
   const auto [s, block] = segments.part_of(blockIdx.x);
   const int lane = threadIdx.x % 32;

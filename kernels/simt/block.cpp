@@ -30,6 +30,7 @@ void Block::run(const Job& job, std::int64_t number) {
   shared_.clear();
   shared_.races().barrier();
   hits_ = {};
+  waited_ = false;
   struct Running {
     explicit Running(Block* block) { running_ = block; }
     ~Running() { running_ = nullptr; }
@@ -225,6 +226,12 @@ void Block::access_shared(int array, std::size_t element, Access kind, Place at)
 
 void Block::access(const void* p, std::size_t bytes, Access kind, Place at) {
   const auto address = reinterpret_cast<std::uintptr_t>(p);
+  if (job_->options.waits && !waited_) {
+    throw DeviceError(
+        fmt::format("{}: expected wait_for_previous() before the first {}, got it at "
+                    "{}:{}",
+                    here(), name_of(kind), at.file, at.line));
+  }
   if (job_->options.check) check(address, bytes, kind, at);
   if (job_->recorder) {
     job_->recorder->access(static_cast<int>(thread().index.x), address, bytes, kind, at);

@@ -43,6 +43,7 @@ class Block {
 
   // ---- For the thread that runs ----
   const Thread& thread() const { return current_->thread; }
+  void wait_for_previous() { waited_ = true; }
   void access(const void* p, std::size_t bytes, Access kind, Place at);
   SharedSpan shared(const void* tag, std::size_t element_bytes, std::size_t elements);
   void access_shared(int array, std::size_t element, Access kind, Place at);
@@ -94,6 +95,7 @@ class Block {
   Shuffle shuffle_;
   std::exception_ptr failure_;  // what a thread threw
   bool unwinding_ = false;
+  bool waited_ = false;  // for the kernel before
   SharedMemory shared_;
   std::array<Range, 4> hits_;  // accessed lately
   std::size_t next_hit_ = 0;

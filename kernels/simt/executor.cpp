@@ -112,6 +112,8 @@ void access(const void* p, std::size_t bytes, Access kind, Place at) {
   block_here("load and store").access(p, bytes, kind, at);
 }
 
+void wait_for_previous() { block_here("a wait").wait_for_previous(); }
+
 void make_current(Device device) { current = device; }
 
 void require_current(Device device, const std::string& call) {
@@ -142,16 +144,9 @@ void begin_launch(Device device) {
   require_device(device);
 }
 
-void require_submittable(Device device) {
-  require_current(device, "work");
-  if (!capturing() || device == recorded_calls().device) return;
-  throw DeviceError(fmt::format("capture: expected only work of {}, got some of {}",
-                                to_string(recorded_calls().device), to_string(device)));
-}
-
-RecordedCalls& recorded_calls() {
-  thread_local RecordedCalls calls;
-  return calls;
+std::optional<RecordedWork>& recorded_work() {
+  thread_local std::optional<RecordedWork> work;
+  return work;
 }
 
 void set_options(const Options& options) {

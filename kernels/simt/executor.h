@@ -80,17 +80,25 @@ void access_shared(int array, std::size_t element, Access kind, Place at);
 // allocation (or the other device whose memory it is) and the source line.
 void access(const void* p, std::size_t bytes, Access kind, Place at);
 
+// What a kernel that may begin before the one before it has ended must call first (Options::waits).
+void wait_for_previous();
+
 // ---- Launching ----
 
 enum class Order : std::uint8_t { forward, reversed, random };
+// Which context of a recording goes on where several may: as the calls were given, the one that
+// records as far as it can, the others as far as they can, any.
+enum class Streams : std::uint8_t { as_given, recording_first, others_first, random };
 
 struct Options {
   Order order = Order::forward;  // of blocks, of the warps of a block between two barriers (each
                                  // goes as far as it can), of the lanes between two warp operations
-  std::uint64_t seed = 0;        // of Order::random
-  bool check = true;             // every access against the allocations
-  bool races = true;             // every access to shared memory against those of other threads
-  bool trace = false;            // keep counts a launch (runs on one host thread)
+  Streams streams = Streams::as_given;
+  std::uint64_t seed = 0;  // of what is random
+  bool check = true;       // every access against the allocations
+  bool races = true;       // every access to shared memory against those of other threads
+  bool waits = false;      // every kernel must wait_for_previous() before its first access
+  bool trace = false;      // keep counts a launch (runs on one host thread)
 };
 
 void set_options(const Options& options);  // for all launches after it, of any thread

@@ -1,45 +1,35 @@
 #pragma once
-// Work of the simulated device: run at once, or recorded. Recorded work is closures that hold their
-// arguments, in order. Nothing runs while a thread records, so whatever leans on a host value that
-// comes later, or on memory that moves, gives other numbers when it is replayed: the tests see it
-// without a GPU.
+// Work of the simulated device: run at once, or recorded (recording.h).
 
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "kernels/core/context.h"
 #include "kernels/simt/executor.h"
+#include "kernels/simt/recording.h"
 #include "kernels/simt/uploads.h"
 
 namespace hac::simt {
 
-using Calls = std::vector<std::function<void()>>;
-
-struct RecordedCalls {
-  Device device;
-  Calls calls;
-};
-RecordedCalls& recorded_calls();  // of this thread
+std::optional<RecordedWork>& recorded_work();  // of this thread; nothing while it does not record
 
 void require_device(Device device);  // DeviceError if it is lost (fail_launch_after, executor.h)
 void begin_launch(Device device);    // counts one, and requires the device
-// DeviceError unless it is the current device of this thread, and the one that is recorded if any.
-void require_submittable(Device device);
-
 // Runs the call, or records it while this thread records. It must hold its arguments by value.
 template <class Call>
 void submit(const Context& ctx, Call call) {
   const Device device = ctx.device();
-  require_submittable(device);
+  require_current(device, "work");
   ctx.uploads().finish();
   auto work = [device, call = std::move(call)] {
     begin_launch(device);
     call();
   };
   if (capturing()) {
-    recorded_calls().calls.push_back(std::move(work));
+    recorded_work()->add(ctx, std::move(work));
   } else {
     work();
   }

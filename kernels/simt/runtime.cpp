@@ -94,11 +94,12 @@ void wait_on_host(const Event& event) {
   moment(event).uploads.finish();
 }
 
-// Everything else of a device runs, or is recorded, in the order of the calls.
+// What is not recorded runs in the order of the calls.
 void follow(Context& ctx, Context& other) {
   simt::require_current(ctx.device(), "follow");
   simt::require_current(other.device(), "follow");
   other.uploads().finish();
+  if (capturing()) simt::recorded_work()->follow(ctx, other);
 }
 
 double elapsed_ms(Context& ctx, const Event& from, const Event& to) {
@@ -109,18 +110,21 @@ double elapsed_ms(Context& ctx, const Event& from, const Event& to) {
 
 void begin_capture(Context& ctx) {
   require_here(ctx, "begin_capture");
-  simt::recorded_calls() = {ctx.device(), {}};
+  simt::recorded_work().emplace(ctx);
   set_capturing(true);
 }
 
 Recording end_capture(Context&) {
   set_capturing(false);
-  return std::make_shared<simt::Calls>(std::exchange(simt::recorded_calls().calls, {}));
+  const auto work = std::make_shared<simt::RecordedWork>(std::move(*simt::recorded_work()));
+  simt::recorded_work().reset();
+  work->require_joined();
+  return work;
 }
 
 void replay(Context& ctx, const Recording& recording) {
   require_here(ctx, "replay");
-  for (const auto& call : *static_cast<const simt::Calls*>(recording.get())) call();
+  static_cast<const simt::RecordedWork*>(recording.get())->replay(simt::options());
 }
 
 }  // namespace

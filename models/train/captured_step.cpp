@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 
+#include "engine/device/overlap.h"
 #include "kernels/core/error.h"
 #include "models/train/train.h"
 
@@ -45,7 +46,12 @@ void observe_and_update(Model& model, Optimizer& optimizer, StepObserver* observ
 
 CapturedStep::CapturedStep(Model& model, Optimizer& optimizer, const BatchWork& work,
                            std::int64_t images, MakeReads reads)
-    : model_(model), optimizer_(optimizer), work_(work), images_(images), reads_(reads) {
+    : model_(model),
+      optimizer_(optimizer),
+      work_(work),
+      images_(images),
+      reads_(reads),
+      second_(second_context(model.device())) {
   const Device device = model.device();
   require_launch_mode(LaunchMode::graph, device);
   if (work.ranks && !work.ranks->device().on_device()) {
@@ -139,10 +145,11 @@ void CapturedStep::start(bool other, StepObserver* observer) {
     observer_ = observer;
     gradients_.clear();
     refused_ = false;
-    capture_.emplace(model_.device());
+    capture_.emplace(model_.device(), second_.get());
     warm_up();
   } else if (!capture_->recorded() && !record()) {
-    if (capture_->recorded()) capture_.emplace(model_.device());  // another rank refused
+    if (capture_->recorded())
+      capture_.emplace(model_.device(), second_.get());  // another rank refused
     warm_up();
   } else {
     capture_->replay();

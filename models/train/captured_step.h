@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -107,6 +108,7 @@ class CapturedStep {
   StepBatch batch_;
   std::vector<std::pair<Var, Tensor>> gradients_;
   StepObserver* observer_ = nullptr;
+  const std::unique_ptr<Context> second_;  // or null
   std::optional<Capture> capture_;
   bool refused_ = false;  // the last recording
 };

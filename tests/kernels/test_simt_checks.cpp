@@ -91,6 +91,14 @@ __global__ void two_barriers() {
   }
 }
 
+// late: that is, behind an access.
+__global__ void wait_then_store(const float* x, float* y, bool late) {
+  float v = 0;
+  if (late) v = load(x);
+  wait_for_previous();
+  store(y + threadIdx.x, v);
+}
+
 __global__ void launches() { launch(context(), {.name = "inner"}, two_barriers); }
 
 // ---- Tests ----
@@ -129,6 +137,23 @@ TEST(SimtChecks, AccessesOutsideOfAllocationsAreNamed) {
     expect(load_at<Float4>, p + 8, {"a multiple of 16", "a load of 16 bytes"});
     expect(load_at<double>, p + 4, {"a multiple of 8"});
     expect(store_at<std::uint16_t>, p + 1, {"a multiple of 2", "a store of 2 bytes"});
+  }
+}
+
+TEST(SimtChecks, KernelsThatMayBeginEarlyMustWaitFirst) {
+  Buffer<float> x(1, [](auto) { return 1.f; }), y(64);
+  for (const bool waits : {false, true}) {
+    const With with({.waits = waits});
+    const auto launched = [&](bool late) {
+      run("k", 2, 32, wait_then_store, x.get(), y.get(), late);
+    };
+    launched(false);
+    if (waits) {
+      EXPECT_ERROR(launched(true), DeviceError, "kernel 'k'",
+                   "wait_for_previous() before the first", "test_simt_checks.cpp:");
+    } else {
+      launched(true);
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include "engine/parallel/device_group.h"
 #include "models/train/gradient_sum.h"
 #include "tests/support/nccl_stand_in.h"
+#include "tests/support/simt_fixtures.h"
 #include "tests/support/thread_group.h"
 #include "tests/support/tiny_training.h"
 
@@ -76,11 +77,17 @@ TEST(Nccl, AnyNumberOfRanksLeavesTheSameBitsEagerAndRecorded) {
   set_num_threads(1);
   for (const std::int64_t parts : {4, 12}) {
     const Numbers expected = alone(parted(LaunchMode::eager, parts));
-    for (const LaunchMode launch : {LaunchMode::eager, LaunchMode::graph}) {
-      for (const int ranks : {1, 2, 3, 4}) {
+    for (const int ranks : {1, 2, 3, 4}) {
+      for (const LaunchMode launch : {LaunchMode::eager, LaunchMode::graph}) {
         const std::vector<Numbers> all = together(parted(launch, parts), ranks);
         for (const Numbers& numbers : all) expect_same_bits(numbers, expected);
       }
+    }
+    for (const simt::Streams streams :
+         {simt::Streams::recording_first, simt::Streams::others_first, simt::Streams::random}) {
+      const simt::With order({.streams = streams, .seed = kSeed});
+      const std::vector<Numbers> all = together(parted(LaunchMode::graph, parts), 2);
+      for (const Numbers& numbers : all) expect_same_bits(numbers, expected);
     }
   }
 }

@@ -50,7 +50,9 @@ inline double rounding(Dtype dtype) {
 // While one lives, simt runs its threads in that order.
 class At {
  public:
-  explicit At(const Place& place) { simt::set_options({.order = place.order, .seed = 7}); }
+  explicit At(const Place& place) {
+    simt::set_options({.order = place.order, .seed = 7, .waits = true});
+  }
   ~At() { simt::set_options({}); }
   At(const At&) = delete;
   At& operator=(const At&) = delete;

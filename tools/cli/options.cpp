@@ -261,6 +261,7 @@ TensorOptions start(const MachineOptions& o) {
   Context::current(device);
   set_convolutions(device, o.conv);
   set_inference_weights(device, parse_dtype(o.weights));
+  set_overlap(device, o.overlap);
   if (o.tf32) allow_tf32(device);
   if (o.autotune) autotune(device, plan_cache_path());
   // A control group kills who takes more of the host's memory than it has.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/sets/datasets.h"
+#include "engine/device/overlap.h"
 #include "engine/device/plan_options.h"
 #include "kernels/core/types.h"
 #include "models/model.h"
@@ -69,13 +70,14 @@ Fields limit_fields(std::string& latency, std::string& params, std::string& memo
 // The bytes of 2GiB, 500MiB, 64KiB or a plain number; 0 of "". Throws ConfigError.
 std::size_t parse_size(const std::string& text);
 
-// --threads --device --dtype --memory-limit --conv --weights --tf32 --autotune
+// --threads --device --dtype --memory-limit --conv --weights --overlap --tf32 --autotune
 struct MachineOptions {
   int threads = 0;  // 0 = all cores
   std::string device = "cpu";
   std::string dtype = "f32", weights = "f32";
   std::string memory_limit;                // "2GiB"; "" = none
   Convolutions conv = Convolutions::fast;  // engine/device/plan_options.h
+  Overlap overlap = Overlap::streams;      // engine/device/overlap.h
   bool tf32 = false, autotune = false;
 
   Fields fields() {
@@ -94,6 +96,10 @@ struct MachineOptions {
         .add("weights", weights,
              "of inference on the CPU: bf16 keeps in it those that stream from memory, in f32 "
              "arithmetic")
+        .add("overlap", overlap,
+             "on a GPU: streams: in a recorded training step gradients of weights beside those of "
+             "inputs; launches: kernels start before the one before has ended (compute capability "
+             "9.0)")
         .add("tf32", tf32, "on a GPU: f32 products on tensor cores, relative error 1e-3")
         .add(
             "autotune", autotune,

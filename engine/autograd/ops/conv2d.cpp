@@ -4,6 +4,7 @@
 
 #include "engine/autograd/ops.h"
 #include "engine/autograd/ops/check.h"
+#include "engine/device/overlap.h"
 
 namespace hac::ops {
 namespace {
@@ -59,13 +60,20 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions optio
     const Tensor dw = Tensor::empty(w.shape(), spec.dtype, device, w.layout());
     if (want_db) db = Tensor::empty({spec.k}, Dtype::f32, device);
     if (want_db && zero_db) db.zero();
-    conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(), dy.data(),
-                       dw.data(), zero_db ? nullptr : data_or_null(db));
-    if (want_dx) {
-      Tensor own = Tensor::activation(spec.in_shape(), spec.dtype, device);
+    const auto weights = [&] {
+      conv2d_kernels.run(&Conv2dKernels::backward_weights, device, spec, in.data(), dy.data(),
+                         dw.data(), zero_db ? nullptr : data_or_null(db));
+    };
+    const auto data = [&] {
       conv2d_kernels.run(&Conv2dKernels::backward_data, device, spec, dy.data(), w.data(),
-                         own.data());
-      dx = own.to(x_layout);
+                         dx.data());
+    };
+    if (want_dx) {
+      dx = Tensor::activation(spec.in_shape(), spec.dtype, device);
+      overlap(device, weights, data);
+      dx = dx.to(x_layout);
+    } else {
+      weights();
     }
     const bool rounded = device.kind != DeviceKind::cpu;  // whoever reads it reads both
     return {dx, (rounded ? dw : dw.cast(Dtype::f32)).to(w_layout), db};

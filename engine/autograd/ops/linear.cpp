@@ -4,6 +4,7 @@
 
 #include "engine/autograd/ops.h"
 #include "engine/autograd/ops/check.h"
+#include "engine/device/overlap.h"
 
 namespace hac::ops {
 
@@ -35,12 +36,19 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
                   [=, in = x.value()](const Tensor& dy) -> std::vector<Tensor> {
                     Tensor dx, db, dw = Tensor::empty(w.shape(), Dtype::f32, device);
                     if (spec.bias) db = Tensor::empty({spec.out}, Dtype::f32, device);
-                    linear_kernels.run(&LinearKernels::backward_weights, device, spec, in.data(),
-                                       dy.data(), dw.data(), data_or_null(db));
-                    if (want_dx) {
-                      dx = Tensor::empty(spec.in_shape(), spec.dtype, device);
+                    const auto weights = [&] {
+                      linear_kernels.run(&LinearKernels::backward_weights, device, spec, in.data(),
+                                         dy.data(), dw.data(), data_or_null(db));
+                    };
+                    const auto data = [&] {
                       linear_kernels.run(&LinearKernels::backward_data, device, spec, dy.data(),
                                          w.data(), dx.data());
+                    };
+                    if (want_dx) {
+                      dx = Tensor::empty(spec.in_shape(), spec.dtype, device);
+                      overlap(device, weights, data);
+                    } else {
+                      weights();
                     }
                     return {dx, dw, db};
                   });

@@ -6,6 +6,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/spec_text.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "kernels/ops/elementwise.h"
 
 namespace hac {
@@ -103,7 +104,9 @@ void copy_rounded(Context& ctx, Dtype to, std::int64_t n, const void* from, void
 }  // namespace
 
 std::size_t packed::bias_at(const Conv2dSpec& s) {
-  return round_up(s.weight_shape().numel() * static_cast<std::int64_t>(size_of(s.dtype)), 64);
+  return round_up(
+      with_padded_channels(s).weight_shape().numel() * static_cast<std::int64_t>(size_of(s.dtype)),
+      64);
 }
 
 std::size_t packed::bytes(Context&, const Conv2dSpec& s) {
@@ -112,7 +115,15 @@ std::size_t packed::bytes(Context&, const Conv2dSpec& s) {
 
 void packed::pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* bias, void* out) {
   void* behind = as<char>(out) + bias_at(s);
-  copy_rounded(ctx, s.dtype, s.weight_shape().numel(), w, out);
+  const std::int64_t weights = s.weight_shape().numel();
+  if (pads_channels(s)) {
+    void* rounded = ctx.scratch(weights * size_of(s.dtype));
+    copy_rounded(ctx, s.dtype, weights, w, rounded);
+    const ChannelRows rows{rounded, out, s.k * s.r * s.s};
+    channel_pad_kernels.of(ctx.device()).widen(ctx, s.c, rows, {});
+  } else {
+    copy_rounded(ctx, s.dtype, weights, w, out);
+  }
   if (s.bias) return copy_rounded(ctx, s.dtype, s.k, bias, behind);
   if (s.fuses()) ctx.runtime().zero(ctx, behind, s.k * size_of(s.dtype));
 }

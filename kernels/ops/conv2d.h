@@ -83,8 +83,8 @@ struct Conv2dKernels {
   ConvImplementation (*implementation)(Context&, const Conv2dSpec&);
 };
 
-// What cuda and simt pack: the weights and behind them the bias, in the activations' type; where
-// there is none but something else is fused, zeros, which cuDNN adds.
+// What cuda and simt pack: the weights, and the bias, in the activations' type (conv2d_channels.h
+// pads them); where there is none but something else is fused, zeros, which cuDNN adds.
 namespace packed {
 std::size_t bias_at(const Conv2dSpec&);
 std::size_t bytes(Context&, const Conv2dSpec&);

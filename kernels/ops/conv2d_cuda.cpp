@@ -8,6 +8,7 @@
 #include "kernels/cuda/library.h"
 #include "kernels/ops/bias_gradient.h"
 #include "kernels/ops/conv2d_autotune_cuda.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "kernels/ops/conv2d_plan_cuda.h"
 
 namespace hac {
@@ -15,9 +16,9 @@ namespace {
 
 using cuda::ConvPlan;
 
-// What the plan of a pass depends on. A forward pass with bias is the inference's with nothing else
-// fused; the gradients know no bias.
-Conv2dSpec planned(const Conv2dSpec& spec, Pass pass) {
+// As it is planned. A forward pass with bias is the inference's with nothing else fused; the
+// gradients know no bias.
+Conv2dSpec of_pass(const Conv2dSpec& spec, Pass pass) {
   Conv2dSpec s = spec;
   s.pass = pass;
   if (pass == Pass::inference) return s;
@@ -40,39 +41,43 @@ const ConvPlan& plan_for(Context& ctx, const Conv2dSpec& s) {
   });
 }
 
-void execute(Context& ctx, const Conv2dSpec& s, const cuda::ConvOperands& operands) {
-  const ConvPlan& plan = plan_for(ctx, s);
-  const auto bytes = static_cast<std::size_t>(plan.workspace_bytes);
-  Scratch scratch(ctx, {bytes});
-  void* workspace = scratch.take(bytes);
-  cuda::execute(ctx.cuda().cudnn(), plan, s, operands, workspace);
+void execute(Context& ctx, const Conv2dSpec& spec, Pass pass, cuda::ConvOperands operands) {
+  const Conv2dSpec s = of_pass(spec, pass);
+  const ConvPlan& plan = plan_for(ctx, with_padded_channels(s));
+  in_padded_channels(ctx, s, pass, operands.x, operands.w,
+                     static_cast<std::size_t>(plan.workspace_bytes),
+                     [&](const Conv2dSpec& padded, const void* x, const void* w, void* workspace) {
+                       operands.x = x;
+                       operands.w = w;
+                       cuda::execute(ctx.cuda().cudnn(), plan, padded, operands, workspace);
+                     });
 }
 
-void forward(Context& ctx, const Conv2dSpec& spec, const void* x, const void* w, const void* bias,
+void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
              void* y) {
-  execute(ctx, planned(spec, Pass::forward), {.x = x, .w = w, .y = y, .bias = bias});
+  execute(ctx, s, Pass::forward, {.x = x, .w = w, .y = y, .bias = bias});
 }
 
-void backward_data(Context& ctx, const Conv2dSpec& spec, const void* dy, const void* w, void* dx) {
-  execute(ctx, planned(spec, Pass::backward_data), {.x = dx, .w = w, .y = dy});
+void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
+  execute(ctx, s, Pass::backward_data, {.x = dx, .w = w, .y = dy});
 }
 
-void backward_weights(Context& ctx, const Conv2dSpec& spec, const void* x, const void* dy, void* dw,
+void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
                       void* db) {
-  const Conv2dSpec s = planned(spec, Pass::backward_weights);
-  execute(ctx, s, {.x = x, .w = dw, .y = dy});
+  execute(ctx, s, Pass::backward_weights, {.x = x, .w = dw, .y = dy});
   if (db) bias_gradient_cuda.apply(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
 }
 
-void inference(Context& ctx, const Conv2dSpec& spec, const void* x, const void* packed,
+void inference(Context& ctx, const Conv2dSpec& s, const void* x, const void* packed,
                const void* residual, void* y) {
-  const Conv2dSpec s = planned(spec, Pass::inference);
   const void* bias = as<char>(packed) + packed::bias_at(s);
-  execute(ctx, s, {.x = x, .w = packed, .y = y, .bias = bias, .residual = residual});
+  execute(ctx, s, Pass::inference,
+          {.x = x, .w = packed, .y = y, .bias = bias, .residual = residual});
 }
 
 ConvImplementation implementation(Context& ctx, const Conv2dSpec& spec) {
-  return {plan_for(ctx, planned(spec, spec.pass)).config.name(), spec.cost().macs};
+  const Conv2dSpec s = with_padded_channels(of_pass(spec, spec.pass));
+  return {plan_for(ctx, s).config.name(), spec.cost().macs};
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 // From a Conv2dSpec to something that cuDNN executes: operation graph -> engine configurations in
 // the order of cuDNN's heuristics -> the first that passes our filters, as an execution plan.
 //
-// 16-bit channels that are no multiple of 8 cost a padded copy inside cuDNN: it shows as workspace.
+// 16-bit channels that are no multiple of 8 cost a padded copy inside cuDNN: it shows as workspace
+// (conv2d_channels.h pads those of images before).
 
 #include <string>
 #include <vector>
@@ -43,8 +44,9 @@ struct ConvPlan {
   std::int64_t workspace_bytes = 0;
 };
 
-// The first plan that passes, run-time compiled only if no other does. Throws DeviceError naming
-// the spec and what was wrong with every configuration.
+// The first plan that passes, run-time compiled only if no other does; of 16-bit products one on
+// tensor cores before one without, where it needs no padded copies. Throws DeviceError naming the
+// spec and what was wrong with every configuration.
 ConvPlan make_plan(const PlanDevice& device, const Conv2dSpec& spec, const PlanOptions& options);
 // The first `most` of them, at most four of one engine, in the same order and with the same last
 // resort: what an autotuner measures. Empty where make_plan throws.

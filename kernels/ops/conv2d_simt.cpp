@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "kernels/ops/bias_gradient.h"
-#include "kernels/ops/conv2d.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "kernels/simt/record.h"
 
 namespace hac {
@@ -72,16 +72,12 @@ void convolve(const Context& ctx, const Conv2dSpec& s, const void* x, const void
   });
 }
 
-void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
-             void* y) {
-  convolve(ctx, s, x, w, s.bias ? bias : nullptr, nullptr, y);
-}
-
-void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
+void data_gradient(const Context& ctx, const Conv2dSpec& s, const void* dy, const void* w,
+                   const void* dx) {
   submit(ctx, s, dx, w, nullptr, nullptr, dy, [=](auto t) {
     using T = decltype(t);
     const T *grad = as<T>(dy), *weights = as<T>(w);
-    T* out = as<T>(dx);
+    T* out = as<T>(const_cast<void*>(dx));
     const std::int64_t image = s.h * s.w * s.c;
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < s.n; ++n) {
@@ -99,13 +95,13 @@ void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void
   });
 }
 
-void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
-                      void* db) {
+void weight_gradient(const Context& ctx, const Conv2dSpec& s, const void* x, const void* dy,
+                     const void* dw) {
   const std::int64_t each = s.c / s.groups * s.r * s.s;
   submit(ctx, s, x, dw, nullptr, nullptr, dy, [=](auto t) {
     using T = decltype(t);
     const T *in = as<T>(x), *grad = as<T>(dy);
-    T* out = as<T>(dw);
+    T* out = as<T>(const_cast<void*>(dw));
 #pragma omp parallel for schedule(static)
     for (std::int64_t k = 0; k < s.k; ++k) {
       std::vector<double> sums(each, 0.0);
@@ -122,13 +118,43 @@ void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const vo
       }
     }
   });
+}
+
+// The operands as a GPU's convolutions take them.
+template <class Run>
+void padded(Context& ctx, const Conv2dSpec& s, Pass pass, const void* x, const void* w, Run run) {
+  in_padded_channels(ctx, s, pass, x, w, 0,
+                     [&](const Conv2dSpec& spec, const void* wide_x, const void* wide_w, void*) {
+                       run(spec, wide_x, wide_w);
+                     });
+}
+
+void forward(Context& ctx, const Conv2dSpec& s, const void* x, const void* w, const void* bias,
+             void* y) {
+  padded(ctx, s, Pass::forward, x, w, [&](const auto& spec, auto in, auto weights) {
+    convolve(ctx, spec, in, weights, s.bias ? bias : nullptr, nullptr, y);
+  });
+}
+
+void backward_data(Context& ctx, const Conv2dSpec& s, const void* dy, const void* w, void* dx) {
+  padded(ctx, s, Pass::backward_data, dx, w, [&](const auto& spec, auto out, auto weights) {
+    data_gradient(ctx, spec, dy, weights, out);
+  });
+}
+
+void backward_weights(Context& ctx, const Conv2dSpec& s, const void* x, const void* dy, void* dw,
+                      void* db) {
+  padded(ctx, s, Pass::backward_weights, x, dw,
+         [&](const auto& spec, auto in, auto out) { weight_gradient(ctx, spec, in, dy, out); });
   if (db) bias_gradient_simt.apply(ctx, s.dtype, s.n * s.oh() * s.ow(), s.k, dy, db);
 }
 
 void inference(Context& ctx, const Conv2dSpec& s, const void* x, const void* packed,
                const void* residual, void* y) {
   const void* bias = s.bias ? as<char>(packed) + packed::bias_at(s) : nullptr;
-  convolve(ctx, s, x, packed, bias, s.add ? residual : nullptr, y);
+  padded(ctx, s, Pass::inference, x, packed, [&](const auto& spec, auto in, auto weights) {
+    convolve(ctx, spec, in, weights, bias, s.add ? residual : nullptr, y);
+  });
 }
 
 ConvImplementation implementation(Context&, const Conv2dSpec& s) {

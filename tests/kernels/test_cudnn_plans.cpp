@@ -9,6 +9,7 @@
 
 #include "engine/io/file.h"
 #include "kernels/cuda/library.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "kernels/ops/conv2d_plan_cuda.h"
 #include "models/arch/graph.h"
 #include "models/zoo/zoo.h"
@@ -92,8 +93,7 @@ void print(const std::string& device, Dtype dtype, const std::map<std::string, R
 }
 
 // The least share of 16-bit plans that must run on tensor cores, of convolutions that are products
-// of matrices: a depthwise one is not. cuDNN takes other engines for some shapes of few channels
-// (three of an image, or 16 of them at batch 1), and that is all, but:
+// of matrices: a depthwise one is not. Which ones do not, RunOnTensorCoresWhereTheyCan says.
 double least_tensor_share(const std::string& device, Dtype dtype, const Form& form) {
   if (dtype == Dtype::f32) return 0;
   // cuDNN 9.19 has no precompiled fused engine for bf16 on sm_87 but a fallback without tensor
@@ -121,6 +121,7 @@ TEST_P(ZooPlans, AreDeterministicPrecompiledAndSmall) {
     Row& row = rows[form.name];
     for (Conv2dSpec spec : specs) {
       spec.dtype = dtype;
+      spec = with_padded_channels(spec);
       spec.pass = form.pass;
       spec.bias = form.bias;
       spec.add = form.add;
@@ -159,6 +160,61 @@ INSTANTIATE_TEST_SUITE_P(Devices, ZooPlans,
                            return std::get<0>(info.param) + "_" +
                                   std::string(name_of(std::get<1>(info.param)));
                          });
+
+// The plans of a 16-bit product, and what it takes from the tensor cores: none of its engines has
+// them, or has them without copies padded to eights.
+TEST_F(Plans, RunOnTensorCoresWhereTheyCan) {
+  std::map<std::string, int> without;  // of a device and pass
+  for (const char* name : {"h100", "a100"}) {
+    const PlanDevice properties = device(name);
+    for (Conv2dSpec spec : zoo_convolutions()) {
+      if (spec.depthwise()) continue;
+      spec.dtype = Dtype::bf16;
+      spec = with_padded_channels(spec);
+      for (const Form& form : {kForms[0], kForms[1], kForms[2], kForms[4]}) {
+        spec.pass = form.pass;
+        spec.bias = form.bias;
+        spec.activation = form.activation;
+        const ConvPlan plan = cuda::make_plan(properties, spec, {});
+        if (plan.config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) continue;
+        ++without[name + std::string(" ") + form.name];
+        EXPECT_TRUE(spec.c % 8 != 0 || spec.k % 8 != 0) << spec.str();
+        for (const ConvPlan& other : cuda::list_plans(properties, spec, {})) {
+          EXPECT_FALSE(other.config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE) &&
+                       other.workspace_bytes <= plan.workspace_bytes)
+              << spec.str() << ' ' << other.config.name();
+        }
+      }
+    }
+  }
+  for (const auto& [what, n] : without) EXPECT_LE(n, 20) << what;
+}
+
+// Three channels of an image: what cuDNN took before they were padded.
+TEST_F(Plans, OfImagesWantEightChannels) {
+  const PlanDevice properties = device("h100");
+  const Conv2dSpec vgg{.dtype = Dtype::bf16, .n = 128, .c = 3, .h = 32, .w = 32, .k = 64},
+      resnet{.dtype = Dtype::bf16,
+             .n = 128,
+             .c = 3,
+             .h = 224,
+             .w = 224,
+             .k = 64,
+             .r = 7,
+             .s = 7,
+             .stride = 2,
+             .pad = 3};
+  for (const Conv2dSpec& image : {vgg, resnet}) {
+    for (const Pass pass : {Pass::forward, Pass::backward_weights}) {
+      Conv2dSpec spec = with_padded_channels(image);
+      spec.pass = pass;
+      const ConvPlan plan = cuda::make_plan(properties, spec, {});
+      EXPECT_TRUE(plan.config.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) << spec.str();
+      const std::int64_t input = spec.in_shape().numel() * 2;
+      EXPECT_LT(plan.workspace_bytes, input) << spec.str() << ": a copy of the images";
+    }
+  }
+}
 
 TEST_F(Plans, OddShapesAndGroupsHaveOne) {
   const PlanDevice properties = device("a100");

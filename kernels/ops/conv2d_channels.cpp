@@ -1,0 +1,17 @@
+#include "kernels/ops/conv2d_channels.h"
+
+namespace hac {
+
+const ChannelPadKernels channel_pad_cpu{};  // its own convolutions take any number of channels
+
+bool pads_channels(const Conv2dSpec& s) {
+  return size_of(s.dtype) == 2 && s.groups == 1 && s.c < wide_channels;
+}
+
+Conv2dSpec with_padded_channels(const Conv2dSpec& s) {
+  Conv2dSpec padded = s;
+  if (pads_channels(s)) padded.c = wide_channels;
+  return padded;
+}
+
+}  // namespace hac

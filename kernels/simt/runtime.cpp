@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "kernels/core/error.h"
 #include "kernels/cpu/host.h"
 #include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
@@ -67,9 +68,16 @@ void upload(Context& ctx, void* to, const void* pinned, std::size_t bytes) {
   });
 }
 
-// No launch of the device: which thread comes to do it is nobody's to say.
+// A launch when it is asked for, since any thread may come to do it. A device that is lost then
+// does nothing of what still waits.
 void download(Context& ctx, void* pinned, const void* from, std::size_t bytes) {
   require_here(ctx, "download");
+  try {
+    simt::begin_launch(ctx.device());
+  } catch (const DeviceError&) {
+    ctx.uploads() = {};
+    throw;
+  }
   ctx.uploads().add([=, device = ctx.device()] {
     simt::require_device(device);
     simt::require_memory(device, from, bytes, "download");

@@ -4,6 +4,7 @@
 // memory that is written too early arrives as it was written, and memory that is read too early is
 // old.
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -18,8 +19,8 @@ class Upload {
   // By whichever thread comes first; others wait for it. What it throws it throws to each of them.
   void finish() {
     const std::scoped_lock lock(mutex_);
-    if (copy_) copy_();
-    copy_ = nullptr;
+    if (copy_) run();
+    if (error_) std::rethrow_exception(error_);
   }
   bool finished() {
     const std::scoped_lock lock(mutex_);
@@ -27,8 +28,18 @@ class Upload {
   }
 
  private:
+  void run() {
+    try {
+      copy_();
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    copy_ = nullptr;
+  }
+
   std::mutex mutex_;
   std::function<void()> copy_;
+  std::exception_ptr error_;
 };
 
 // Those that a context has been given and not waited for, in order; an event holds its own.
@@ -40,7 +51,9 @@ struct Uploads {
     all.push_back(std::make_shared<Upload>(std::move(copy)));
   }
   void finish() {
-    for (const auto& upload : std::exchange(all, {})) upload->finish();
+    for (const auto& upload : std::exchange(all, {})) {
+      if (!upload->finished()) upload->finish();
+    }
   }
 };
 

@@ -145,19 +145,25 @@ TEST(SimtDownloads, OfALostDeviceAreAnErrorForAllWhoWait) {
   const Tensor there = Tensor::zeros({4}, Dtype::u8, simt);
   runtime.download(context, pinned.get(), there.data(), 4);
   const Event downloaded = runtime.event_record(context);
-  runtime.download(context, pinned.get(), pinned.get(), 4);
-  const Event never = runtime.event_record(context);
   Context other(simt);
   simt::fail_launch_after(1);
   EXPECT_THROW(runtime.zero(other, there.data(), 4), DeviceError);
   for (int i = 0; i < 2; ++i) {
-    EXPECT_ERROR(runtime.wait_on_host(never), DeviceError, "lost");
+    EXPECT_ERROR(runtime.wait_on_host(downloaded), DeviceError, "lost");
   }
   simt::fail_launch_after(0);
-  EXPECT_NO_THROW(runtime.wait_on_host(downloaded));
-  EXPECT_ERROR(runtime.wait_on_host(never), DeviceError, "download: expected 4 bytes");
-  EXPECT_THROW(there.zero(), DeviceError);
-  EXPECT_NO_THROW(there.zero()) << "it was told";
+  EXPECT_ERROR(runtime.wait_on_host(downloaded), DeviceError, "lost");
+  EXPECT_NO_THROW(there.zero()) << "who waited was told";
+  std::memset(pinned.get(), 1, 4);
+  runtime.download(context, pinned.get(), there.data(), 4);
+  simt::fail_launch_after(1);
+  EXPECT_THROW(runtime.download(context, pinned.get(), there.data(), 4), DeviceError);
+  simt::fail_launch_after(0);
+  there.zero();
+  EXPECT_EQ(*static_cast<const std::uint8_t*>(pinned.get()), 1) << "a lost device went on";
+  runtime.download(context, pinned.get(), pinned.get(), 4);
+  EXPECT_ERROR(runtime.wait_on_host(runtime.event_record(context)), DeviceError,
+               "download: expected 4 bytes");
 }
 
 }  // namespace

@@ -87,13 +87,12 @@ TEST_P(Writer, WritesWhatTheTensorsHeld) {
 TEST_P(Writer, HasOneWriteOnItsWay) {
   TrainTracking log(config, {});
   CheckpointWriter writer(config.out, device, log);
-  constexpr std::int64_t large = 1 << 22;
-  writer.save({}, numbered(1, large), false);
-  for (int i = 2; i <= 6; ++i) {
-    writer.save({}, numbered(i, large), false);
+  const TensorFile files[] = {numbered(0, 1 << 22), numbered(1, 1 << 22)};
+  writer.save({}, files[0], false);
+  for (int i = 1; i < 8; ++i) {
+    writer.save({}, files[i % 2], false);
     ASSERT_TRUE(fs::exists(last)) << i;
-    const float number = number_in(last);
-    ASSERT_TRUE(number == i - 1 || number == i) << number << " after " << i;
+    ASSERT_GE(number_in(last), 0) << "two in one, after " << i;
   }
   EXPECT_FALSE(writer.wrote_model());
 }
@@ -134,6 +133,19 @@ TEST_P(Writer, SaysAnErrorOnceAndTriesAgain) {
   // Behind the warning is a save that was tried again.
   EXPECT_NO_THROW(writer.save({}, numbered(6), true));
   EXPECT_EQ(number_in(last), 6);
+}
+
+// A checkpoint that names the best epoch, without its weights, could not be resumed.
+TEST_P(Writer, WritesTheModelFirst) {
+  TrainTracking log(config, {});
+  CheckpointWriter writer(config.out, device, log);
+  fs::create_directory(model);  // in the way
+  EXPECT_THROW(writer.save(numbered(1), numbered(1), true), IoError);
+  EXPECT_FALSE(fs::exists(last));
+  fs::remove(model);
+  writer.save({}, numbered(2), true);
+  EXPECT_EQ(number_in(model), 1);
+  EXPECT_EQ(number_in(last), 2);
 }
 
 std::vector<Device> devices() {

@@ -53,5 +53,15 @@ TEST_F(Killed, WhileItWritesItEndsInTheSameBytes) {
   EXPECT_FALSE(writing("r")) << "what the killed ones left";
 }
 
+// One that is killed between the two could neither be resumed nor begun again.
+TEST_F(Killed, TheFirstLineOfTheLogFollowsACheckpoint) {
+  Program program(
+      "train vgg11 --width 0.5 --threads 1 --data synthetic --limit-train 16 --limit-test 10 "
+      "--batch 16 --epochs 1 --quiet --out r");
+  ASSERT_TRUE(program.wait_until([] { return !lines_of("r/log.jsonl").empty(); }));
+  EXPECT_TRUE(fs::exists("r/last.safetensors"));
+  EXPECT_EQ(program.wait().exit, 0);
+}
+
 }  // namespace
 }  // namespace hac

@@ -233,13 +233,15 @@ class Checkpoints : public ::testing::TestWithParam<Device> {
 };
 
 TEST_P(Checkpoints, ARunThatEndsEpochsBehindTheLastOneLosesNothing) {
+  const bool simt = GetParam() == kSimt;  // slower, and no other in what follows the copies
   for (const Selection select : {Selection::best, Selection::last}) {
-    if (select == Selection::last && GetParam() == kSimt) continue;  // no more of the device in it
+    if (simt && select == Selection::last) continue;
     const std::string name = to_string(select);
     const TrainConfig whole = config(name, 1e9, select);
     run(whole);
     ASSERT_EQ(said_in(whole.out).size(), 6u) << "five epochs and the result";
     for (const std::int64_t end : {13, 24, 29}) {
+      if (simt && end != 24) continue;
       const TrainConfig c = config(name + std::to_string(end), 1e9, select);
       run(c, end);
       const json last = position_in(last_weights(c.out)), model = position_in(model_weights(c.out));

@@ -288,7 +288,7 @@ std::string_view file_name_of(Dtype dtype, const std::string& path, const std::s
 
 }  // namespace
 
-void save_safetensors(const std::string& path, const TensorFile& file) {
+SafetensorsLayout lay_out(const TensorFile& file, const std::string& path) {
   // Wide elements first keeps every tensor aligned to its element.
   std::vector<std::pair<std::string, Tensor>> ordered;
   for (const auto& [name, tensor] : file.tensors) ordered.emplace_back(name, tensor.plain());
@@ -321,10 +321,23 @@ void save_safetensors(const std::string& path, const TensorFile& file) {
                               text.size(), max_header));
 
   const std::uint64_t length = text.size();
-  std::string bytes(reinterpret_cast<const char*>(&length), length_bytes);
-  bytes.reserve(length_bytes + length + end);
-  bytes += text;
-  for (const auto& [name, tensor] : ordered)
+  SafetensorsLayout layout;
+  layout.head.assign(reinterpret_cast<const char*>(&length), length_bytes) += text;
+  layout.bytes = layout.head.size();
+  for (auto& [name, tensor] : ordered) {
+    const std::uint64_t begin = layout.bytes;
+    layout.bytes += tensor.bytes();
+    layout.tensors.push_back({begin, std::move(tensor)});
+  }
+  return layout;
+}
+
+void save_safetensors(const std::string& path, const TensorFile& file) {
+  const SafetensorsLayout layout = lay_out(file, path);
+  std::string bytes;
+  bytes.reserve(layout.bytes);
+  bytes += layout.head;
+  for (const auto& [begin, tensor] : layout.tensors)
     bytes.append(static_cast<const char*>(tensor.to(Device{}).data()), tensor.bytes());
   write_file_atomically(path, bytes);
 }

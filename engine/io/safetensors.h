@@ -59,6 +59,19 @@ class SafetensorsReader {
   std::map<std::string, TensorInfo> tensors_;
 };
 
+// A file to be, for who puts the bytes together: `head`, and behind it each tensor's own bytes.
+struct SafetensorsLayout {
+  struct Placed {
+    std::uint64_t begin = 0;  // in the file
+    Tensor tensor;            // plain, on its device
+  };
+  std::string head;
+  std::vector<Placed> tensors;
+  std::uint64_t bytes = 0;  // of the file
+};
+// Throws IoError, naming the path, for what the format cannot hold.
+SafetensorsLayout lay_out(const TensorFile& file, const std::string& path);
+
 // Atomic: a temporary file in the same folder, synced, then renamed. Tensors are written plain.
 // Throws IoError (disk full, folder not writable); the old file is intact then.
 void save_safetensors(const std::string& path, const TensorFile& file);

@@ -62,14 +62,19 @@ std::shared_ptr<void> allocate_unkept(Device device, std::size_t bytes) {
 
 std::shared_ptr<void> allocate_pinned(Device device, std::size_t bytes) {
   const Runtime& runtime = runtime_of(device);
-  void* p = runtime.allocate_pinned(device, bytes);
-  if (!p) {
+  std::shared_ptr<void> memory;
+  if (!runtime.allocate_pinned) {
+    memory = allocate_unkept(device, bytes);
+  } else if (void* p = runtime.allocate_pinned(device, bytes)) {
+    memory = {p, [device, release = runtime.release_pinned](void* q) { release(device, q); }};
+  }
+  if (!memory) {
     throw OutOfMemory(
         fmt::format("host memory for {}: expected {:.1f} MiB that the device can "
                     "read, the system has no more",
                     to_string(device), static_cast<double>(bytes) / (1 << 20)));
   }
-  return {p, [device, release = runtime.release_pinned](void* q) { release(device, q); }};
+  return memory;
 }
 
 void work_for(Context& ctx, double ms, const std::function<void()>& work) {

@@ -36,8 +36,8 @@ struct Runtime {
   // up to the next multiple of 64 bytes, as oneDNN needs it; elsewhere nothing lies behind the end.
   void* (*allocate)(Device, std::size_t bytes);
   void (*release)(Device, void* p);
-  // Host memory that upload() may read (pinned); null when there is no more. Both null where the
-  // device's memory is the host's.
+  // Host memory that upload() may read and download() write (pinned); null when there is no more.
+  // Both null where the device's memory is the host's.
   void* (*allocate_pinned)(Device, std::size_t bytes);
   void (*release_pinned)(Device, void* p);
   // Also asked on the way to an error, so it throws nothing.
@@ -58,10 +58,13 @@ struct Runtime {
   // From pinned memory, while the host and other contexts go on: it must stay as it is until an
   // event recorded behind it has passed. Null where there is no pinned memory.
   void (*upload)(Context&, void* to, const void* pinned, std::size_t bytes);
+  // To pinned memory, in the same way: it may be read, by any thread, once an event recorded behind
+  // it has passed; until then `from` stays. Null where upload is.
+  void (*download)(Context&, void* pinned, const void* from, std::size_t bytes);
   // What is given to the context from here on begins when the event, of any context of the device,
   // has passed; the host does not wait.
   void (*wait)(Context&, const Event&);
-  void (*wait_on_host)(const Event&);
+  void (*wait_on_host)(const Event&);  // of any thread, once it has made the device current
   // What `ctx` is given from here on begins when all that `other`, of the same device, was given
   // has passed; wait() is the same for a moment that was recorded, and nothing that may be
   // recorded. While one of them records, the other becomes part of the recording, to whose end the
@@ -101,7 +104,7 @@ const MemoryKeeper& memory_keeper();
 // The device's memory, asked for once more when what is unused was given back; null when there is
 // still no more. It is released with its last owner.
 std::shared_ptr<void> allocate_unkept(Device device, std::size_t bytes);
-// Pinned memory for the device. Throws OutOfMemory.
+// Pinned memory for the device; where its memory is the host's, some of that. Throws OutOfMemory.
 std::shared_ptr<void> allocate_pinned(Device device, std::size_t bytes);
 
 // ---- Timing ----

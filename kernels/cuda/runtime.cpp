@@ -91,6 +91,12 @@ void upload(Context& ctx, void* to, const void* pinned, std::size_t bytes) {
               "cudaMemcpyAsync", "an upload");
 }
 
+void download(Context& ctx, void* pinned, const void* from, std::size_t bytes) {
+  refuse_in_capture("download");
+  cuda::check(cudaMemcpyAsync(pinned, from, bytes, cudaMemcpyDeviceToHost, cuda::stream_of(ctx)),
+              "cudaMemcpyAsync", "a download");
+}
+
 void synchronize(Context& ctx) {
   refuse_in_capture("synchronize");
   cuda::check(cudaStreamSynchronize(cuda::stream_of(ctx)), "cudaStreamSynchronize",
@@ -200,6 +206,7 @@ const Runtime runtime_cuda{.count = count,
                            .zero = zero,
                            .synchronize = synchronize,
                            .upload = upload,
+                           .download = download,
                            .wait = wait,
                            .wait_on_host = wait_on_host,
                            .follow = follow,

@@ -1,10 +1,11 @@
-// simt as a device: memory is the host's, between red zones. Uploads are done when they are waited
-// for (uploads.h), everything else runs at once.
+// simt as a device: memory is the host's, between red zones. Uploads and downloads are done when
+// they are waited for (uploads.h), everything else runs at once.
 
 #include "kernels/core/runtime.h"
 
 #include <utility>
 
+#include "kernels/core/error.h"
 #include "kernels/cpu/host.h"
 #include "kernels/simt/executor.h"
 #include "kernels/simt/record.h"
@@ -67,6 +68,23 @@ void upload(Context& ctx, void* to, const void* pinned, std::size_t bytes) {
   });
 }
 
+// A launch when it is asked for, since any thread may come to do it. A device that is lost then
+// does nothing of what still waits.
+void download(Context& ctx, void* pinned, const void* from, std::size_t bytes) {
+  require_here(ctx, "download");
+  try {
+    simt::begin_launch(ctx.device());
+  } catch (const DeviceError&) {
+    ctx.uploads() = {};
+    throw;
+  }
+  ctx.uploads().add([=, device = ctx.device()] {
+    simt::require_device(device);
+    simt::require_memory(device, from, bytes, "download");
+    host::copy(pinned, from, bytes);
+  });
+}
+
 void synchronize(Context& ctx) {
   require_now(ctx.device(), "synchronize");
   simt::count_host_transfer(ctx.device());
@@ -79,6 +97,10 @@ struct Moment {
 };
 const Moment& moment(const Event& event) { return *static_cast<const Moment*>(event.get()); }
 
+void pass(const Event& event) {
+  for (const auto& upload : moment(event).uploads.all) upload->finish();
+}
+
 Event event_record(Context& ctx) {
   require_here(ctx, "event_record");
   return std::make_shared<Moment>(Moment{host::event_record(ctx), ctx.uploads()});
@@ -86,12 +108,12 @@ Event event_record(Context& ctx) {
 
 void wait(Context& ctx, const Event& event) {
   require_here(ctx, "wait");
-  moment(event).uploads.finish();
+  pass(event);
 }
 
 void wait_on_host(const Event& event) {
   refuse_in_capture("wait_on_host");
-  moment(event).uploads.finish();
+  pass(event);
 }
 
 // What is not recorded runs in the order of the calls.
@@ -104,7 +126,7 @@ void follow(Context& ctx, Context& other) {
 
 double elapsed_ms(Context& ctx, const Event& from, const Event& to) {
   simt::count_host_transfer(ctx.device());
-  moment(to).uploads.finish();
+  pass(to);
   return host::elapsed_ms(ctx, moment(from).time, moment(to).time);
 }
 
@@ -146,6 +168,7 @@ const Runtime runtime_simt{
     .zero = zero,
     .synchronize = synchronize,
     .upload = upload,
+    .download = download,
     .wait = wait,
     .wait_on_host = wait_on_host,
     .follow = follow,

@@ -142,12 +142,25 @@ bool statistics_finite(const Model& model) {
   return !first_not_finite(tensors);
 }
 
+namespace {
+
+// The first that is not finite; "" if all are.
 std::string broken_parameter(const Model& model) {
   const std::vector<Parameter> parameters = model.parameters();
   std::vector<Tensor> tensors;
   for (const Parameter& p : parameters) tensors.push_back(p.var.value());
   const auto found = first_not_finite(tensors);
   return found ? parameters[*found].name : "";
+}
+
+}  // namespace
+
+void require_finite(const Model& model, std::int64_t step) {
+  const std::string broken = broken_parameter(model);
+  if (broken.empty()) return;
+  throw Error(fmt::format(
+      "model '{}': {} is not finite after step {} (hint: a lower --lr or more --warmup)",
+      model.arch().name, broken, step));
 }
 
 void throw_not_finite(Model& model, const Tensor& images, const std::string& when, double loss) {

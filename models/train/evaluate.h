@@ -86,8 +86,9 @@ void append_predictions(const Tensor& logits, const Tensor& probs, const Tensor&
 std::int64_t count_in_top(const Tensor& probs, const Tensor& labels, int k);
 
 bool statistics_finite(const Model& model);  // running means and variances
-// The first parameter that is not finite; "" if all are.
-std::string broken_parameter(const Model& model);
+// Throws Error naming the first parameter that is not. An update may break weights that the loss
+// before it did not show.
+void require_finite(const Model& model, std::int64_t step);
 // Throws Error naming the first layer, in order of execution, that is not finite on these images.
 [[noreturn]] void throw_not_finite(Model& model, const Tensor& images, const std::string& when,
                                    double loss);

@@ -20,6 +20,7 @@
 #include "kernels/core/error.h"
 #include "models/train/batch_estimate.h"
 #include "models/train/checkpoint.h"
+#include "models/train/checkpoint_writer.h"
 #include "models/train/evaluate.h"
 #include "models/train/folder_lock.h"
 #include "models/train/gradient_sum.h"
@@ -75,7 +76,7 @@ class Run {
   TrainResult run() {
     const InterruptGuard guard;
     interrupt_ = &guard;
-    started_ = saved_ = Clock::now();
+    started_ = saved_ = epoch_saved_ = Clock::now();
     model_.train();
     if (at_.step > 0) lr_ = rate(at_.step - 1);
     // A checkpoint may lie behind the last step of an epoch and before its evaluation.
@@ -161,6 +162,7 @@ class Run {
     // The line of an epoch that is not finished is written again.
     const std::int64_t logged = at_.batch > 0 ? at_.step - 1 : at_.step;
     log_.emplace(config_, resuming ? std::optional(logged) : std::nullopt);
+    writer_.emplace(config_.out, model_.device(), *log_);
     tell_schedule_change();
   }
 
@@ -224,40 +226,59 @@ class Run {
     if (last || at_.epoch % config_.evaluate_every == 0) evaluate_epoch(record);
     record.seconds = seconds_since(started_);
     record.tensor_peak_bytes = memory_stats(model_.device()).peak;
-    // The position goes last: a run killed before it repeats this epoch, and with it the others.
+    if (writer_ && at_.epoch == 1) writer_->settle();
+    // The position goes last: a run that is killed repeats every epoch behind the one on disk.
     if (log_) log_->append(log_line(record, config_));
-    save(last);
+    if (ends_in_a_save(record)) save_epoch(record);
   }
 
   void evaluate_epoch(EpochRecord& record) {
     at_.evaluated = evaluation_->run();
     record.evaluated = at_.evaluated;
     if (average_.begun()) evaluate_average(record);
-    // Epochs before there is an average that counts are none to select.
-    const bool counts = !average_counts() || average_.begun();
     record.best =
-        data_.validation && counts && (at_.best_epoch == 0 || counted().top1 > at_.best.top1);
+        data_.validation && selectable() && (at_.best_epoch == 0 || counted().top1 > at_.best.top1);
     if (!config_.quiet) print(stderr, message(record, config_));
     if (record.best) {
       at_.best = counted();
       at_.best_epoch = at_.epoch;
     }
-    const bool best = selection(config_) == Selection::best, written = !config_.out.empty();
-    if ((best ? !record.best : !counts || !written) || (written && !leads_)) return;
-    model_file_ = weights_alone(state(), config_, at_, images_);
-    if (!written) keep_model_file();
   }
 
-  // Of a training that had ended by another choice of the epoch, or in an earlier version.
-  void complete_model_file() {
-    const bool last = selection(config_) == Selection::last, done = at_.epoch == config_.epochs;
-    if (!leads_ || config_.out.empty() || !last || !done || at_.epoch == 0 || wrote_model_) return;
-    save_safetensors(model_weights(config_.out), weights_alone(state(), config_, at_, images_));
+  // Epochs before there is an average that counts are none to select.
+  bool selectable() const { return !average_counts() || average_.begun(); }
+  bool selects(const EpochRecord& record) const {
+    return selection(config_) == Selection::best ? record.best : record.evaluated && selectable();
+  }
+
+  // Where epochs are short, one a checkpoint_seconds; the first, so that output that cannot be
+  // written is known early; the best, whose weights the next step changes; the last.
+  bool ends_in_a_save(const EpochRecord& record) const {
+    const bool best = selection(config_) == Selection::best && record.best;
+    return best || at_.epoch == 1 || at_.step == total_steps_ ||
+           seconds_since(epoch_saved_) > config_.checkpoint_seconds;
+  }
+
+  void save_epoch(const EpochRecord& record) {
+    epoch_saved_ = Clock::now();
+    const bool in_memory = config_.out.empty() && selection(config_) == Selection::best;
+    if (selects(record) && (writer_ || in_memory)) {
+      model_file_ = weights_alone(state(), config_, at_, images_);
+      if (in_memory) keep_model_file();
+    }
+    save(at_.epoch == config_.epochs);
   }
 
   // From the next steps, which change the model's own tensors.
   void keep_model_file() {
     for (auto& [name, tensor] : model_file_.tensors) tensor = tensor.to(Device{}).clone();
+  }
+
+  // Of a training that had ended by another choice of the epoch, or in an earlier version.
+  void complete_model_file() {
+    const bool last = selection(config_) == Selection::last, done = at_.epoch == config_.epochs;
+    if (!writer_ || writer_->wrote_model() || !last || !done || at_.epoch == 0) return;
+    save_safetensors(model_weights(config_.out), weights_alone(state(), config_, at_, images_));
   }
 
   void evaluate_average(EpochRecord& record) {
@@ -287,36 +308,13 @@ class Run {
     log_->flush();
   }
 
-  // Output that cannot be written never ends a training: it is said once, and tried again at the
-  // next save until the run's final one. The model first: the position of last names its epoch.
   void save(bool final = false) {
     step_->collect(at_);
-    if (config_.out.empty() || !leads_) return;
-    // An update may break weights that the loss before it did not show; it could not be resumed.
-    if (const std::string broken = broken_parameter(model_); !broken.empty()) {
-      throw Error(
-          fmt::format("model '{}': {} is not finite after step {} (hint: a lower --lr or more "
-                      "--warmup)",
-                      model_.arch().name, broken, at_.step - 1));
-    }
+    if (!writer_) return;
+    require_finite(model_, at_.step - 1);
     saved_ = Clock::now();
-    try {
-      if (!model_file_.tensors.empty()) {
-        save_safetensors(model_weights(config_.out), model_file_);
-        model_file_ = {};
-        wrote_model_ = true;
-      }
-      save_safetensors(last_weights(config_.out), checkpoint(state(), config_, at_, images_));
-      log_->flush();
-      warned_ = false;
-    } catch (const IoError& error) {
-      if (final) throw;
-      keep_model_file();
-      if (std::exchange(warned_, true)) return;
-      print(stderr,
-            fmt::format("warning: {}; the training continues, and the next save tries again\n",
-                        one_line(error.what())));
-    }
+    writer_->save(std::exchange(model_file_, {}), checkpoint(state(), config_, at_, images_),
+                  final);
   }
 
   void save_gradients() const {
@@ -340,14 +338,14 @@ class Run {
   std::optional<Evaluation> evaluation_;
   std::optional<TrainStep> step_;
   std::optional<TrainTracking> log_;
-  TrainedOn images_;  // for checkpoints
+  std::optional<CheckpointWriter> writer_;  // where this rank writes
+  TrainedOn images_;                        // for checkpoints
   TrainPosition at_;
-  TensorFile model_file_;                       // until it is written; to the end where nothing is
-  bool warned_ = false;                         // that output is not written
-  bool wrote_model_ = false, stopped_ = false;  // the latter by a signal
+  TensorFile model_file_;  // until it is written; to the end where nothing is
+  bool stopped_ = false;   // by a signal
   std::int64_t total_steps_ = 0;
   double lr_ = 0;
-  Clock::time_point started_, saved_;
+  Clock::time_point started_, saved_, epoch_saved_;  // the last by its end
 };
 
 // The last checkpoint is whole whatever happened; says so where there is one.

@@ -50,18 +50,20 @@ class Interrupted : public Error {
 // A last batch of one image is left out: batch norm would have nothing to normalise over.
 std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch);
 
-// Writes the files of models/train/run_folder.h to `out`: one JSON line an epoch, a checkpoint an
-// epoch and every config.checkpoint_seconds, the weights that count when an evaluation says so.
-// With config.resume it continues from last.safetensors, bit for bit as if it had never stopped.
-// With config.validation, `data` is that of hold_out(): its validation part is evaluated every
-// epoch; the test set is evaluated once, at the end, with the weights of config.select, which the
-// model then has. Without, it is evaluated every epoch, and nothing is selected by it.
-// Throws ConfigError when the data do not fit the model, the checkpoint is of another run, or
-// another training in `out` would be lost (models/train/run_folder.h),
-// IoError when another process works in `out`, and Error when the loss or a batch norm's statistics
-// are not finite, naming the first layer; the last checkpoint stays. An
-// OutOfMemory estimates a batch that fits (models/train/batch_estimate.h). When a device fails the
-// DeviceError names the checkpoint to resume from.
+// Writes the files of models/train/run_folder.h to `out`: one JSON line an epoch; a checkpoint
+// every config.checkpoint_seconds, at the end of every epoch that is longer, and with the best
+// epoch, the first and the last; the weights that count with it when an evaluation says so. They
+// are written while the training goes on (models/train/checkpoint_writer.h); on return, or where it
+// throws, the last of them is. With config.resume it continues from last.safetensors, bit for bit
+// as if it had never stopped. With config.validation, `data` is that of hold_out(): its validation
+// part is evaluated every epoch; the test set is evaluated once, at the end, with the weights of
+// config.select, which the model then has. Without, it is evaluated every epoch, and nothing is
+// selected by it. Throws ConfigError when the data do not fit the model, the checkpoint is of
+// another run, or another training in `out` would be lost (models/train/run_folder.h), IoError when
+// another process works in `out`, and Error when the loss or a batch norm's statistics are not
+// finite, naming the first layer; the last checkpoint stays. An OutOfMemory estimates a batch that
+// fits (models/train/batch_estimate.h). When a device fails the DeviceError names the checkpoint to
+// resume from.
 TrainResult train(Model& model, const DataSplit& data, const TrainConfig& config,
                   StepObserver* observer = nullptr);
 

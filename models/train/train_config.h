@@ -67,10 +67,10 @@ struct TrainConfig {
   bool overwrite = false;     // what an earlier training left in `out`
   bool evaluate_test = true;  // at the end; without a validation part always, and at every epoch
   bool quiet = false;
-  std::string label;                // shown before the progress line
-  std::int64_t evaluate_every = 1;  // epochs; the last one always is
-  std::vector<LogFormat> log;       // in `out`, besides log.jsonl
-  double checkpoint_seconds = 60;
+  std::string label;                 // shown before the progress line
+  std::int64_t evaluate_every = 1;   // epochs; the last one always is
+  std::vector<LogFormat> log;        // in `out`, besides log.jsonl
+  double checkpoint_seconds = 60;    // within epochs, and between ends of short ones
   std::optional<LaunchMode> launch;  // none: default_launch_mode() of the model's device
   std::string save_gradients;        // after the last step, every parameter's gradient by name
 
@@ -130,6 +130,10 @@ struct TrainConfig {
              {.in = FieldDetails::options})
         .add("save_gradients", save_gradients, "write the last step's gradients by name",
              {.type = "FILE", .in = FieldDetails::options})
+        .add("checkpoint_seconds", checkpoint_seconds, {0},
+             "seconds between checkpoints; ends of shorter epochs have none, but for the best one "
+             "and the last",
+             {.type = "SECONDS", .in = FieldDetails::options})
         .add("log", log,
              "beside log.jsonl: tensorboard (event files for tensorboard --logdir), csv (log.csv)",
              {.type = "FORMATS", .in = FieldDetails::toml | FieldDetails::options})

@@ -41,6 +41,7 @@ struct Options {
   bool energy = false;
   std::optional<Trace> trace;
   std::string gpu = KernelTrace().gpu;
+  EpochImages epoch;
   bool json = false;
 };
 
@@ -245,7 +246,8 @@ void profile_command(const Options& o) {
                  where, o.checkpoint);
   if (o.trace) {
     const bool step = o.trace == Trace::step;
-    return print_kernel_trace(model, o.batch, {.step = step, .gpu = o.gpu, .json = o.json});
+    return print_kernel_trace(model, o.batch,
+                              {.step = step, .gpu = o.gpu, .epoch = o.epoch, .json = o.json});
   }
   profile_network(o, model, launch);
 }
@@ -268,8 +270,13 @@ void add_profile(CLI::App& app, const std::string&) {
                "with --device simt: what each kernel of an inference or a training step asks of "
                "memory, instead of times")
           .add("gpu", o->gpu,
-               fmt::format("of --trace, the GPU that its blocks are spread over: {}, or a file",
-                           fmt::join(device_profile_names(), ", "))));
+               fmt::format("of --trace, the GPU that its blocks are spread over, and that a step "
+                           "is predicted for: {}, or a file",
+                           fmt::join(gpu_profile_names(), ", ")))
+          .add("epoch-images", o->epoch.training, {1, 1 << 30},
+               "of --trace step, training images of the epoch that is predicted")
+          .add("epoch-test-images", o->epoch.test, {0, 1 << 30},
+               "of --trace step, images of the evaluation after it"));
   add_machine_options(*verb, o->machine, o->json);
   add_launch_option(*verb, o->launch);
   verb->footer(

@@ -337,9 +337,8 @@ TEST(DeviceProfiles, MayHaveFewerUnits) {
 }
 
 TEST(DeviceProfiles, OfEveryChipAreBuiltIn) {
-  EXPECT_EQ(device_profile_names(),
-            (std::vector<std::string>{"a100", "desktop-cpu", "h100", "h200", "orin", "tx2",
-                                      "xavier"}));
+  EXPECT_EQ(device_profile_names(), (std::vector<std::string>{"a100", "desktop-cpu", "h100", "h200",
+                                                              "orin", "tx2", "xavier"}));
 }
 
 }  // namespace

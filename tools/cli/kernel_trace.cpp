@@ -115,11 +115,13 @@ struct CountedStep {
 };
 
 CountedStep counted(const Model& model, std::int64_t batch, const std::vector<simt::Trace>& traces,
-                    const DeviceProfile& gpu, const EpochImages& images) {
-  CountedStep step{.images = batch,
-                   .work = recounted(step_work(model.arch(), batch, model.dtype()), traces)};
-  step.time = StepModel(gpu, model.dtype()).predict(step.work);
-  step.epoch = predict_epoch(model.arch(), batch, model.dtype(), gpu, step.time.us(), images);
+                    const DeviceProfile& gpu, const KernelTrace& options) {
+  const Architecture& arch = model.arch();
+  const Dtype dtype = model.dtype();
+  CountedStep step{.images = batch, .work = step_work(arch, batch, dtype)};
+  if (options.run) step.work = recounted(step.work, traces);
+  step.time = StepModel(gpu, dtype).predict(step.work);
+  step.epoch = predict_epoch(arch, batch, dtype, gpu, step.time.us(), options.epoch);
   return step;
 }
 
@@ -194,7 +196,7 @@ void print_table(const std::vector<simt::Trace>& traces, const DeviceProfile& gp
 }  // namespace
 
 void print_kernel_trace(Model& model, std::int64_t batch, const KernelTrace& options) {
-  if (model.device().kind != DeviceKind::simt) {
+  if (options.run && model.device().kind != DeviceKind::simt) {
     throw ConfigError("option '--trace': expected --device simt, got " + to_string(model.device()));
   }
   const DeviceProfile gpu = load_device_profile(options.gpu);
@@ -203,12 +205,12 @@ void print_kernel_trace(Model& model, std::int64_t batch, const KernelTrace& opt
         fmt::format("option '--gpu': expected a GPU's profile, got '{}' of a CPU", options.gpu));
   }
   if (options.step) StepModel(gpu, model.dtype());  // which a step would be run in vain for
-  const std::vector<simt::Trace> traces =
-      options.step ? trace_step(model, batch) : trace_inference(model, batch);
+  std::vector<simt::Trace> traces;
+  if (options.run) traces = options.step ? trace_step(model, batch) : trace_inference(model, batch);
   std::optional<CountedStep> step;
-  if (options.step) step = counted(model, batch, traces, gpu, options.epoch);
+  if (options.step) step = counted(model, batch, traces, gpu, options);
   if (!options.json) {
-    print_table(traces, gpu);
+    if (options.run) print_table(traces, gpu);
     if (step) print_step(*step, gpu, options.epoch);
     return;
   }

@@ -11,6 +11,8 @@ namespace hac {
 
 struct KernelTrace {
   bool step = false;         // of a training step, else of an inference
+  bool run = true;           // else a step is counted from its graph (step_work.h): for networks
+                             // whose step takes simt long
   std::string gpu = "h100";  // a device profile: whose multiprocessors the blocks are spread over,
                              // and by whose figures a step's time is predicted
   EpochImages epoch;         // of what is predicted

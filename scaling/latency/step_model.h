@@ -24,9 +24,10 @@ namespace hac {
 // Every figure that no profile has. "H200": bench/results/2026-11-26-h200.md.
 struct StepAssumptions {
   // Of the peak, what a product reaches whose tiles and waves are full. Chosen so that the median
-  // of the zoo's convolutions in bf16 at batch 128, tiles and waves included, is that of the H200:
-  // 0.42, 0.41 and 0.37 of their floors, forward and of both gradients, by cuDNN's first choice of
-  // plan. (A product of 8192 reaches 0.80.)
+  // of vgg11's, resnet18's and resnet50's convolutions in bf16 at batch 128, tiles and waves
+  // included, is near that of 31 of the zoo's on the H200: 0.42, 0.41 and 0.37 of their floors,
+  // forward and of both gradients, by cuDNN's first choice of plan. (A product of 8192 reaches
+  // 0.80.)
   double product_share = 0.42;
   // Of the bandwidth. H200: the own kernel that copies 16 bytes a thread moves 3,917 of 4,800 GB/s.
   double bandwidth_share = 0.82;

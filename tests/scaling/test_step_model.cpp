@@ -232,7 +232,9 @@ TEST(StepModel, MoreIsSlowerAndAFasterPartIsNot) {
 
 // Of convolutions in bf16 at batch 128 on an H200, the share of peak or bandwidth that each
 // reaches: measured medians 0.42, 0.41 and 0.37 of 31 of the zoo's
-// (bench/results/2026-11-26-h200.md).
+// (bench/results/2026-11-26-h200.md, which does not list them). StepAssumptions::product_share was
+// chosen by these medians: this guards the choice and what it rests on, and is no evidence for the
+// model.
 TEST(StepModel, ConvolutionsReachTheShareThatAnH200Measured) {
   const DeviceProfile h200 = load_device_profile("h200");
   const StepModel model(h200, Dtype::bf16);

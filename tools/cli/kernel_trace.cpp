@@ -144,10 +144,10 @@ void print_step(const CountedStep& step, const DeviceProfile& gpu, const EpochIm
     fmt::print(row, to_string(static_cast<StepPart>(i)), p.launches, figure(p.bytes / mib, 1),
                figure(p.macs / 1e9, 2), figure(p.floor_us, 1), figure(p.us, 1));
   }
-  fmt::print(row, "step", "", "", "", figure(step.time.floor_us(), 1), figure(step.time.us(), 1));
+  fmt::print(row, "in all", "", "", "", figure(step.time.floor_us(), 1), figure(step.time.us(), 1));
   const EpochTime& epoch = step.epoch;
   fmt::print(
-      "\n{} (modelled; met no GPU): a step of {} images predicted {:.3f} ms, {:.0f} images/s; by "
+      "\n{} (modelled): a step of {} images predicted {:.3f} ms, {:.0f} images/s; by "
       "the data\n"
       "sheet none is faster than {:.3f} ms. An epoch of {} images predicted {:.3f} s: {} steps, "
       "and\n"

@@ -1,7 +1,8 @@
 // What the engine does on a GPU against what the GPU can do.
 // usage: bench_gpu --part train|infer|energy|feed|ranks [--device cuda:0|simt] [--tiny]
 //                  [--json FILE] [--autotune]
-//   train   VGG11's step in f32, bf16, f16 and TF32, eager and as a graph
+//   train   VGG11's step in f32, bf16, f16 and TF32, eager and as a graph, and of the graph what
+//           the model of a step predicted (bench/step_times.h)
 //   infer   ResNet18 and VGG11 at batch 1 in the same: eager and graph, warm and cold, by events
 //           and the clock
 //   energy  joules an inference
@@ -22,6 +23,7 @@
 #include "bench/bench.h"
 #include "bench/feed.h"
 #include "bench/one_rank.h"
+#include "bench/step_times.h"
 #include "engine/autograd/ops.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
@@ -121,14 +123,24 @@ ordered_json train_row(const Options& o, const Precision& precision, std::int64_
       "vgg11 {:<4} batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} "
       "images/s\n",
       precision.name, batch, to_string(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
-  return {{"model", "vgg11"},          {"dtype", precision.name}, {"batch", batch},
-          {"launch", to_string(mode)}, {"event_ms", event},       {"ms", ms}};
+  ordered_json row{{"model", "vgg11"},          {"dtype", precision.name}, {"batch", batch},
+                   {"launch", to_string(mode)}, {"event_ms", event},       {"ms", ms}};
+  const auto profile = bench::step_profile(o.device, o.tiny);
+  // No profile has a figure of TF32.
+  if (profile && mode == LaunchMode::graph && !precision.tf32) {
+    row["model_of_step"] = bench::compare_step(model, batch, event, *profile, o.tiny ? 1 : 5);
+  }
+  return row;
 }
 
 ordered_json train_part(const Options& o) {
   ordered_json rows = ordered_json::array();
   const std::vector<std::int64_t> batches =
       o.tiny ? std::vector<std::int64_t>{2} : std::vector<std::int64_t>{128, 512};
+  if (!bench::step_profile(o.device, o.tiny)) {
+    fmt::print("no prediction: no profile of '{}' (scaling/latency/profiles)\n",
+               runtime_of(o.device).name(o.device));
+  }
   for (const Precision& precision : precisions(o)) {
     if (precision.tf32) allow_tf32(o.device);
     for (const std::int64_t batch : batches) {

@@ -25,19 +25,6 @@ class Function final : public Module {
   F f_;
 };
 
-// Whether value i goes through a batch norm whatever way it takes.
-bool normalized(const Graph& graph, int i) {
-  int readers = 0;
-  for (const Op& op : graph.ops) {
-    for (std::size_t j = 0; j < op.inputs.size(); ++j) {
-      if (op.inputs[j] != i) continue;
-      if (j > 0 || !std::holds_alternative<BatchNormSpec>(op.spec)) return false;
-      ++readers;
-    }
-  }
-  return readers > 0;
-}
-
 struct Builder {
   const Graph& graph;
   const std::string& name;

@@ -72,4 +72,16 @@ bool pooled_alone(const Graph& graph, const std::vector<int>& readers, std::size
          pool->kernel == 2 && pool->stride == 2 && pool->pad == 0;
 }
 
+bool normalized(const Graph& graph, int i) {
+  int readers = 0;
+  for (const Op& op : graph.ops) {
+    for (std::size_t j = 0; j < op.inputs.size(); ++j) {
+      if (op.inputs[j] != i) continue;
+      if (j > 0 || !std::holds_alternative<BatchNormSpec>(op.spec)) return false;
+      ++readers;
+    }
+  }
+  return readers > 0;
+}
+
 }  // namespace hac

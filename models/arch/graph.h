@@ -70,4 +70,8 @@ std::vector<int> reader_counts(const Graph& graph);
 // training step may run the two as one (ops::batch_norm_max_pool).
 bool pooled_alone(const Graph& graph, const std::vector<int>& readers, std::size_t i);
 
+// Whether value i goes through a batch norm whatever way it takes: the gradient of a bias that was
+// added to it is zero.
+bool normalized(const Graph& graph, int i);
+
 }  // namespace hac

@@ -14,6 +14,8 @@ namespace hac {
 
 namespace {
 
+constexpr std::int64_t most_slices = 64;
+
 // A kernel as the header describes it.
 struct Kernel {
   std::int64_t rows = 1, columns = 1, depth = 1;
@@ -21,6 +23,7 @@ struct Kernel {
   std::int64_t groups = 1;
   bool product = false;     // of matrices
   bool whole_rows = false;  // whose tiles have all their rows
+  std::int64_t slices = 1;  // at most, of the depth
 
   double macs() const {
     return static_cast<double>(rows * columns) * static_cast<double>(depth * groups);
@@ -32,10 +35,41 @@ std::int64_t padded(std::int64_t channels, const DeviceProfile& p) {
   return image ? channels : round_up(channels, p.channel_block);
 }
 
+// Of the gradient of a convolution's weights.
+Kernel weights_kernel_of(const Conv2dSpec& s) {
+  const std::int64_t positions = s.n * s.oh() * s.ow(), window = s.r * s.s;
+  Kernel kernel{.rows = window * (s.c / s.groups),
+                .columns = s.k / s.groups,
+                .depth = positions,
+                .padded_depth = positions,
+                .groups = s.groups,
+                .product = true,
+                .whole_rows = true,
+                .slices = most_slices};
+  if (s.depthwise()) {
+    kernel.rows = window;
+    kernel.columns = s.k;
+    kernel.groups = 1;
+    kernel.product = kernel.whole_rows = false;
+  }
+  return kernel;
+}
+
 Kernel kernel_of(const Conv2dSpec& s, const DeviceProfile& p) {
+  if (s.pass == Pass::backward_weights) return weights_kernel_of(s);
   const std::int64_t rows = s.n * s.oh() * s.ow(), window = s.r * s.s, c = s.c / s.groups;
   if (s.depthwise()) {
     return {.rows = rows, .columns = s.k, .depth = window, .padded_depth = window};
+  }
+  if (s.pass == Pass::backward_data) {
+    const std::int64_t parts = s.stride * s.stride, k = s.k / s.groups;
+    return {.rows = rows * parts,
+            .columns = c,
+            .depth = ceil_div(window * k, parts),
+            .padded_depth = ceil_div(window * padded(k, p), parts),
+            .groups = s.groups,
+            .product = true,
+            .whole_rows = true};
   }
   return {.rows = rows,
           .columns = s.k / s.groups,
@@ -71,6 +105,15 @@ Fields fit_fields(double& scale, LaunchMode& launch, DeviceProfile& profile) {
       .add("scale", scale, {.low = 0, .above = true})
       .add("launch", launch)
       .add("profile", profile);
+}
+
+// What one unit multiplies of so many tiles, in steps of a tile: waves times depth.
+std::int64_t longest_unit(const Kernel& k, std::int64_t tiles, std::int64_t units) {
+  std::int64_t least = ceil_div(tiles, units) * k.padded_depth;
+  for (std::int64_t slices = 2; slices <= k.slices; ++slices) {
+    least = std::min(least, ceil_div(tiles * slices, units) * ceil_div(k.padded_depth, slices));
+  }
+  return least;
 }
 
 bool costs_nothing(const OpSpec& op) {
@@ -112,13 +155,12 @@ LatencyParts DeviceModel::explain(const OpSpec& op) const {
   const auto [tile_rows, columns] = profile_.tile;
   const std::int64_t rows = k.whole_rows ? tile_rows : std::min(tile_rows, k.rows);
   const std::int64_t tiles = k.groups * ceil_div(k.rows, rows) * ceil_div(k.columns, columns);
-  const std::int64_t waves = ceil_div(tiles, profile_.units);
 
   // 10^6 a millisecond.
   const double peak = 1e6 * gmacs(k.product ? op.dtype() : Dtype::f32);
   const double bandwidth = 1e6 * profile_.bandwidth_gbs;
-  const double done = static_cast<double>(waves * profile_.units * rows * columns) *
-                      static_cast<double>(k.padded_depth);
+  const double done = static_cast<double>(profile_.units * rows * columns) *
+                      static_cast<double>(longest_unit(k, tiles, profile_.units));
   const auto bytes = static_cast<double>(cost.activation_bytes);
   const bool cached = bytes <= 1024 * profile_.cache_kib;
   return {.launch = scale * *profile_.launch_us.of(launch_) / 1e3,

@@ -11,6 +11,12 @@
 //   pools         rows n oh ow, columns c, depth the window
 //   batch norm, activation, add: rows n h w, columns c, depth 1
 //
+// and of a convolution's gradients, by the pass of its spec, with stride st:
+//
+//   of its input     rows n oh ow st^2, columns c / groups, depth r s (k / groups) / st^2
+//   of its weights   rows r s c / groups, columns k / groups, depth n oh ow, which may be cut into
+//                    up to 64 slices that are computed side by side: as many as take least
+//
 // c / groups and in are padded to the profile's channel_block (not the image's 3 on a CPU).
 //
 //   tiles = groups ceil(rows / Tm) ceil(columns / Tn),  waves = ceil(tiles / units)

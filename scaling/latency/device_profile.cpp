@@ -63,6 +63,7 @@ Fields LaunchOverhead::fields() {
 Fields DeviceProfile::fields() {
   return Fields()
       .add("name", name, {.valid = not_empty})
+      .add("cuda_name", cuda_name)
       .add("processor", processor)
       .add("units", units, {1, 1 << 20})
       .add("peak_gmacs", peak_gmacs)
@@ -102,6 +103,23 @@ std::vector<std::string> device_profile_names() {
   std::vector<std::string> names;
   for (const EmbeddedFile& file : builtin_profiles()) names.push_back(file.name);
   return names;
+}
+
+std::vector<std::string> gpu_profile_names() {
+  std::vector<std::string> names = device_profile_names();
+  std::erase_if(names, [](const std::string& name) {
+    return load_device_profile(name).processor != Processor::gpu;
+  });
+  return names;
+}
+
+std::optional<DeviceProfile> profile_of_device(const std::string& name) {
+  for (const std::string& known : device_profile_names()) {
+    const DeviceProfile profile = load_device_profile(known);
+    const bool named = profile.cuda_name && name.starts_with(*profile.cuda_name + ", ");
+    if (named && name.ends_with(fmt::format(", {} SMs", profile.units))) return profile;
+  }
+  return std::nullopt;
 }
 
 DeviceProfile load_device_profile(const std::string& name_or_path) {

@@ -47,7 +47,8 @@ struct LaunchOverhead {
 };
 
 struct DeviceProfile {
-  std::string name;  // "Jetson AGX Xavier"
+  std::string name;                      // "Jetson AGX Xavier"
+  std::optional<std::string> cuda_name;  // as CUDA calls the device: "NVIDIA H100 80GB HBM3"
   Processor processor = Processor::gpu;
   std::int64_t units = 1;  // that work side by side: streaming multiprocessors, or cores
   // 10^9 multiply-accumulates a second of all units in matrix products, in 16 bits on tensor cores
@@ -77,6 +78,10 @@ DeviceProfile with_units(DeviceProfile profile, std::int64_t units);
 // the names with the nearest, IoError.
 DeviceProfile load_device_profile(const std::string& name_or_path);
 std::vector<std::string> device_profile_names();
+std::vector<std::string> gpu_profile_names();
+// The built-in one of a device whose Runtime::name() is this: of its CUDA name, with as many
+// multiprocessors as the profile has units. None: no profile fits.
+std::optional<DeviceProfile> profile_of_device(const std::string& name);
 std::span<const EmbeddedFile> builtin_profiles();
 
 }  // namespace hac

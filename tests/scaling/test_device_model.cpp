@@ -96,6 +96,25 @@ TEST(DeviceModel, OtherOperationsByHand) {
   EXPECT_DOUBLE_EQ(slow.explain(AddSpec{.shape = {1, 8, 4, 4}}).activations, 1536 / 1e6);
 }
 
+// Of gradients, on the same chip: the passes of a convolution of stride 2, 8 x 8 to 4 x 4.
+TEST(DeviceModel, GradientsByHand) {
+  const DeviceModel model = only_compute();
+  Conv2dSpec conv{.n = 2, .c = 6, .h = 8, .w = 8, .k = 10, .stride = 2};
+  // Of the input 32 * 4 positions, 6 channels, depth 9 * 12 / 4: 32 tiles in 8 waves.
+  conv.pass = Pass::backward_data;
+  EXPECT_DOUBLE_EQ(model.predict(conv), 8 * 32 * 27 / 1e6);
+  // Of the weights 54 x 10, 14 * 2 tiles in 7 waves, depth 32: full, so whole.
+  conv.pass = Pass::backward_weights;
+  EXPECT_DOUBLE_EQ(model.predict(conv), 7 * 32 * 32 / 1e6);
+  // 9 x 8, 3 tiles for 4 units: in 4 slices of 8 they are 3 waves.
+  conv.c = 1;
+  conv.k = 8;
+  EXPECT_DOUBLE_EQ(model.predict(conv), 3 * 32 * 8 / 1e6);
+  // Depthwise: a row of 9 taps is no product's, 3 tiles as well.
+  conv.c = conv.groups = 8;
+  EXPECT_DOUBLE_EQ(model.predict(conv), 3 * 32 * 8 / 1e6);
+}
+
 TEST(DeviceModel, Limits) {
   const Architecture arch = zoo("preact_resnet18");
   DeviceProfile chip = small_chip();
@@ -155,6 +174,14 @@ TEST(DeviceModel, MoreIsNeverFaster) {
     for (std::int64_t i = 0; i < 300; ++i) {
       const Conv2dSpec conv = random_conv(random, i);
       const double ms = model->predict(conv);
+      Conv2dSpec gradient = conv;
+      for (const Pass pass : {Pass::backward_data, Pass::backward_weights}) {
+        gradient.pass = pass;
+        Conv2dSpec more = gradient;
+        more.n += 1 + i % 70;
+        EXPECT_GE(model->predict(more), model->predict(gradient)) << name << ' ' << more.str();
+        EXPECT_GE(model->explain(gradient).tail(), 0) << gradient.str();
+      }
       for (std::int64_t Conv2dSpec::*member :
            {&Conv2dSpec::n, &Conv2dSpec::c, &Conv2dSpec::h, &Conv2dSpec::w, &Conv2dSpec::k}) {
         Conv2dSpec more = conv;
@@ -310,8 +337,8 @@ TEST(DeviceProfiles, MayHaveFewerUnits) {
 }
 
 TEST(DeviceProfiles, OfEveryChipAreBuiltIn) {
-  EXPECT_EQ(device_profile_names(),
-            (std::vector<std::string>{"a100", "desktop-cpu", "h100", "orin", "tx2", "xavier"}));
+  EXPECT_EQ(device_profile_names(), (std::vector<std::string>{"a100", "desktop-cpu", "h100", "h200",
+                                                              "orin", "tx2", "xavier"}));
 }
 
 }  // namespace

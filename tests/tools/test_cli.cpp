@@ -163,7 +163,16 @@ TEST_F(Cli, ProfileCountsWhatAStepOnAGpuTakes) {
     EXPECT_GE(ratio, 0.95) << name;
     for (const char* part : {"products", "sums", "passes", "updates", "launches"}) {
       EXPECT_GT(j["floor_us"][part], 0) << name << " " << part;
+      EXPECT_GE(j["predicted_us"][part], j["floor_us"][part]) << name << " " << part;
+      EXPECT_GT(j["parts"][part]["launches"], 0) << name << " " << part;
     }
+    EXPECT_EQ(j["parts"]["launches"]["launches"], products + j["own_launches"].get<int>()) << name;
+    EXPECT_GT(j["parts"]["products"]["macs"], 0) << name;
+    EXPECT_EQ(j["epoch"]["steps"], 3125) << name;
+    EXPECT_EQ(j["epoch"]["evaluations"], 625) << name;
+    const double step = j["step_predicted_us"], evaluation = j["epoch"]["evaluation_us"];
+    EXPECT_GT(step, j["step_floor_us"].get<double>()) << name;
+    EXPECT_NEAR(j["epoch"]["predicted_s"], (3125 * step + 625 * evaluation) / 1e6, 1e-9) << name;
   }
 }
 

@@ -194,5 +194,22 @@ TEST_F(CliDevices, SweepRefuses) {
   expect_error("sweep resnet20 --width 2 --device-model xavierr", 2, {"xavierr", "xavier"});
 }
 
+TEST_F(CliDevices, ProfilePredictsAStepOnAGpu) {
+  // Nothing of it runs.
+  const json j = json_of("profile resnet50 --trace counts --batch 128 --gpu h200");
+  EXPECT_TRUE(j["launches"].empty());
+  EXPECT_EQ(j["products"], 161);
+  const Words small =
+      "profile --device simt --trace step --dtype bf16 --batch 16 vgg11 --width 0.125";
+  EXPECT_CONTAINS(
+      succeed(small + Words(" --gpu orin --epoch-images 160 --epoch-test-images 0")).out,
+      "predicted us", "Jetson AGX Orin (modelled", "160 images", "10 steps");
+  expect_error(small + Words(" --gpu tx2"), 2, {"Jetson TX2", "peak_gmacs.bf16"});
+  expect_error(small + Words(" --gpu desktop-cpu"), 2, {"--gpu", "of a CPU"});
+  const std::string help = succeed("profile --help").out;
+  EXPECT_CONTAINS(help, "a100, h100, h200, orin");
+  EXPECT_LACKS(help, "desktop-cpu");
+}
+
 }  // namespace
 }  // namespace hac

@@ -5,14 +5,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/optim/sgd.h"
 #include "engine/tensor/random.h"
 #include "kernels/core/error.h"
 #include "kernels/simt/executor.h"
 #include "models/deploy/inference_session.h"
-#include "models/train/captured_step.h"
-#include "scaling/latency/device_profile.h"
-#include "tools/cli/step_floor.h"
+#include "scaling/latency/step_model.h"
 
 namespace hac {
 namespace {
@@ -23,32 +20,15 @@ double ratio(std::int64_t a, std::int64_t b) {
   return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : 1;
 }
 
-void run_inference(const Model& model, const Tensor& images) {
-  InferenceSession net(model, images.shape()[0]);
-  simt::take_traces();  // packing the weights is no part of it
-  net.run(images);
-}
-
-void run_step(Model& model, const Tensor& images) {
-  const std::int64_t n = images.shape()[0];
-  std::vector<std::int32_t> labels(n);
-  for (std::int64_t i = 0; i < n; ++i) {
-    labels[i] = static_cast<std::int32_t>(i % model.arch().classes);
-  }
-  const Tensor target = Tensor::from(labels, {n});
-  // The least scale: at a larger one the first step may be left out.
-  Sgd sgd(model.parameters(), {}, model.dtype() == Dtype::f16 ? 1 : 0);
-  CapturedStep(model, sgd).run({images, target, target}, 0.1, 0);
-}
-
-std::vector<simt::Trace> traced(Model& model, std::int64_t batch, bool step) {
+std::vector<simt::Trace> trace_inference(const Model& model, std::int64_t batch) {
   const Architecture& arch = model.arch();
   const Tensor images = Tensor::empty({batch, arch.channels, arch.resolution, arch.resolution});
   fill_normal(images, 1, "images", 1);
   const simt::Options before = simt::options();
   simt::set_options({.trace = true});
-  simt::take_traces();
-  step ? run_step(model, images) : run_inference(model, images);
+  InferenceSession net(model, batch);
+  simt::take_traces();  // packing the weights is no part of it
+  net.run(images);
   simt::set_options(before);
   return simt::take_traces();
 }
@@ -83,16 +63,6 @@ void print_launches(const std::vector<simt::Trace>& traces) {
                used(t.load_bytes, t.load_sectors), kib(t.store_bytes),
                used(t.store_bytes, t.store_sectors));
   }
-}
-
-// What a launch is for, of the parts that a step's time is told by.
-std::string_view part_of(std::string_view kernel) {
-  constexpr std::string_view updates[] = {"sgd",  "adamw",   "adamw_count", "unscale", "loss_scale",
-                                          "clip", "squares", "lerp",        "taylor"};
-  const bool sums = kernel.ends_with("_statistics") || kernel.ends_with("_gradients") ||
-                    kernel == "bias_gradient";
-  if (sums) return "sums";
-  return std::ranges::find(updates, kernel) != std::end(updates) ? "updates" : "passes";
 }
 
 struct Sum {
@@ -136,46 +106,78 @@ void print_sums(const std::vector<simt::Trace>& traces, const DeviceProfile& gpu
   }
 }
 
-// A step's parts on a GPU that does what its data sheet says: no more than a floor.
-struct StepParts {
+// What was counted of a step, and its time on a GPU that is not here.
+struct CountedStep {
   std::int64_t images = 0;
-  StepFloor floor;
-  double own_bytes = 0;
-  std::int64_t own_launches = 0;
-  std::vector<std::pair<std::string, double>> us;
+  StepWork work;
+  StepTime time;
+  EpochTime epoch;
 };
 
-StepParts step_parts(const Model& model, std::int64_t batch, const std::vector<simt::Trace>& traces,
-                     const DeviceProfile& gpu) {
-  StepParts step{.images = batch, .floor = step_floor(model, batch)};
-  const double peak = gpu.peak_gmacs.of(model.dtype()).value_or(gpu.peak_gmacs.f32);
-  step.us.emplace_back("products", step.floor.product_macs / (peak * 1e3));
-  for (const auto& [part, sum] : sums_by(traces, part_of)) {
-    const auto bytes = static_cast<double>(sum.distinct);
-    step.us.emplace_back(part, bytes / (gpu.bandwidth_gbs * 1e3));
-    step.own_bytes += bytes;
-    step.own_launches += sum.launches;
-  }
-  const double launches = static_cast<double>(step.own_launches + step.floor.products);
-  step.us.emplace_back("launches", launches * gpu.launch_us.of(LaunchMode::graph).value_or(0));
+CountedStep counted(const Model& model, std::int64_t batch, const std::vector<simt::Trace>& traces,
+                    const DeviceProfile& gpu, const KernelTrace& options) {
+  const Architecture& arch = model.arch();
+  const Dtype dtype = model.dtype();
+  CountedStep step{.images = batch, .work = step_work(arch, batch, dtype)};
+  if (options.run) step.work = recounted(step.work, traces);
+  step.time = StepModel(gpu, dtype).predict(step.work);
+  step.epoch = predict_epoch(arch, batch, dtype, gpu, step.time.us(), options.epoch);
   return step;
 }
 
-void print_step(const StepParts& step, const DeviceProfile& gpu) {
+// What a part has none of is a dash.
+std::string figure(double value, int digits) {
+  return value > 0 ? fmt::format("{:.{}f}", value, digits) : "--";
+}
+
+void print_step(const CountedStep& step, const DeviceProfile& gpu, const EpochImages& images) {
   constexpr double mib = 1 << 20;
+  const KernelWork own = step.work.own();
   fmt::print(
       "{} launches of own kernels and {} products; own bytes {:.1f} MiB, {:.2f} times what fused "
-      "kernels need at least\n",
-      step.own_launches, step.floor.products, step.own_bytes / mib,
-      step.own_bytes / step.floor.own_bytes);
-  double all = 0;
-  fmt::print("{}, modelled by its data sheet, no step is faster:", gpu.name);
-  for (const auto& [part, us] : step.us) {
-    fmt::print(" {} {:.1f} us,", part, us);
-    all += us;
+      "kernels need at least\n\n",
+      own.launches, step.work.products.size(), own.bytes / mib, own.bytes / step.work.fused_bytes);
+  constexpr auto row = "{:<10} {:>8} {:>9} {:>9} {:>10} {:>13}\n";
+  fmt::print(row, "part", "launches", "MiB", "GMACs", "floor us", "predicted us");
+  for (std::size_t i = 0; i < step.time.parts.size(); ++i) {
+    const PartTime& p = step.time.parts[i];
+    fmt::print(row, to_string(static_cast<StepPart>(i)), p.launches, figure(p.bytes / mib, 1),
+               figure(p.macs / 1e9, 2), figure(p.floor_us, 1), figure(p.us, 1));
   }
-  fmt::print(" in all {:.3f} ms, {:.0f} images/s\n", all / 1e3,
-             1e6 * static_cast<double>(step.images) / all);
+  fmt::print(row, "in all", "", "", "", figure(step.time.floor_us(), 1), figure(step.time.us(), 1));
+  const EpochTime& epoch = step.epoch;
+  fmt::print(
+      "\n{} (modelled): a step of {} images predicted {:.3f} ms, {:.0f} images/s; by "
+      "the data\n"
+      "sheet none is faster than {:.3f} ms. An epoch of {} images predicted {:.3f} s: {} steps, "
+      "and\n"
+      "{} batches of an evaluation on {} at {:.3f} ms; 300 epochs {:.1f} s. What is assumed:\n"
+      "scaling/latency/step_model.h and the profile.\n",
+      gpu.name, step.images, step.time.us() / 1e3,
+      1e6 * static_cast<double>(step.images) / step.time.us(), step.time.floor_us() / 1e3,
+      images.training, epoch.seconds(), epoch.steps, epoch.evaluations, images.test,
+      epoch.evaluation_us / 1e3, 300 * epoch.seconds());
+}
+
+void add_json(nlohmann::ordered_json& j, const CountedStep& step) {
+  j["own_launches"] = step.work.own().launches;
+  j["products"] = step.work.products.size();
+  j["own_bytes"] = step.work.own().bytes;
+  j["fused_bytes"] = step.work.fused_bytes;
+  for (std::size_t i = 0; i < step.time.parts.size(); ++i) {
+    const PartTime& p = step.time.parts[i];
+    const std::string part(to_string(static_cast<StepPart>(i)));
+    j["floor_us"][part] = p.floor_us;
+    j["predicted_us"][part] = p.us;
+    j["parts"][part] = {{"launches", p.launches}, {"bytes", p.bytes}, {"macs", p.macs}};
+  }
+  j["step_floor_us"] = step.time.floor_us();
+  j["step_predicted_us"] = step.time.us();
+  j["epoch"] = {{"steps", step.epoch.steps},
+                {"evaluations", step.epoch.evaluations},
+                {"evaluation_us", step.epoch.evaluation_us},
+                {"predicted_s", step.epoch.seconds()},
+                {"epochs_300_s", 300 * step.epoch.seconds()}};
 }
 
 void print_table(const std::vector<simt::Trace>& traces, const DeviceProfile& gpu) {
@@ -194,7 +196,7 @@ void print_table(const std::vector<simt::Trace>& traces, const DeviceProfile& gp
 }  // namespace
 
 void print_kernel_trace(Model& model, std::int64_t batch, const KernelTrace& options) {
-  if (model.device().kind != DeviceKind::simt) {
+  if (options.run && model.device().kind != DeviceKind::simt) {
     throw ConfigError("option '--trace': expected --device simt, got " + to_string(model.device()));
   }
   const DeviceProfile gpu = load_device_profile(options.gpu);
@@ -202,12 +204,14 @@ void print_kernel_trace(Model& model, std::int64_t batch, const KernelTrace& opt
     throw ConfigError(
         fmt::format("option '--gpu': expected a GPU's profile, got '{}' of a CPU", options.gpu));
   }
-  const std::vector<simt::Trace> traces = traced(model, batch, options.step);
-  std::optional<StepParts> step;
-  if (options.step) step = step_parts(model, batch, traces, gpu);
+  if (options.step) StepModel(gpu, model.dtype());  // which a step would be run in vain for
+  std::vector<simt::Trace> traces;
+  if (options.run) traces = options.step ? trace_step(model, batch) : trace_inference(model, batch);
+  std::optional<CountedStep> step;
+  if (options.step) step = counted(model, batch, traces, gpu, options);
   if (!options.json) {
-    print_table(traces, gpu);
-    if (step) print_step(*step, gpu);
+    if (options.run) print_table(traces, gpu);
+    if (step) print_step(*step, gpu, options.epoch);
     return;
   }
   nlohmann::ordered_json launches = nlohmann::ordered_json::array();
@@ -218,13 +222,7 @@ void print_kernel_trace(Model& model, std::int64_t batch, const KernelTrace& opt
                            {"gpu", gpu.name},
                            {"multiprocessors", gpu.units},
                            {"launches", launches}};
-  if (step) {
-    j["own_launches"] = step->own_launches;
-    j["products"] = step->floor.products;
-    j["own_bytes"] = step->own_bytes;
-    j["fused_bytes"] = step->floor.own_bytes;
-    for (const auto& [part, us] : step->us) j["floor_us"][part] = us;
-  }
+  if (step) add_json(j, *step);
   fmt::print("{}\n", j.dump(2));
 }
 

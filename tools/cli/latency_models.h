@@ -15,8 +15,8 @@ class App;
 namespace hac {
 
 inline constexpr const char* device_model_help =
-    "latencies of a device that is not here, modelled: tx2, xavier, orin, a100, h100, desktop-cpu "
-    "or the file of a profile, with :eager or :graph";
+    "latencies of a device that is not here, modelled: tx2, xavier, orin, a100, h100, h200, "
+    "desktop-cpu or the file of a profile, with :eager or :graph";
 // --allow-unsteady, of verbs that time networks now.
 Fields unsteady_field(bool& allow);
 

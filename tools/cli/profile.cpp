@@ -25,9 +25,9 @@
 
 namespace hac {
 
-enum class Trace : std::uint8_t { inference, step };
+enum class Trace : std::uint8_t { inference, step, counts };
 template <>
-inline constexpr std::string_view enum_names<Trace>[] = {"inference", "step"};
+inline constexpr std::string_view enum_names<Trace>[] = {"inference", "step", "counts"};
 
 namespace {
 
@@ -41,6 +41,7 @@ struct Options {
   bool energy = false;
   std::optional<Trace> trace;
   std::string gpu = KernelTrace().gpu;
+  EpochImages epoch;
   bool json = false;
 };
 
@@ -244,8 +245,12 @@ void profile_command(const Options& o) {
       make_model(o.checkpoint.empty() ? resolve(o.model) : checkpoint_architecture(o.checkpoint), 0,
                  where, o.checkpoint);
   if (o.trace) {
-    const bool step = o.trace == Trace::step;
-    return print_kernel_trace(model, o.batch, {.step = step, .gpu = o.gpu, .json = o.json});
+    return print_kernel_trace(model, o.batch,
+                              {.step = o.trace != Trace::inference,
+                               .run = o.trace != Trace::counts,
+                               .gpu = o.gpu,
+                               .epoch = o.epoch,
+                               .json = o.json});
   }
   profile_network(o, model, launch);
 }
@@ -265,16 +270,24 @@ void add_profile(CLI::App& app, const std::string&) {
           .add(o->measure.fields())
           .add("energy", o->energy, "measure joules an inference too (takes most of a minute)")
           .add("trace", o->trace,
-               "with --device simt: what each kernel of an inference or a training step asks of "
-               "memory, instead of times")
+               "instead of times, with --device simt: what each kernel of an inference or a "
+               "training step asks of memory; of a step its predicted time on a GPU too. counts: "
+               "that alone, from the network, and nothing is run")
           .add("gpu", o->gpu,
-               fmt::format("of --trace, the GPU that its blocks are spread over: {}, or a file",
-                           fmt::join(device_profile_names(), ", "))));
+               fmt::format("of --trace, the GPU that its blocks are spread over, and that a step "
+                           "is predicted for: {}, or a file",
+                           fmt::join(gpu_profile_names(), ", ")))
+          .add("epoch-images", o->epoch.training, {1, 1 << 30},
+               "of a predicted epoch, the training images")
+          .add("epoch-test-images", o->epoch.test, {0, 1 << 30},
+               "of a predicted epoch, the images of its evaluation"));
   add_machine_options(*verb, o->machine, o->json);
   add_launch_option(*verb, o->launch);
   verb->footer(
       "Example: hacscale profile vgg11 --width 0.5 --threads 1\n"
-      "         hacscale profile vgg11 --width 0.25 --batch 8 --device simt --trace step");
+      "         hacscale profile vgg11 --width 0.25 --batch 8 --device simt --trace step\n"
+      "         hacscale profile vgg11 --batch 128 --device simt --dtype bf16 --trace counts --gpu "
+      "a100");
   verb->callback([o] { profile_command(*o); });
 }
 

@@ -5,7 +5,7 @@ namespace hac {
 const ChannelPadKernels channel_pad_cpu{};  // its own convolutions take any number of channels
 
 bool pads_channels(const Conv2dSpec& s) {
-  return size_of(s.dtype) == 2 && s.groups == 1 && s.c < wide_channels;
+  return size_of(s.dtype) == 2 && s.groups == 1 && s.c < wide_channels && s.h * s.w > 1;
 }
 
 Conv2dSpec with_padded_channels(const Conv2dSpec& s) {

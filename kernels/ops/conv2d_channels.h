@@ -12,7 +12,8 @@ namespace hac {
 
 inline constexpr std::int64_t wide_channels = 8;
 
-// 16-bit, not grouped, of fewer than eight channels.
+// 16-bit, not grouped, of fewer than eight channels, and more than a pixel: squeeze-and-excitation
+// is no work for tensor cores.
 bool pads_channels(const Conv2dSpec&);
 // The spec that is computed: the same one, or of eight channels.
 Conv2dSpec with_padded_channels(const Conv2dSpec&);

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "kernels/core/error.h"
+#include "kernels/ops/conv2d_channels.h"
 
 namespace hac {
 namespace {
@@ -27,6 +28,7 @@ struct OwnWork {
   double element;   // bytes
   bool pooled;      // the max pool behind a batch norm is its own
   bool normalized;  // batch norms alone read the value
+  bool gradient;    // its input needs one
 
   OpWork passes(std::int64_t launches, double elements, double forward, double bytes = 0) const {
     OpWork work{.passes = {launches, element * elements + bytes},
@@ -75,7 +77,19 @@ struct OwnWork {
     return s.bias ? bias_gradient(s.out_shape()) : OpWork{};
   }
   OpWork operator()(const Conv2dSpec& s) const {
-    return s.bias && !normalized ? bias_gradient(s.out_shape()) : OpWork{};
+    OpWork work = s.bias && !normalized ? bias_gradient(s.out_shape()) : OpWork{};
+    if (pads_channels(s)) add_padding(work, s);
+    return work;
+  }
+  // Images and weights are widened for the output, images once more and a gradient narrowed for the
+  // weights, and the same the other way round for an input's gradient.
+  void add_padding(OpWork& work, const Conv2dSpec& s) const {
+    const double both = static_cast<double>(s.c + wide_channels) * element;
+    const double image = both * static_cast<double>(s.n * s.h * s.w),
+                 weights = both * static_cast<double>(s.k * s.r * s.s);
+    work.evaluation += {1, image + weights};
+    const std::int64_t passes = gradient ? 3 : 2;
+    work.passes += {2 * passes - 1, static_cast<double>(passes) * (image + weights)};
   }
   // Of a map of one position the layouts are the same.
   OpWork operator()(const FlattenSpec& s) const {
@@ -179,7 +193,8 @@ std::vector<OpWork> own_work(const Graph& graph, double element, bool pools) {
   std::vector<OpWork> all;
   for (std::size_t i = 0; i < graph.ops.size(); ++i) {
     const bool pooled = pools && pooled_alone(graph, readers, i);
-    const OwnWork count{element, pooled, normalized(graph, static_cast<int>(i))};
+    const bool gradient = graph.ops[i].inputs[0] >= 0;
+    const OwnWork count{element, pooled, normalized(graph, static_cast<int>(i)), gradient};
     all.push_back(std::visit(count, static_cast<const AnySpec&>(graph.ops[i].spec)));
     i += pooled;
   }

@@ -25,6 +25,7 @@
 #include "bench/one_rank.h"
 #include "bench/step_times.h"
 #include "engine/autograd/ops.h"
+#include "engine/device/overlap.h"
 #include "engine/device/plan_options.h"
 #include "engine/io/file.h"
 #include "engine/optim/sgd.h"
@@ -87,7 +88,8 @@ std::vector<Precision> precisions(const Options& o) {
 }
 
 ordered_json train_row(const Options& o, const Precision& precision, std::int64_t batch,
-                       LaunchMode mode) {
+                       LaunchMode mode, Overlap overlap) {
+  set_overlap(o.device, overlap);
   ArchOptions arch{.classes = 10};
   if (o.tiny) arch.width = 0.125;
   Model model(resolve("vgg11", arch), 1, o.device, precision.dtype);
@@ -120,14 +122,20 @@ ordered_json train_row(const Options& o, const Precision& precision, std::int64_
                     }) /
                     o.rounds();
   fmt::print(
-      "vgg11 {:<4} batch {:<4} {:<6}  {:9.3f} ms by events, {:9.3f} by the clock, {:.0f} "
-      "images/s\n",
-      precision.name, batch, to_string(mode), event, ms, 1e3 * static_cast<double>(batch) / ms);
-  ordered_json row{{"model", "vgg11"},          {"dtype", precision.name}, {"batch", batch},
-                   {"launch", to_string(mode)}, {"event_ms", event},       {"ms", ms}};
+      "vgg11 {:<4} batch {:<4} {:<6} overlap {:<8}  {:9.3f} ms by events, {:9.3f} by the clock, "
+      "{:.0f} images/s\n",
+      precision.name, batch, to_string(mode), enum_names<Overlap>[static_cast<int>(overlap)], event,
+      ms, 1e3 * static_cast<double>(batch) / ms);
+  ordered_json row{{"model", "vgg11"},
+                   {"dtype", precision.name},
+                   {"batch", batch},
+                   {"launch", to_string(mode)},
+                   {"overlap", enum_names<Overlap>[static_cast<int>(overlap)]},
+                   {"event_ms", event},
+                   {"ms", ms}};
   const auto profile = bench::step_profile(o.device, o.tiny);
   // No profile has a figure of TF32.
-  if (profile && mode == LaunchMode::graph && !precision.tf32) {
+  if (profile && mode == LaunchMode::graph && !precision.tf32 && overlap == Overlap::streams) {
     row["model_of_step"] = bench::compare_step(model, batch, event, *profile, o.tiny ? 1 : 5);
   }
   return row;
@@ -145,10 +153,19 @@ ordered_json train_part(const Options& o) {
     if (precision.tf32) allow_tf32(o.device);
     for (const std::int64_t batch : batches) {
       for (const LaunchMode mode : {LaunchMode::eager, LaunchMode::graph}) {
-        rows.push_back(train_row(o, precision, batch, mode));
+        rows.push_back(train_row(o, precision, batch, mode, Overlap::streams));
+      }
+      if (precision.dtype != Dtype::bf16) continue;
+      for (const Overlap overlap : {Overlap::none, Overlap::launches, Overlap::both}) {
+        try {
+          rows.push_back(train_row(o, precision, batch, LaunchMode::graph, overlap));
+        } catch (const ConfigError& error) {  // an older GPU
+          fmt::print("{}\n", error.what());
+        }
       }
     }
   }
+  set_overlap(o.device, Overlap::streams);
   return {{"rows", rows}};
 }
 

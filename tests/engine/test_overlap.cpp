@@ -7,6 +7,7 @@
 #include "kernels/core/context_scope.h"
 #include "kernels/ops/elementwise.h"
 #include "models/train/captured_step.h"
+#include "tests/support/places.h"
 #include "tests/support/simt_fixtures.h"
 #include "tests/support/tiny_training.h"
 
@@ -42,8 +43,8 @@ Architecture network() {
 }
 
 // Weights after four steps.
-Numbers train(Dtype dtype, LaunchMode launch, std::int64_t parts) {
-  Model model(network(), seed, kSimt, dtype);
+Numbers train(Dtype dtype, LaunchMode launch, std::int64_t parts, Device device = kSimt) {
+  Model model(network(), seed, device, dtype);
   Sgd sgd(model.parameters(), {}, dtype == Dtype::f16 ? 1024 : 0);
   CapturedStep step(model, sgd, {.parts = parts});
   for (int i = 0; i < 4; ++i) {
@@ -52,7 +53,7 @@ Numbers train(Dtype dtype, LaunchMode launch, std::int64_t parts) {
       continue;
     }
     const StepBatch host = noise_batch(i);
-    const StepBatch batch{host.images.to(kSimt), host.target.to(kSimt), host.labels.to(kSimt)};
+    const StepBatch batch{host.images.to(device), host.target.to(device), host.labels.to(device)};
     batch_gradients(
         model, {.parts = parts}, batch, shard_of(4, parts), sgd.loss_scale().seed(),
         [&](std::int64_t k) { model.set_step(i * parts + k); }, nullptr);
@@ -83,6 +84,25 @@ INSTANTIATE_TEST_SUITE_P(Of, OverlappedStep,
                          testing::Values(std::pair{Dtype::f32, 1}, std::pair{Dtype::bf16, 1},
                                          std::pair{Dtype::f16, 2}),
                          [](const auto& info) { return std::string(name_of(info.param.first)); });
+
+TEST(Overlap, OnAGpuLeavesTheSameBits) {
+  if (!gpu_present()) GTEST_SKIP() << "no GPU";
+  const Device gpu{DeviceKind::cuda, 0};
+  for (const Dtype dtype : {Dtype::f32, Dtype::bf16}) {
+    set_overlap(gpu, Overlap::none);
+    const Numbers expected = train(dtype, LaunchMode::graph, 1, gpu);
+    for (const Overlap overlap : {Overlap::streams, Overlap::launches, Overlap::both}) {
+      try {
+        set_overlap(gpu, overlap);
+      } catch (const ConfigError&) {
+        continue;  // an older GPU
+      }
+      SCOPED_TRACE(enum_names<Overlap>[static_cast<int>(overlap)]);
+      expect_same_bits(train(dtype, LaunchMode::graph, 1, gpu), expected);
+    }
+  }
+  set_overlap(gpu, Overlap::streams);
+}
 
 // Both pieces run, each on its own context, and what follows sees both.
 TEST(Overlap, RunsAsideOnTheSecondContext) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/tensor/storage.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "models/arch/graph.h"
 
 namespace hac {
@@ -29,6 +30,10 @@ Estimate estimate(const Model& model, Work work, LaunchMode launch, int kept) {
   for (std::size_t i = 0; i < model.graph().ops.size(); ++i) {
     const Op& op = model.graph().ops[i];
     if (std::holds_alternative<FlattenSpec>(op.spec)) continue;
+    const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+    if (conv && device.kind != DeviceKind::cpu && pads_channels(*conv)) {
+      all += bytes_of(with_padded_channels(*conv).in_shape(), conv->dtype, device);
+    }
     if (pools && pooled_alone(model.graph(), readers, i)) {
       all += bytes_of(model.graph().ops[i + 1].out(), Dtype::u8, device);
       continue;

@@ -187,8 +187,9 @@ limit_of() {
   case $1 in
     build) echo 240 ;;
     tests) echo 120 ;;
-    conv | tune | train) echo 60 ;;
+    conv | tune) echo 60 ;;
     energy) echo 70 ;;
+    train) echo 80 ;;
     *check) echo 60 ;;
     *) echo 40 ;;
   esac

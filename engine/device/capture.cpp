@@ -78,4 +78,16 @@ void Capture::replay() const {
   context.runtime().replay(context, recording_);
 }
 
+void Capture::repeat(const std::function<void()>& work) {
+  if (!recorded() && !scratch_bytes_.empty()) {
+    try {
+      record(work);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const DeviceError&) {
+    }
+  }
+  recorded() ? replay() : warm_up(work);
+}
+
 }  // namespace hac

@@ -43,6 +43,9 @@ class Capture {
   void record(const std::function<void()>& work);
   bool recorded() const { return recording_ != nullptr; }
   void replay() const;  // in the order of the context's other work
+  // Of work that is repeated: the first time is the warm-up, the second is recorded, and from there
+  // on it is replayed. Where it cannot be recorded it runs as another warm-up.
+  void repeat(const std::function<void()>& work);
 
   std::size_t bytes() const { return arena_->bytes(); }
 

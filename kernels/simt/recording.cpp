@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <utility>
 
@@ -10,6 +11,13 @@
 #include "kernels/core/error.h"
 
 namespace hac::simt {
+namespace {
+
+std::atomic<std::int64_t> replayed = 0;
+
+}  // namespace
+
+std::int64_t replays() { return replayed; }
 
 RecordedWork::RecordedWork(const Context& recording)
     : device_(recording.device()), streams_{&recording} {}
@@ -56,6 +64,7 @@ std::size_t RecordedWork::next_of(int stream, std::size_t from) const {
 }
 
 void RecordedWork::replay(const Options& options) const {
+  ++replayed;
   if (options.streams == Streams::as_given) {
     for (const Entry& e : entries_) {
       if (e.call) e.call();

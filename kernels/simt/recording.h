@@ -6,6 +6,7 @@
 // when it is replayed: the tests see it without a GPU.
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -48,5 +49,7 @@ class RecordedWork {
   std::vector<const Context*> streams_;  // the first one records
   std::vector<Entry> entries_;
 };
+
+std::int64_t replays();  // of any recording, so far
 
 }  // namespace hac::simt

@@ -4,17 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <numeric>
 #include <span>
 
 #include "data/loader/make_loader.h"
 #include "data/sets/derived_set.h"
-#include "engine/autograd/ops.h"
 #include "engine/parallel/group.h"
 #include "engine/tensor/finite.h"
 #include "kernels/core/context.h"
 #include "kernels/core/error.h"
+#include "kernels/ops/step_state.h"
 
 namespace hac {
 namespace {
@@ -27,31 +28,6 @@ bool in_top(const float* scores, std::int64_t classes, std::int64_t label, int k
   }
   return above < k;
 }
-
-// The guess is that of top-1, which the f32 softmax decides; the rest is as exact as the logits.
-Prediction prediction(std::span<const float> logits, std::span<const float> probs,
-                      std::int32_t label) {
-  Prediction p{.label = label};
-  p.guess = static_cast<std::int32_t>(std::max_element(probs.begin(), probs.end()) - probs.begin());
-  const double most = *std::max_element(logits.begin(), logits.end());
-  double sum = 0, squares = 0;
-  for (const float x : logits) {
-    const double e = std::exp(x - most);
-    sum += e;
-    squares += e * e;
-  }
-  const auto share = [&](std::int32_t c) { return std::exp(logits[c] - most) / sum; };
-  p.confidence = share(p.guess);
-  p.loss = std::log(sum) - (logits[label] - most);
-  p.brier = squares / (sum * sum) - 2 * share(label) + 1;
-  return p;
-}
-
-// Of one batch.
-struct Sums {
-  double loss = 0;
-  std::int64_t images = 0, top1 = 0, top5 = 0;
-};
 
 // The first rank has a batch wherever there is one: it is the one to say what is wrong with all.
 DatasetPtr images_of(const Group* group, const DatasetPtr& data, std::int64_t batch) {
@@ -111,18 +87,6 @@ std::int64_t count_in_top(const Tensor& scores, const Tensor& labels, int k) {
   return hits;
 }
 
-void append_predictions(const Tensor& logits, const Tensor& probs, const Tensor& labels,
-                        std::vector<Prediction>& predictions) {
-  const std::vector<float> scores = logits.to_vector(), shares = probs.to_vector();
-  const Tensor truth = labels.to(Device{});
-  const std::size_t classes = logits.shape()[1];
-  for (std::int64_t i = 0; i < truth.numel(); ++i) {
-    predictions.push_back(prediction({scores.data() + i * classes, classes},
-                                     {shares.data() + i * classes, classes},
-                                     truth.as<std::int32_t>()[i]));
-  }
-}
-
 void require_match(const Model& model, const Dataset& data, const char* which) {
   const Architecture& a = model.arch();
   if (data.channels() != a.channels) {
@@ -171,54 +135,89 @@ void throw_not_finite(Model& model, const Tensor& images, const std::string& whe
       model.arch().name, when, layer.empty() ? "the loss itself" : layer, loss));
 }
 
-Evaluation::Evaluation(Model& model, DatasetPtr data, std::int64_t batch, Forward forward)
-    : model_(model), data_(std::move(data)), batch_(batch), forward_(std::move(forward)) {
-  require_match(model_, *data_, "test");
-}
+// On the model's device: where the loader finds each batch, and what becomes of its images.
+class Evaluation::Rows {
+ public:
+  Rows(const BatchSource& loader, std::int64_t images, Device device)
+      : device_(device),
+        position_(loader.position()),
+        totals_(Tensor::zeros({sizeof(StepTotals)}, Dtype::u8, device)),
+        first_(Tensor::zeros({sizeof(std::int64_t)}, Dtype::u8, device)),
+        predictions_(Tensor::empty({images, sizeof(Prediction)}, Dtype::u8, device)) {
+    const Tensor table = Tensor::empty({loader.batches(), sizeof(Row)}, Dtype::u8);
+    std::int64_t first = 0;
+    for (std::int64_t b = 0; b < loader.batches(); ++b) {
+      table.as<Row>()[b] = {loader.position_of(b), first};
+      first += loader.images_of(b);
+    }
+    table_ = table.to(device);
+  }
 
-Evaluation::Evaluation(Model& model, const DatasetPtr& data, Group* group, std::int64_t batch)
-    : Evaluation(model, images_of(group, data, batch), batch) {
-  group_ = group;
-}
+  // Before a batch is made, and once it is evaluated.
+  void advance() const {
+    std::vector<RowPart> parts{{first_.data(), offsetof(Row, first), sizeof(Row::first)}};
+    if (position_) parts.push_back({position_, offsetof(Row, position), sizeof(Row::position)});
+    step_state_kernels.run(&StepStateKernels::advance, device_, StepTableSpec{sizeof(Row)},
+                           table_.data(), totals_.data(), std::span<const RowPart>(parts));
+  }
+  void write(const Tensor& logits, const Tensor& labels) const {
+    const PredictionsSpec spec{logits.dtype(), logits.shape()[0], logits.shape()[1]};
+    predictions_kernels.run(&PredictionsKernels::write, device_, spec, logits.to(device_).data(),
+                            labels.to(device_).data(), first_.data(), predictions_.data());
+  }
 
-struct Evaluation::Batches {
-  std::vector<Sums> sums;
-  std::vector<Prediction> predictions;
+  std::vector<Prediction> read(std::int64_t images) const {
+    std::vector<Prediction> all(images);
+    const Tensor host = predictions_.to(Device{});
+    std::memcpy(all.data(), host.data(), all.size() * sizeof(Prediction));
+    return all;
+  }
+
+ private:
+  struct Row {
+    std::int64_t position, first;
+  };
+
+  const Device device_;
+  void* const position_;
+  Tensor table_;
+  const Tensor totals_, first_, predictions_;
 };
 
-// What a batch leaves on its device, where it lies until several are read: each read is a wait.
-struct Evaluation::Left {
-  Tensor logits, probs, labels, loss;
-  static constexpr std::size_t most_bytes = 8 << 20;
-  std::size_t bytes() const { return logits.bytes() + probs.bytes() + labels.bytes(); }
-};
+Evaluation::Evaluation(Model& model, const DatasetPtr& data, EvalOptions options)
+    : model_(model),
+      options_(std::move(options)),
+      data_(images_of(options_.group, data, options_.batch)),
+      batch_(options_.batch) {
+  require_match(model_, *data, "test");
+  if (options_.launch) require_launch_mode(*options_.launch, model.device());
+}
 
 EvalResult Evaluation::run() {
-  Batches all = own_batches();
-  if (group_) all = {gather(*group_, all.sums), gather(*group_, all.predictions)};
-  EvalResult result;
+  std::vector<Prediction> all = own_predictions();
+  if (options_.group) all = gather(*options_.group, all);
+  EvalResult result{.images = std::ssize(all)};
   std::int64_t top1 = 0, top5 = 0;
-  for (const Sums& batch : all.sums) {
-    result.loss += batch.loss;
-    result.images += batch.images;
-    top1 += batch.top1;
-    top5 += batch.top5;
+  for (const Prediction& p : all) {
+    result.loss += p.loss;
+    top1 += p.rank < 1;
+    top5 += p.rank < 5;
   }
-  const double n = std::max<double>(1, result.images);
+  const auto n = static_cast<double>(std::max<std::int64_t>(1, result.images));
   result.loss /= n;
-  result.top1 = top1 / n;
-  result.top5 = top5 / n;
-  result.predictions = std::make_shared<const std::vector<Prediction>>(std::move(all.predictions));
+  result.top1 = static_cast<double>(top1) / n;
+  result.top5 = static_cast<double>(top5) / n;
+  result.predictions = std::make_shared<const std::vector<Prediction>>(std::move(all));
   return result;
 }
 
-Evaluation::Batches Evaluation::own_batches() {
+std::vector<Prediction> Evaluation::own_predictions() {
   if (data_->size() == 0) return {};
   Context& context = Context::current(model_.device());
   const std::size_t scratch = context.scratch_bytes();
   for (;;) {
     try {
-      Batches own = run_once();
+      std::vector<Prediction> own = run_once();
       if (context.scratch_bytes() > scratch) context.release_scratch();
       return own;
     } catch (const OutOfMemory&) {
@@ -230,7 +229,14 @@ Evaluation::Batches Evaluation::own_batches() {
   }
 }
 
-Evaluation::Batches Evaluation::run_once() {
+// A warm-up and a recording take longer than a batch that is not replayed.
+bool Evaluation::records() const {
+  const LaunchMode usual = default_launch_mode(model_.device());
+  return options_.launch.value_or(usual) == LaunchMode::graph && !options_.forward &&
+         loader_->capturable() && data_->size() >= 3 * batch_;
+}
+
+std::vector<Prediction> Evaluation::run_once() {
   const EvalMode mode(model_);
   if (!loader_) {
     loader_ = make_loader(data_,
@@ -243,51 +249,47 @@ Evaluation::Batches Evaluation::run_once() {
   }
   loader_->start(0);
   const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
-  // A given forward may overwrite its output with the next.
-  const bool at_once = forward_ || model_.device().kind == DeviceKind::cpu;
-  Batches own;
-  std::vector<Left> left;
-  std::size_t bytes = 0;
-  Batch batch;
-  while (loader_->next(batch)) {
-    const Var logits = forward_ ? Var(forward_(batch.images)) : model_.forward(batch.images);
-    const auto [loss, probs] = ops::softmax_cross_entropy(logits, batch.labels);
-    left.push_back({logits.value(), probs, batch.labels, loss.value()});
-    bytes += left.back().bytes();
-    if (!at_once && finite && bytes < Left::most_bytes) continue;
-    read(left, finite, own);
-    left.clear();
-    bytes = 0;
+  const Rows rows(*loader_, data_->size(), model_.device());
+  std::optional<Capture> capture;
+  if (records()) capture.emplace(model_.device());
+  std::int64_t images = 0;
+  while ((finite || images == 0) && loader_->choose()) {
+    images += loader_->size();
+    if (loader_->size() < batch_) capture.reset();
+    const auto work = [&] { evaluate_batch(rows); };
+    capture ? capture->repeat(work) : work();
   }
-  read(left, finite, own);
-  return own;
+  std::vector<Prediction> predictions = rows.read(images);
+  require_finite_losses(predictions, finite);
+  return predictions;
 }
 
-void Evaluation::read(const std::vector<Left>& left, bool finite, Batches& own) {
-  for (const Left& batch : left) {
-    const double loss = batch.loss.item();
-    if (!finite || !std::isfinite(loss)) throw_broken(std::ssize(own.sums), loss);
-    const std::int64_t images = batch.labels.numel();
-    const Tensor probs = batch.probs.to(Device{}), labels = batch.labels.to(Device{});
-    own.sums.push_back({.loss = loss * static_cast<double>(images),
-                        .images = images,
-                        .top1 = count_in_top(probs, labels, 1),
-                        .top5 = count_in_top(probs, labels, 5)});
-    append_predictions(batch.logits, probs, labels, own.predictions);
-  }
+void Evaluation::evaluate_batch(const Rows& rows) {
+  rows.advance();
+  const Batch batch = loader_->make();
+  const bool given = options_.forward != nullptr;
+  rows.write(given ? options_.forward(batch.images) : model_.logits(batch.images).value(),
+             batch.labels);
 }
 
-// On that batch, once more.
-void Evaluation::throw_broken(std::int64_t batch, double loss) {
+// Else throws, on the first batch that has one that is not, once more. finite: so are parameters
+// and statistics.
+void Evaluation::require_finite_losses(const std::vector<Prediction>& predictions, bool finite) {
+  const auto broken = std::find_if(predictions.begin(), predictions.end(), [&](const auto& p) {
+    return !finite || !std::isfinite(p.loss);
+  });
+  if (broken == predictions.end()) return;
+  const std::int64_t batch = (broken - predictions.begin()) / batch_;
   Batch again;
   loader_->start(0, batch);
   loader_->next(again);
-  throw_not_finite(model_, again.images, "in evaluation", loss);
+  double loss = 0;
+  for (std::int64_t i = 0; i < again.size(); ++i) loss += predictions[batch * batch_ + i].loss;
+  throw_not_finite(model_, again.images, "in evaluation", loss / static_cast<double>(again.size()));
 }
 
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch,
-                    Evaluation::Forward forward) {
-  return Evaluation(model, data, batch, std::move(forward)).run();
+EvalResult evaluate(Model& model, const DatasetPtr& data, EvalOptions options) {
+  return Evaluation(model, data, std::move(options)).run();
 }
 
 }  // namespace hac

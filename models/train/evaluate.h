@@ -4,28 +4,22 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/loader/loader.h"
+#include "engine/device/capture.h"
 #include "engine/io/fields.h"
+#include "kernels/ops/predictions.h"
 #include "models/model.h"
 
 namespace hac {
 
 class Group;
 
-// What a network said of one image, p its softmax.
-struct Prediction {
-  std::int32_t label = 0;
-  std::int32_t guess = 0;  // the class of highest p; of equals the lower
-  double confidence = 0;   // p of the guess
-  double loss = 0;         // -ln p of the label
-  double brier = 0;        // sum over classes of (p - [class is the label])^2
-};
-
 struct EvalResult {
-  double loss = 0;  // mean cross-entropy
+  double loss = 0;  // mean of Prediction::loss
   double top1 = 0;  // fractions
   double top5 = 0;
   std::int64_t images = 0;
@@ -37,49 +31,53 @@ struct EvalResult {
   }
 };
 
+struct EvalOptions {
+  // Images to logits, which may be overwritten with the next; model.forward() where there is none.
+  using Forward = std::function<Tensor(const Tensor& images)>;
+
+  std::int64_t batch = 256;
+  Forward forward = {};
+  // Each rank reads and evaluates some of the batches, whole ones in a row; all have the result,
+  // with the bits of one that evaluates all unless memory made it halve a batch. Every rank calls
+  // run() as often. One that throws leaves the others waiting for it. Null: this process alone.
+  Group* group = nullptr;
+  std::optional<LaunchMode> launch = {};  // none: default_launch_mode()
+};
+
 // Top-1, top-5 and loss over a whole set, in evaluation mode; the model's mode is restored.
+//
+// What is known of an image stays on the device until all are evaluated. With LaunchMode::graph the
+// second whole batch is recorded, and replayed from there on, without the host and without its
+// copies; a recording lasts as long as a run().
 class Evaluation {
  public:
-  // Images to logits; model.forward() where there is none.
-  using Forward = std::function<Tensor(const Tensor& images)>;
-  Evaluation(Model& model, DatasetPtr data, std::int64_t batch = 256, Forward forward = {});
-  // Each rank of a group reads and evaluates some of the batches, whole ones in a row; all have the
-  // result, with the bits of one that evaluates all unless memory made it halve a batch. Every rank
-  // calls run() as often. One that throws leaves the others waiting for it. Null: this process
-  // alone.
-  Evaluation(Model& model, const DatasetPtr& data, Group* group, std::int64_t batch = 256);
+  Evaluation(Model& model, const DatasetPtr& data, EvalOptions options = {});
   // Leaves the set on the model's device, if make_loader put it there, and no scratch memory beyond
   // what there was.
   // Throws Error when the loss, a parameter or a statistic is not finite, naming the first layer.
-  // A batch for which memory does not suffice is halved: only the rounding of the loss tells.
+  // A batch for which memory does not suffice is halved.
   EvalResult run();
 
  private:
-  struct Batches;
-  struct Left;
-  Batches own_batches();
-  Batches run_once();
-  void read(const std::vector<Left>& left, bool finite, Batches& own);
-  [[noreturn]] void throw_broken(std::int64_t batch, double loss);
+  class Rows;
+  std::vector<Prediction> own_predictions();
+  std::vector<Prediction> run_once();
+  bool records() const;
+  void evaluate_batch(const Rows& rows);
+  void require_finite_losses(const std::vector<Prediction>& predictions, bool finite);
 
   Model& model_;
-  const DatasetPtr data_;
-  std::int64_t batch_;
-  const Forward forward_;
+  const EvalOptions options_;
+  const DatasetPtr data_;  // of this rank
+  std::int64_t batch_;     // options_.batch, or less
   std::unique_ptr<BatchSource> loader_;
-  Group* group_ = nullptr;
 };
 
 // Once.
-EvalResult evaluate(Model& model, const DatasetPtr& data, std::int64_t batch = 256,
-                    Evaluation::Forward forward = {});
+EvalResult evaluate(Model& model, const DatasetPtr& data, EvalOptions options = {});
 
 // Throws ConfigError when images or classes of a set do not fit the model; `which` names the set.
 void require_match(const Model& model, const Dataset& data, const char* which);
-
-// Appends those of a batch: logits and their softmax (N, classes), of any device and float type.
-void append_predictions(const Tensor& logits, const Tensor& probs, const Tensor& labels,
-                        std::vector<Prediction>& predictions);
 
 // How many of the rows of probs (N, classes) have their label among the k largest. Ties go to the
 // lower class.

@@ -56,7 +56,7 @@ class Run {
                                   initial_loss_scale(config, model.dtype()))),
         average_(model, config),
         loader_(make_loader(data.train, loader_config(), model.device())) {
-    evaluation_.emplace(model, data.validation ? data.validation : data.test, config.group);
+    evaluation_.emplace(model, data.validation ? data.validation : data.test, eval_options());
     if (config.epochs > 0 && loader_->batches() == 0) {
       throw ConfigError(
           fmt::format("training set: expected at least 2 images, got {}", data.train->size()));
@@ -132,6 +132,7 @@ class Run {
     return config_.group && config_.mixup == 0 && config_.cutmix == 0 && !averages(config_);
   }
 
+  EvalOptions eval_options() const { return {.group = config_.group, .launch = config_.launch}; }
   Training state() { return {model_, *optimizer_, average_, observer_}; }
   bool average_counts() const { return weight_selection(config_) == WeightSelection::average; }
   // The last evaluation of the weights that count.
@@ -288,7 +289,7 @@ class Run {
 
   Evaluation test_evaluation() {
     evaluation_.reset();  // and with it the memory of the validation images
-    return Evaluation(model_, data_.test, config_.group);
+    return Evaluation(model_, data_.test, eval_options());
   }
 
   // The test set is used here, once all epochs are done, and nowhere else.

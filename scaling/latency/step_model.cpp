@@ -74,13 +74,6 @@ StepTime StepModel::predict(const StepWork& work) const {
                     own(work.updates, assumed_.bandwidth_share), launches}};
 }
 
-double StepModel::evaluation_us(const StepWork& work) const {
-  const StepTime replayed = predict(work);
-  const PartTime& launches = replayed[StepPart::launches];
-  const double each = std::max(assumed_.eager_launch_us, replayed.launch_us());
-  return replayed.us() - launches.us + each * static_cast<double>(launches.launches);
-}
-
 StepTime predict_step(const Architecture& arch, std::int64_t batch, Dtype dtype,
                       const DeviceProfile& profile) {
   return StepModel(profile, dtype).predict(step_work(arch, batch, dtype));
@@ -96,7 +89,7 @@ EpochTime predict_epoch(const Architecture& arch, std::int64_t batch, Dtype dtyp
   return {.steps = steps_per_epoch(images.training, batch),
           .evaluations = ceil_div(images.test, batch),
           .step_us = step_us,
-          .evaluation_us = times.evaluation_us(evaluation_work(arch, batch, dtype))};
+          .evaluation_us = times.predict(evaluation_work(arch, batch, dtype)).us()};
 }
 
 }  // namespace hac

@@ -36,8 +36,6 @@ struct StepAssumptions {
   double sum_share = 0.6;
   // Of a kernel in a graph that does nothing. H200: 160 of them in 86 us.
   double least_launch_us = 0.54;
-  // Of a kernel that the host launches, in an evaluation. H200: 160 of them in 706 us.
-  double eager_launch_us = 4.4;
 };
 
 // Microseconds.
@@ -66,8 +64,6 @@ class StepModel {
   // a graph.
   StepModel(const DeviceProfile& profile, Dtype dtype, StepAssumptions assumed = {});
   StepTime predict(const StepWork& work) const;
-  // Kernel by kernel, as evaluation runs.
-  double evaluation_us(const StepWork& work) const;
 
  private:
   double product_us(const OpSpec& op) const;

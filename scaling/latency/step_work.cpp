@@ -6,6 +6,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/ops/conv2d_channels.h"
+#include "kernels/ops/predictions.h"
 
 namespace hac {
 namespace {
@@ -163,13 +164,17 @@ void add_updates(StepWork& work, const Graph& graph, Dtype dtype) {
   if (scaled) work.updates += {launches + 1, divided};  // and the scale
 }
 
-// Images in f32 as the network reads them, logits, and probabilities in f32.
-KernelWork ends_of(const Graph& graph, double element, int directions) {
-  const double images = numel(graph.input), logits = numel(graph.ops.back().out());
+// Images in f32 as the network reads them.
+KernelWork images_of(const Graph& graph, double element) {
+  const double images = numel(graph.input);
   KernelWork work{1, images * 2 * element};
   if (element != float_bytes) work += {1, images * (float_bytes + element)};
-  work += {directions, directions * logits * (element + float_bytes)};
   return work;
+}
+
+// Logits, and probabilities in f32, both ways.
+KernelWork loss_of(const Graph& graph, double element) {
+  return {2, 2 * numel(graph.ops.back().out()) * (element + float_bytes)};
 }
 
 // Where several operations read a value their gradients are added, two at a time.
@@ -224,7 +229,7 @@ StepWork step_work(const Architecture& arch, std::int64_t batch, Dtype dtype) {
     work.passes += op.passes;
     work.fused_bytes += op.fused;
   }
-  const KernelWork ends = ends_of(graph, element, 2);
+  const KernelWork ends = images_of(graph, element) += loss_of(graph, element);
   work.passes += ends;
   work.fused_bytes += ends.bytes;
   // A layout of its own could be written at once.
@@ -241,10 +246,10 @@ StepWork evaluation_work(const Architecture& arch, std::int64_t batch, Dtype dty
   StepWork work;
   for (const Op& op : graph.ops) add_products(work.products, op, false);
   for (const OpWork& op : own_work(graph, element, false)) work.passes += op.evaluation;
-  work.passes += ends_of(graph, element, 1);
-  if (element != float_bytes) {  // the logits in f32
-    work.passes += {1, numel(graph.ops.back().out()) * (element + float_bytes)};
-  }
+  work.passes += images_of(graph, element);
+  const double predictions = static_cast<double>(batch * sizeof(Prediction));
+  work.passes += {1, element * numel(graph.ops.back().out()) + predictions};
+  work.passes += {1, 0};  // where they go
   return work;
 }
 

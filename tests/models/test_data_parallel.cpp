@@ -139,7 +139,7 @@ TEST(DataParallel, EachRankEvaluatesAShare) {
   config.data.limit_test = images;
   set_num_threads(1);
   Model model(net(), kSeed);
-  const EvalResult expected = evaluate(model, open_data(config.data).test, batch);
+  const EvalResult expected = evaluate(model, open_data(config.data).test, {.batch = batch});
   EXPECT_EQ(expected.images, images);
   for (const int ranks : {1, 2, 3, 4, 9}) {
     std::atomic<std::int64_t> reads = 0;
@@ -148,7 +148,7 @@ TEST(DataParallel, EachRankEvaluatesAShare) {
       const std::string what = fmt::format("rank {} of {}", group.rank(), ranks);
       const auto counted = std::make_shared<Counted>(open_data(config.data).test);
       Model own(net(), kSeed);
-      Evaluation evaluation(own, counted, &group, batch);
+      Evaluation evaluation(own, counted, {.batch = batch, .group = &group});
       for (int time : {1, 2}) {
         expect_same(evaluation.run(), expected, what);
         EXPECT_LE(counted->reads(), time * batch * ceil_div(batches, ranks)) << what;

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "data/sets/image_set.h"
 #include "engine/autograd/ops.h"
+#include "kernels/ops/predictions.h"
 #include "models/train/eval_details.h"
 #include "models/train/evaluate.h"
 #include "models/zoo/arch_options.h"
@@ -26,6 +28,20 @@ DatasetPtr labelled(const std::vector<std::int32_t>& labels, std::int64_t classe
   return in_memory(set);
 }
 
+std::vector<Prediction> predictions_of(const Tensor& logits, const Tensor& labels,
+                                       Device device = {}) {
+  std::vector<Prediction> rows(labels.numel());
+  const Tensor x = logits.to(device), truth = labels.to(device);
+  const std::int64_t bytes = sizeof(Prediction);
+  const Tensor first = Tensor::zeros({8}, Dtype::u8, device),
+               written = Tensor::empty({labels.numel(), bytes}, Dtype::u8, device);
+  predictions_kernels.run(&PredictionsKernels::write, device,
+                          PredictionsSpec{x.dtype(), x.shape()[0], x.shape()[1]}, x.data(),
+                          truth.data(), first.data(), written.data());
+  std::memcpy(rows.data(), written.to(Device{}).data(), rows.size() * sizeof(Prediction));
+  return rows;
+}
+
 // The goldens' logits and labels.
 struct Known {
   static constexpr std::int64_t n = 200, classes = 6;
@@ -39,15 +55,8 @@ struct Known {
       labels.as<std::int32_t>()[i] = static_cast<std::int32_t>((i * i + i / 7) % classes);
     }
   }
-  std::vector<Prediction> predictions(std::int64_t batch, Device device = {}) const {
-    std::vector<Prediction> all;
-    for (std::int64_t i = 0; i < n; i += batch) {
-      const std::int64_t end = std::min(n, i + batch);
-      const Tensor part = logits.slice(i, end).to(device);
-      const auto [loss, probs] = ops::softmax_cross_entropy(Var(part), labels.slice(i, end));
-      append_predictions(part, probs, labels.slice(i, end), all);
-    }
-    return all;
+  std::vector<Prediction> predictions(Device device) const {
+    return predictions_of(logits, labels, device);
   }
   DatasetPtr set() const {
     return labelled({labels.as<std::int32_t>(), labels.as<std::int32_t>() + n}, classes);
@@ -57,7 +66,7 @@ struct Known {
 TEST(EvalDetails, AreThoseOfNumPyAndPyTorch) {
   const Known known;
   for (const Device device : {Device{}, kSimt}) {
-    const std::vector<Prediction> predictions = known.predictions(64, device);
+    const std::vector<Prediction> predictions = known.predictions(device);
     double loss = 0;
     for (const Prediction& p : predictions) loss += p.loss / Known::n;
     EXPECT_NEAR(loss, 4.124469485194659, 1e-12);
@@ -95,6 +104,9 @@ TEST(Evaluation, TopKIsTheRankOfTheLabel) {
         expected += std::count_if(row, row + Known::classes, [&](float x) { return x > own; }) < k;
       }
       EXPECT_EQ(count_in_top(probs, known.labels, k), expected) << "top " << k;
+      std::int64_t hits = 0;
+      for (const Prediction& p : known.predictions(device)) hits += p.rank < k;
+      EXPECT_EQ(hits, expected) << "top " << k;
     }
   }
 }
@@ -103,9 +115,7 @@ TEST(Evaluation, TopKIsTheRankOfTheLabel) {
 TEST(EvalDetails, LossesAreAsExactAsTheLogits) {
   const Tensor logits = Tensor::from(std::array{0.f, 2000.f, 0.f, 0.f}, {2, 2}),
                labels = Tensor::from(std::array{0, 1}, {2});
-  const auto [loss, probs] = ops::softmax_cross_entropy(Var(logits), labels);
-  std::vector<Prediction> p;
-  append_predictions(logits, probs, labels, p);
+  const std::vector<Prediction> p = predictions_of(logits, labels);
   EXPECT_EQ(p[0].loss, 2000);
   EXPECT_EQ(p[0].guess, 1);
   EXPECT_EQ(p[0].confidence, 1);
@@ -113,10 +123,7 @@ TEST(EvalDetails, LossesAreAsExactAsTheLogits) {
   EXPECT_EQ(p[1].guess, 0) << "of equals the lower, as top-1 has it";
   EXPECT_DOUBLE_EQ(p[1].loss, std::log(2.0));
   EXPECT_DOUBLE_EQ(p[1].brier, 0.5);
-  const Tensor half = logits.cast(Dtype::bf16);
-  std::vector<Prediction> q;
-  append_predictions(half, probs, labels, q);
-  EXPECT_EQ(q[0].loss, 2000);
+  EXPECT_EQ(predictions_of(logits.cast(Dtype::bf16), labels, kSimt)[0].loss, 2000);
 }
 
 // By hand: 1/15 and 14/15 belong to the bins below them, 1 to the last; |0.5 - 13/15| etc.
@@ -183,7 +190,7 @@ TEST(EvalDetails, AnEvaluationHasThemOfEachImageInOrder) {
   for (const Device device : {Device{}, kSimt}) {
     Model model(tiny_net(), 3, device);
     const TrainResult trained = train(model, data, config);
-    const EvalResult r = evaluate(model, data.test, 7);
+    const EvalResult r = evaluate(model, data.test, {.batch = 7});
     ASSERT_EQ(std::ssize(*r.predictions), data.test->size());
     double loss = 0, right = 0;
     for (std::int64_t i = 0; i < data.test->size(); ++i) {
@@ -193,7 +200,7 @@ TEST(EvalDetails, AnEvaluationHasThemOfEachImageInOrder) {
       loss += p.loss / 20;
       right += p.guess == p.label;
     }
-    EXPECT_NEAR(loss, r.loss, 1e-6);
+    EXPECT_DOUBLE_EQ(loss, r.loss);
     EXPECT_EQ(right / 20, r.top1);
   }
 }
@@ -209,7 +216,7 @@ TEST(EvalDetails, AreOfTheWeightsThatCount) {
     const TrainResult r = train(model, data, config);
     double loss = 0;
     for (const Prediction& p : *r.test.predictions) loss += p.loss / 20;
-    EXPECT_NEAR(loss, r.test.loss, 1e-6) << to_string(weights);
+    EXPECT_DOUBLE_EQ(loss, r.test.loss) << to_string(weights);
     EXPECT_NE(r.plain.loss, r.average.loss);
   }
 }

@@ -56,7 +56,7 @@ TEST(Finite, AnEvaluationNamesTheParameterAndTheStatistic) {
       for (const Buffer& b : model.buffers()) {
         if (b.name == name) b.tensor.copy_from(broken);
       }
-      EXPECT_CONTAINS(message_of<Error>([&] { evaluate(model, data.test, 7); }),
+      EXPECT_CONTAINS(message_of<Error>([&] { evaluate(model, data.test, {.batch = 7}); }),
                       "not finite in evaluation", name);
     }
   }

@@ -167,10 +167,10 @@ TEST(OutOfMemory, InEvaluationHalvesTheBatch) {
   TrainConfig config = tiny_config(8, 4);
   config.data.limit_test = 150;
   const DataSplit data = open_data(config.data);
-  const EvalResult expected = evaluate(model, data.test, 150);
+  const EvalResult expected = evaluate(model, data.test, {.batch = 150});
   const Limit limit(300 << 10, kSimt);
   reset_peak_memory(kSimt);
-  const EvalResult got = evaluate(model, data.test, 150);
+  const EvalResult got = evaluate(model, data.test, {.batch = 150});
   EXPECT_LE(memory_stats(kSimt).peak, memory_stats(kSimt).limit);
   EXPECT_EQ(got.images, expected.images);
   EXPECT_EQ(got.top1, expected.top1);

@@ -136,8 +136,8 @@ TEST_F(Train, EvaluatesOnSimtAsOnTheCpu) {
   larger.resolution = 40;  // images are resized
   for (const Architecture& arch : {small_net(), larger}) {
     Model cpu(arch, kSeed), simt(arch, kSeed, kSimt);
-    const EvalResult expected = evaluate(cpu, data.test, 16);
-    Evaluation evaluation(simt, data.test, 16);
+    const EvalResult expected = evaluate(cpu, data.test, {.batch = 16});
+    Evaluation evaluation(simt, data.test, {.batch = 16});
     const std::size_t before = memory_stats(kSimt).in_use;
     for (int epoch = 0; epoch < 2; ++epoch) {
       const EvalResult got = evaluation.run();

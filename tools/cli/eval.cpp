@@ -133,11 +133,11 @@ void eval(const Options& o) {
     if (!net || net->graph().input[0] != images.shape()[0]) net.emplace(model, images.shape()[0]);
     return net->run(images);
   };
+  EvalOptions options{.batch = o.batch};
+  if (parse_dtype(o.machine.weights) != Dtype::f32) options.forward = deployed;
   NetworkEvaluation e{.network = model.arch().name,
                       .seed = std::nullopt,
-                      .result = parse_dtype(o.machine.weights) == Dtype::f32
-                                    ? evaluate(model, data.test, o.batch)
-                                    : evaluate(model, data.test, o.batch, deployed),
+                      .result = evaluate(model, data.test, options),
                       .details = {}};
   e.details = eval_details(*data.test, *e.result.predictions);
   const nlohmann::ordered_json json = json_of(o, config.name, e);

@@ -6,11 +6,13 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "engine/tensor/random.h"
 #include "kernels/core/context.h"
 #include "kernels/core/half.h"
 #include "kernels/core/runtime.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "scaling/latency/step_model.h"
 
 namespace hac::bench {
@@ -44,7 +46,8 @@ class Operands {
 
   // Of all tensors of a product, the bias among them.
   static std::int64_t tensors_of(const OpSpec& op) {
-    const Cost cost = op.cost();
+    const auto* conv = std::get_if<Conv2dSpec>(&static_cast<const AnySpec&>(op));
+    const Cost cost = conv ? with_padded_channels(*conv).cost() : op.cost();
     return cost.weight_bytes + cost.activation_bytes + 4 * alignment;
   }
   // Small normal numbers, of which a block is repeated: products of zeros run faster.
@@ -65,7 +68,7 @@ class Operands {
 };
 
 void run(const Conv2dSpec& s, Device device, Operands& o) {
-  const auto in = [&] { return o.read(s.in_shape(), s.dtype); };
+  const auto in = [&] { return o.read(with_padded_channels(s).in_shape(), s.dtype); };
   const auto out = [&] { return o.read(s.out_shape(), s.dtype); };
   const auto weights = [&] { return o.read(s.weight_shape(), s.dtype); };
   if (s.pass == Pass::forward) {

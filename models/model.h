@@ -39,6 +39,8 @@ class Model {
   Var forward(const Tensor& images);
   // The same in the model's dtype, as ops::softmax_cross_entropy takes them.
   Var logits(const Tensor& images);
+  // In which forward() takes images without another pass over them, in its own type.
+  Layout image_layout() const { return input_layout(device_, graph_); }
   void train(bool on = true);
   void eval() { train(false); }
   bool training() const { return training_; }

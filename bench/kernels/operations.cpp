@@ -4,6 +4,7 @@
 
 #include "bench/kernels/kernels.h"
 #include "engine/tensor/random.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "kernels/ops/conv2d_cpu.h"
 #include "kernels/ops/conv2d_depthwise_cpu.h"
 #include "kernels/ops/conv2d_winograd_cpu.h"
@@ -18,7 +19,10 @@ void* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
 // dw and db of a pass that computes them. What inference packs is f32, and so is db.
 struct ConvOperands {
   ConvOperands(const Conv2dSpec& s, Operands& o)
-      : x(o.activation(s.in_shape(), s.dtype)), y(o.activation(s.out_shape(), s.dtype)) {
+      : x(s.pass == Pass::backward_data
+              ? o.activation(s.in_shape(), s.dtype)
+              : o.random(s.in_shape(), s.dtype, input_layout(o.device(), s))),
+        y(o.activation(s.out_shape(), s.dtype)) {
     const Dtype weights = s.pass == Pass::inference ? Dtype::f32 : s.dtype;
     w = o.random(s.weight_shape(), weights, weight_layout(o.device()));
     const bool wants_bias = s.bias && s.pass != Pass::backward_data;

@@ -14,8 +14,13 @@ void DevicePosition::set(std::int64_t first) const {
   bytes_.copy_from(host);
 }
 
-DeviceTransform::DeviceTransform(const Preprocessing& p, std::int64_t resolution, Device device)
-    : device_(device), channels_(p.channels), native_(p.resolution), transform_(p, resolution) {
+DeviceTransform::DeviceTransform(const Preprocessing& p, const LoaderConfig& config, Device device)
+    : device_(device),
+      channels_(p.channels),
+      native_(p.resolution),
+      dtype_(config.dtype),
+      layout_(config.layout),
+      transform_(p, config.resolution == 0 ? p.resolution : config.resolution) {
   const ResizeAxis& axis = transform_.axis();
   if (axis.taps == 0) return;
   start_ = Tensor::from(axis.start, {axis.count}).to(device);
@@ -23,12 +28,14 @@ DeviceTransform::DeviceTransform(const Preprocessing& p, std::int64_t resolution
 }
 
 AugmentSpec DeviceTransform::spec(std::int64_t images) const {
-  return {.n = images,
+  return {.dtype = dtype_,
+          .n = images,
           .channels = channels_,
           .native = native_,
           .resolution = transform_.resolution(),
           .scale = transform_.scale(),
-          .shift = transform_.shift()};
+          .shift = transform_.shift(),
+          .stored = padded_channels(layout_, channels_)};
 }
 
 Tensor DeviceTransform::operator()(std::int64_t images, const ImageSource& from) const {
@@ -36,7 +43,7 @@ Tensor DeviceTransform::operator()(std::int64_t images, const ImageSource& from)
   ResizeTable table;
   if (start_.defined()) table = {start_.data(), weight_.data(), transform_.axis().taps};
   Tensor out =
-      Tensor::activation({images, channels_, s.resolution, s.resolution}, s.dtype, device_);
+      Tensor::empty({images, channels_, s.resolution, s.resolution}, s.dtype, device_, layout_);
   augment_kernels.run(&AugmentKernels::images, device_, s, from, table, out.data());
   return out;
 }

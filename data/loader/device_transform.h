@@ -2,6 +2,7 @@
 // InputTransform on a device, of squares of bytes that lie there (kernels/ops/augment.h).
 
 #include "data/loader/input_transform.h"
+#include "data/loader/loader.h"
 #include "engine/tensor/tensor.h"
 #include "kernels/ops/augment.h"
 
@@ -21,14 +22,16 @@ class DevicePosition {
 class DeviceTransform {
  public:
   // Throws as InputTransform does, and OutOfMemory.
-  DeviceTransform(const Preprocessing& preprocessing, std::int64_t resolution, Device device);
+  DeviceTransform(const Preprocessing& preprocessing, const LoaderConfig& config, Device device);
   AugmentSpec spec(std::int64_t images) const;
-  // (images, channels, resolution, resolution) f32 in the device's own layout.
+  // (images, channels, resolution, resolution) of the configuration's type and layout.
   Tensor operator()(std::int64_t images, const ImageSource& from) const;
 
  private:
   Device device_;
   std::int64_t channels_, native_;
+  Dtype dtype_;
+  Layout layout_;
   InputTransform transform_;
   Tensor start_, weight_;  // of a resize; undefined where there is none
 };

@@ -18,7 +18,7 @@
 namespace hac {
 
 struct Batch {
-  Tensor images;  // (N, C, R, R) f32, normalised; plain on the CPU
+  Tensor images;  // (N, C, R, R), normalised; plain f32 where the CPU makes it
   Tensor labels;  // (N) i32
   std::int64_t size() const { return labels.numel(); }
 };
@@ -33,6 +33,10 @@ struct LoaderConfig {
   std::uint64_t seed = 0;
   int threads = 1;
   int prefetch = 3;  // batches held ready
+  // Of images that a device makes: the type and layout (nhwc or blocked8) that a network reads as
+  // they are.
+  Dtype dtype = Dtype::f32;
+  Layout layout = Layout::nhwc;
   // Only the images of the parts that a rank computes (batch_shard.h); all of a batch that has none
   // for it.
   std::int64_t parts = 1;

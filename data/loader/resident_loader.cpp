@@ -21,8 +21,7 @@ bool can_reside(const Pipeline& pipeline) {
 ResidentLoader::ResidentLoader(DatasetPtr dataset, const LoaderConfig& config, Device device)
     : BatchSource(std::move(dataset), config),
       device_(device),
-      transform_(dataset_->preprocessing(),
-                 config.resolution == 0 ? dataset_->resolution() : config.resolution, device),
+      transform_(dataset_->preprocessing(), config, device),
       position_(device) {
   const Pipeline pipeline = config.pipeline(dataset_->preprocessing());
   std::tie(fixed_, shifting_) = split(pipeline);

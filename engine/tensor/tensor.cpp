@@ -61,7 +61,8 @@ Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device, Layout layo
   t.dtype_ = dtype;
   t.layout_ = layout;
   t.storage_ = std::make_shared<Storage>(t.bytes(), device);
-  if (layout != Layout::plain && layout != Layout::nhwc) zero_padding_channels(t);
+  const bool padded = layout != Layout::plain && layout != Layout::nhwc;
+  if (padded && device.kind == DeviceKind::cpu) zero_padding_channels(t);
   return t;
 }
 

@@ -16,7 +16,7 @@ Shape shape_of(std::span<const std::int64_t> dims);  // at most 4
 class Tensor {
  public:
   Tensor() = default;  // undefined: no storage
-  // Contents undefined, but for layout padding and the CPU's storage tail, which are zero.
+  // Contents undefined, but on the CPU for layout padding and the storage's tail, which are zero.
   static Tensor empty(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {},
                       Layout layout = Layout::plain);
   static Tensor zeros(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {},

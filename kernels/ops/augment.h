@@ -21,8 +21,9 @@
 // it reaches beyond, mirrored, and its colours adjusted, step by step (kernels/core/color.h).
 //
 // Shapes: set (images, channels, native, native) u8, order (at least first + n) i32 within
-// [0, images), shifts (at least first + n) Augmentation, out (n, channels, resolution, resolution)
-// nhwc; squares (n, channels, native, native) u8, erased (n, most_erased) ErasedBox.
+// [0, images), shifts (at least first + n) Augmentation, out (n, out_channels(), resolution,
+// resolution) nhwc of the spec's dtype, zero behind the image's own channels; squares (n, channels,
+// native, native) u8, erased (n, most_erased) ErasedBox.
 
 #include <array>
 #include <cstdint>
@@ -44,6 +45,8 @@ struct AugmentSpec {
   Dtype dtype = Dtype::f32;  // of the batch
   std::int64_t n = 1, channels = 3, native = 32, resolution = 32;
   std::array<float, 3> scale{1, 1, 1}, shift{};  // channels is at most 3
+  std::int64_t stored = 0;                       // channels of out; 0: as many
+  std::int64_t out_channels() const { return stored > 0 ? stored : channels; }
   auto operator<=>(const AugmentSpec&) const = default;
   std::string str() const;
 };

@@ -78,7 +78,7 @@ __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std
                                const Augmentation* shifts, const ErasedBox* erased,
                                const BatchPosition* position, Table table, T* out) {
   wait_for_previous();
-  const Offset i = own_element<N>(), c = static_cast<Offset>(s.channels);
+  const Offset i = own_element<N>(), c = static_cast<Offset>(s.out_channels());
   const Offset width = static_cast<Offset>(s.resolution), image_size = width * width * c;
   const Offset image = i / image_size, pixel = i % image_size / c;
   if (image >= s.n) return;
@@ -95,8 +95,11 @@ __global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std
   for (int j = 0; j < N; ++j) {
     source.scale = source.c == 0 ? s.scale[0] : source.c == 1 ? s.scale[1] : s.scale[2];
     source.shift = source.c == 0 ? s.shift[0] : source.c == 1 ? s.shift[1] : s.shift[2];
-    v.v[j] = resize ? resized(source, table, table, table.count < s.native, y, x) : source(y, x);
-    if (++source.c < s.channels) continue;
+    v.v[j] = 0;
+    if (source.c < s.channels) {
+      v.v[j] = resize ? resized(source, table, table, table.count < s.native, y, x) : source(y, x);
+    }
+    if (++source.c < c) continue;
     source.c = 0;
     if (++x < s.resolution) continue;
     x = 0;
@@ -240,7 +243,7 @@ __global__ void squares_kernel(AugmentSpec s, const std::uint8_t* staged,
 template <bool resize, int N, class T>
 void images_as(Context& ctx, const AugmentSpec& s, const ImageSource& from,
                const ResizeTable& table, void* out) {
-  const std::int64_t elements = s.n * s.channels * s.resolution * s.resolution;
+  const std::int64_t elements = s.n * s.out_channels() * s.resolution * s.resolution;
   launch(ctx, launch_over("augment", elements, N), augment_kernel<resize, N, T>, s,
          as<std::uint8_t>(from.set), as<std::int32_t>(from.order), as<Augmentation>(from.shifts),
          as<ErasedBox>(from.erased), as<BatchPosition>(from.position),
@@ -251,11 +254,13 @@ void images_as(Context& ctx, const AugmentSpec& s, const ImageSource& from,
 void images(Context& ctx, const AugmentSpec& s, const ImageSource& from, const ResizeTable& table,
             void* out) {
   if (s.resolution != s.native) {
-    return by_dtype(s.dtype,
-                    [&](auto t) { images_as<true, 1, decltype(t)>(ctx, s, from, table, out); });
+    // A thread resizes one number, or all of a pixel that is one vector.
+    return by_vector(s.dtype, s.stored > 0 ? s.stored : 1, {out}, [&](auto t, auto n) {
+      images_as<true, n.value, decltype(t)>(ctx, s, from, table, out);
+    });
   }
   // By the size of one image, so that a vector lies in one.
-  by_vector(s.dtype, s.resolution * s.resolution * s.channels, {out}, [&](auto t, auto n) {
+  by_vector(s.dtype, s.resolution * s.resolution * s.out_channels(), {out}, [&](auto t, auto n) {
     images_as<false, n.value, decltype(t)>(ctx, s, from, table, out);
   });
 }

@@ -120,7 +120,7 @@ void packed::pack(Context& ctx, const Conv2dSpec& s, const void* w, const void* 
     void* rounded = ctx.scratch(weights * size_of(s.dtype));
     copy_rounded(ctx, s.dtype, weights, w, rounded);
     const ChannelRows rows{rounded, out, s.k * s.r * s.s};
-    channel_pad_kernels.of(ctx.device()).widen(ctx, s.c, rows, {});
+    channel_pad_kernels.of(ctx.device()).widen(ctx, s.c, rows);
   } else {
     copy_rounded(ctx, s.dtype, weights, w, out);
   }

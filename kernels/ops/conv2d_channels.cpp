@@ -14,4 +14,9 @@ Conv2dSpec with_padded_channels(const Conv2dSpec& s) {
   return padded;
 }
 
+Layout input_layout(Device device, const Conv2dSpec& s) {
+  const bool pads = device.kind != DeviceKind::cpu && pads_channels(s);
+  return pads ? Layout::blocked8 : layout_of(device, s.in_shape());
+}
+
 }  // namespace hac

@@ -11,22 +11,15 @@ using namespace HAC_GPU;
 using Element = std::uint16_t;  // bf16 or f16: none is computed with
 constexpr int wide = wide_channels;
 
-__device__ inline void widen_row(std::int64_t channels, const ChannelRows& r, std::int64_t row) {
+__global__ void widen_kernel(std::int64_t channels, ChannelRows r) {
+  wait_for_previous();
+  const std::int64_t row = own_element();
+  if (row >= r.rows) return;
   const Element* from = as<Element>(r.from) + row * channels;
   Packed<Element, wide> out;
   HAC_UNROLL
   for (int j = 0; j < wide; ++j) out.v[j] = j < channels ? load(from + j) : Element{0};
   store(as<Packed<Element, wide>>(r.to) + row, out);
-}
-
-__global__ void widen_kernel(std::int64_t channels, ChannelRows first, ChannelRows second) {
-  wait_for_previous();
-  const std::int64_t i = own_element();
-  if (i < first.rows) {
-    widen_row(channels, first, i);
-  } else if (i < first.rows + second.rows) {
-    widen_row(channels, second, i - first.rows);
-  }
 }
 
 __global__ void narrow_kernel(std::int64_t channels, ChannelRows r) {
@@ -41,10 +34,8 @@ __global__ void narrow_kernel(std::int64_t channels, ChannelRows r) {
   }
 }
 
-void widen(Context& ctx, std::int64_t channels, const ChannelRows& first,
-           const ChannelRows& second) {
-  launch(ctx, launch_over("widen_channels", first.rows + second.rows), widen_kernel, channels,
-         first, second);
+void widen(Context& ctx, std::int64_t channels, const ChannelRows& rows) {
+  launch(ctx, launch_over("widen_channels", rows.rows), widen_kernel, channels, rows);
 }
 
 void narrow(Context& ctx, std::int64_t channels, const ChannelRows& rows) {

@@ -123,7 +123,7 @@ struct FlattenSpec {
   FlattenSpec with(Widths widths) const;
 };
 
-// Copies between plain and the device's own layout; channels that a block adds become zero.
+// Copies between any two layouts; channels that a block adds become zero.
 struct ReorderSpec {
   Dtype dtype = Dtype::f32;
   Shape shape;

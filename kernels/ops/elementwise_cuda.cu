@@ -96,28 +96,42 @@ void dropout(Context& ctx, const DropoutSpec& s, const void* step, const void* x
   });
 }
 
+// Every layout is (N, C / block, H W, block): plain has blocks of one channel, nhwc one block of
+// all.
+struct Blocked {
+  Offset c, hw, block;
+  __device__ Offset blocks() const { return (c + block - 1) / block; }
+  __device__ Offset place(Offset image, Offset channel, Offset pixel) const {
+    return ((image * blocks() + channel / block) * hw + pixel) * block + channel % block;
+  }
+};
+
 // Consecutive threads write consecutive elements. Reads are strided, but what the engine reorders
 // is either images of three channels or 1x1 maps, where they are nearly consecutive too.
 template <class T>
-__global__ void reorder_kernel(Offset n, Offset c, Offset hw, bool to_nhwc, const T* x, T* y) {
+__global__ void reorder_kernel(Offset elements, Blocked from, Blocked to, const T* x, T* y) {
   wait_for_previous();
   const Offset i = own_element();
-  if (i >= n * c * hw) return;
-  const Offset inner = to_nhwc ? c : hw, outer = to_nhwc ? hw : c;
-  const Offset image = i / (c * hw), row = i / inner % outer, column = i % inner;
-  store(y + i, load(x + (image * inner + column) * outer + row));
+  if (i >= elements) return;
+  const Offset row = i / to.block, pixel = row % to.hw, block = row / to.hw % to.blocks();
+  const Offset channel = block * to.block + i % to.block, image = row / to.hw / to.blocks();
+  store(y + i, channel < to.c ? load(x + from.place(image, channel, pixel)) : T{});
 }
 
 template <class T>
 void reorder_as(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
   const Shape& d = s.shape;
-  launch(ctx, launch_over("reorder", d.numel()), reorder_kernel<T>, d[0], d[1], d[2] * d[3],
-         s.to == Layout::nhwc, as<T>(x), as<T>(y));
+  const auto blocked = [&](Layout layout) {
+    return Blocked{static_cast<Offset>(d[1]), static_cast<Offset>(d[2] * d[3]),
+                   static_cast<Offset>(block_of(layout, d[1]))};
+  };
+  const std::int64_t elements = storage_elements(s.to, d);
+  require_offsets("reorder", storage_elements(s.from, d));
+  launch(ctx, launch_over("reorder", elements), reorder_kernel<T>, elements, blocked(s.from),
+         blocked(s.to), as<T>(x), as<T>(y));
 }
 
 void reorder(Context& ctx, const ReorderSpec& s, const void* x, void* y) {
-  const auto known = [](Layout l) { return l == Layout::plain || l == Layout::nhwc; };
-  if (!known(s.from) || !known(s.to)) throw_unavailable(s.str(), ctx.device());
   if (s.shape.numel() == 0) return;
   switch (size_of(s.dtype)) {
     case 1:

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "kernels/core/error.h"
+#include "kernels/ops/conv2d_channels.h"
 
 namespace hac {
 namespace {
@@ -51,6 +53,19 @@ OpSpec parse_spec(std::string_view text) {
   if (const std::optional<OpSpec> spec = parse_alternative(text)) return *spec;
   throw ConfigError(fmt::format("spec: expected one like {}, got '{}'",
                                 "conv2d:f32,n1c64h32w32,k128r3s3,st1p1g1", text.substr(0, 80)));
+}
+
+Layout input_layout(Device device, const Graph& graph) {
+  const Layout own = layout_of(device, graph.input);
+  std::optional<Layout> all;
+  for (const Op& op : graph.ops) {
+    if (std::find(op.inputs.begin(), op.inputs.end(), -1) == op.inputs.end()) continue;
+    const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
+    const Layout wanted = conv ? input_layout(device, *conv) : own;
+    if (wanted != all.value_or(wanted)) return own;
+    all = wanted;
+  }
+  return all.value_or(own);
 }
 
 std::vector<int> reader_counts(const Graph& graph) {

@@ -63,6 +63,9 @@ Graph lower(const Architecture& arch, std::int64_t batch = 1, Dtype dtype = Dtyp
 // pre-activation block has no convolution before it and stays.
 Graph fuse(const Graph& graph);
 
+// That in which images go to the first operation without being laid out anew.
+Layout input_layout(Device device, const Graph& graph);
+
 // How many operations read each value, by the index of the op that makes it.
 std::vector<int> reader_counts(const Graph& graph);
 

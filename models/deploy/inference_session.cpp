@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/core/error.h"
+#include "kernels/ops/conv2d_channels.h"
 #include "kernels/ops/elementwise.h"
 #include "models/deploy/folding.h"
 
@@ -158,7 +159,8 @@ void InferenceSession::execute(const Step& step, const Tensor& images) const {
   const void* other = op.inputs.size() > 1 ? value(op.inputs[1], images).data() : nullptr;
   const auto run = [&]<class Spec>(const Spec& s) {
     if constexpr (std::is_same_v<Spec, Conv2dSpec>) {
-      conv2d_kernels.run(&Conv2dKernels::inference, device_, s, x.data(), step.packed.data(), other,
+      conv2d_kernels.run(&Conv2dKernels::inference, device_, s,
+                         x.to(input_layout(device_, s)).data(), step.packed.data(), other,
                          y.data());
     } else if constexpr (std::is_same_v<Spec, BatchNormSpec>) {
       batchnorm_kernels.run(&BatchNormKernels::forward_eval, device_, s, x.data(), other,
@@ -211,7 +213,7 @@ void InferenceSession::capture(bool on) {
 }
 
 Tensor InferenceSession::as_input(const Tensor& images) const {
-  return images.to(device_).cast(dtype_).to(layout_of(device_, images.shape()));
+  return images.to(device_).cast(dtype_).to(input_layout(device_, graph_));
 }
 
 Tensor InferenceSession::execute_all(const Tensor& images) {

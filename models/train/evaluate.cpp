@@ -236,17 +236,21 @@ bool Evaluation::records() const {
          loader_->capturable() && data_->size() >= 3 * batch_;
 }
 
+LoaderConfig Evaluation::loader_config() const {
+  LoaderConfig config{.batch = batch_,
+                      .resolution = model_.arch().resolution,
+                      .shuffle = false,
+                      .pipeline = evaluation,
+                      .threads = loader_threads(model_.device())};
+  if (options_.forward) return config;
+  config.dtype = model_.dtype();
+  config.layout = model_.image_layout();
+  return config;
+}
+
 std::vector<Prediction> Evaluation::run_once() {
   const EvalMode mode(model_);
-  if (!loader_) {
-    loader_ = make_loader(data_,
-                          {.batch = batch_,
-                           .resolution = model_.arch().resolution,
-                           .shuffle = false,
-                           .pipeline = evaluation,
-                           .threads = loader_threads(model_.device())},
-                          model_.device());
-  }
+  if (!loader_) loader_ = make_loader(data_, loader_config(), model_.device());
   loader_->start(0);
   const bool finite = broken_parameter(model_).empty() && statistics_finite(model_);
   const Rows rows(*loader_, data_->size(), model_.device());

@@ -62,6 +62,7 @@ class Evaluation {
   class Rows;
   std::vector<Prediction> own_predictions();
   std::vector<Prediction> run_once();
+  LoaderConfig loader_config() const;
   bool records() const;
   void evaluate_batch(const Rows& rows);
   void require_finite_losses(const std::vector<Prediction>& predictions, bool finite);

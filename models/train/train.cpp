@@ -113,24 +113,26 @@ class Run {
   }
 
   LoaderConfig loader_config() const {
-    return {.batch = config_.batch,
-            .resolution = model_.arch().resolution,
-            .shuffle = config_.shuffle,
-            .pipeline =
-                [this](const Preprocessing& p) {
-                  return training(config_.transforms, config_.augment, p);
-                },
-            .drop_last = data_.train->size() % config_.batch == 1,
-            .seed = config_.seed,
-            .threads = loader_threads(model_.device()),
-            .parts = parts_of_batch(config_),
-            .rank = loads_shard() ? config_.group->rank() : 0,
-            .ranks = loads_shard() ? config_.group->size() : 1};
+    LoaderConfig loader{.batch = config_.batch,
+                        .resolution = model_.arch().resolution,
+                        .shuffle = config_.shuffle,
+                        .pipeline =
+                            [this](const Preprocessing& p) {
+                              return training(config_.transforms, config_.augment, p);
+                            },
+                        .drop_last = data_.train->size() % config_.batch == 1,
+                        .seed = config_.seed,
+                        .threads = loader_threads(model_.device()),
+                        .parts = parts_of_batch(config_),
+                        .rank = loads_shard() ? config_.group->rank() : 0,
+                        .ranks = loads_shard() ? config_.group->size() : 1};
+    if (mixes(config_)) return loader;  // in f32, so that a pixel is rounded once
+    loader.dtype = model_.dtype();
+    loader.layout = model_.image_layout();
+    return loader;
   }
   // Mixing pairs any two images of a batch, and an average finds statistics on whole ones.
-  bool loads_shard() const {
-    return config_.group && config_.mixup == 0 && config_.cutmix == 0 && !averages(config_);
-  }
+  bool loads_shard() const { return config_.group && !mixes(config_) && !averages(config_); }
 
   EvalOptions eval_options() const { return {.group = config_.group, .launch = config_.launch}; }
   Training state() { return {model_, *optimizer_, average_, observer_}; }

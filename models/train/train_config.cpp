@@ -61,6 +61,8 @@ Selection selection(const TrainConfig& c) {
 
 bool averages(const TrainConfig& c) { return c.ema > 0 || c.swa > 0; }
 
+bool mixes(const TrainConfig& c) { return c.mixup > 0 || c.cutmix > 0; }
+
 WeightSelection weight_selection(const TrainConfig& c) {
   return c.select_weights.value_or(averages(c) ? WeightSelection::average : WeightSelection::plain);
 }

@@ -151,6 +151,7 @@ double initial_loss_scale(const TrainConfig& config, Dtype dtype);
 std::int64_t parts_of_batch(const TrainConfig& config);
 Selection selection(const TrainConfig& config);
 bool averages(const TrainConfig& config);  // with --ema or --swa
+bool mixes(const TrainConfig& config);     // with --mixup or --cutmix
 WeightSelection weight_selection(const TrainConfig& config);
 // What epochs are evaluated on: "validation", or "test" where nothing is held out.
 const char* evaluated_set(const TrainConfig& config);

@@ -40,7 +40,7 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, BatchSource& loader,
       config_(config),
       plan_(std::move(plan)),
       skipped_(optimizer.loss_scale().on() ? optimizer.loss_scale().skipped() : 0) {
-  if (mixes()) mixing_ = to_tensor({}).to(loader.capturable() ? model.device() : Device{});
+  if (mixes(config_)) mixing_ = to_tensor({}).to(loader.capturable() ? model.device() : Device{});
   if (config.group) ranks_.emplace(*config.group, model.device());
   work_ = {.smoothing = config.label_smoothing,
            .parts = parts_of_batch(config),
@@ -86,7 +86,7 @@ void TrainStep::run(TrainPosition& at) {
 void TrainStep::run_one(TrainPosition& at) {
   StepObserver* const observer = watching(at.step);
   loader_.place(at.batch);
-  if (mixes()) mixing_.copy_from(to_tensor(mixing_of(at.step)));
+  if (mixes(config_)) mixing_.copy_from(to_tensor(mixing_of(at.step)));
   StepResult result = compute(at.step, plan_.rate(at.step), observer);
   result.correct = correct_in(result);
   add_ranks(result);
@@ -135,7 +135,7 @@ void TrainStep::throw_broken(const TrainPosition& at, const StepTotals& totals) 
   const std::int64_t back = pending_ - totals.broken;
   const std::int64_t step = at.step - back;
   loader_.place(at.batch - back);
-  if (mixes()) mixing_.copy_from(to_tensor(mixing_of(step)));
+  if (mixes(config_)) mixing_.copy_from(to_tensor(mixing_of(step)));
   const StepBatch batch = make_batch();
   throw_not_finite(model_, split(batch, work_.parts).front().images,
                    fmt::format("at step {}", step), totals.parts);
@@ -143,8 +143,8 @@ void TrainStep::throw_broken(const TrainPosition& at, const StepTotals& totals) 
 
 Mixing TrainStep::mixing_of(std::int64_t step) const {
   const std::int64_t side = model_.arch().resolution;
-  return mixes() ? draw_mixing(config_.mixup, config_.cutmix, config_.seed, step, side, side)
-                 : Mixing{};
+  return mixes(config_) ? draw_mixing(config_.mixup, config_.cutmix, config_.seed, step, side, side)
+                        : Mixing{};
 }
 
 StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observer) {
@@ -164,7 +164,7 @@ StepResult TrainStep::compute(std::int64_t step, double lr, StepObserver* observ
 // With mixup or CutMix soft targets, and the images mixed.
 StepBatch TrainStep::make_batch() {
   const Batch batch = loader_.make();
-  if (!mixes()) return {batch.images, batch.labels, batch.labels};
+  if (!mixes(config_)) return {batch.images, batch.labels, batch.labels};
   return {batch.images, batch.labels, mixup(batch, model_.arch().classes, mixing_)};
 }
 

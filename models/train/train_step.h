@@ -53,7 +53,6 @@ class TrainStep {
   StepBatch make_batch();
   Mixing mixing_of(std::int64_t step) const;
   void add_ranks(StepResult& result) const;
-  bool mixes() const { return config_.mixup > 0 || config_.cutmix > 0; }
   std::int64_t newly_skipped(std::int64_t step);
 
   bool runs_ahead() const;

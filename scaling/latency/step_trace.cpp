@@ -4,8 +4,10 @@
 #include <iterator>
 #include <utility>
 
+#include "data/loader/make_loader.h"
+#include "data/sets/image_set.h"
 #include "engine/optim/sgd.h"
-#include "engine/tensor/random.h"
+#include "kernels/core/random.h"
 #include "models/train/captured_step.h"
 
 namespace hac {
@@ -13,16 +15,28 @@ namespace {
 
 constexpr double sector_bytes = 32;
 
-void run_step(Model& model, const Tensor& images) {
-  const std::int64_t n = images.shape()[0];
-  std::vector<std::int32_t> labels(n);
-  for (std::int64_t i = 0; i < n; ++i) {
-    labels[i] = static_cast<std::int32_t>(i % model.arch().classes);
+DatasetPtr noise(const Architecture& arch, std::int64_t images) {
+  ImageSet set{.channels = arch.channels, .resolution = arch.resolution};
+  const Philox random{1};
+  set.pixels.resize(images * arch.channels * arch.resolution * arch.resolution);
+  for (std::size_t i = 0; i < set.pixels.size(); ++i) {
+    set.pixels[i] = static_cast<std::uint8_t>(random.below(i, 256));
   }
-  const Tensor target = Tensor::from(labels, {n});
+  for (std::int64_t i = 0; i < images; ++i) {
+    set.labels.push_back(static_cast<std::int32_t>(i % arch.classes));
+  }
+  for (std::int64_t c = 0; c < arch.classes; ++c) set.classes.push_back(std::to_string(c));
+  return in_memory(set);
+}
+
+void run_step(Model& model, BatchSource& loader) {
+  const auto make = [&] {
+    const Batch batch = loader.make();
+    return StepBatch{batch.images, batch.labels, batch.labels};
+  };
   // The least scale: at a larger one the first step may be left out.
   Sgd sgd(model.parameters(), {}, model.dtype() == Dtype::f16 ? 1 : 0);
-  CapturedStep(model, sgd).run({images, target, target}, 0.1, 0);
+  CapturedStep(model, sgd).run(make, 0.1, 0);
 }
 
 }  // namespace
@@ -39,12 +53,15 @@ StepPart part_of(std::string_view kernel) {
 
 std::vector<simt::Trace> trace_step(Model& model, std::int64_t batch) {
   const Architecture& arch = model.arch();
-  const Tensor images = Tensor::empty({batch, arch.channels, arch.resolution, arch.resolution});
-  fill_normal(images, 1, "images", 1);
+  const auto loader = make_loader(
+      noise(arch, batch), {.batch = batch, .dtype = model.dtype(), .layout = model.image_layout()},
+      model.device());
+  loader->start(0);
+  loader->advance();
   const simt::Options before = simt::options();
   simt::set_options({.trace = true});
   simt::take_traces();
-  run_step(model, images);
+  run_step(model, *loader);
   simt::set_options(before);
   return simt::take_traces();
 }

@@ -82,15 +82,17 @@ struct OwnWork {
     if (pads_channels(s)) add_padding(work, s);
     return work;
   }
-  // Images and weights are widened for the output, images once more and a gradient narrowed for the
-  // weights, and the same the other way round for an input's gradient.
+  // Weights are widened for the output and their gradient is narrowed. An input that is not the
+  // network's is widened too; for its gradient weights are widened once more, and it is narrowed.
   void add_padding(OpWork& work, const Conv2dSpec& s) const {
     const double both = static_cast<double>(s.c + wide_channels) * element;
-    const double image = both * static_cast<double>(s.n * s.h * s.w),
-                 weights = both * static_cast<double>(s.k * s.r * s.s);
-    work.evaluation += {1, image + weights};
-    const std::int64_t passes = gradient ? 3 : 2;
-    work.passes += {2 * passes - 1, static_cast<double>(passes) * (image + weights)};
+    const KernelWork weights{1, both * static_cast<double>(s.k * s.r * s.s)};
+    const KernelWork image{1, both * static_cast<double>(s.n * s.h * s.w)};
+    work.evaluation += weights;
+    (work.passes += weights) += weights;
+    if (!gradient) return;
+    work.evaluation += image;
+    ((work.passes += image) += weights) += image;
   }
   // Of a map of one position the layouts are the same.
   OpWork operator()(const FlattenSpec& s) const {
@@ -164,12 +166,11 @@ void add_updates(StepWork& work, const Graph& graph, Dtype dtype) {
   if (scaled) work.updates += {launches + 1, divided};  // and the scale
 }
 
-// Images in f32 as the network reads them.
+// Bytes of a set that lies on the device, as the network reads them; and their labels.
 KernelWork images_of(const Graph& graph, double element) {
-  const double images = numel(graph.input);
-  KernelWork work{1, images * 2 * element};
-  if (element != float_bytes) work += {1, images * (float_bytes + element)};
-  return work;
+  const Layout layout = input_layout({DeviceKind::simt, 0}, graph);
+  const auto stored = static_cast<double>(storage_elements(layout, graph.input));
+  return {2, numel(graph.input) + stored * element};
 }
 
 // Logits, and probabilities in f32, both ways.
@@ -232,8 +233,6 @@ StepWork step_work(const Architecture& arch, std::int64_t batch, Dtype dtype) {
   const KernelWork ends = images_of(graph, element) += loss_of(graph, element);
   work.passes += ends;
   work.fused_bytes += ends.bytes;
-  // A layout of its own could be written at once.
-  if (element != float_bytes) work.fused_bytes -= 2 * element * numel(graph.input);
   work.passes += gradient_sums(graph, element);
   work.passes += {2, 0};  // the step's settings, and its sums
   add_updates(work, graph, dtype);

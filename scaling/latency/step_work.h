@@ -36,8 +36,8 @@ struct StepWork {
   KernelWork own() const;       // the three together
 };
 
-// SGD with momentum, one step on a batch that is in memory. Throws ShapeError for a batch below 1,
-// ConfigError as validate() does.
+// SGD with momentum, one step on a batch of a set that lies on the device. Throws ShapeError for a
+// batch below 1, ConfigError as validate() does.
 StepWork step_work(const Architecture& arch, std::int64_t batch, Dtype dtype);
 // A batch of an evaluation: forward and what is kept of its images, without gradients.
 StepWork evaluation_work(const Architecture& arch, std::int64_t batch, Dtype dtype);

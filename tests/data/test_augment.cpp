@@ -60,7 +60,8 @@ constexpr Size sizes[] = {{3, 8, 8},  {1, 8, 8},   {3, 9, 9},  {1, 7, 12}, {3, 9
 // The kernel by itself on images of the set, in the order of `indices`.
 Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
                  const InputTransform& transform, AugmentSpec spec, Device device,
-                 const std::vector<Augmentation>& shifts = {}, const BatchPosition& position = {}) {
+                 const std::vector<Augmentation>& shifts = {}, const BatchPosition& position = {},
+                 Layout layout = Layout::nhwc) {
   const std::int64_t c = set.channels(), native = set.resolution(), n = std::ssize(indices);
   Tensor pixels = Tensor::empty({set.size(), c, native, native}, Dtype::u8);
   for (std::int64_t i = 0; i < set.size(); ++i) {
@@ -71,6 +72,7 @@ Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
   pixels = pixels.to(device);
   spec.n = n;
   spec.channels = c;
+  spec.stored = padded_channels(layout, c);
   spec.native = native;
   spec.resolution = transform.resolution();
   spec.scale = transform.scale();
@@ -96,7 +98,7 @@ Tensor augmented(const Dataset& set, const std::vector<std::int32_t>& indices,
   std::memcpy(where.data(), &position, sizeof position);
   const Tensor there = where.to(device);
   const Tensor out =
-      Tensor::activation({n, c, spec.resolution, spec.resolution}, spec.dtype, device);
+      Tensor::empty({n, c, spec.resolution, spec.resolution}, spec.dtype, device, layout);
   const ImageSource from{.set = pixels.data(),
                          .order = chosen.data(),
                          .shifts = shifts.empty() ? nullptr : moved.data(),
@@ -142,21 +144,35 @@ TEST(Augment, HasTheNumbersOfTheCpu) {
   }
 }
 
-// The same kernel in 16 bits is the f32 one, rounded.
+void expect_zero_padding(const Tensor& t, const std::string& what) {
+  const Tensor host = t.cast(Dtype::f32).to(Device{});
+  const std::int64_t c = t.shape()[1], block = block_of(t.layout(), c);
+  const std::span<float> all = host.floats();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (static_cast<std::int64_t>(i) % block < c) continue;
+    ASSERT_EQ(all[i], 0) << what << " at " << i;
+  }
+}
+
+// The same kernel in 16 bits is the f32 one, rounded; as tensor cores want it, padded too.
 TEST(Augment, RoundsOnceInSixteenBits) {
   for (const Place& place : devices()) {
     const At at(place);
     for (const Size& size : sizes) {
       const DatasetPtr set = noise(5, size.channels, size.native);
       const InputTransform transform(set->preprocessing(), size.resolution);
-      const auto run = [&](Dtype dtype) {
+      const auto run = [&](Dtype dtype, Layout layout = Layout::nhwc) {
         return augmented(*set, {3, 1, 2}, transform, {.dtype = dtype}, place.device,
-                         {shift(0), shift(1), shift(2)});
+                         {shift(0), shift(1), shift(2)}, {}, layout);
       };
       const Tensor exact = run(Dtype::f32).to(Device{});
-      for (const Dtype dtype : {Dtype::bf16, Dtype::f16}) {
-        EXPECT_EQ(run(dtype).to_vector(), exact.cast(dtype).to_vector())
-            << place.name << " " << name_of(dtype) << " " << exact.shape().str();
+      for (const Dtype dtype : {Dtype::bf16, Dtype::f16, Dtype::f32}) {
+        const std::string what =
+            fmt::format("{} {} {}", place.name, name_of(dtype), exact.shape().str());
+        EXPECT_EQ(run(dtype).to_vector(), exact.cast(dtype).to_vector()) << what;
+        const Tensor padded = run(dtype, Layout::blocked8);
+        EXPECT_EQ(padded.to_vector(), exact.cast(dtype).to_vector()) << what;
+        expect_zero_padding(padded, what);
       }
     }
   }
@@ -213,6 +229,25 @@ TEST(ResidentLoader, GivesTheBatchesOfLoader) {
           }
         }
       }
+    }
+  }
+}
+
+TEST(ResidentLoader, GivesTheirImagesInAnyTypeAndLayout) {
+  const DatasetPtr set = noise(51, 3, 16);
+  for (const std::int64_t resolution : {16, 21}) {
+    LoaderConfig config{.batch = 7, .resolution = resolution, .seed = 3};
+    const Device simt{DeviceKind::simt, 0};
+    ResidentLoader exact(set, config, simt);
+    config.dtype = Dtype::bf16;
+    config.layout = Layout::blocked8;
+    ResidentLoader padded(set, config, simt);
+    exact.start(1);
+    padded.start(1);
+    for (Batch a, b; exact.next(a);) {
+      ASSERT_TRUE(padded.next(b));
+      EXPECT_EQ(b.images.layout(), Layout::blocked8);
+      EXPECT_EQ(b.images.to_vector(), a.images.cast(Dtype::bf16).to_vector());
     }
   }
 }

@@ -112,6 +112,22 @@ void expect_near(const Values& got, const Values& expected, const std::string& w
   }
 }
 
+TEST(StreamingLoader, GivesTheirImagesInAnyTypeAndLayout) {
+  const auto set = std::make_shared<Mixed>();
+  LoaderConfig config = with(every_transform(), {.batch = 7, .resolution = 11, .seed = 3});
+  StreamingLoader exact(set, config, kSimt);
+  config.dtype = Dtype::f16;
+  config.layout = Layout::blocked8;
+  StreamingLoader padded(set, config, kSimt);
+  exact.start(0);
+  padded.start(0);
+  for (Batch a, b; exact.next(a);) {
+    ASSERT_TRUE(padded.next(b));
+    EXPECT_EQ(b.images.layout(), Layout::blocked8);
+    EXPECT_EQ(b.images.to_vector(), a.images.cast(Dtype::f16).to_vector());
+  }
+}
+
 TEST(StreamingLoader, GivesTheBatchesOfLoader) {
   TrainTransforms jitter = every_transform();
   jitter.auto_augment.reset();

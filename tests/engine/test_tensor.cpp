@@ -56,20 +56,20 @@ std::int64_t address(Layout layout, const Shape& s, std::int64_t n, std::int64_t
 constexpr Layout layouts[] = {Layout::plain, Layout::blocked4, Layout::blocked8, Layout::blocked16,
                               Layout::nhwc};
 
-TEST(Reorder, EveryPairOfLayoutsKeepsEveryElement) {
+void check_layouts(Device device) {
   for (const std::int64_t c : {1, 3, 7, 8, 16, 17, 33}) {
     for (const Shape& shape : {Shape{2, c, 5, 3}, Shape{1, c, 31, 33}, Shape{3, c, 1, 1}}) {
       const std::vector<float> values = counting(shape.numel());
-      const Tensor plain = Tensor::from(values, shape);
+      const Tensor plain = Tensor::from(values, shape).to(device);
       for (const Layout a : layouts) {
-        const Tensor first = plain.to(a);
+        const Tensor there = plain.to(a), first = there.to(Device{});
         for (std::int64_t n = 0, at = 0; n < shape[0]; ++n)
           for (std::int64_t k = 0; k < c; ++k)
             for (std::int64_t i = 0; i < shape[2] * shape[3]; ++i, ++at)
               ASSERT_EQ(first.floats()[address(a, shape, n, k, i)], values[at])
                   << name_of(a) << " " << shape.str() << " at " << at;
         for (const Layout b : layouts) {
-          const Tensor second = first.to(b);
+          const Tensor second = there.to(b).to(Device{});
           // What is not an element is padding, and padding is zero.
           const std::span<float> stored = second.floats();
           ASSERT_EQ(std::count(stored.begin(), stored.end(), 0.f),
@@ -79,6 +79,11 @@ TEST(Reorder, EveryPairOfLayoutsKeepsEveryElement) {
       }
     }
   }
+}
+
+TEST(Reorder, EveryPairOfLayoutsKeepsEveryElement) {
+  check_layouts({});
+  check_layouts({DeviceKind::simt, 0});
 }
 
 TEST(Reorder, MovesElementsOfEverySize) {

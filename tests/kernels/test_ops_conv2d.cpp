@@ -37,6 +37,28 @@ TEST(Conv2d, AStemHasNoGradientOfItsInput) {
   check_against_reference(make_case(s, true));
 }
 
+// A loader's images, padded already, and those that are padded here: the same bits.
+TEST(Conv2d, ReadsPaddedImages) {
+  const Device simt{DeviceKind::simt, 0};
+  for (const std::int64_t channels : {1, 3, 7}) {
+    const Conv2dSpec s{.dtype = Dtype::bf16, .n = 2, .c = channels, .h = 9, .w = 7, .k = 16};
+    const Tensor images = random_tensor(s.in_shape(), 29, 0).to(simt).cast(s.dtype);
+    const Tensor weights = random_tensor(s.weight_shape(), 29, 1).to(simt);
+    const Tensor dy = random_tensor(s.out_shape(), 29, 2).to(simt).cast(s.dtype).to(Layout::nhwc);
+    std::vector<float> outputs[2], gradients[2];
+    for (const bool padded : {false, true}) {
+      const Var x(images.to(padded ? Layout::blocked8 : Layout::nhwc)), w(weights, true, "weight");
+      const Var y = ops::conv2d(x, w, Var(), {.pad = 1});
+      backward(make_var("probe", Tensor::zeros({}, Dtype::f32, simt), {y},
+                        [&](const Tensor&) { return std::vector<Tensor>{dy}; }));
+      outputs[padded] = y.value().to_vector();
+      gradients[padded] = w.grad().to_vector();
+    }
+    EXPECT_EQ(outputs[1], outputs[0]) << channels << " channels";
+    EXPECT_EQ(gradients[1], gradients[0]) << channels << " channels";
+  }
+}
+
 // Weights packed once, then bias, residual and activation fused: against the reference, and in
 // place.
 void check_inference(Conv2dSpec s, bool in_place) {

@@ -8,6 +8,8 @@
 #include <map>
 #include <set>
 
+#include "data/loader/make_loader.h"
+#include "data/sets/datasets.h"
 #include "kernels/ops/predictions.h"
 #include "models/zoo/arch_options.h"
 #include "models/zoo/zoo.h"
@@ -52,10 +54,10 @@ TEST(StepModel, WorkByHand) {
   // classifier's bias 12. The convolution's bias has none.
   EXPECT_EQ(work.sums.launches, 3);
   EXPECT_EQ(work.sums.bytes, 4 * (3 * 384 + 12));
-  // Normalise: x, y; back: x, dy, dx; the mean and back: 384 + 24 twice; images 96 once in, once
-  // out; logits and probabilities twice; the step's settings and sums.
-  EXPECT_EQ(work.passes.launches, 2 + 2 + 1 + 2 + 2);
-  EXPECT_EQ(work.passes.bytes, 4 * (5 * 384 + 2 * (384 + 24) + 2 * 96 + 2 * 2 * 12));
+  // Normalise: x, y; back: x, dy, dx; the mean and back: 384 + 24 twice; images 96, of bytes;
+  // labels; logits and probabilities twice; the step's settings and sums.
+  EXPECT_EQ(work.passes.launches, 2 + 2 + 2 + 2 + 2);
+  EXPECT_EQ(work.passes.bytes, 96 + 4 * (5 * 384 + 2 * (384 + 24) + 96 + 2 * 2 * 12));
   // 144 + 8, 8 + 8, 32 + 4 parameters: gradient, weight and momentum read, these written.
   EXPECT_EQ(work.updates.launches, 1);
   EXPECT_EQ(work.updates.bytes, 4 * 5 * (152 + 16 + 36));
@@ -64,8 +66,8 @@ TEST(StepModel, WorkByHand) {
   const StepWork forward = evaluation_work(net, 3, Dtype::f32);
   EXPECT_EQ(forward.product_macs(), 48. * 8 * 18 + 3 * 8 * 4);
   // The logits, and 40 bytes an image; what says where they go.
-  EXPECT_EQ(forward.own().launches, 5);
-  EXPECT_EQ(forward.own().bytes, 4 * (2 * 384 + 384 + 24 + 2 * 96 + 12) + 3 * 40);
+  EXPECT_EQ(forward.own().launches, 6);
+  EXPECT_EQ(forward.own().bytes, 96 + 4 * (2 * 384 + 384 + 24 + 96 + 12) + 3 * 40);
   EXPECT_ERROR(step_work(net, 0, Dtype::f32), ShapeError, "batch >= 1");
 }
 
@@ -81,14 +83,14 @@ TEST(StepModel, TimesByHand) {
   EXPECT_DOUBLE_EQ(time[StepPart::sums].us, 4 * 1164 / 40.);
   EXPECT_DOUBLE_EQ(time[StepPart::passes].us, time[StepPart::passes].floor_us / 0.8);
   EXPECT_DOUBLE_EQ(time[StepPart::updates].us, 4 * 5 * 204 / 80.);
-  EXPECT_EQ(time[StepPart::launches].launches, 5 + 13);
-  EXPECT_DOUBLE_EQ(time[StepPart::launches].floor_us, 2 * 18);
-  EXPECT_DOUBLE_EQ(time[StepPart::launches].us, 10 * 18);
+  EXPECT_EQ(time[StepPart::launches].launches, 5 + 14);
+  EXPECT_DOUBLE_EQ(time[StepPart::launches].floor_us, 2 * 19);
+  EXPECT_DOUBLE_EQ(time[StepPart::launches].us, 10 * 19);
   // Of each product its tensors: of the convolution 96, 384 and 144 + 8 values, of the classifier
   // 24, 32 and 12 (and 4 forward). That is longer than what the units multiply (below).
   EXPECT_DOUBLE_EQ(time[StepPart::products].us, 4 * (2 * 632 + 3 * 68 + 4) / 80.);
   EXPECT_DOUBLE_EQ(time.us(), time[StepPart::products].us + time[StepPart::sums].us +
-                                  time[StepPart::passes].us + time[StepPart::updates].us + 180);
+                                  time[StepPart::passes].us + time[StepPart::updates].us + 190);
   EXPECT_DOUBLE_EQ(time.products_us(), time[StepPart::products].us + 50);
 
   // With memory that costs nothing the tiles are left, 4 x 8 each. The convolution: 12, 6 waves of
@@ -158,24 +160,29 @@ TEST(StepModel, CountsAreThoseOfARecordedEvaluation) {
     Model model(resolve(r.name, {.width = r.width, .resolution = r.resolution}), 1, simt_device,
                 Dtype::bf16);
     model.eval();
-    const std::int64_t side = model.arch().resolution;
-    const Tensor images = Tensor::zeros({r.batch, 3, side, side}, Dtype::f32, simt_device);
-    const Tensor labels = Tensor::zeros({r.batch}, Dtype::i32, simt_device);
+    const DatasetPtr set =
+        open_data({.name = "synthetic", .limit_test = 10, .resolution = model.arch().resolution})
+            .test;
+    const auto loader = make_loader(
+        set, {.batch = r.batch, .dtype = Dtype::bf16, .layout = model.image_layout()}, simt_device);
+    loader->start(0);
+    loader->advance();
     const Tensor first = Tensor::zeros({8}, Dtype::u8, simt_device);
     const std::int64_t bytes_each = sizeof(Prediction);
     const Tensor predictions = Tensor::empty({r.batch, bytes_each}, Dtype::u8, simt_device);
     simt::set_options({.trace = true});
     simt::take_traces();
-    const Tensor logits = model.logits(images).value();
+    const Batch made = loader->make();
+    const Tensor logits = model.logits(made.images).value();
     predictions_kernels.run(&PredictionsKernels::write, simt_device,
                             PredictionsSpec{logits.dtype(), r.batch, logits.shape()[1]},
-                            logits.data(), labels.data(), first.data(), predictions.data());
+                            logits.data(), made.labels.data(), first.data(), predictions.data());
     simt::set_options({});
     const KernelWork work = evaluation_work(model.arch(), r.batch, Dtype::bf16).own();
     double bytes = 0;
     const std::vector<simt::Trace> traces = simt::take_traces();
     for (const simt::Trace& t : traces) bytes += distinct_bytes(t);
-    // And the launch that says where they go.
+    // And the launch that says where they come from and go.
     EXPECT_EQ(work.launches, std::ssize(traces) + 1) << r.name;
     EXPECT_NEAR(bytes / work.bytes, 1.1, 0.12) << r.name;
   }

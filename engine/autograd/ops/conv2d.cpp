@@ -5,6 +5,7 @@
 #include "engine/autograd/ops.h"
 #include "engine/autograd/ops/check.h"
 #include "engine/device/overlap.h"
+#include "kernels/ops/conv2d_channels.h"
 
 namespace hac::ops {
 namespace {
@@ -44,7 +45,7 @@ Conv2dSpec spec_of(const Var& x, const Var& weight, const Var& bias, Conv2dOptio
 Var conv2d(const Var& x, const Var& weight, const Var& bias, Conv2dOptions options) {
   const Conv2dSpec spec = spec_of(x, weight, bias, options);
   const Device device = x.device();
-  const Tensor in = in_own_layout(x.value());
+  const Tensor in = x.value().to(input_layout(device, spec));
   const Tensor w = weight.value_as(spec.dtype).to(weight_layout(device));
   const Tensor b = bias.defined() ? bias.value_as(spec.dtype) : Tensor();
   Tensor y = Tensor::activation(spec.out_shape(), spec.dtype, device);

@@ -68,6 +68,17 @@ Layout input_layout(Device device, const Graph& graph) {
   return all.value_or(own);
 }
 
+std::vector<const Op*> uneven_convolutions(const Graph& graph) {
+  std::vector<const Op*> uneven;
+  for (const Op& op : graph.ops) {
+    const auto* s = std::get_if<Conv2dSpec>(&op.spec);
+    if (!s || s->groups > 1 || s->h * s->w == 1) continue;
+    const bool image = op.inputs[0] < 0;
+    if (s->k % wide_channels != 0 || (!image && s->c % wide_channels != 0)) uneven.push_back(&op);
+  }
+  return uneven;
+}
+
 std::vector<int> reader_counts(const Graph& graph) {
   std::vector<int> readers(graph.ops.size(), 0);
   for (const Op& op : graph.ops) {

@@ -66,6 +66,11 @@ Graph fuse(const Graph& graph);
 // That in which images go to the first operation without being laid out anew.
 Layout input_layout(Device device, const Graph& graph);
 
+// Convolutions that a GPU in 16 bits pads, or keeps off its tensor cores: their channels are no
+// multiple of eight. Not those of images, which are padded anyway, nor grouped ones or of one
+// pixel.
+std::vector<const Op*> uneven_convolutions(const Graph& graph);
+
 // How many operations read each value, by the index of the op that makes it.
 std::vector<int> reader_counts(const Graph& graph);
 

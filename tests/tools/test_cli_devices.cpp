@@ -194,6 +194,18 @@ TEST_F(CliDevices, SweepRefuses) {
   expect_error("sweep resnet20 --width 2 --device-model xavierr", 2, {"xavierr", "xavier"});
 }
 
+TEST_F(CliDevices, TrainingSaysWhereTensorCoresMissWidths) {
+  const Words train =
+      "train vgg11 --data synthetic --limit-train 10 --limit-test 10 --batch 10 --max-steps 1 "
+      "--device simt";
+  const Words uneven = " --widths 8,12,8,8,8,8,8,8", even = " --widths 8,16,8,8,8,8,8,8";
+  const std::string note = "no multiple of 8";
+  EXPECT_CONTAINS(succeed(train + Words(" --dtype bf16") + uneven).err, "note: 'vgg11'",
+                  "2 convolutions", note, "first with 8 to 12");
+  EXPECT_LACKS(succeed(train + Words(" --dtype bf16") + even).err, note);
+  EXPECT_LACKS(succeed(train + uneven).err, note);
+}
+
 TEST_F(CliDevices, ProfilePredictsAStepOnAGpu) {
   // Nothing of it runs.
   const json j = json_of("profile resnet50 --trace counts --batch 128 --gpu h200");

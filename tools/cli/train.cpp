@@ -20,6 +20,7 @@
 #include "kernels/core/error.h"
 #include "kernels/core/machine.h"
 #include "models/arch/counters.h"
+#include "models/arch/graph.h"
 #include "models/train/run_folder.h"
 #include "scaling/experiment/alpha.h"
 #include "tools/cli/commands.h"
@@ -129,6 +130,21 @@ void print_resolved(const Options& o, const TrainConfig& c, const Architecture& 
               {"schedule", schedule_text(c.schedule)},
               {"average", average_text(c)},
               {"out", c.out.empty() ? "nothing is written (hint: --out DIR)" : c.out}});
+}
+
+// Where tensor cores compute: what they would rather have.
+std::vector<std::string> width_notes(const Architecture& arch, const TensorOptions& where) {
+  if (where.device.kind == DeviceKind::cpu || where.dtype == Dtype::f32) return {};
+  const Graph graph = lower(arch, 1, where.dtype);
+  const auto uneven = uneven_convolutions(graph);
+  if (uneven.empty()) return {};
+  const Op& first = *uneven.front();
+  const Widths widths = std::get<Conv2dSpec>(first.spec).widths();
+  return {
+      fmt::format("{} convolutions have channels that are no multiple of 8, '{}' first with {} "
+                  "to {}; in 16 bits they are padded or kept off the tensor cores (hint: "
+                  "widths in eights, --stride 8 where they are scaled)",
+                  uneven.size(), first.name, widths.in, widths.out)};
 }
 
 // None count before the first evaluated epoch, nor before an average that counts begins.
@@ -282,6 +298,7 @@ void train_command(const Options& o, const std::string& command) {
   if (!c.quiet) print_notes(c.data.name, data.notes);
   const Architecture arch = resolve_for(o.model, *data.train);
   if (!c.quiet) print_resolved(o, c, arch, data);
+  if (!c.quiet) print_notes(arch.name, width_notes(arch, where));
   Model model = make_model(arch, c.seed, where);
   initialize(o.train, model);
   const TrainResult result = train_resumable(model, data, c, command);

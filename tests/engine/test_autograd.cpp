@@ -316,6 +316,27 @@ TEST(Autograd, GradientsThatMeetAtABatchNormTakeNoLaunch) {
   }
 }
 
+// No more than their sum took: both, and one more, which is dx or the residual's.
+TEST(Autograd, TwoGradientsOfABatchNormTakeThreeMaps) {
+  const Device device{DeviceKind::simt, 0};
+  for (const bool add : {false, true}) {
+    const Shape shape{4, 5, 32, 32};
+    Norms norm(device);
+    norm.x = Var(in_own_layout(random_tensor(shape, 3, 0).to(device)), true);
+    Var v = norm(norm.x, add ? norm.x : Var());
+    const Tensor dy[] = {v.value().clone(), v.value().clone()};
+    const Var loss =
+        make_var("probe", Tensor::zeros({}, Dtype::f32, device), {v, v}, [&](const Tensor&) {
+          return std::vector<Tensor>{dy[0].clone(), dy[1].clone()};
+        });
+    v = Var();
+    const std::size_t before = memory_stats(device).in_use;
+    reset_peak_memory(device);
+    backward(loss);
+    EXPECT_LE(memory_stats(device).peak, before + 3 * dy[0].bytes() + 4096) << add;
+  }
+}
+
 TEST(Autograd, GradientsThatMeetAreAlike) {
   const auto give = [](const Tensor& first, const Tensor& second) {
     const Var x = leaf({1, 2});

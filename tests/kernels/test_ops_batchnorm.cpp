@@ -246,7 +246,7 @@ TEST(BatchNorm, AddsGradientsThatMeet) {
 
 // With the first held by another the second gradient makes room for dx.
 TEST(BatchNorm, WritesOverASecondGradientOfItsOwn) {
-  const Place simt = places()[1];
+  const Place simt{"simt", {DeviceKind::simt, 0}};
   const BatchNormSpec s{.n = 2, .c = 4, .h = 3, .w = 3};
   const void* second = nullptr;
   int gradient = 0;
@@ -257,6 +257,38 @@ TEST(BatchNorm, WritesOverASecondGradientOfItsOwn) {
     return own;
   });
   EXPECT_EQ(run.inputs[0].grad().data(), second);
+}
+
+// Vectors are loaded only where every operand begins at one.
+TEST(BatchNorm, AddsWhatBeginsAtAnyElement) {
+  const BatchNormSpec s{.n = 2, .c = 16, .h = 3, .w = 3};
+  const std::int64_t elements = s.shape().numel();
+  for (const Place& place : places()) {
+    if (!batchnorm_kernels.of(place.device).backward_adding || place.dtype != Dtype::f32) continue;
+    const At at(place);
+    const auto dx = [&](int second, int addend) {  // the elements at which they begin
+      const auto from = [&](std::uint64_t stream, int begin, std::int64_t n) {
+        Tensor whole = random_tensor({n}, 3, stream).to(place.device);
+        const Tensor out = Tensor::zeros({n + begin}, Dtype::f32, place.device);
+        out.slice(begin, n + begin).copy_from(whole);
+        return out.slice(begin, n + begin);
+      };
+      const Tensor x = from(0, 0, elements), dy = from(1, 0, elements),
+                   dy2 = from(2, second, elements), other = from(3, addend, elements);
+      const Tensor gamma = from(4, 0, s.c), beta = from(5, 0, s.c), mean = from(6, 0, s.c);
+      const Tensor var = Tensor::from(std::vector<float>(s.c, 1.5f), {s.c}).to(place.device);
+      const Tensor out = Tensor::zeros({elements}, Dtype::f32, place.device), dgamma = out.clone(),
+                   dbeta = out.clone();
+      batchnorm_kernels.run(&BatchNormKernels::backward_adding, place.device, s, x.data(), nullptr,
+                            gamma.data(), beta.data(), mean.data(), var.data(), dy.data(),
+                            out.data(), dgamma.data(), dbeta.data(), nullptr, dy2.data(),
+                            other.data());
+      return out;
+    };
+    const Doubles expected = doubles(dx(0, 0));
+    expect_close(dx(1, 0), expected, 1e-6, place.name + ": the second gradient");
+    expect_close(dx(0, 1), expected, 1e-6, place.name + ": the addend");
+  }
 }
 
 TEST(BatchNorm, RefusesWhatDoesNotFit) {

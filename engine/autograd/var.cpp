@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <unordered_map>
+#include <utility>
 
 #include "kernels/core/error.h"
 #include "kernels/ops/elementwise.h"
@@ -12,7 +13,7 @@ namespace hac {
 struct Node {
   const char* op = "";
   std::vector<Var> inputs;
-  BackwardFn backward;
+  Backward backward;
 
   using Impl = Var::Impl;
   static const std::shared_ptr<Impl>& impl(const Var& v) { return v.impl_; }
@@ -27,13 +28,13 @@ struct Node {
       }
       vars.clear();
     };
-    backward = nullptr;
+    backward = {};
     take(inputs);
     while (!doomed.empty()) {
       const std::shared_ptr<Node> node = std::move(doomed.back());
       doomed.pop_back();
       if (node.use_count() > 1) continue;
-      node->backward = nullptr;
+      node->backward = {};
       take(node->inputs);
     }
   }
@@ -43,23 +44,68 @@ namespace {
 
 thread_local bool recording = true;
 
-void add_into(Tensor& sum, Tensor&& gradient) {
-  if (!gradient.defined()) return;
-  if (!sum.defined()) {
-    sum = std::move(gradient);
-    return;
+void check_alike(const Tensor& a, const Tensor& b) {
+  if (a.shape() == b.shape() && a.layout() == b.layout() && a.dtype() == b.dtype()) return;
+  const auto text = [](const Tensor& t) {
+    return fmt::format("{} {} {}", name_of(t.dtype()), t.shape().str(), name_of(t.layout()));
+  };
+  throw ShapeError(fmt::format("backward: gradients {} and {} meet", text(a), text(b)));
+}
+
+// What paths have given so far for the gradient of a value: first + second. Two are kept where the
+// value's node adds them itself.
+struct Gradients {
+  Tensor first, second;
+
+  void add(Tensor&& gradient, bool keep_two) {
+    if (!gradient.defined()) return;
+    if (!first.defined()) {
+      first = std::move(gradient);
+      return;
+    }
+    check_alike(first, gradient);
+    if (second.defined()) add_up();
+    second = std::move(gradient);
+    if (!keep_two) add_up();
   }
-  if (gradient.shape() != sum.shape() || gradient.layout() != sum.layout()) {
-    throw ShapeError(fmt::format("backward: gradients {} {} and {} {} meet", sum.shape().str(),
-                                 name_of(sum.layout()), gradient.shape().str(),
-                                 name_of(gradient.layout())));
+  Tensor take_last() { return std::exchange(second.defined() ? second : first, Tensor()); }
+
+ private:
+  void add_up() {
+    // The first gradient may be shared with another path, so the sum gets memory of its own.
+    Tensor out = Tensor::empty(first.shape(), first.dtype(), first.device(), first.layout());
+    const AddSpec spec{.dtype = first.dtype(), .shape = {first.storage_numel()}};
+    add_kernels.run(&AddKernels::forward, first.device(), spec, first.data(), second.data(),
+                    out.data());
+    first = std::move(out);
+    second = Tensor();
   }
-  // The first gradient may be shared with another path, so the sum gets memory of its own.
-  Tensor out = Tensor::empty(sum.shape(), sum.dtype(), sum.device(), sum.layout());
-  const AddSpec spec{.dtype = sum.dtype(), .shape = {sum.storage_numel()}};
-  add_kernels.run(&AddKernels::forward, sum.device(), spec, sum.data(), gradient.data(),
-                  out.data());
-  sum = std::move(out);
+};
+
+using GradientsOf = std::unordered_map<const Node::Impl*, Gradients>;
+
+// Runs the node's closure and adds what it returns to the gradients of the inputs.
+void run_backward(Node& node, const Gradients& of_output, GradientsOf& gradients) {
+  const auto wanted = [&](std::size_t i) {
+    const auto& input = Node::impl(node.inputs[i]);
+    return input && input->requires_grad ? input.get() : nullptr;
+  };
+  std::vector<Tensor> grads;
+  if (const auto* adding = std::get_if<AddingBackwardFn>(&node.backward)) {
+    const Node::Impl* const x = wanted(0);
+    const Tensor addend = x ? gradients[x].take_last() : Tensor();
+    grads = (*adding)(of_output.first, of_output.second, addend);
+  } else {
+    grads = std::get<BackwardFn>(node.backward)(of_output.first);
+  }
+  node.backward = {};
+  for (std::size_t i = 0; i < grads.size(); ++i) {
+    const Node::Impl* const input = wanted(i);
+    if (!input) continue;
+    const bool keep_two =
+        input->node && std::holds_alternative<AddingBackwardFn>(input->node->backward);
+    gradients[input].add(std::move(grads[i]), keep_two);
+  }
 }
 
 }  // namespace
@@ -85,7 +131,7 @@ void Var::keep_copy(Dtype dtype) const {
   }
 }
 
-Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward) {
+Var make_var(const char* op, Tensor value, std::vector<Var> inputs, Backward backward) {
   bool wanted = false;
   for (const Var& v : inputs) wanted = wanted || v.requires_grad();
   Var out(std::move(value), recording && wanted);
@@ -124,33 +170,30 @@ void backward(const Var& loss, const Tensor& seed, const std::function<void()>& 
     }
   }
 
-  std::unordered_map<const Impl*, Tensor> gradients;
+  GradientsOf gradients;
   const float one = 1;
-  gradients[loss.impl_.get()] =
+  gradients[loss.impl_.get()].first =
       seed.defined() ? seed : Tensor::from(std::span(&one, 1), loss.shape()).to(loss.device());
   while (!order.empty()) {
     const std::shared_ptr<Impl> impl = std::move(order.back());
     order.pop_back();
-    const auto found = gradients.find(impl.get());
-    if (found == gradients.end()) continue;
-    Tensor gradient = std::move(found->second);
-    gradients.erase(found);
+    const auto found = gradients.extract(impl.get());
+    if (!found) continue;
+    Gradients gradient = std::move(found.mapped());
     if (!impl->node) {
-      if (impl->grad.defined()) gradient = gradient.cast(Dtype::f32);
-      impl->grad = impl->grad.defined() ? impl->grad.cast(Dtype::f32) : Tensor();
-      add_into(impl->grad, std::move(gradient));
+      if (impl->grad.defined()) {
+        Gradients all{.first = impl->grad.cast(Dtype::f32)};
+        all.add(gradient.first.cast(Dtype::f32), false);
+        gradient = std::move(all);
+      }
+      impl->grad = std::move(gradient.first);
       if (after_leaf) after_leaf();
       continue;
     }
     const std::shared_ptr<Node> node = std::move(impl->node);
     impl->consumed = true;
     if (impl.use_count() == 1) impl->value = Tensor();
-    std::vector<Tensor> grads = node->backward(gradient);
-    node->backward = nullptr;
-    for (std::size_t i = 0; i < grads.size(); ++i) {
-      const auto& input = Node::impl(node->inputs[i]);
-      if (input && input->requires_grad) add_into(gradients[input.get()], std::move(grads[i]));
-    }
+    run_backward(*node, gradient, gradients);
   }
 }
 

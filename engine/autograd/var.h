@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/tensor/tensor.h"
@@ -14,6 +15,16 @@
 namespace hac {
 
 struct Node;
+
+// Maps dL/d(output) to dL/d(input i), in the order of the inputs; an undefined tensor where an
+// input wants no gradient.
+using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_output)>;
+// Of an op whose kernels add gradients where paths meet: dL/d(output) is grad_output + second, and
+// addend, what other paths gave for the gradient of the first input, is added to the one returned.
+// second and addend may be undefined; addend may be another path's too, and is not written.
+using AddingBackwardFn = std::function<std::vector<Tensor>(
+    const Tensor& grad_output, const Tensor& second, const Tensor& addend)>;
+using Backward = std::variant<BackwardFn, AddingBackwardFn>;
 
 class Var {
  public:
@@ -42,8 +53,7 @@ class Var {
 
  private:
   friend struct Node;
-  friend Var make_var(const char* op, Tensor value, std::vector<Var> inputs,
-                      std::function<std::vector<Tensor>(const Tensor&)> backward);
+  friend Var make_var(const char* op, Tensor value, std::vector<Var> inputs, Backward backward);
   friend void backward(const Var& loss, const Tensor& seed,
                        const std::function<void()>& after_leaf);
   struct Impl {
@@ -56,12 +66,8 @@ class Var {
   std::shared_ptr<Impl> impl_;
 };
 
-// Maps dL/d(output) to dL/d(input i), in the order of the inputs; an undefined tensor where an
-// input wants no gradient.
-using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_output)>;
-
 // What an op returns. Keeps the closure only if gradients are on and an input wants one.
-Var make_var(const char* op, Tensor value, std::vector<Var> inputs, BackwardFn backward);
+Var make_var(const char* op, Tensor value, std::vector<Var> inputs, Backward backward);
 
 // Fills grad() of every leaf that requires it (adding to what is there). loss has one element.
 // The tape is consumed: a second call on the same loss is an Error. seed: the gradient of the loss,

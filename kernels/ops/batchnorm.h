@@ -6,9 +6,10 @@
 //   y = act(gamma * xhat + beta [+ residual])
 //   running = (1 - momentum) * running + momentum * batch; the variance unbiased (n / (n - 1)),
 //   as PyTorch does.
-//   Backward, with dz = dy * act'(z) at z = gamma * xhat + beta [+ residual] and m = N H W:
+//   Backward, with dz = (dy [+ dy2]) * act'(z) at z = gamma * xhat + beta [+ residual], m = N H W:
 //   dbeta = sum dz, dgamma = sum dz * xhat, dresidual = dz,
-//   dx = gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
+//   dx = [addend +] gamma / sqrt(var + eps) * (dz - dbeta / m - xhat * dgamma / m)
+//   dy2 is what y's other reader gives for its gradient, addend what x's other readers give for dx.
 //   batchnorm_pool, a max pool behind in the same kernels: y is the maxima, and dz = dy * act'(z)
 //   where the window's maximum lies, zero elsewhere.
 //
@@ -73,6 +74,13 @@ struct BatchNormKernels {
   void (*backward)(Context&, const BatchNormSpec&, const void* x, const void* y, const void* gamma,
                    const void* beta, const void* mean, const void* var, const void* dy, void* dx,
                    void* dgamma, void* dbeta, void* dresidual);
+  // The same with dy2 and addend, shaped as y and x; either may be null. Both sums are in f32;
+  // where dy2 is added dz is rounded before dx is made of it. dx may be dy or dy2, not addend. Null
+  // where a device has none.
+  void (*backward_adding)(Context&, const BatchNormSpec&, const void* x, const void* y,
+                          const void* gamma, const void* beta, const void* mean, const void* var,
+                          const void* dy, void* dx, void* dgamma, void* dbeta, void* dresidual,
+                          const void* dy2, const void* addend);
 };
 
 // forward_train and backward with a max pool of 2x2 windows and stride 2 behind (pool2d.h), of a

@@ -90,6 +90,14 @@ __device__ Floats<N> through(Activation a, const Floats<N>& z, const Floats<N>& 
   return dz;
 }
 
+template <int N>
+__device__ Floats<N> plus(const Floats<N>& a, const Floats<N>& b) {
+  Floats<N> sum;
+  HAC_UNROLL
+  for (int j = 0; j < N; ++j) sum.v[j] = a.v[j] + b.v[j];
+  return sum;
+}
+
 // Adds dz and dz (x - mean) to the sums of the gradients.
 template <int N>
 __device__ void add_gradients(const Norm<N>& norm, const Floats<N>& x, const Floats<N>& dz,

@@ -2,7 +2,8 @@
 // fused in both directions; where nothing was added, backward computes what was activated again
 // from x. A launch for each pass.
 // Passes over the activations: forward 2 reads and 1 write (+ 1 read with add), backward 4 reads
-// and 1 write (with add + ReLU: 5 reads, 2 writes).
+// and 1 write (with add + ReLU: 5 reads, 2 writes). A second gradient of y is 1 read more, without
+// add 1 write too; a gradient of x that is there already 1 read.
 
 #include "kernels/ops/batchnorm_columns.cuh"
 
@@ -126,7 +127,8 @@ void forward_train(Context& ctx, const BatchNormSpec& s, const void* x, const vo
 }
 
 // What the activation was taken of, for its gradient: computed again from x, or read off y, which
-// stands behind an add; the first pass then leaves dz in dresidual, where the second finds it.
+// stands behind an add. Behind an add, or where two gradients of y meet, the first pass keeps dz,
+// in dresidual or else in dx, where the second finds it.
 enum class Activated { nothing, from_x, from_y };
 
 template <class T>
@@ -134,17 +136,17 @@ struct BackwardOperands {
   Channels channels;
   Activation activation;
   std::int64_t c;
-  const T *x, *y, *dy;
-  T *dresidual, *dx;
+  const T *x, *y, *dy, *dy2, *addend;
+  T *dz, *dx;  // dz: where it would be kept
 };
 
-template <class T, int N, bool adds, Activated activated>
+template <class T, int N, bool keeps, Activated activated, bool two>
 struct GradientTerms {
   static constexpr int together = 2, blocks = 2;
   BackwardOperands<T> of;
 
   struct Loaded {
-    Packed<T, N> x, y, dy;
+    Packed<T, N> x, y, dy, dy2;
   };
   struct Column {
     BackwardOperands<T> of;
@@ -155,15 +157,17 @@ struct GradientTerms {
       Loaded in;
       in.x = load_packed<N>(of.x + i);
       in.dy = load_packed<N>(of.dy + i);
+      if constexpr (two) in.dy2 = load_packed<N>(of.dy2 + i);
       if constexpr (activated == Activated::from_y) in.y = load_packed<N>(of.y + i);
       return in;
     }
     __device__ void add(std::int64_t row, const Loaded& in, float (&sums)[2 * N]) const {
       const Floats<N> x = floats(in.x);
       Floats<N> dz = floats(in.dy);
+      if constexpr (two) dz = plus(dz, floats(in.dy2));
       if constexpr (activated == Activated::from_y) dz = through(of.activation, floats(in.y), dz);
       if constexpr (activated == Activated::from_x) dz = through(of.activation, norm(x), dz);
-      if constexpr (adds) store_floats<N>(of.dresidual + row * of.c + channel, dz);
+      if constexpr (keeps) store_floats<N>(of.dz + row * of.c + channel, dz);
       add_gradients<N>(norm, x, dz, sums);
     }
   };
@@ -172,7 +176,7 @@ struct GradientTerms {
   }
 };
 
-template <class T, int N, bool from_x>
+template <class T, int N, bool from_x, bool adds>
 struct BackwardPass {
   static constexpr int together = 2, blocks = 2;
   BackwardOperands<T> of;
@@ -180,7 +184,7 @@ struct BackwardPass {
   const float *offset, *slope;
 
   struct Loaded {
-    Packed<T, N> x, dz;
+    Packed<T, N> x, dz, addend;
   };
   struct Column {
     BackwardPass pass;
@@ -189,13 +193,19 @@ struct BackwardPass {
     Slope<N> slope;
     __device__ Loaded load(std::int64_t row) const {
       const std::int64_t i = row * pass.of.c + channel;
-      return {load_packed<N>(pass.of.x + i), load_packed<N>(pass.dz + i)};
+      Loaded in;
+      in.x = load_packed<N>(pass.of.x + i);
+      in.dz = load_packed<N>(pass.dz + i);
+      if constexpr (adds) in.addend = load_packed<N>(pass.of.addend + i);
+      return in;
     }
     __device__ void use(std::int64_t row, const Loaded& in) const {
       const Floats<N> x = floats(in.x);
       Floats<N> dz = floats(in.dz);
       if constexpr (from_x) dz = through(pass.of.activation, norm(x), dz);
-      store_floats<N>(pass.of.dx + row * pass.of.c + channel, slope.dx(norm, x, dz));
+      Floats<N> dx = slope.dx(norm, x, dz);
+      if constexpr (adds) dx = plus(floats(in.addend), dx);
+      store_floats<N>(pass.of.dx + row * pass.of.c + channel, dx);
     }
   };
   __device__ Column column(std::int64_t channel) const {
@@ -206,40 +216,62 @@ struct BackwardPass {
   }
 };
 
-template <int N, bool adds, Activated activated, class T>
+template <int N, bool keeps, Activated activated, bool two, class T>
 void both_passes(Context& ctx, const BatchNormSpec& s, const BackwardOperands<T>& of,
                  GradientFinish finish) {
   const std::int64_t rows = s.n * s.h * s.w;
-  using Terms = GradientTerms<T, N, adds, activated>;
+  using Terms = GradientTerms<T, N, keeps, activated, two>;
   const ColumnCut cut = ColumnCut::to_sum(rows, s.c, N, Terms::blocks);
   const GradientScratch scratch(ctx, cut);
   finish.offset = scratch.offset;
   finish.slope = scratch.slope;
   column_sums<N>(ctx, "batchnorm_gradients", cut, scratch.partial, Terms{of}, finish);
-  column_walk<N>(ctx, "batchnorm_backward", rows, s.c,
-                 BackwardPass<T, N, activated == Activated::from_x>{of, adds ? of.dresidual : of.dy,
-                                                                    scratch.offset, scratch.slope});
+  const auto walk = [&](auto adds) {
+    constexpr bool from_x = !keeps && activated == Activated::from_x;
+    column_walk<N>(ctx, "batchnorm_backward", rows, s.c,
+                   BackwardPass<T, N, from_x, adds.value>{of, keeps ? of.dz : of.dy, scratch.offset,
+                                                          scratch.slope});
+  };
+  of.addend ? walk(std::true_type()) : walk(std::false_type());
 }
 
-void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
-              const void* beta, const void* mean, const void* var, const void* dy, void* dx,
-              void* dgamma, void* dbeta, void* dresidual) {
+template <int N, bool adds, Activated activated, class T>
+void of_one_or_two(Context& ctx, const BatchNormSpec& s, const BackwardOperands<T>& of,
+                   const GradientFinish& finish) {
+  if (of.dy2) return both_passes<N, true, activated, true>(ctx, s, of, finish);
+  both_passes<N, adds, activated, false>(ctx, s, of, finish);
+}
+
+void backward_adding(Context& ctx, const BatchNormSpec& s, const void* x, const void* y,
+                     const void* gamma, const void* beta, const void* mean, const void* var,
+                     const void* dy, void* dx, void* dgamma, void* dbeta, void* dresidual,
+                     const void* dy2, const void* addend) {
   require_offsets("batchnorm", s.shape().numel());
   const Channels channels{as<float>(gamma), as<float>(beta), as<float>(mean), as<float>(var),
                           s.eps};
   const GradientFinish finish{static_cast<double>(s.n * s.h * s.w), channels, as<float>(dgamma),
                               as<float>(dbeta)};
-  by_vector(s.dtype, s.c, {x, y, gamma, beta, mean, var, dy, dx, dresidual}, [&](auto t, auto n) {
+  void* const dz = s.add ? dresidual : dx;
+  const std::initializer_list<const void*> operands{x,  y,   gamma,  beta, mean,     var,
+                                                    dy, dy2, addend, dx,   dresidual};
+  by_vector(s.dtype, s.c, operands, [&](auto t, auto n) {
     using T = decltype(t);
     constexpr int N = n.value;
-    const BackwardOperands<T> of{channels,  s.activation,     s.c,      as<T>(x), as<T>(y),
-                                 as<T>(dy), as<T>(dresidual), as<T>(dx)};
+    const BackwardOperands<T> of{channels,  s.activation, s.c,           as<T>(x),  as<T>(y),
+                                 as<T>(dy), as<T>(dy2),   as<T>(addend), as<T>(dz), as<T>(dx)};
     const bool activates = s.activation != Activation::none;
-    if (s.add && activates) return both_passes<N, true, Activated::from_y>(ctx, s, of, finish);
-    if (s.add) return both_passes<N, true, Activated::nothing>(ctx, s, of, finish);
-    if (activates) return both_passes<N, false, Activated::from_x>(ctx, s, of, finish);
-    both_passes<N, false, Activated::nothing>(ctx, s, of, finish);
+    if (s.add && activates) return of_one_or_two<N, true, Activated::from_y>(ctx, s, of, finish);
+    if (s.add) return of_one_or_two<N, true, Activated::nothing>(ctx, s, of, finish);
+    if (activates) return of_one_or_two<N, false, Activated::from_x>(ctx, s, of, finish);
+    of_one_or_two<N, false, Activated::nothing>(ctx, s, of, finish);
   });
+}
+
+void backward(Context& ctx, const BatchNormSpec& s, const void* x, const void* y, const void* gamma,
+              const void* beta, const void* mean, const void* var, const void* dy, void* dx,
+              void* dgamma, void* dbeta, void* dresidual) {
+  backward_adding(ctx, s, x, y, gamma, beta, mean, var, dy, dx, dgamma, dbeta, dresidual, nullptr,
+                  nullptr);
 }
 
 }  // namespace
@@ -264,6 +296,7 @@ void HAC_GPU::batchnorm_statistics(Context& ctx, const BatchNormSpec& s, const v
 const BatchNormKernels HAC_GPU_TABLE(batchnorm){.statistics = statistics,
                                                 .forward_train = forward_train,
                                                 .forward_eval = forward_eval,
-                                                .backward = backward};
+                                                .backward = backward,
+                                                .backward_adding = backward_adding};
 
 }  // namespace hac

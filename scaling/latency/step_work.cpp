@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <variant>
 
 #include "kernels/core/error.h"
@@ -178,13 +179,32 @@ KernelWork loss_of(const Graph& graph, double element) {
   return {2, 2 * numel(graph.ops.back().out()) * (element + float_bytes)};
 }
 
-// Where several operations read a value their gradients are added, two at a time.
-KernelWork gradient_sums(const Graph& graph, double element) {
-  KernelWork work;
+bool read_by_batch_norm(const Graph& graph, int value) {
+  return std::ranges::any_of(graph.ops, [&](const Op& op) {
+    return std::holds_alternative<BatchNormSpec>(op.spec) && op.inputs[0] == value;
+  });
+}
+
+// Gradients meet where several operations read a value. A batch norm among them (of a
+// pre-activation block, so the last in backward) adds what is there to its own; one that made the
+// value takes two, and keeps their sum, which behind an add it does anyway. Kernels add the others,
+// two at a time.
+OpWork gradient_sums(const Graph& graph, double element) {
+  OpWork work;
   const std::vector<int> readers = reader_counts(graph);
   for (std::size_t i = 0; i < graph.ops.size(); ++i) {
-    const int sums = std::max(0, readers[i] - 1);
-    work += {sums, sums * 3 * element * numel(graph.ops[i].out())};
+    const double map = element * numel(graph.ops[i].out());
+    int sums = std::max(0, readers[i] - 1);
+    if (sums > 0 && read_by_batch_norm(graph, static_cast<int>(i))) {
+      work.passes += {0, map};
+      --sums;
+    }
+    const auto* norm = std::get_if<BatchNormSpec>(&graph.ops[i].spec);
+    if (sums > 0 && norm) {
+      work.sums += {0, norm->add ? map : 2 * map};
+      --sums;
+    }
+    work.passes += {sums, 3 * sums * map};
   }
   return work;
 }
@@ -233,7 +253,9 @@ StepWork step_work(const Architecture& arch, std::int64_t batch, Dtype dtype) {
   const KernelWork ends = images_of(graph, element) += loss_of(graph, element);
   work.passes += ends;
   work.fused_bytes += ends.bytes;
-  work.passes += gradient_sums(graph, element);
+  const OpWork meeting = gradient_sums(graph, element);
+  work.sums += meeting.sums;
+  work.passes += meeting.passes;
   work.passes += {2, 0};  // the step's settings, and its sums
   add_updates(work, graph, dtype);
   return work;

@@ -27,4 +27,13 @@ inline std::vector<BatchNormSpec> batchnorm_odd() {
   return specs;
 }
 
+// A few of them, and maps of which a thread has several rows, by vectors and one channel at a time.
+inline std::vector<BatchNormSpec> batchnorm_meeting() {
+  std::vector<BatchNormSpec> specs = batchnorm_odd();
+  std::erase_if(specs, [](const BatchNormSpec& s) { return s.c != 4 && s.c != 16; });
+  specs.push_back({.n = 1, .c = 256, .h = 47, .w = 47, .activation = Activation::silu});
+  specs.push_back({.n = 1, .c = 33, .h = 47, .w = 47, .activation = Activation::relu});
+  return specs;
+}
+
 }  // namespace hac::cases

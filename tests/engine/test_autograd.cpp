@@ -2,6 +2,7 @@
 
 #include "engine/autograd/ops.h"
 #include "kernels/core/error.h"
+#include "tests/support/op_test.h"
 
 namespace hac {
 namespace {
@@ -167,6 +168,186 @@ TEST(Autograd, AFailingBackwardLeaksNothing) {
     fail_allocation_after(0);
   }
   EXPECT_EQ(memory_stats().in_use, before);
+}
+
+// Networks of batch norms: of (2, 5, 3, 4), each with its gamma and beta.
+struct Norms {
+  Var x;
+  std::vector<std::pair<Var, Var>> parameters;
+
+  explicit Norms(Device device)
+      : x(in_own_layout(random_tensor({2, 5, 3, 4}, 3, 0).to(device)), true, "x") {}
+  Var operator()(const Var& in, const Var& residual = {},
+                 Activation activation = Activation::relu) {
+    const Device device = x.device();
+    const auto n = static_cast<std::uint64_t>(parameters.size());
+    const auto leaf = [&](const char* name, std::uint64_t stream) {
+      return Var(random_tensor({5}, 4, stream).to(device), true, fmt::format("{} {}", name, n));
+    };
+    const auto& [gamma, beta] =
+        parameters.emplace_back(leaf("gamma", 2 * n), leaf("beta", 2 * n + 1));
+    return ops::batch_norm(in, gamma, beta, Tensor::zeros({5}, Dtype::f32, device),
+                           Tensor::zeros({5}, Dtype::f32, device), residual,
+                           {.activation = activation});
+  }
+  std::vector<Var> leaves() const {
+    std::vector<Var> all{x};
+    for (const auto& [gamma, beta] : parameters) all.insert(all.end(), {gamma, beta});
+    return all;
+  }
+};
+
+struct Meeting {
+  const char* name;
+  std::function<Var(Norms&)> build;
+  int adds;  // launches of backward that add gradients
+};
+
+Var silu(const Var& x) { return ops::activate(x, Activation::silu); }
+Var relu6(const Var& x) { return ops::activate(x, Activation::relu6); }
+
+// Of the operands of an add the last comes first in backward.
+const Meeting meetings[] = {
+    {"a batch norm with two readers",
+     [](Norms& norm) {
+       const Var v = norm(norm.x);
+       return ops::add(relu6(v), silu(v));
+     },
+     0},
+    {"one behind an add with two readers",
+     [](Norms& norm) {
+       const Var a = norm(norm.x), v = norm(a, a);
+       return ops::add(relu6(v), silu(v));
+     },
+     0},
+    {"one with three readers",
+     [](Norms& norm) {
+       const Var v = norm(norm.x, {}, Activation::silu);
+       return ops::add(ops::add(relu6(v), silu(v)), ops::relu(v));
+     },
+     1},
+    {"one that an add reads twice",
+     [](Norms& norm) {
+       const Var v = norm(norm.x, {}, Activation::none);
+       return ops::add(v, v);
+     },
+     0},
+    {"another's value, which a batch norm reads last",
+     [](Norms& norm) {
+       const Var v = silu(norm.x);
+       return ops::add(norm(v), v);
+     },
+     0},
+    {"another's value, which a batch norm reads first",
+     [](Norms& norm) {
+       const Var v = silu(norm.x);
+       return ops::add(relu6(v), norm(v));
+     },
+     1},
+    {"another's value, which a batch norm reads between two",
+     [](Norms& norm) {
+       const Var v = silu(norm.x);
+       return ops::add(ops::add(relu6(v), norm(v)), v);
+     },
+     1},
+    {"another's value with two batch norms",
+     [](Norms& norm) {
+       const Var v = silu(norm.x);
+       return ops::add(norm(v), norm(v, {}, Activation::none));
+     },
+     0},
+    {"a batch norm's value with two batch norms and another",
+     [](Norms& norm) {
+       const Var v = norm(norm.x);
+       return ops::add(ops::add(norm(v), silu(v)), norm(v, {}, Activation::silu));
+     },
+     0},
+    {"the input and the residual of one batch norm",
+     [](Norms& norm) {
+       const Var v = silu(norm.x);
+       return norm(v, v);
+     },
+     1},
+    {"a leaf", [](Norms& norm) { return ops::add(norm(norm.x), silu(norm.x)); }, 0},
+    {"no batch norm",
+     [](Norms& norm) {
+       const Var v = silu(norm(norm.x));
+       return ops::add(ops::add(relu6(v), silu(v)), ops::relu(v));
+     },
+     2},
+};
+
+std::vector<Var> gradients(const Meeting& meeting, Device device, int* adds = nullptr) {
+  Norms norms(device);
+  const Var y = meeting.build(norms);
+  const Tensor dy = random_tensor(y.shape(), 5, 0).to(device).to(y.value().layout());
+  if (adds) {
+    simt::set_options({.trace = true});
+    simt::take_traces();
+  }
+  backward_from(y, dy);
+  if (adds) {
+    simt::set_options({});
+    *adds = static_cast<int>(std::ranges::count(simt::take_traces(), "add", &simt::Trace::kernel));
+  }
+  return norms.leaves();
+}
+
+TEST(Autograd, GradientsThatMeetAtABatchNormAreThoseOfTheCpu) {
+  for (const Meeting& meeting : meetings) {
+    const std::vector<Var> expected = gradients(meeting, {});
+    for (const Place& place : places()) {
+      if (place.device.kind == DeviceKind::cpu || place.dtype != Dtype::f32) continue;
+      const At at(place);
+      const std::vector<Var> got = gradients(meeting, place.device);
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        expect_close(got[i].grad(), doubles(expected[i].grad()), 1e-5,
+                     fmt::format("{} on {}: {}", meeting.name, place.name, got[i].name()));
+      }
+    }
+  }
+}
+
+TEST(Autograd, GradientsThatMeetAtABatchNormTakeNoLaunch) {
+  for (const Meeting& meeting : meetings) {
+    int adds = -1;
+    gradients(meeting, {DeviceKind::simt, 0}, &adds);
+    EXPECT_EQ(adds, meeting.adds) << meeting.name;
+  }
+}
+
+// No more than their sum took: both, and one more, which is dx or the residual's.
+TEST(Autograd, TwoGradientsOfABatchNormTakeThreeMaps) {
+  const Device device{DeviceKind::simt, 0};
+  for (const bool add : {false, true}) {
+    const Shape shape{4, 5, 32, 32};
+    Norms norm(device);
+    norm.x = Var(in_own_layout(random_tensor(shape, 3, 0).to(device)), true);
+    Var v = norm(norm.x, add ? norm.x : Var());
+    const Tensor dy[] = {v.value().clone(), v.value().clone()};
+    const Var loss =
+        make_var("probe", Tensor::zeros({}, Dtype::f32, device), {v, v}, [&](const Tensor&) {
+          return std::vector<Tensor>{dy[0].clone(), dy[1].clone()};
+        });
+    v = Var();
+    const std::size_t before = memory_stats(device).in_use;
+    reset_peak_memory(device);
+    backward(loss);
+    EXPECT_LE(memory_stats(device).peak, before + 3 * dy[0].bytes() + 4096) << add;
+  }
+}
+
+TEST(Autograd, GradientsThatMeetAreAlike) {
+  const auto give = [](const Tensor& first, const Tensor& second) {
+    const Var x = leaf({1, 2});
+    backward(make_var("probe", Tensor::zeros({}), {x, x}, [=](const Tensor&) {
+      return std::vector<Tensor>{first, second};
+    }));
+  };
+  const Tensor f32 = Tensor::zeros({2});
+  EXPECT_NO_THROW(give(f32, f32));
+  EXPECT_ERROR(give(f32, Tensor::zeros({1})), ShapeError, "gradients f32", "meet");
+  EXPECT_ERROR(give(f32, Tensor::zeros({2}, Dtype::bf16)), ShapeError, "and bf16", "meet");
 }
 
 }  // namespace

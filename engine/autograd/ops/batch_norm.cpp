@@ -121,6 +121,43 @@ struct Synchronised {
   }
 };
 
+// What a batch norm keeps for backward.
+struct Taped {
+  BatchNormSpec spec;
+  Tensor x, y, gamma, beta;  // y: with add alone
+  Kept statistics;
+  std::optional<Synchronised> all;
+  Layout layout, residual_layout;  // of the inputs, whose gradients have them too
+
+  bool adds() const { return !all && batchnorm_kernels.of(x.device()).backward_adding; }
+
+  // dy2 and addend are undefined unless it adds().
+  std::vector<Tensor> backward(const Tensor& dy, const Tensor& dy2, const Tensor& addend) const {
+    const Device device = x.device();
+    const bool over_second = dy.shared() && dy2.defined();
+    Tensor dx = over_gradient(over_second ? dy2 : dy), dresidual, sums;
+    const Tensor dgamma = Tensor::empty({spec.c}, Dtype::f32, device);
+    const Tensor dbeta = Tensor::empty({spec.c}, Dtype::f32, device);
+    if (spec.add) dresidual = Tensor::activation(x.shape(), spec.dtype, device);
+    if (all) sums = Tensor::empty({all->sync.gradients()}, Dtype::f32, device);
+    const auto run = [&](auto entry, auto... more) {
+      batchnorm_kernels.run(entry, device, spec, x.data(), data_or_null(y), gamma.data(),
+                            beta.data(), statistics.mean.data(), statistics.var.data(), dy.data(),
+                            dx.data(), all ? sums.data() : dgamma.data(),
+                            all ? sums.as<float>() + all->sync.stride() : dbeta.data(),
+                            data_or_null(dresidual), more...);
+    };
+    if (adds()) {
+      const Tensor in_own = addend.to(x.layout());
+      run(&BatchNormKernels::backward_adding, data_or_null(dy2), data_or_null(in_own));
+    } else {
+      run(&BatchNormKernels::backward);
+    }
+    if (all) all->correct(sums, x, gamma, statistics, dx, dgamma, dbeta);
+    return {dx.to(layout), dgamma, dbeta, dresidual.to(residual_layout)};
+  }
+};
+
 }  // namespace
 
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,
@@ -155,23 +192,16 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
   }
 
   const Layout layout = x.value().layout();
-  const Layout residual_layout = residual.defined() ? residual.value().layout() : layout;
-  const Tensor kept_y = spec.add ? y : Tensor();
-  return make_var(
-      "batch_norm", y, {x, gamma, beta, residual}, [=](const Tensor& dy) -> std::vector<Tensor> {
-        Tensor dx = over_gradient(dy), dres, sums;
-        const Tensor dgamma = Tensor::empty({spec.c}, Dtype::f32, device);
-        const Tensor dbeta = Tensor::empty({spec.c}, Dtype::f32, device);
-        if (spec.add) dres = Tensor::activation(in.shape(), spec.dtype, device);
-        if (all) sums = Tensor::empty({all->sync.gradients()}, Dtype::f32, device);
-        batchnorm_kernels.run(
-            &BatchNormKernels::backward, device, spec, in.data(), data_or_null(kept_y), g.data(),
-            b.data(), kept.mean.data(), kept.var.data(), dy.data(), dx.data(),
-            all ? sums.data() : dgamma.data(),
-            all ? sums.as<float>() + all->sync.stride() : dbeta.data(), data_or_null(dres));
-        if (all) all->correct(sums, in, g, kept, dx, dgamma, dbeta);
-        return {dx.to(layout), dgamma, dbeta, dres.to(residual_layout)};
-      });
+  const Taped taped{spec, in,     spec.add ? y : Tensor(),
+                    g,    b,      kept,
+                    all,  layout, residual.defined() ? residual.value().layout() : layout};
+  Backward backward = [taped](const Tensor& dy) { return taped.backward(dy, {}, {}); };
+  if (taped.adds()) {
+    backward = [taped](const Tensor& dy, const Tensor& dy2, const Tensor& addend) {
+      return taped.backward(dy, dy2, addend);
+    };
+  }
+  return make_var("batch_norm", y, {x, gamma, beta, residual}, std::move(backward));
 }
 
 Var batch_norm_max_pool(const Var& x, const Var& gamma, const Var& beta, const Tensor& running_mean,

@@ -199,12 +199,15 @@ TEST(StepModel, CountsAreThoseOfARecordedEvaluation) {
 
 // A larger step leaves to partial sums and to parameters of channels less.
 TEST(StepModel, CountsMeetARecordedStepAtItsSize) {
-  Model model(resolve("resnet20"), 1, simt_device, Dtype::bf16);
-  const StepWork work = step_work(model.arch(), 16, Dtype::bf16);
-  const StepWork counted = recounted(work, trace_step(model, 16));
-  EXPECT_NEAR(counted.sums.bytes / work.sums.bytes, 1.1, 0.1);
-  EXPECT_NEAR(counted.passes.bytes / work.passes.bytes, 1, 0.01);
-  EXPECT_NEAR(counted.updates.bytes / work.updates.bytes, 1, 0.02);
+  const Recorded networks[] = {{"resnet20", 1, 32, 16}, {"preact_resnet18", 0.25, 32, 16}};
+  for (const Recorded& r : networks) {
+    Model model(resolve(r.name, {.width = r.width}), 1, simt_device, Dtype::bf16);
+    const StepWork work = step_work(model.arch(), r.batch, Dtype::bf16);
+    const StepWork counted = recounted(work, trace_step(model, r.batch));
+    EXPECT_NEAR(counted.sums.bytes / work.sums.bytes, 1.1, 0.1) << r.name;
+    EXPECT_NEAR(counted.passes.bytes / work.passes.bytes, 1, 0.01) << r.name;
+    EXPECT_NEAR(counted.updates.bytes / work.updates.bytes, 1, 0.02) << r.name;
+  }
 }
 
 TEST(StepModel, IsNeverBelowItsFloor) {

@@ -74,11 +74,12 @@ __device__ inline float resized(const Pixel& p, const Table& rows, const Table& 
 }
 
 template <bool resize, int N, class T>
-__global__ void augment_kernel(AugmentSpec s, const std::uint8_t* set, const std::int32_t* order,
-                               const Augmentation* shifts, const ErasedBox* erased,
-                               const BatchPosition* position, Table table, T* out) {
+__global__ void augment_kernel(AugmentSpec s, Offset c, const std::uint8_t* set,
+                               const std::int32_t* order, const Augmentation* shifts,
+                               const ErasedBox* erased, const BatchPosition* position, Table table,
+                               T* out) {
   wait_for_previous();
-  const Offset i = own_element<N>(), c = static_cast<Offset>(s.out_channels());
+  const Offset i = own_element<N>();
   const Offset width = static_cast<Offset>(s.resolution), image_size = width * width * c;
   const Offset image = i / image_size, pixel = i % image_size / c;
   if (image >= s.n) return;
@@ -245,8 +246,9 @@ void images_as(Context& ctx, const AugmentSpec& s, const ImageSource& from,
                const ResizeTable& table, void* out) {
   const std::int64_t elements = s.n * s.out_channels() * s.resolution * s.resolution;
   launch(ctx, launch_over("augment", elements, N), augment_kernel<resize, N, T>, s,
-         as<std::uint8_t>(from.set), as<std::int32_t>(from.order), as<Augmentation>(from.shifts),
-         as<ErasedBox>(from.erased), as<BatchPosition>(from.position),
+         static_cast<Offset>(s.out_channels()), as<std::uint8_t>(from.set),
+         as<std::int32_t>(from.order), as<Augmentation>(from.shifts), as<ErasedBox>(from.erased),
+         as<BatchPosition>(from.position),
          Table{as<std::int32_t>(table.start), as<float>(table.weight), table.taps, s.resolution},
          as<T>(out));
 }

@@ -96,7 +96,9 @@ ordered_json train_row(const Options& o, const Precision& precision, std::int64_
   Sgd sgd(model.parameters(), {});
   Shape shape = model.graph().input;
   shape = {batch, shape[1], shape[2], shape[3]};
-  const Tensor images = operand(o.device, shape, Dtype::f32).plain();
+  // As a loader writes them.
+  const Tensor images =
+      operand(o.device, shape, Dtype::f32).cast(precision.dtype).to(model.image_layout());
   const Tensor labels = Tensor::zeros({batch}, Dtype::i32, o.device);
   CapturedStep captured(model, sgd);
   const std::vector<StepSettings> settings(CapturedStep::most_planned, {.lr = 0.01});

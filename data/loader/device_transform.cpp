@@ -1,6 +1,10 @@
 #include "data/loader/device_transform.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
+
+#include "kernels/core/error.h"
 
 namespace hac {
 
@@ -21,6 +25,10 @@ DeviceTransform::DeviceTransform(const Preprocessing& p, const LoaderConfig& con
       dtype_(config.dtype),
       layout_(config.layout),
       transform_(p, config.resolution == 0 ? p.resolution : config.resolution) {
+  if (layout_ != Layout::nhwc && layout_ != Layout::blocked8) {
+    throw ConfigError(fmt::format(
+        "loader: expected the layout nhwc or blocked8 of a device, got {}", name_of(layout_)));
+  }
   const ResizeAxis& axis = transform_.axis();
   if (axis.taps == 0) return;
   start_ = Tensor::from(axis.start, {axis.count}).to(device);
@@ -35,7 +43,7 @@ AugmentSpec DeviceTransform::spec(std::int64_t images) const {
           .resolution = transform_.resolution(),
           .scale = transform_.scale(),
           .shift = transform_.shift(),
-          .stored = padded_channels(layout_, channels_)};
+          .stored = layout_ == Layout::nhwc ? 0 : padded_channels(layout_, channels_)};
 }
 
 Tensor DeviceTransform::operator()(std::int64_t images, const ImageSource& from) const {

@@ -21,7 +21,8 @@ class DevicePosition {
 
 class DeviceTransform {
  public:
-  // Throws as InputTransform does, and OutOfMemory.
+  // Throws as InputTransform does, OutOfMemory, and ConfigError for another layout than nhwc and
+  // blocked8.
   DeviceTransform(const Preprocessing& preprocessing, const LoaderConfig& config, Device device);
   AugmentSpec spec(std::int64_t images) const;
   // (images, channels, resolution, resolution) of the configuration's type and layout.

@@ -12,8 +12,8 @@ namespace hac {
 bool can_reside(const Pipeline& pipeline);
 
 // The batches of Loader, on a device other than the CPU: the same images at the same positions with
-// the same augmentation, values equal but for rounding, in the device's own layout. threads and
-// prefetch of the configuration mean nothing here.
+// the same augmentation, values equal but for rounding, in the configuration's type and layout.
+// threads and prefetch of the configuration mean nothing here.
 class ResidentLoader final : public BatchSource {
  public:
   // Reads and copies the whole set. Throws what Dataset::get() and View throw, OutOfMemory, and

@@ -16,10 +16,10 @@
 namespace hac {
 
 // The batches of Loader, on a device other than the CPU: the same images with the same random
-// numbers, values equal but for rounding (kernels/ops/augment.h), in the device's own layout.
-// Decoding, crops of files, and transforms that look beyond a pixel (rotation, shear, sharpness,
-// equalize and the like) are the threads' work; resize, window, mirror, colour jitter, erasing and
-// normalising the device's (data/loader/staging.h).
+// numbers, values equal but for rounding (kernels/ops/augment.h), in the configuration's type and
+// layout. Decoding, crops of files, and transforms that look beyond a pixel (rotation, shear,
+// sharpness, equalize and the like) are the threads' work; resize, window, mirror, colour jitter,
+// erasing and normalising the device's (data/loader/staging.h).
 //
 // A batch is staged in pinned memory, a part by each thread, and uploaded by a context of its own,
 // a stream on a GPU, into one half of the device's buffer while kernels read the other.

@@ -20,7 +20,7 @@ struct Node;
 // input wants no gradient.
 using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_output)>;
 // Of an op whose kernels add gradients where paths meet: dL/d(output) is grad_output + second, and
-// addend, what other paths gave for the gradient of the first input, is added to the one returned.
+// addend, what another path gave for the gradient of the first input, is added to the one returned.
 // second and addend may be undefined; addend may be another path's too, and is not written.
 using AddingBackwardFn = std::function<std::vector<Tensor>(
     const Tensor& grad_output, const Tensor& second, const Tensor& addend)>;

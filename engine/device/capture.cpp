@@ -79,12 +79,13 @@ void Capture::replay() const {
 }
 
 void Capture::repeat(const std::function<void()>& work) {
-  if (!recorded() && !scratch_bytes_.empty()) {
+  if (!recorded() && !refused_ && !scratch_bytes_.empty()) {
     try {
       record(work);
     } catch (const OutOfMemory&) {
       throw;
     } catch (const DeviceError&) {
+      refused_ = true;  // what else was wrong, running it will say
     }
   }
   recorded() ? replay() : warm_up(work);

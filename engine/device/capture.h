@@ -44,7 +44,7 @@ class Capture {
   bool recorded() const { return recording_ != nullptr; }
   void replay() const;  // in the order of the context's other work
   // Of work that is repeated: the first time is the warm-up, the second is recorded, and from there
-  // on it is replayed. Where it cannot be recorded it runs as another warm-up.
+  // on it is replayed. Where it cannot be recorded it is not, and runs each time.
   void repeat(const std::function<void()>& work);
 
   std::size_t bytes() const { return arena_->bytes(); }
@@ -54,6 +54,7 @@ class Capture {
   std::vector<Context*> contexts() const;
 
   Context* second_;
+  bool refused_ = false;                     // to repeat()
   std::vector<std::size_t> scratch_bytes_;   // what the warm-up needed at most, of each context
   std::vector<std::shared_ptr<void>> kept_;  // scratch memory and plans outlive the recording
   Recording recording_;

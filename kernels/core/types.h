@@ -47,20 +47,19 @@ class Shape {
   int rank_ = 0;
 };
 
-// How a rank-4 tensor lies in memory. Lower ranks and images are always plain.
+// How a rank-4 tensor lies in memory. Lower ranks are always plain, and so are images on the CPU.
 //   plain      (N, C, H, W)
 //   blocked4   (N, ceil(C/4), H, W, 4)      oneDNN nChw4c, for NEON
-//   blocked8   (N, ceil(C/8), H, W, 8)      oneDNN nChw8c, for AVX2
+//   blocked8   (N, ceil(C/8), H, W, 8)      oneDNN nChw8c, for AVX2; images for tensor cores
 //   blocked16  (N, ceil(C/16), H, W, 16)    oneDNN nChw16c, for AVX-512
 //   nhwc       (N, H, W, C)
-// Channels that a block adds hold zero, always: kernels may read them and must keep them so.
+// Channels that a block adds hold zero: kernels may read them, and must write them so.
 enum class Layout : std::uint8_t { plain, blocked4, blocked8, blocked16, nhwc };
 
 std::string_view name_of(Layout layout);
 
-// The one choice of layout: nhwc on cuda and simt; on the CPU plain for C <= 3 (the images) and for
-// ranks below 4, else blocked by the vector width
-// of the instruction set in use (isa.h).
+// Of activations: nhwc on cuda and simt; on the CPU plain for C <= 3 (the images) and for ranks
+// below 4, else blocked by the vector width of the instruction set in use (isa.h).
 Layout layout_of(Device device, const Shape& shape);
 // Of a convolution's weights (K, C/groups, R, S) and their gradient: nhwc, that is (K, R, S,
 // C/groups), on cuda and simt, plain on the CPU.

@@ -1,4 +1,5 @@
-// images(): one thread a vector of 16 bytes of the batch, or one element where images are resized.
+// images(): one thread a vector of 16 bytes of the batch, or one element where images are
+// resized that are not padded to a vector a pixel.
 // squares(): one block an image, whose threads meet where a contrast needs the mean of all pixels.
 // Both passes of a resize are one: a thread adds the inner sums that it needs itself, in the order
 // of data/image/resize.cpp, and saves the round trip through memory. The bytes that neighbours
@@ -257,7 +258,7 @@ void images(Context& ctx, const AugmentSpec& s, const ImageSource& from, const R
             void* out) {
   if (s.resolution != s.native) {
     // A thread resizes one number, or all of a pixel that is one vector.
-    return by_vector(s.dtype, s.stored > 0 ? s.stored : 1, {out}, [&](auto t, auto n) {
+    return by_vector(s.dtype, s.out_channels(), {out}, [&](auto t, auto n) {
       images_as<true, n.value, decltype(t)>(ctx, s, from, table, out);
     });
   }

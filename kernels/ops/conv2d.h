@@ -8,10 +8,8 @@
 // Shapes: x (n, c, h, w), w (k, c/groups, r, s), bias (k), y (n, k, oh, ow),
 //   oh = (h + 2 pad - r) / stride + 1 rounded down.
 // Layout: x in input_layout() (conv2d_channels.h), y and dx in layout_of(device, shape), w and dw
-// in
-//   weight_layout(device). On the CPU 1-D
-//   operands must be readable up to the next multiple of 64 bytes (every Storage is); other devices
-//   read not a byte past an operand.
+//   in weight_layout(device). On the CPU 1-D operands must be readable up to the next multiple of
+//   64 bytes (every Storage is); other devices read not a byte past an operand.
 // Types: of the spec's dtype, but db f32, and f32 what pack() is given.
 
 #include <string>

@@ -2,7 +2,8 @@
 // What a network said of each image of a batch, in rows of a table that the host reads once.
 //
 // Of image i, its label l and x = logits[i], with p = softmax(x) in double precision:
-//   guess = the lowest j with the largest x[j]
+//   guess = the lowest j with the largest x[j], NaNs left out; 0 where nothing is larger than
+//           -infinity
 //   rank = #{j : x[j] > x[l], or x[j] = x[l] and j < l}; a NaN is above and below nothing, and
 //          counts
 //   confidence = p[guess]; loss = -ln p[l]; brier = sum_j (p[j] - [j = l])^2 (Brier 1950)

@@ -13,7 +13,7 @@ Prediction prediction(const T* x, std::int64_t classes, std::int32_t label) {
   const bool known = label >= 0 && label < classes;
   const float own = known ? to_float(x[label]) : nan;
   Prediction p{.label = label};
-  float most = to_float(x[0]);
+  float most = -std::numeric_limits<float>::infinity();
   for (std::int64_t j = 0; j < classes; ++j) {
     const float v = to_float(x[j]);
     p.rank += !(v < own || (v == own && j >= label));

@@ -4,8 +4,6 @@
 
 #include <cstring>
 
-#include "kernels/core/error.h"
-
 namespace hac {
 namespace {
 

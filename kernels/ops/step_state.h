@@ -1,6 +1,7 @@
 #pragma once
 // What a recorded training step does where an eager one asks the host: it takes its settings from a
-// table of the steps to come, and adds up losses and hits, until the host comes to read them.
+// table of the steps to come, and adds up losses and hits, until the host comes to read them. An
+// evaluation takes the places of its batches so, on every device.
 //
 //   advance  row `totals.row` of the table is laid out where kernels read it; totals.row grows by 1
 //   count    of each part of a batch, in order; p = probs, l = labels:

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 
 #include "kernels/core/error.h"
@@ -59,11 +58,14 @@ Layout input_layout(Device device, const Graph& graph) {
   const Layout own = layout_of(device, graph.input);
   std::optional<Layout> all;
   for (const Op& op : graph.ops) {
-    if (std::find(op.inputs.begin(), op.inputs.end(), -1) == op.inputs.end()) continue;
-    const auto* conv = std::get_if<Conv2dSpec>(&op.spec);
-    const Layout wanted = conv ? input_layout(device, *conv) : own;
-    if (wanted != all.value_or(wanted)) return own;
-    all = wanted;
+    for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+      if (op.inputs[i] >= 0) continue;
+      // A residual, even of a convolution, lies as activations do.
+      const auto* conv = i == 0 ? std::get_if<Conv2dSpec>(&op.spec) : nullptr;
+      const Layout wanted = conv ? input_layout(device, *conv) : own;
+      if (wanted != all.value_or(wanted)) return own;
+      all = wanted;
+    }
   }
   return all.value_or(own);
 }

@@ -63,7 +63,7 @@ Graph lower(const Architecture& arch, std::int64_t batch = 1, Dtype dtype = Dtyp
 // pre-activation block has no convolution before it and stays.
 Graph fuse(const Graph& graph);
 
-// That in which images go to the first operation without being laid out anew.
+// That in which every operation reads images as they are; where these differ, layout_of().
 Layout input_layout(Device device, const Graph& graph);
 
 // Convolutions that a GPU in 16 bits pads, or keeps off its tensor cores: their channels are no

@@ -235,7 +235,8 @@ std::vector<double> InferenceSession::step_ms(const Tensor& images, int runs) {
   const Tensor own = as_input(images);
   Context& context = Context::current(device_);
   const Runtime& runtime = context.runtime();
-  for (const Step& step : steps_) execute(step, own);  // leaves every step something to read
+  const ArenaScope scope(std::make_shared<Arena>(device_));  // what recordings may ask for
+  for (const Step& step : steps_) execute(step, own);        // leaves every step something to read
   std::vector<double> medians;
   if (runtime.begin_capture) {
     for (const Step& step : steps_) {

@@ -32,7 +32,7 @@ struct EvalResult {
 };
 
 struct EvalOptions {
-  // Images to logits, which may be overwritten with the next; model.forward() where there is none.
+  // Images (f32) to logits, which may be overwritten with the next; none: Model::logits().
   using Forward = std::function<Tensor(const Tensor& images)>;
 
   std::int64_t batch = 256;

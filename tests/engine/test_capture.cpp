@@ -88,6 +88,28 @@ TEST(Capture, RefusesWhatTheHostWouldHaveToDo) {
   EXPECT_EQ(x.item(), 1);
 }
 
+TEST(Capture, RepeatsWhatCannotBeRecordedAsItIs) {
+  const Tensor x = Tensor::from(std::array{3.f}, {}).to(kSimt);
+  for (const bool asks : {false, true}) {
+    Capture capture(kSimt);
+    int runs = 0;
+    float seen = 0;
+    const Tensor y = Tensor::zeros({}, Dtype::f32, kSimt);
+    for (int time = 0; time < 4; ++time) {
+      capture.repeat([&] {
+        ++runs;
+        if (asks) seen = x.item();
+        y.copy_from(ops::add(Var(y), Var(x)).value());
+      });
+    }
+    EXPECT_EQ(y.item(), 12);
+    EXPECT_EQ(capture.recorded(), !asks);
+    // The warm-up and the recording; else also one that was refused.
+    EXPECT_EQ(runs, asks ? 5 : 2);
+    EXPECT_EQ(seen, asks ? 3 : 0);
+  }
+}
+
 TEST(Capture, IsAClearErrorWhereTheDeviceCannotRecord) {
   EXPECT_THROW(Capture{Device{}}, ConfigError);
   EXPECT_THROW(require_launch_mode(LaunchMode::graph, Device{}), ConfigError);

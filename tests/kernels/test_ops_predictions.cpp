@@ -86,16 +86,16 @@ TEST(Predictions, WhatIsNotFiniteIsNoHit) {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN(), inf = INFINITY;
   const struct {
     Scores scores;
-    std::int32_t label, rank;
-  } cases[] = {{{nan, 1, 2}, 2, 1}, {{0, nan, 0}, 1, 3},        {{nan, nan, nan}, 0, 3},
-               {{1, 2, inf}, 0, 2}, {{-inf, -inf, -inf}, 1, 1}, {{0, -inf, 0}, 1, 2},
-               {{1, 2, 3}, -1, 3},  {{1, 2, 3}, 3, 3}};
+    std::int32_t label, rank, guess;
+  } cases[] = {{{nan, 1, 2}, 2, 1, 2}, {{0, nan, 0}, 1, 3, 0},        {{nan, nan, nan}, 0, 3, 0},
+               {{1, 2, inf}, 0, 2, 2}, {{-inf, -inf, -inf}, 1, 1, 0}, {{0, -inf, 0}, 1, 2, 0},
+               {{1, 2, 3}, -1, 3, 2},  {{1, 2, 3}, 3, 3, 2}};
   for (const Place& place : places()) {
-    for (const auto& [scores, label, rank] : cases) {
+    for (const auto& [scores, label, rank, guess] : cases) {
       const Prediction p = predictions_of(place, Tensor::from(scores, {1, 3}), {label})[0];
       EXPECT_EQ(p.rank, rank) << place.name << ", label " << label;
       EXPECT_FALSE(std::isfinite(p.loss)) << place.name << ", label " << label;
-      EXPECT_TRUE(p.guess >= 0 && p.guess < 3) << place.name;
+      EXPECT_EQ(p.guess, guess) << place.name << ", label " << label;
     }
   }
 }

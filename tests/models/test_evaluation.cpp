@@ -45,6 +45,19 @@ TEST(Evaluation, RecordedHasTheBitsOfAnEagerOne) {
   }
 }
 
+// In 16 bits images come padded and in that type; a given forward takes f32 ones: the same bits.
+TEST(Evaluation, ReadsImagesAsTheNetworkDoes) {
+  Model model(tiny_net(), 3, kSimt, Dtype::bf16);
+  model.eval();
+  EXPECT_EQ(model.image_layout(), Layout::blocked8);
+  const auto forward = [&](const Tensor& batch) {
+    EXPECT_EQ(batch.dtype(), Dtype::f32);
+    return model.logits(batch).value();
+  };
+  expect_same(evaluate(model, images(20), {.batch = 8, .forward = forward}),
+              evaluate(model, images(20), {.batch = 8}), "given");
+}
+
 // A set that is too large for the device's memory travels there batch by batch.
 TEST(Evaluation, RecordedStreamsASetThatIsTooLarge) {
   Model model(tiny_net(), 3, kSimt);

@@ -170,11 +170,13 @@ TEST(OutOfMemory, InEvaluationHalvesTheBatch) {
   const EvalResult expected = evaluate(model, data.test, {.batch = 150});
   const Limit limit(300 << 10, kSimt);
   reset_peak_memory(kSimt);
-  const EvalResult got = evaluate(model, data.test, {.batch = 150});
-  EXPECT_LE(memory_stats(kSimt).peak, memory_stats(kSimt).limit);
-  EXPECT_EQ(got.images, expected.images);
-  EXPECT_EQ(got.top1, expected.top1);
-  EXPECT_NEAR(got.loss, expected.loss, 1e-6);
+  for (const LaunchMode launch : {LaunchMode::eager, LaunchMode::graph}) {
+    const EvalResult got = evaluate(model, data.test, {.batch = 150, .launch = launch});
+    EXPECT_LE(memory_stats(kSimt).peak, memory_stats(kSimt).limit);
+    EXPECT_EQ(got.images, expected.images);
+    EXPECT_EQ(got.top1, expected.top1);
+    EXPECT_NEAR(got.loss, expected.loss, 1e-6);
+  }
 }
 
 TEST(HostMemory, IsWhatIsAvailableOrLeftOfTheControlGroup) {

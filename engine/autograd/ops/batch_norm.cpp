@@ -134,6 +134,11 @@ struct Taped {
   // dy2 and addend are undefined unless it adds().
   std::vector<Tensor> backward(const Tensor& dy, const Tensor& dy2, const Tensor& addend) const {
     const Device device = x.device();
+    if (addend.defined() && (addend.shape() != x.shape() || addend.dtype() != x.dtype())) {
+      throw ShapeError(fmt::format("batch_norm: its input is {} {}, a gradient of it {} {}",
+                                   name_of(x.dtype()), x.shape().str(), name_of(addend.dtype()),
+                                   addend.shape().str()));
+    }
     const bool over_second = dy.shared() && dy2.defined();
     Tensor dx = over_gradient(over_second ? dy2 : dy), dresidual, sums;
     const Tensor dgamma = Tensor::empty({spec.c}, Dtype::f32, device);

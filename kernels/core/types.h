@@ -59,7 +59,8 @@ enum class Layout : std::uint8_t { plain, blocked4, blocked8, blocked16, nhwc };
 std::string_view name_of(Layout layout);
 
 // Of activations: nhwc on cuda and simt; on the CPU plain for C <= 3 (the images) and for ranks
-// below 4, else blocked by the vector width of the instruction set in use (isa.h).
+// below 4, else blocked by the vector width of the instruction set in use
+// (isa.h).
 Layout layout_of(Device device, const Shape& shape);
 // Of a convolution's weights (K, C/groups, R, S) and their gradient: nhwc, that is (K, R, S,
 // C/groups), on cuda and simt, plain on the CPU.
